@@ -1,0 +1,1 @@
+"""Aligned crop -> identity vector and feature taps."""

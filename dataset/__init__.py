@@ -1,0 +1,1 @@
+"""Photos to aligned crops, to shards, to batches of pairs."""

@@ -1,0 +1,180 @@
+"""What all programs share: flags from settings, one clear line on failure.
+
+A program file ends in
+
+    if __name__ == "__main__":
+        cli.run(main, define_flags)
+
+where `define_flags(flag_values)` defines its flags and `main(flag_values)` returns
+the exit status: 0 or None done, 2 finished but some inputs failed (`PARTIAL`). An
+`InputError` ends the program with status 1 and its text as one line.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import re
+import sys
+from collections.abc import Callable
+
+from absl import app, flags
+
+from facedancer.errors import InputError
+
+DONE, FAILED, PARTIAL = 0, 1, 2
+
+_BOOLEAN_WORDS = {"true": "true", "false": "false", "1": "true", "0": "false"}
+
+
+def run(
+    main: Callable[[flags.FlagValues], int | None],
+    define_flags: Callable[[flags.FlagValues], None],
+) -> None:
+    """Runs a program and ends the process with its exit status.
+
+    Args:
+        main: Takes the parsed flags, returns the exit status.
+        define_flags: Defines the program's flags on the `FlagValues` it is given.
+    """
+    known = set(flags.FLAGS)
+    define_flags(flags.FLAGS)
+    for name in set(flags.FLAGS) - known:  # else `--help` would leave them out
+        flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[name])
+
+    def guarded(leftover):
+        try:
+            refuse_leftover(leftover)
+            return main(flags.FLAGS)
+        except InputError as error:
+            print(f"Error: {_one_line(error)}", file=sys.stderr)
+            return FAILED
+        except KeyboardInterrupt:
+            print("Interrupted.", file=sys.stderr)
+            return 130
+
+    app.run(guarded, argv=join_booleans(sys.argv, flags.FLAGS))
+
+
+def _one_line(error: InputError) -> str:
+    return re.sub(r"\s+", " ", str(error))
+
+
+def refuse_leftover(argv: list[str]) -> None:
+    """Refuses arguments that are no flags, which are mostly typing errors.
+
+    Args:
+        argv: What the flag parser left over, the program's name first.
+
+    Raises:
+        InputError: If anything follows the name.
+    """
+    if len(argv) > 1:
+        raise InputError(f"Unexpected arguments: {' '.join(argv[1:])}")
+
+
+def join_booleans(argv: list[str], flag_values: flags.FlagValues) -> list[str]:
+    """Joins `--shuffle False` to `--shuffle=false`.
+
+    absl takes a boolean flag without a value as true and leaves `False` over; the
+    original README writes booleans in two words.
+
+    Args:
+        argv: The arguments of the command line.
+        flag_values: The defined flags.
+    """
+    joined: list[str] = []
+    for word in argv:
+        value = _BOOLEAN_WORDS.get(word.lower())
+        name = joined[-1].lstrip("-") if joined else ""
+        if (
+            value is not None
+            and joined[-1:]
+            and joined[-1].startswith("-")
+            and name in flag_values
+            and flag_values[name].boolean
+        ):
+            joined[-1] = f"--{name}={value}"
+        else:
+            joined.append(word)
+    return joined
+
+
+def define_from(settings: type, flag_values: flags.FlagValues) -> None:
+    """Defines one flag per field of a dataclass: same name, default and text.
+
+    Args:
+        settings: A dataclass whose docstring has a Google style `Attributes:`
+            section. Fields are `str`, `int`, `float`, `bool`, one of them `| None`,
+            or `tuple[str, ...]` and the like, given with commas. A field without a
+            default is a required flag.
+        flag_values: Where the flags are defined.
+    """
+    texts = _attribute_texts(settings)
+    for field in dataclasses.fields(settings):
+        needed = (
+            field.default is dataclasses.MISSING
+            and field.default_factory is dataclasses.MISSING
+        )
+        kind = field.type.removesuffix(" | None")
+        default = None if needed else field.default
+        define = _DEFINE["tuple" if kind.startswith("tuple[") else kind]
+        if isinstance(default, tuple):
+            default = [str(value) for value in default]
+        define(
+            field.name,
+            default,
+            texts[field.name],
+            flag_values=flag_values,
+            required=needed,
+        )
+
+
+def settings_from(settings: type, flag_values: flags.FlagValues):
+    """Returns the dataclass that the parsed flags describe.
+
+    Args:
+        settings: The dataclass that was given to `define_from`.
+        flag_values: Parsed flags.
+
+    Raises:
+        InputError: If the dataclass refuses a value.
+    """
+    values = {}
+    for field in dataclasses.fields(settings):
+        value = flag_values[field.name].value
+        if field.type.startswith("tuple[") and value is not None:
+            value = _tuple_of(field, value)
+        values[field.name] = value
+    try:
+        return settings(**values)
+    except ValueError as error:
+        raise InputError(str(error)) from None
+
+
+def _tuple_of(field: dataclasses.Field, words: list[str]) -> tuple:
+    kind = {"str": str, "int": int, "float": float}[field.type[6:].split(",")[0]]
+    try:
+        return tuple(kind(word) for word in words)
+    except ValueError:
+        raise InputError(
+            f"--{field.name} must be {kind.__name__} values with commas between. "
+            f"Received: {','.join(words)}"
+        ) from None
+
+
+_DEFINE = {
+    "str": flags.DEFINE_string,
+    "int": flags.DEFINE_integer,
+    "float": flags.DEFINE_float,
+    "bool": flags.DEFINE_boolean,
+    "tuple": flags.DEFINE_list,
+}
+
+
+def _attribute_texts(settings: type) -> dict[str, str]:
+    """Returns the text of each field in the `Attributes:` section."""
+    section = inspect.cleandoc(settings.__doc__).split("Attributes:\n")[1]
+    section = re.split(r"\n(?=\S)", section)[0]  # up to the next section
+    found = re.findall(r"^    (\w+): (.*(?:\n(?:     .*|\s*$))*)", section, re.M)
+    return {name: re.sub(r"\s+", " ", text).strip() for name, text in found}

@@ -1,0 +1,59 @@
+"""The faces found in one image."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class Faces:
+    """Faces found in one image, best score first.
+
+    All coordinates are pixels of the image that was searched: x to the right,
+    y down, the centre of the top-left pixel at (0, 0).
+
+    Attributes:
+        boxes: `(n, 4)` float32, each row `x_min, y_min, x_max, y_max`.
+        landmarks: `(n, 5, 2)` float32, `x, y` of the left eye, right eye, nose,
+            left mouth corner and right mouth corner, left as seen in the image.
+        scores: `(n,)` float32 in [0, 1].
+
+    Raises:
+        ValueError: If a field has another shape.
+    """
+
+    boxes: np.ndarray
+    landmarks: np.ndarray
+    scores: np.ndarray
+
+    def __post_init__(self):
+        n = len(self.scores)
+        expected = {"boxes": (n, 4), "landmarks": (n, 5, 2), "scores": (n,)}
+        for name, shape in expected.items():
+            value = np.asarray(getattr(self, name), np.float32)
+            if value.shape != shape:
+                raise ValueError(
+                    f"`{name}` must have shape {shape} for {n} scores. "
+                    f"Received: shape {value.shape}"
+                )
+            object.__setattr__(self, name, value)
+
+    def __len__(self):
+        return len(self.scores)
+
+    def __getitem__(self, keep) -> Faces:
+        """Returns the faces at a slice, a boolean mask or an index array."""
+        return Faces(self.boxes[keep], self.landmarks[keep], self.scores[keep])
+
+    @classmethod
+    def empty(cls) -> Faces:
+        """Returns what a detector gives for an image without a face."""
+        return cls(np.zeros((0, 4)), np.zeros((0, 5, 2)), np.zeros(0))
+
+    @property
+    def areas(self) -> np.ndarray:
+        """`(n,)` float32, the area of each box in square pixels."""
+        width, height = (self.boxes[:, 2:] - self.boxes[:, :2]).clip(0).T
+        return width * height

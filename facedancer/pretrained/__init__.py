@@ -1,0 +1,1 @@
+"""Weights that the package carries; `facedancer.weights` is their catalogue."""

@@ -1,0 +1,28 @@
+"""The console scripts. Each runs one program file exactly as `python -m` does."""
+
+import importlib.util
+import os
+import runpy
+import sys
+
+
+def _program(module):
+    def run():
+        backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+        if importlib.util.find_spec(backend) is None:
+            sys.exit(
+                f"Error: the Keras backend {backend!r} is not installed. Install one "
+                'of: pip install "facedancer[cpu]", pip install "facedancer[gpu]"'
+            )
+        runpy.run_module(f"facedancer.{module}", run_name="__main__", alter_sys=True)
+
+    return run
+
+
+crop_align = _program("dataset.crop_align")
+dataset_sharding = _program("dataset.dataset_sharding")
+train = _program("train.train")
+convert = _program("models.convert")
+swap_image = _program("video_swap.swap_image")
+swap_video = _program("video_swap.multi_face_single_source")
+demo = _program("video_swap.demo")

@@ -1,0 +1,1 @@
+"""Generators and discriminators, published files, the fused form, export."""

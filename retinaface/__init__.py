@@ -1,0 +1,1 @@
+"""Photo -> `Faces`: the network, its anchors, the detectors."""

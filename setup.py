@@ -1,0 +1,76 @@
+"""Install with `pip install -e .`; pyproject.toml holds the tool settings."""
+
+import pathlib
+import re
+
+from setuptools import find_packages, setup
+
+ROOT = pathlib.Path(__file__).parent
+FOLDERS = (
+    "dataset",
+    "models",
+    "train",
+    "video_swap",
+    "arcface_model",
+    "retinaface",
+    "evaluation",
+)
+
+packages = ["facedancer", "facedancer.pretrained"]
+for folder in FOLDERS:
+    packages.append(f"facedancer.{folder}")
+    packages += [f"facedancer.{folder}.{name}" for name in find_packages(folder)]
+
+init = (ROOT / "facedancer" / "__init__.py").read_text()
+
+# TensorFlow stands in extras only: `tensorflow-cpu` and `tensorflow` own the same
+# folder, and both at once break each other.
+setup(
+    name="facedancer",
+    version=re.search(r'__version__ = "(.+)"', init).group(1),
+    description="FaceDancer in Keras 3: train, export and run a face swapper.",
+    long_description=(ROOT / "README.md").read_text(),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.11",
+    packages=packages,
+    # Folder `models/` of the checkout is the package `facedancer.models`.
+    package_dir={"facedancer": "facedancer", **{f"facedancer.{f}": f for f in FOLDERS}},
+    package_data={"facedancer.pretrained": ["*.keras", "*.json", "*.npz"]},
+    install_requires=[
+        "absl-py",
+        "av>=14",
+        "c2pa-python",
+        "cryptography",
+        "h5py",
+        "keras>=3.12",
+        "matplotlib",
+        "mtcnn>=1.0.0",
+        "numpy",
+        "opencv-python-headless>=4.8",
+        "pillow>=11",
+        "scikit-image",
+        "scipy",
+        "tqdm",
+    ],
+    extras_require={
+        "cpu": ["tensorflow-cpu>=2.19", "openvino"],
+        "gpu": ["tensorflow[and-cuda]>=2.19"],
+        "export": ["onnx", "tf2onnx", "onnxruntime"],
+        "ui": ["gradio>=6"],
+        "beam": ["apache-beam[tfrecord]"],
+        "tensorboard": ["tensorboard"],
+        "test": ["pytest", "pytest-timeout", "ruff", "tensorboard"],
+    },
+    entry_points={
+        "console_scripts": [
+            "facedancer-crop-align = facedancer.programs:crop_align",
+            "facedancer-dataset-sharding = facedancer.programs:dataset_sharding",
+            "facedancer-train = facedancer.programs:train",
+            "facedancer-convert = facedancer.programs:convert",
+            "facedancer-swap-image = facedancer.programs:swap_image",
+            "facedancer-swap-video = facedancer.programs:swap_video",
+            "facedancer-demo = facedancer.programs:demo",
+        ]
+    },
+)

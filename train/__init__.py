@@ -1,0 +1,1 @@
+"""The training programs: losses, one step, the loop, checkpoints."""

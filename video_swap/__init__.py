@@ -1,0 +1,1 @@
+"""The swapping programs: images, videos, provenance."""
