@@ -116,7 +116,7 @@ def define_from(settings: type, flag_values: flags.FlagValues) -> None:
             field.default is dataclasses.MISSING
             and field.default_factory is dataclasses.MISSING
         )
-        kind = field.type.removesuffix(" | None")
+        kind = _type_name(field).removesuffix(" | None")
         default = None if needed else field.default
         define = _DEFINE["tuple" if kind.startswith("tuple[") else kind]
         if isinstance(default, tuple):
@@ -143,7 +143,7 @@ def settings_from(settings: type, flag_values: flags.FlagValues):
     values = {}
     for field in dataclasses.fields(settings):
         value = flag_values[field.name].value
-        if field.type.startswith("tuple[") and value is not None:
+        if _type_name(field).startswith("tuple[") and value is not None:
             value = _tuple_of(field, value)
         values[field.name] = value
     try:
@@ -153,7 +153,7 @@ def settings_from(settings: type, flag_values: flags.FlagValues):
 
 
 def _tuple_of(field: dataclasses.Field, words: list[str]) -> tuple:
-    kind = {"str": str, "int": int, "float": float}[field.type[6:].split(",")[0]]
+    kind = {"str": str, "int": int, "float": float}[_type_name(field)[6:].split(",")[0]]
     try:
         return tuple(kind(word) for word in words)
     except ValueError:
@@ -161,6 +161,11 @@ def _tuple_of(field: dataclasses.Field, words: list[str]) -> tuple:
             f"--{field.name} must be {kind.__name__} values with commas between. "
             f"Received: {','.join(words)}"
         ) from None
+
+
+def _type_name(field: dataclasses.Field) -> str:
+    """Returns the annotation as it is written, also without deferred annotations."""
+    return field.type.__name__ if type(field.type) is type else str(field.type)
 
 
 _DEFINE = {
