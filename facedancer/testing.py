@@ -1,12 +1,36 @@
 """What the tests share: one base class and one thorough check of a layer."""
 
+import os
 import pathlib
 import tempfile
+import unittest
 
 import keras
 import numpy as np
 from absl.testing import parameterized
 from keras import tree
+
+
+_CHECKOUT = pathlib.Path(__file__).parents[1]
+SHARED = pathlib.Path(os.environ.get("FACEDANCER_SHARED", _CHECKOUT.parent / "shared"))
+
+
+def shared(*parts: str) -> pathlib.Path:
+    """Returns a file or folder of the test material, which is not in the project.
+
+    It is looked for in a folder `shared` beside the checkout, or in the one that the
+    environment variable `FACEDANCER_SHARED` names.
+
+    Args:
+        *parts: The path below that folder.
+
+    Raises:
+        unittest.SkipTest: If it is absent.
+    """
+    path = SHARED.joinpath(*parts)
+    if not path.exists():
+        raise unittest.SkipTest(f"test material {'/'.join(parts)} is absent")
+    return path
 
 
 class TestCase(parameterized.TestCase):

@@ -88,11 +88,12 @@ def test_docstrings(path):
         if isinstance(node, ast.FunctionDef) and "\nArgs:\n" in text:
             section = text.split("\nArgs:\n")[1].split("\n\n")[0].splitlines()
             named = [
-                s.strip().split(":")[0]
+                s.strip().split(":")[0].lstrip("*")
                 for s in section
                 if s.startswith("    ") and s[4] != " "
             ]
             args = node.args.posonlyargs + node.args.args + node.args.kwonlyargs
+            args += [node.args.vararg] if node.args.vararg else []
             real = [a.arg for a in args if a.arg not in ("self", "cls")]
             assert named == real, f"{place}: Args says {named}, signature {real}"
         for line in ast.walk(node):
