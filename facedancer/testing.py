@@ -10,7 +10,6 @@ import numpy as np
 from absl.testing import parameterized
 from keras import tree
 
-
 _CHECKOUT = pathlib.Path(__file__).parents[1]
 SHARED = pathlib.Path(os.environ.get("FACEDANCER_SHARED", _CHECKOUT.parent / "shared"))
 
