@@ -1,0 +1,108 @@
+"""The catalogue of weights the programs use when no path is given.
+
+A file is looked for in the folder that the environment variable
+`FACEDANCER_WEIGHTS` names, then inside the package. Nothing is ever downloaded.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+import pathlib
+
+from facedancer.errors import InputError
+
+PACKAGED = pathlib.Path(__file__).parent / "pretrained"
+
+_FLAGS = {
+    "generator": "--facedancer_path",
+    "encoder": "--arcface_path",
+    "detector": "--retina_path",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Weights:
+    """One file of weights.
+
+    Attributes:
+        kind: `"generator"`, `"encoder"` or `"detector"`.
+        file: Its name.
+        sha256: Of the file, in hexadecimal.
+        licence: SPDX identifier.
+        trained_on: The data, in words.
+        card: The page in `docs/` with figures and the commands that made it.
+    """
+
+    kind: str
+    file: str
+    sha256: str
+    licence: str
+    trained_on: str
+    card: str
+
+
+CATALOGUE: dict[str, Weights] = {}
+
+
+def find(kind: str) -> pathlib.Path:
+    """Returns the file of the catalogue's weights of one kind.
+
+    Args:
+        kind: `"generator"`, `"encoder"` or `"detector"`.
+
+    Raises:
+        InputError: If there is none; the text names the flag that takes a file.
+        ValueError: If the kind is unknown.
+    """
+    if kind not in _FLAGS:
+        raise ValueError(
+            f"`kind` must be one of {sorted(_FLAGS)}. Received: kind={kind!r}"
+        )
+    entries = [entry for entry in CATALOGUE.values() if entry.kind == kind]
+    for entry in entries:
+        for folder in _folders():
+            if (folder / entry.file).is_file():
+                return folder / entry.file
+    names = ", ".join(entry.file for entry in entries) or "none in the catalogue"
+    raise InputError(
+        f"No {kind} weights found ({names}). Give a file with {_FLAGS[kind]}, or a "
+        "folder that holds it with the environment variable FACEDANCER_WEIGHTS"
+    )
+
+
+def available(kind: str) -> bool:
+    """Tells whether `find` would return a file.
+
+    Args:
+        kind: See `find`.
+    """
+    try:
+        find(kind)
+    except InputError:
+        return False
+    return True
+
+
+def _folders() -> list[pathlib.Path]:
+    named = os.environ.get("FACEDANCER_WEIGHTS")
+    return ([pathlib.Path(named)] if named else []) + [PACKAGED]
+
+
+def verify(entry: Weights, path: pathlib.Path) -> None:
+    """Checks a file against the catalogue.
+
+    Args:
+        entry: What the catalogue says.
+        path: The file.
+
+    Raises:
+        InputError: If the content is another.
+    """
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    if found != entry.sha256:
+        raise InputError(
+            f"{path}: not the file of the catalogue. Expected SHA-256 {entry.sha256}. "
+            f"Received: {found}"
+        )
