@@ -1,1 +1,28 @@
 """Aligned crop -> identity vector and feature taps."""
+
+from facedancer.arcface_model.embedding import (
+    Embedder,
+    cosine,
+    cosine_matrix,
+    mean_of_embeddings,
+    normalize,
+)
+from facedancer.arcface_model.encoder import Encoder, tap_model
+from facedancer.arcface_model.loading import load_encoder
+from facedancer.arcface_model.mobilefacenet import MobileFaceNet, build_mobilefacenet
+from facedancer.arcface_model.resnet50 import ArcFaceResNet50, build_resnet50
+
+__all__ = [
+    "ArcFaceResNet50",
+    "Embedder",
+    "Encoder",
+    "MobileFaceNet",
+    "build_mobilefacenet",
+    "build_resnet50",
+    "cosine",
+    "cosine_matrix",
+    "load_encoder",
+    "mean_of_embeddings",
+    "normalize",
+    "tap_model",
+]

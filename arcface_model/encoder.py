@@ -1,0 +1,78 @@
+"""What all identity encoders share: input contract, taps, a name for their weights."""
+
+from __future__ import annotations
+
+import hashlib
+
+import keras
+import numpy as np
+
+from facedancer.contract import InputContract
+
+
+class Encoder(keras.Model):
+    """An aligned crop in, a raw identity vector out: `(batch, d)`, not normalised.
+
+    Subclasses set the three class attributes and build a functional graph.
+
+    Attributes:
+        architecture: Short name of the architecture.
+        value_range: The range its input is in, see `InputContract`.
+        taps: Names of the layers whose maps IFSR compares by default.
+    """
+
+    architecture = "encoder"
+    value_range = "signed"
+    taps: tuple[str, ...] = ()
+
+    @property
+    def contract(self) -> InputContract:
+        """What the network wants to be fed."""
+        return InputContract(self.input_shape[1], self.value_range)
+
+    @property
+    def embedding_size(self) -> int:
+        """Length of the identity vector."""
+        return self.output_shape[-1]
+
+    @property
+    def name_with_hash(self) -> str:
+        """The architecture and the first 8 hex digits of its weights' SHA-256.
+
+        Two encoders with equal weights have equal names, however they were saved.
+        """
+        digest = hashlib.sha256()
+        for weight in self.weights:
+            array = keras.ops.convert_to_numpy(weight).astype("<f4")
+            digest.update(repr(array.shape).encode())
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return f"{self.architecture}@{digest.hexdigest()[:8]}"
+
+
+def tap_model(encoder: keras.Model, names=None) -> keras.Model:
+    """Returns a model that also gives the maps inside an encoder.
+
+    It shares the weights of the encoder.
+
+    Args:
+        encoder: What `load_encoder` or a builder gave.
+        names: Layer names; None for `encoder.taps`.
+
+    Returns:
+        A model from the encoder's input to a dictionary: one `(batch, height, width,
+        channels)` map by layer name, and `"embedding"`, `(batch, d)`.
+
+    Raises:
+        ValueError: If the encoder has no such layer.
+    """
+    names = tuple(encoder.taps if names is None else names)
+    known = {layer.name: layer for layer in encoder.layers}
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        maps = [name for name in known if name.endswith("_out")]
+        raise ValueError(
+            f"Unknown taps. Known maps: {maps}. Received: {', '.join(unknown)}"
+        )
+    outputs = {name: known[name].output for name in names}
+    outputs["embedding"] = encoder.output
+    return keras.Model(encoder.input, outputs, name=f"{encoder.name}_taps")

@@ -1,0 +1,101 @@
+"""Reads identity encoders: this project's files and the published ArcFace `.h5`."""
+
+from __future__ import annotations
+
+import os
+
+from facedancer import model_files
+from facedancer.arcface_model.encoder import Encoder
+from facedancer.arcface_model.mobilefacenet import MobileFaceNet
+from facedancer.arcface_model.resnet50 import ArcFaceResNet50
+from facedancer.errors import InputError
+
+OWN = {cls.__name__: cls for cls in (MobileFaceNet, ArcFaceResNet50)}
+EXPECTED = (
+    f"an identity encoder ({', '.join(OWN)}, or the published ArcFace .h5 with a "
+    "ResNet50 and an output head nested in it)"
+)
+
+
+def load_encoder(path: str | os.PathLike) -> Encoder:
+    """Returns an identity encoder from a file.
+
+    The file may be this project's `.keras` or `.h5`, or the published ArcFace-ResNet50
+    `.h5` (arcface-tf2, TensorFlow 2.8 to 2.15). Nothing in it is executed.
+
+    Args:
+        path: The file.
+
+    Returns:
+        A model from aligned crops `(batch, size, size, 3)`, in the range its `contract`
+        names, to raw identity vectors `(batch, d)`.
+
+    Raises:
+        InputError: If the file is missing, damaged or of another kind.
+    """
+    found = model_files.read_model_file(path)
+    if found.class_name in OWN:
+        return model_files.load_own(found, OWN[found.class_name])
+    if found.kind == "h5":
+        parts = _nested_parts(found.config)
+        if parts is not None:
+            return _published_resnet50(found, *parts)
+    raise InputError(f"{path}: found {found.describe()}, expected {EXPECTED}")
+
+
+def _nested_parts(config):
+    """Returns the nested trunk and head of a published file, None if it has none."""
+    trunk = head = None
+    for layer in config.get("layers", ()):
+        inner = layer["config"].get("layers", ())
+        names = [sub["config"].get("name") for sub in inner]
+        classes = [sub["class_name"] for sub in inner]
+        if "conv1_conv" in names and "conv5_block3_out" in names:
+            trunk = layer["config"]
+        elif "Dense" in classes and "Conv2D" not in classes:
+            head = layer["config"]
+    return (trunk, head) if trunk and head else None
+
+
+def _published_resnet50(found, trunk, head):
+    dense = [sub for sub in head["layers"] if sub["class_name"] == "Dense"]
+    shape = trunk["layers"][0]["config"]["batch_input_shape"]
+    if len(dense) != 1 or shape[1] is None or shape[1] != shape[2]:
+        raise InputError(
+            f"{found.path}: found {len(dense)} dense layers in the head and input shape "
+            f"{shape}, expected one and a square input"
+        )
+    dropout = [s["config"]["rate"] for s in head["layers"] if "rate" in s["config"]]
+    encoder = ArcFaceResNet50(
+        embedding_size=dense[0]["config"]["units"],
+        image_size=shape[1],
+        dropout=dropout[0] if dropout else 0.0,
+    )
+    weights = model_files.group_weights(found.path, trunk["name"])
+    expected = {layer.name for layer in encoder.layers if layer.weights}
+    expected -= {"head_bn", "head_dense", "embedding_bn"}
+    if set(weights) != expected:
+        odd = sorted(set(weights) ^ expected)[:5]
+        raise InputError(f"{found.path}: not the layers of a ResNet50: {odd}")
+    for name, arrays in weights.items():
+        model_files.assign(encoder.get_layer(name), arrays, found.path)
+    _assign_head(encoder, found.path, head["name"])
+    return encoder
+
+
+def _assign_head(encoder, path, group):
+    """The head's layers carry counters that start anywhere: taken by their order."""
+    weights = list(model_files.group_weights(path, group).values())
+    norms = [arrays for arrays in weights if arrays[0][0] == "gamma"]
+    dense = [arrays for arrays in weights if arrays[0][0] == "kernel"]
+    if (len(norms), len(dense)) != (2, 1):
+        raise InputError(
+            f"{path}: the head holds {len(norms)} batch norms and {len(dense)} dense "
+            "layers, expected 2 and 1"
+        )
+    for name, arrays in zip(
+        ("head_bn", "head_dense", "embedding_bn"),
+        (norms[0], dense[0], norms[1]),
+        strict=True,
+    ):
+        model_files.assign(encoder.get_layer(name), arrays, path)

@@ -1,0 +1,146 @@
+"""MobileFaceNet: an identity encoder of 1.2 million parameters."""
+
+from __future__ import annotations
+
+import keras
+from keras import layers
+
+from facedancer.arcface_model.encoder import Encoder
+
+# Stage, channels, expanded channels of the first block and of the others, blocks.
+STAGES = (
+    (2, 64, 128, 128, 5),
+    (3, 128, 256, 256, 7),
+    (4, 128, 512, 256, 3),
+)
+# One map at stride 4 and two at stride 8. The maps at stride 16 tell people apart too
+# well to be held to those of the target.
+TAPS = ("stage2_block5_out", "stage3_block4_out", "stage3_block7_out")
+
+
+@keras.saving.register_keras_serializable(package="facedancer")
+class MobileFaceNet(Encoder):
+    """Identity encoder for aligned 112-pixel crops in [-1, 1].
+
+    Inverted residual blocks with PReLU, one learned weight a position instead of an
+    average pool at the end. Convolutions of stride 2 pad both sides alike, so that
+    weights from other frameworks give the same values. Block outputs are named
+    `stage2_block1_out` ... `stage4_block3_out`, strides 4, 8 and 16.
+
+    Args:
+        embedding_size: Length of the identity vector.
+        image_size: Side of the input in pixels, a multiple of 16.
+        width: Factor on all inner channels but the last 512.
+        name: Name of the model.
+
+    Raises:
+        ValueError: If the image size is no multiple of 16.
+
+    Reference:
+        - [Chen et al., 2018](https://arxiv.org/abs/1804.07573)
+    """
+
+    architecture = "mobilefacenet"
+    value_range = "signed"
+    taps = TAPS
+
+    def __init__(
+        self,
+        embedding_size: int = 128,
+        image_size: int = 112,
+        width: float = 1.0,
+        name: str = "mobilefacenet",
+        **kwargs,
+    ):
+        if image_size < 16 or image_size % 16:
+            raise ValueError(
+                "`image_size` must be a multiple of 16. "
+                f"Received: image_size={image_size}"
+            )
+        image = layers.Input((image_size, image_size, 3), name="image")
+        x = _trunk(image, width)
+        x = _unit(x, 512, 1, "head_conv")
+        x = _unit(x, 0, image_size // 16, "head_global", padding="valid", prelu=False)
+        x = layers.Flatten(name="head_flatten")(x)
+        x = layers.Dense(
+            embedding_size, use_bias=False, dtype="float32", name="head_dense"
+        )(x)
+        x = layers.BatchNormalization(
+            epsilon=1e-5, momentum=0.9, dtype="float32", name="head_bn"
+        )(x)
+        super().__init__(inputs=image, outputs=x, name=name, **kwargs)
+        self._settings = {
+            "embedding_size": embedding_size,
+            "image_size": image_size,
+            "width": width,
+        }
+
+    def get_config(self):
+        return {"name": self.name, **self._settings}
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        return cls(**config)
+
+
+def build_mobilefacenet(
+    embedding_size: int = 128, image_size: int = 112, width: float = 1.0
+) -> MobileFaceNet:
+    """Returns a MobileFaceNet with new weights.
+
+    Args:
+        embedding_size: Length of the identity vector.
+        image_size: Side of the input in pixels, a multiple of 16.
+        width: Factor on the inner channels.
+
+    Raises:
+        ValueError: If the image size is no multiple of 16.
+    """
+    return MobileFaceNet(embedding_size, image_size, width)
+
+
+def _trunk(image, width):
+    def scaled(channels):
+        return max(8, round(channels * width))
+
+    x = _unit(image, scaled(64), 3, "stage1_conv", stride=2)
+    x = _unit(x, 0, 3, "stage1_depthwise")
+    for stage, channels, first, others, blocks in STAGES:
+        for block in range(1, blocks + 1):
+            x = _block(
+                x,
+                scaled(channels),
+                scaled(first if block == 1 else others),
+                2 if block == 1 else 1,
+                f"stage{stage}_block{block}",
+            )
+    return x
+
+
+def _block(x, channels, expanded, stride, name):
+    """Expand, depthwise, project; the residual where the shape stays."""
+    y = _unit(x, expanded, 1, f"{name}_expand")
+    y = _unit(y, 0, 3, f"{name}_depthwise", stride=stride)
+    if stride > 1:
+        return _unit(y, channels, 1, f"{name}_project", prelu=False, out=f"{name}_out")
+    y = _unit(y, channels, 1, f"{name}_project", prelu=False)
+    return layers.Add(name=f"{name}_out")([x, y])
+
+
+def _unit(x, filters, size, name, stride=1, padding="same", prelu=True, out=None):
+    """Convolution (depthwise where `filters` is 0), batch norm and PReLU."""
+    if stride > 1:
+        x = layers.ZeroPadding2D(size // 2, name=f"{name}_pad")(x)
+        padding = "valid"
+    shared = dict(strides=stride, padding=padding, use_bias=False, name=name)
+    if filters:
+        x = layers.Conv2D(filters, size, **shared)(x)
+    else:
+        x = layers.DepthwiseConv2D(size, **shared)(x)
+    x = layers.BatchNormalization(epsilon=1e-5, momentum=0.9, name=out or f"{name}_bn")(
+        x
+    )
+    if not prelu:
+        return x
+    quarter = keras.initializers.Constant(0.25)
+    return layers.PReLU(quarter, shared_axes=[1, 2], name=f"{name}_prelu")(x)

@@ -1,0 +1,93 @@
+"""ArcFace with a ResNet50: the identity encoder of the published FaceDancer."""
+
+from __future__ import annotations
+
+import keras
+from keras import layers
+
+from facedancer import resnet50
+from facedancer.arcface_model.encoder import Encoder
+
+# The maps that the published training compares (Rosberg et al., 2023).
+TAPS = (
+    *(f"conv4_block{block}_out" for block in range(6, 0, -1)),
+    *(f"conv3_block{block}_out" for block in range(4, 0, -1)),
+    "conv2_block3_out",
+)
+
+
+@keras.saving.register_keras_serializable(package="facedancer")
+class ArcFaceResNet50(Encoder):
+    """Identity encoder for aligned 112-pixel crops in [0, 1].
+
+    ResNet50 without its top, then batch norm, dropout, one dense layer and batch norm;
+    40,375,680 parameters. Taps carry the names of `keras.applications`.
+
+    Args:
+        embedding_size: Length of the identity vector.
+        image_size: Side of the input in pixels.
+        width: Channels of the first convolution; 64 is ResNet50.
+        dropout: Share of features dropped in training.
+        name: Name of the model.
+
+    Reference:
+        - [He et al., 2015](https://arxiv.org/abs/1512.03385)
+        - [Deng et al., 2019](https://arxiv.org/abs/1801.07698)
+    """
+
+    architecture = "resnet50"
+    value_range = "unit"
+    taps = TAPS
+
+    def __init__(
+        self,
+        embedding_size: int = 512,
+        image_size: int = 112,
+        width: int = 64,
+        dropout: float = 0.5,
+        name: str = "arcface_resnet50",
+        **kwargs,
+    ):
+        image = layers.Input((image_size, image_size, 3), name="image")
+        x = resnet50.trunk(image, width)["conv5_block3_out"]
+        x = layers.BatchNormalization(name="head_bn")(x)
+        x = layers.Dropout(dropout, name="head_dropout")(x)
+        x = layers.Flatten(name="head_flatten")(x)
+        x = layers.Dense(
+            embedding_size,
+            kernel_regularizer=keras.regularizers.L2(5e-4),
+            dtype="float32",
+            name="head_dense",
+        )(x)
+        x = layers.BatchNormalization(dtype="float32", name="embedding_bn")(x)
+        super().__init__(inputs=image, outputs=x, name=name, **kwargs)
+        self._settings = {
+            "embedding_size": embedding_size,
+            "image_size": image_size,
+            "width": width,
+            "dropout": dropout,
+        }
+
+    def get_config(self):
+        return {"name": self.name, **self._settings}
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        return cls(**config)
+
+
+def build_resnet50(
+    embedding_size: int = 512,
+    image_size: int = 112,
+    width: int = 64,
+    dropout: float = 0.5,
+) -> ArcFaceResNet50:
+    """Returns an ArcFace ResNet50 with new weights.
+
+    Args:
+        embedding_size: Length of the identity vector.
+        image_size: Side of the input in pixels.
+        width: Channels of the first convolution; 64 is ResNet50.
+        dropout: Share of features dropped in training.
+    """
+    return ArcFaceResNet50(embedding_size, image_size, width, dropout)

@@ -1,0 +1,165 @@
+"""What a model file holds, read without running anything from it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import pathlib
+import zipfile
+
+import h5py
+import keras
+import numpy as np
+
+from facedancer.errors import InputError
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelFile:
+    """The description of a saved Keras model.
+
+    Attributes:
+        path: The file.
+        kind: `"keras"` or `"h5"`, by content, not by name.
+        class_name: Class of the model without its package.
+        config: Its configuration.
+    """
+
+    path: pathlib.Path
+    kind: str
+    class_name: str
+    config: dict
+
+    def describe(self) -> str:
+        """Returns a few words for a message: class, name, number of layers."""
+        layers = self.config.get("layers")
+        size = f" of {len(layers)} layers" if isinstance(layers, list) else ""
+        return f"a {self.class_name} model {self.config.get('name', '')!r}{size}"
+
+
+def read_model_file(path: str | os.PathLike) -> ModelFile:
+    """Reads the description of a `.keras` or whole-model `.h5` file.
+
+    Args:
+        path: The file, written by Keras 2 or 3.
+
+    Raises:
+        InputError: If it is missing, damaged, no model or weights alone.
+    """
+    path = pathlib.Path(path)
+    if path.is_dir():
+        raise InputError(f"{path}: a folder, not a model file (.keras or .h5)")
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+    if zipfile.is_zipfile(path):
+        kind, text = "keras", _keras_config(path)
+    elif h5py.is_hdf5(path):
+        kind, text = "h5", _h5_config(path)
+    else:
+        raise InputError(f"{path}: neither a .keras nor an .h5 model file")
+    try:
+        whole = json.loads(text)
+        name, config = whole["class_name"], whole["config"]
+    except (ValueError, KeyError, TypeError):
+        raise InputError(f"{path}: its model configuration is damaged") from None
+    if not isinstance(config, dict):
+        raise InputError(f"{path}: its model configuration is damaged")
+    return ModelFile(path, kind, str(name).split(">")[-1], config)
+
+
+def _keras_config(path):
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.read("config.json")
+    except (KeyError, zipfile.BadZipFile, OSError) as error:
+        raise InputError(f"{path}: damaged .keras file ({error})") from None
+
+
+def _h5_config(path):
+    try:
+        with h5py.File(path, "r") as file:
+            text = file.attrs.get("model_config")
+    except OSError as error:
+        raise InputError(f"{path}: damaged .h5 file ({error})") from None
+    if text is None:
+        raise InputError(
+            f"{path}: holds weights without a model. Export the whole model "
+            "(`model.save`) or convert it where the model is known"
+        )
+    return text
+
+
+def load_own(found: ModelFile, cls: type[keras.Model]) -> keras.Model:
+    """Returns a model of this project from its own `.keras` or `.h5` file.
+
+    Args:
+        found: What `read_model_file` gave.
+        cls: The class whose `get_config` wrote the file's configuration.
+
+    Raises:
+        InputError: If configuration or weights do not fit the class.
+    """
+    try:
+        if found.kind == "keras":
+            return keras.saving.load_model(found.path, compile=False)
+        model = cls.from_config(found.config)
+        model.load_weights(found.path)
+        return model
+    except (ValueError, TypeError, KeyError, OSError) as error:
+        first = str(error).strip().splitlines()[0]
+        raise InputError(f"{found.path}: does not fit {cls.__name__}: {first}") from (
+            error
+        )
+
+
+def group_weights(
+    path: str | os.PathLike, group: str
+) -> dict[str, list[tuple[str, np.ndarray]]]:
+    """Returns the arrays of one top layer of an `.h5` file, grouped by sublayer.
+
+    Args:
+        path: A whole-model `.h5` file of Keras 2.
+        group: Name of the top layer; it may be a nested model.
+
+    Returns:
+        Dictionary from the sublayer's name, in the order of the file, to its
+        `(kind, array)`, where the kind is `kernel`, `bias`, `gamma`, ...
+
+    Raises:
+        InputError: If the file has no such group.
+    """
+    found: dict[str, list] = {}
+    with h5py.File(path, "r") as file:
+        weights = file.get("model_weights", file)
+        if group not in weights:
+            raise InputError(
+                f"{path}: no weights of layer {group!r}; found {sorted(weights)}"
+            )
+        for name in weights[group].attrs.get("weight_names", ()):
+            name = name.decode() if isinstance(name, bytes) else str(name)
+            layer, _, kind = name.rpartition("/")
+            array = np.asarray(weights[group][name])
+            found.setdefault(layer.split("/")[-1], []).append((kind[:-2], array))
+    return found
+
+
+def assign(layer: keras.layers.Layer, arrays, path: str | os.PathLike) -> None:
+    """Sets the weights of a layer from named arrays, checking kinds and shapes.
+
+    Args:
+        layer: A built layer with direct weights.
+        arrays: List of `(kind, array)`, for example `("kernel", ...)`.
+        path: The file, for messages.
+
+    Raises:
+        InputError: If a weight is missing or has another shape.
+    """
+    given = dict(arrays)
+    wanted = {weight.name: tuple(weight.shape) for weight in layer.weights}
+    shapes = {kind: array.shape for kind, array in given.items()}
+    if shapes != wanted:
+        raise InputError(
+            f"{path}: layer {layer.name} holds {shapes}, expected {wanted}"
+        )
+    layer.set_weights([given[weight.name] for weight in layer.weights])
