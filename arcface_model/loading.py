@@ -62,8 +62,8 @@ def _published_resnet50(found, trunk, head):
     shape = trunk["layers"][0]["config"]["batch_input_shape"]
     if len(dense) != 1 or shape[1] is None or shape[1] != shape[2]:
         raise InputError(
-            f"{found.path}: found {len(dense)} dense layers in the head and input shape "
-            f"{shape}, expected one and a square input"
+            f"{found.path}: found {len(dense)} dense layers in the head and input "
+            f"shape {shape}, expected one and a square input"
         )
     dropout = [s["config"]["rate"] for s in head["layers"] if "rate" in s["config"]]
     encoder = ArcFaceResNet50(

@@ -1,0 +1,155 @@
+"""What every detector does: scale to the working size, search, scale back, filter."""
+
+from __future__ import annotations
+
+import abc
+import collections
+import dataclasses
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from facedancer.faces import Faces
+
+
+@dataclasses.dataclass(frozen=True)
+class DetectorOptions:
+    """How to search, the same for every detector.
+
+    Attributes:
+        score_threshold: Smallest score of a face that is returned, in [0, 1].
+        working_size: The longer side of the image while it is searched, in pixels; a
+            larger image is made smaller first. 0 searches at full size.
+        min_face: Smallest longer side of a face box, in pixels of the given image.
+        nms_threshold: Overlap (intersection over union) from which the weaker of two
+            boxes is dropped.
+        enlarge: Whether a smaller image is made as large as `working_size`.
+        batch_size: Images searched in one call of the network.
+
+    Raises:
+        ValueError: If a value lies outside its range.
+    """
+
+    score_threshold: float = 0.5
+    working_size: int = 640
+    min_face: float = 0.0
+    nms_threshold: float = 0.4
+    enlarge: bool = False
+    batch_size: int = 8
+
+    def __post_init__(self):
+        for name in ("score_threshold", "nms_threshold"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise ValueError(
+                    f"`{name}` must lie in [0, 1]. Received: {getattr(self, name)}"
+                )
+        for name, least in (("working_size", 0), ("min_face", 0), ("batch_size", 1)):
+            if getattr(self, name) < least:
+                raise ValueError(
+                    f"`{name}` must be at least {least}. "
+                    f"Received: {getattr(self, name)}"
+                )
+
+
+class Detector(abc.ABC):
+    """Finds faces and their five landmarks in photos.
+
+    Args:
+        options: How to search.
+
+    Attributes:
+        name: What finds the faces, for reports.
+        options: How it searches.
+    """
+
+    name = "detector"
+
+    def __init__(self, options: DetectorOptions | None = None):
+        self.options = options or DetectorOptions()
+
+    @abc.abstractmethod
+    def _search(self, batch: np.ndarray, least: float) -> list[Faces]:
+        """Returns the faces of images of one size, in pixels of these images.
+
+        Args:
+            batch: `(n, height, width, 3)` uint8 RGB.
+            least: Faces smaller than this many pixels are of no interest.
+        """
+
+    def detect(self, image: np.ndarray) -> Faces:
+        """Returns the faces of one photo.
+
+        Args:
+            image: `(height, width, 3)` uint8 RGB.
+
+        Raises:
+            ValueError: If it is of another shape or dtype.
+        """
+        return self.detect_batch([image])[0]
+
+    def detect_batch(self, images: Sequence[np.ndarray]) -> list[Faces]:
+        """Returns the faces of several photos, in their order.
+
+        Photos that have one size while they are searched are searched together.
+
+        Args:
+            images: Each `(height, width, 3)` uint8 RGB.
+
+        Raises:
+            ValueError: If one is of another shape or dtype.
+        """
+        groups = collections.defaultdict(list)
+        for index, image in enumerate(images):
+            small = self._shrink(_checked(image))
+            groups[small.shape].append((index, small))
+        found = {}
+        for group in groups.values():
+            for start in range(0, len(group), self.options.batch_size):
+                part = group[start : start + self.options.batch_size]
+                found |= self._search_part(part, images)
+        return [found[index] for index in range(len(images))]
+
+    def _search_part(self, part, images):
+        size = part[0][1].shape[:2]
+        scales = [max(images[i].shape[:2]) / max(size) for i, _ in part]
+        least = self.options.min_face / max(scales)
+        faces = self._search(np.stack([small for _, small in part]), least)
+        return {
+            index: self._finish(one, size, images[index].shape[:2])
+            for (index, _), one in zip(part, faces, strict=True)
+        }
+
+    def _shrink(self, image):
+        height, width = image.shape[:2]
+        scale = self.options.working_size / max(height, width)
+        if scale <= 0.0 or scale == 1.0 or (scale > 1.0 and not self.options.enlarge):
+            return image
+        size_wh = (max(1, round(width * scale)), max(1, round(height * scale)))
+        method = cv2.INTER_AREA if scale < 1.0 else cv2.INTER_LINEAR
+        return cv2.resize(image, size_wh, interpolation=method)
+
+    def _finish(self, faces, small_size, size):
+        """Scales to the photo's pixels, filters and sorts."""
+        factor = np.array([size[1] / small_size[1], size[0] / small_size[0]])
+        factor = factor.astype(np.float32)
+        # The centre of the top-left pixel is (0, 0), so edges lie at -0.5.
+        landmarks = (faces.landmarks + 0.5) * factor - 0.5
+        boxes = (faces.boxes.reshape(-1, 2, 2) + 0.5) * factor - 0.5
+        faces = Faces(boxes.reshape(-1, 4), landmarks, faces.scores)
+        sides = (faces.boxes[:, 2:] - faces.boxes[:, :2]).max(axis=1, initial=0.0)
+        keep = (faces.scores >= self.options.score_threshold) & (
+            sides >= self.options.min_face
+        )
+        faces = faces[keep]
+        return faces[np.argsort(-faces.scores, kind="stable")]
+
+
+def _checked(image):
+    good = isinstance(image, np.ndarray) and image.dtype == np.uint8
+    if not good or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
+        raise ValueError(
+            "An image must be a uint8 array of shape (height, width, 3). Received: "
+            f"{getattr(image, 'dtype', type(image))} of shape {np.shape(image)}"
+        )
+    return image
