@@ -1,0 +1,348 @@
+"""Shards -> batches of (target, source) pairs, as a `tf.data.Dataset`.
+
+    dataset = pairs.make_dataset(pairs.PairSettings(data_dir="shards/", batch_size=8))
+    for batch in dataset: ...
+
+Batch k depends only on the settings and on k. To resume after k batches, pass
+`first_batch=k`: the batches that follow are bit for bit those of a run that was never
+stopped. With several input pipelines each gives its rows of the same global batches,
+so the number of workers changes nothing either.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import re
+import threading
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+import tensorflow as tf
+from absl import logging
+
+from facedancer.dataset import augmentation, records, sampling, shard_index
+from facedancer.errors import InputError
+
+ON_CORRUPT = ("stop", "skip")
+# Salts that make of the seed and the batch's number one seed per use.
+_JITTER_TARGET, _JITTER_SOURCE, _FLIP = 101, 102, 103
+
+
+@dataclasses.dataclass(frozen=True)
+class PairSettings:
+    """How pairs are drawn and prepared.
+
+    Attributes:
+        data_dir: Shards: a folder with *.records files, or a glob pattern; several with
+            commas between. Shards written by the original program are read too.
+        batch_size: Pairs in a (global) batch.
+        image_size: Side of the images in pixels. Others are resized.
+        same_ratio: Probability that the source is the target photo itself; above 0 at
+            least one such pair is in each batch.
+        pairing: random, different (source and target show different people) or
+            same_person (two photos of one person).
+        same_person_ratio: Share of pairs of two photos of one person.
+        balance: none, identity or folder: each person or source folder (the first
+            folder of a photo's path) gets the same share of the pairs.
+        jitter: Colour jitter: per_image (on [0, 1], clipped, the same draw for both
+            images of a same pair), legacy (as the original: one draw for a batch, on
+            [-1, 1], not clipped) or none.
+        flip: Mirror images at random, target and source independently.
+        shuffle: Draw the photos in random order.
+        seed: Of everything random here.
+        on_corrupt: stop at a damaged record, or skip it: another record takes its
+            place, and a warning names it.
+        num_parallel_calls: Batches prepared at the same time; 0 means one per CPU.
+
+    Raises:
+        ValueError: If a value is out of its range.
+    """
+
+    data_dir: str
+    batch_size: int = 10
+    image_size: int = 256
+    same_ratio: float = 0.2
+    pairing: str = "random"
+    same_person_ratio: float = 0.0
+    balance: str = "none"
+    jitter: str = "per_image"
+    flip: bool = False
+    shuffle: bool = True
+    seed: int = 0
+    on_corrupt: str = "stop"
+    num_parallel_calls: int = 0
+
+    def __post_init__(self):
+        for name, known in (
+            ("pairing", sampling.PAIRINGS),
+            ("balance", sampling.BALANCES),
+            ("jitter", augmentation.JITTERS),
+            ("on_corrupt", ON_CORRUPT),
+        ):
+            value = getattr(self, name)
+            if value not in known:
+                raise ValueError(
+                    f"`{name}` must be one of {known}. Received: {name}={value!r}"
+                )
+        for name, least in (("batch_size", 1), ("image_size", 1), ("seed", 0)):
+            if getattr(self, name) < least:
+                raise ValueError(
+                    f"`{name}` must be at least {least}. "
+                    f"Received: {name}={getattr(self, name)}"
+                )
+
+
+def make_dataset(
+    settings: PairSettings,
+    first_batch: int = 0,
+    input_pipeline_id: int = 0,
+    num_input_pipelines: int = 1,
+    reader: PairReader | None = None,
+) -> tf.data.Dataset:
+    """Returns an endless dataset of batches of pairs.
+
+    Args:
+        settings: What to read and how to pair it.
+        first_batch: Number of the first batch: how many were used before.
+        input_pipeline_id: Which of the input pipelines this is.
+        num_input_pipelines: How many share the global batch (one per worker).
+        reader: An own `PairReader`, to see what it skipped. Made here if None.
+
+    Returns:
+        A dataset of dictionaries: `"target"` and `"source"` `(batch, size, size, 3)`
+        float32 in [-1, 1]; `"same"` `(batch,)` float32, 1 where the source is the
+        target photo; `"target_identity"` and `"source_identity"` `(batch,)` int64, -1
+        unknown; `batch` is `batch_size // num_input_pipelines`. Iterate within
+        `clear_errors()` to get its errors as `InputError`.
+
+    Raises:
+        InputError: If the shards are missing, or hold no labels that are asked for.
+        ValueError: If the pipelines do not divide the batch.
+    """
+    if not 0 <= input_pipeline_id < num_input_pipelines:
+        raise ValueError(
+            "`input_pipeline_id` must lie in [0, num_input_pipelines). "
+            f"Received: {input_pipeline_id} of {num_input_pipelines}"
+        )
+    if settings.batch_size % num_input_pipelines:
+        raise ValueError(
+            "`batch_size` must be a multiple of the number of input pipelines. "
+            f"Received: {settings.batch_size} for {num_input_pipelines}"
+        )
+    reader = reader or PairReader(settings)
+    rows = settings.batch_size // num_input_pipelines
+    first_row = input_pipeline_id * rows
+    dataset = tf.data.Dataset.range(first_batch, np.iinfo(np.int64).max)
+    dataset = dataset.map(
+        lambda number: _read_batch(reader, number, first_row, rows),
+        num_parallel_calls=settings.num_parallel_calls or os.cpu_count() or 1,
+        deterministic=True,
+    )
+    return dataset.prefetch(2)
+
+
+def _read_batch(reader: PairReader, number, first_row: int, rows: int):
+    size = reader.settings.image_size
+    images = (rows, size, size, 3)
+    target, source, same, target_identity, source_identity = tf.numpy_function(
+        lambda k: reader.rows(int(k), first_row, first_row + rows),
+        [number],
+        [tf.uint8, tf.uint8, tf.bool, tf.int64, tf.int64],
+        stateful=False,
+    )
+    target, source = tf.ensure_shape(target, images), tf.ensure_shape(source, images)
+    same = tf.ensure_shape(same, (rows,))
+    target, source = _signed(target), _signed(source)
+    seed = _seeds(reader.settings.seed, number)
+    place = (first_row, reader.settings.batch_size)
+    target, source = _augment(reader.settings, target, source, same, seed, place)
+    return {
+        "target": target,
+        "source": source,
+        "same": tf.cast(same, tf.float32),
+        "target_identity": tf.ensure_shape(target_identity, (rows,)),
+        "source_identity": tf.ensure_shape(source_identity, (rows,)),
+    }
+
+
+def _signed(image):
+    return (tf.cast(image, tf.float32) - 127.5) / 127.5
+
+
+def _seeds(seed: int, number):
+    """Returns a function from a salt to the `(2,)` seed of one use in one batch."""
+    base = tf.stack([tf.cast(seed, tf.int64), number])
+    return lambda salt: tf.random.experimental.stateless_fold_in(base, salt)
+
+
+def _augment(settings: PairSettings, target, source, same, seed, place):
+    pair = target, source, same
+    if settings.flip:
+        pair = *augmentation.flip_pairs(*pair, seed(_FLIP), place), same
+    if settings.jitter == "per_image":
+        return augmentation.jitter_pairs(*pair, seed(_JITTER_TARGET), place)
+    target, source, _ = pair
+    if settings.jitter == "legacy":
+        target = augmentation.jitter_legacy(target, seed(_JITTER_TARGET))
+        source = augmentation.jitter_legacy(source, seed(_JITTER_SOURCE))
+    return target, source
+
+
+@contextlib.contextmanager
+def clear_errors() -> Iterator[None]:
+    """Turns what TensorFlow makes of an `InputError` of the reader back into one.
+
+    Raises:
+        InputError: With the reader's own text, such as the file and the record.
+    """
+    try:
+        yield
+    except tf.errors.OpError as error:
+        found = re.search(r"(?:InputError|CorruptRecordError): (.*)", error.message)
+        if not found:
+            raise
+        raise InputError(found[1]) from None
+
+
+class PairReader:
+    """Reads the photos of batch k; safe to use from several threads.
+
+    Attributes:
+        settings: What it was made with.
+        index: The `ShardIndex`.
+        sampler: The `PairSampler`.
+        skipped: Text by `(file, record)` of the damaged records met so far.
+
+    Args:
+        settings: What to read and how to pair it.
+
+    Raises:
+        InputError: If the shards are missing, or hold no labels that are asked for.
+    """
+
+    def __init__(self, settings: PairSettings):
+        self.settings = settings
+        self.index = shard_index.open_index(settings.data_dir)
+        self.sampler = sampling.PairSampler(
+            self.index.identity,
+            self.index.folder,
+            batch_size=settings.batch_size,
+            same_ratio=settings.same_ratio,
+            pairing=settings.pairing,
+            same_person_ratio=settings.same_person_ratio,
+            balance=settings.balance,
+            shuffle=settings.shuffle,
+            seed=settings.seed,
+        )
+        self.skipped: dict[tuple[str, int], str] = {}
+        self._lock = threading.Lock()
+
+    def rows(self, number: int, start: int, stop: int) -> tuple[np.ndarray, ...]:
+        """Returns rows of batch `number`, read and decoded.
+
+        Args:
+            number: The batch.
+            start: First row.
+            stop: Row after the last.
+
+        Returns:
+            Target and source `(rows, size, size, 3)` uint8 RGB, same `(rows,)` bool,
+            identities of target and source `(rows,)` int64.
+
+        Raises:
+            InputError: If a record is damaged and `on_corrupt` is `"stop"`.
+        """
+        pairs = self.sampler.batch(number).rows(start, stop)
+        size = self.settings.image_size
+        images = np.empty((2, stop - start, size, size, 3), np.uint8)
+        identities = np.empty((2, stop - start), np.int64)
+        for row, (target, source) in enumerate(
+            zip(pairs.target, pairs.source, strict=True)
+        ):
+            images[0, row], used = self._good_photo(int(target))
+            identities[0, row] = self.index.identity[used]
+            if pairs.same[row]:
+                images[1, row], identities[1, row] = images[0, row], identities[0, row]
+                continue
+            images[1, row], used = self._good_photo(int(source))
+            identities[1, row] = self.index.identity[used]
+        return images[0], images[1], pairs.same, identities[0], identities[1]
+
+    def _good_photo(self, photo: int) -> tuple[np.ndarray, int]:
+        """Returns a photo and its position; the next good one if it may be skipped."""
+        for step in range(len(self.index)):
+            used = (photo + step) % len(self.index)
+            try:
+                return self.photo(used), used
+            except InputError as error:
+                if self.settings.on_corrupt == "stop":
+                    raise
+                self._skip(used, str(error))
+        raise InputError(f"{self.settings.data_dir}: no record can be read")
+
+    def _skip(self, photo: int, why: str) -> None:
+        place = self.index.files[self.index.shard[photo]], int(self.index.number[photo])
+        with self._lock:
+            new = place not in self.skipped
+            self.skipped[place] = why
+        if new:
+            logging.warning("Skipped (%d so far): %s", len(self.skipped), why)
+
+    def photo(self, photo: int) -> np.ndarray:
+        """Returns one photo of the index, `(size, size, 3)` uint8 RGB.
+
+        Args:
+            photo: Its position in the index.
+
+        Raises:
+            CorruptRecordError: If it cannot be read.
+        """
+        features = self.features(photo)
+        return _decode(features.get("face"), self.settings.image_size, self._at(photo))
+
+    def features(self, photo: int) -> dict:
+        """Returns the features of one record, checked.
+
+        Args:
+            photo: Its position in the index.
+
+        Raises:
+            CorruptRecordError: If it cannot be read.
+        """
+        file, number = self._at(photo)
+        try:
+            with open(file, "rb", buffering=0) as opened:
+                data = os.pread(
+                    opened.fileno(),
+                    int(self.index.size[photo]),
+                    int(self.index.offset[photo]),
+                )
+        except OSError as error:
+            raise records.CorruptRecordError(file, number, str(error)) from None
+        record = records.check_frame(data, file, number)
+        try:
+            return records.decode_example(record)
+        except InputError as error:
+            raise records.CorruptRecordError(file, number, str(error)) from None
+
+    def _at(self, photo: int) -> tuple[str, int]:
+        return self.index.files[self.index.shard[photo]], int(self.index.number[photo])
+
+
+def _decode(data: bytes | None, size: int, place: tuple[str, int]) -> np.ndarray:
+    if not data:
+        raise records.CorruptRecordError(*place, "it has no feature `face`")
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error:
+        image = None
+    if image is None:
+        raise records.CorruptRecordError(*place, "its image cannot be decoded")
+    if image.shape[:2] != (size, size):
+        smaller = size < min(image.shape[:2])
+        way = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
+        image = cv2.resize(image, (size, size), interpolation=way)
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)

@@ -1,0 +1,277 @@
+"""TFRecord files and the `tf.train.Example` messages in them, without TensorFlow.
+
+A worker that writes shards needs neither the four seconds nor the 600 MB that the
+import of TensorFlow costs, and the bytes it writes must be the same on every machine:
+features are written in the order of their names, which protobuf itself does not
+promise. The files are ordinary: `tf.data.TFRecordDataset` reads them.
+"""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import struct
+from collections.abc import Iterator
+
+import google_crc32c
+import numpy as np
+
+from facedancer.errors import InputError
+
+# length, CRC of the length | data | CRC of the data
+_HEADER = struct.Struct("<QI")
+_FOOTER = struct.Struct("<I")
+OVERHEAD = _HEADER.size + _FOOTER.size
+_MASK_DELTA = 0xA282EAD8
+_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+
+Feature = bytes | str | int | np.ndarray
+
+
+class CorruptRecordError(InputError):
+    """A record that cannot be trusted; the text names the file and the record.
+
+    Attributes:
+        path: The file.
+        index: Number of the record in the file, the first is 0.
+    """
+
+    def __init__(self, path: str | os.PathLike, index: int, why: str):
+        super().__init__(f"{path}: record {index}: {why}")
+        self.path = str(path)
+        self.index = index
+
+
+def encode_example(features: dict[str, Feature]) -> bytes:
+    """Returns a serialized `tf.train.Example`, the same bytes for the same features.
+
+    Args:
+        features: By name: `bytes` or `str` becomes a bytes list of one value, `int`
+            an int64 list of one, a NumPy array a float list.
+
+    Raises:
+        ValueError: If a value has another type.
+    """
+    entries = b"".join(
+        _field(1, _field(1, name.encode()) + _field(2, _feature(name, features[name])))
+        for name in sorted(features)
+    )
+    return _field(1, entries)
+
+
+def _feature(name: str, value: Feature) -> bytes:
+    if isinstance(value, str):
+        value = value.encode()
+    if isinstance(value, bytes):
+        return _field(1, _field(1, value))
+    if isinstance(value, np.ndarray):
+        return _field(2, _field(1, value.astype("<f4").tobytes()))
+    if isinstance(value, int | np.integer):
+        return _field(3, _field(1, _varint(int(value) % (1 << 64))))
+    raise ValueError(
+        f"A feature must be bytes, str, int or an array. Received: {name}={value!r}"
+    )
+
+
+def _field(number: int, data: bytes) -> bytes:
+    return _varint(number << 3 | _BYTES) + _varint(len(data)) + data
+
+
+def _varint(value: int) -> bytes:
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def decode_example(data: bytes) -> dict[str, bytes | int | np.ndarray]:
+    """Returns the features of a serialized `tf.train.Example`.
+
+    Of a bytes or int64 list the first value is returned, of a float list all, as
+    float32. Features without a value are left out.
+
+    Args:
+        data: The message.
+
+    Raises:
+        InputError: If it is no such message.
+    """
+    view = memoryview(data)
+    found = {}
+    try:
+        for number, features in _fields(view):
+            for entry_number, entry in _fields(features) if number == 1 else ():
+                if entry_number == 1:
+                    _add_entry(found, dict(_fields(entry)))
+    except (IndexError, KeyError, TypeError, ValueError, struct.error) as error:
+        raise InputError(f"not a tf.train.Example ({error})") from None
+    return found
+
+
+def _add_entry(found: dict, entry: dict) -> None:
+    name = bytes(entry[1]).decode()
+    for kind, values in _fields(entry.get(2, memoryview(b""))):
+        parsed = list(_fields(values))
+        if kind == 1 and parsed:
+            found[name] = bytes(parsed[0][1])
+        elif kind == 2 and parsed:  # packed, or one fixed field for each value
+            joined = b"".join(bytes(part) for _, part in parsed)
+            found[name] = np.frombuffer(joined, "<f4").astype(np.float32)
+        elif kind == 3 and parsed:
+            first = parsed[0][1]
+            value = first if isinstance(first, int) else _read_varint(first, 0)[0]
+            found[name] = value - (1 << 64) if value >> 63 else value
+
+
+def _fields(view: memoryview) -> Iterator[tuple[int, memoryview | int]]:
+    """Yields `(field number, content)` of one protobuf message."""
+    at = 0
+    while at < len(view):
+        key, at = _read_varint(view, at)
+        kind = key & 7
+        if kind == _VARINT:
+            value, at = _read_varint(view, at)
+            yield key >> 3, value
+            continue
+        if kind == _BYTES:
+            size, at = _read_varint(view, at)
+        elif kind in (_FIXED32, _FIXED64):
+            size = 4 if kind == _FIXED32 else 8
+        else:
+            raise ValueError(f"wire type {kind}")
+        if at + size > len(view):
+            raise ValueError("the message ends early")
+        yield key >> 3, view[at : at + size]
+        at += size
+
+
+def _read_varint(view: memoryview, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        byte = view[at]
+        value |= (byte & 0x7F) << shift
+        at += 1
+        if byte < 0x80:
+            return value, at
+        shift += 7
+        if shift > 63:
+            raise ValueError("a number of more than ten bytes")
+
+
+def masked_crc(data: bytes) -> int:
+    """Returns the checksum TFRecord files carry: CRC-32C, rotated and shifted."""
+    crc = google_crc32c.value(data)
+    return ((crc >> 15 | crc << 17) + _MASK_DELTA) & 0xFFFFFFFF
+
+
+def frame(record: bytes) -> bytes:
+    """Returns a record as it stands in a TFRecord file, `OVERHEAD` bytes longer."""
+    length = struct.pack("<Q", len(record))
+    return b"".join(
+        [
+            _HEADER.pack(len(record), masked_crc(length)),
+            record,
+            _FOOTER.pack(masked_crc(record)),
+        ]
+    )
+
+
+def scan(path: str | os.PathLike) -> np.ndarray:
+    """Returns where the records of a TFRecord file begin, reading only the headers.
+
+    Args:
+        path: The file.
+
+    Returns:
+        `(n + 1,)` int64, the offset of each record's header and at last the size of
+        the file.
+
+    Raises:
+        CorruptRecordError: If a header's checksum is wrong or the file ends early.
+    """
+    offsets = [0]
+    with open(path, "rb", buffering=0) as file:
+        size = os.fstat(file.fileno()).st_size
+        while offsets[-1] < size:
+            header = os.pread(file.fileno(), _HEADER.size, offsets[-1])
+            length = _checked_length(header, path, len(offsets) - 1)
+            offsets.append(offsets[-1] + OVERHEAD + length)
+            if offsets[-1] > size:
+                raise CorruptRecordError(path, len(offsets) - 2, "the file ends early")
+    return np.array(offsets, np.int64)
+
+
+def _checked_length(header: bytes, path: str | os.PathLike, index: int) -> int:
+    if len(header) < _HEADER.size:
+        raise CorruptRecordError(path, index, "the file ends early")
+    length, crc = _HEADER.unpack(header)
+    if masked_crc(header[:8]) != crc:
+        raise CorruptRecordError(path, index, "checksum of the length is wrong")
+    return length
+
+
+def check_frame(data: bytes, path: str | os.PathLike, index: int) -> memoryview:
+    """Returns the record inside one framed record, after checking both checksums.
+
+    Args:
+        data: Header, record and footer.
+        path: The file it comes from, for the message.
+        index: Its number in that file, for the message.
+
+    Raises:
+        CorruptRecordError: If a checksum or the length is wrong.
+    """
+    length = _checked_length(data[: _HEADER.size], path, index)
+    if len(data) != length + OVERHEAD:
+        raise CorruptRecordError(path, index, "the file ends early")
+    record = memoryview(data)[_HEADER.size : -_FOOTER.size]
+    if masked_crc(bytes(record)) != _FOOTER.unpack(data[-_FOOTER.size :])[0]:
+        raise CorruptRecordError(path, index, "checksum of the data is wrong")
+    return record
+
+
+def read_records(path: str | os.PathLike) -> Iterator[bytes]:
+    """Yields the checked records of a TFRecord file, one after the other.
+
+    Args:
+        path: The file.
+
+    Raises:
+        CorruptRecordError: At the first damaged record.
+    """
+    index = 0
+    with open(path, "rb") as file:
+        while header := file.read(_HEADER.size):
+            length = _checked_length(header, path, index)
+            rest = file.read(length + _FOOTER.size)
+            yield bytes(check_frame(header + rest, path, index))
+            index += 1
+
+
+def write_records(path: str | os.PathLike, records: Iterator[bytes]) -> int:
+    """Writes a TFRecord file that appears whole or not at all; returns its count.
+
+    The temporary name starts with a dot and has another ending, so that no reader's
+    pattern matches it.
+
+    Args:
+        path: The file. Its folder is made.
+        records: The serialized messages.
+    """
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".tmp-{os.getpid()}-{path.name}.part")
+    count = 0
+    try:
+        with open(temporary, "wb") as file:
+            for record in records:
+                file.write(frame(record))
+                count += 1
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return count
