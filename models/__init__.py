@@ -1,1 +1,15 @@
 """Generators and discriminators, published files, the fused form, export."""
+
+from facedancer.models.config import DiscriminatorConfig, GeneratorConfig
+from facedancer.models.discriminator import build_discriminator
+from facedancer.models.generator import build_generator
+from facedancer.models.presets import PRESETS, get_preset
+
+__all__ = [
+    "PRESETS",
+    "DiscriminatorConfig",
+    "GeneratorConfig",
+    "build_discriminator",
+    "build_generator",
+    "get_preset",
+]
