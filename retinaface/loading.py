@@ -3,26 +3,68 @@
 from __future__ import annotations
 
 import os
+import pathlib
+import zipfile
 
-from facedancer import weights
+from facedancer import model_files, weights
 from facedancer.errors import InputError
+from facedancer.retinaface import published
 from facedancer.retinaface.detector import Detector, DetectorOptions
 from facedancer.retinaface.mtcnn_detector import MtcnnDetector
+from facedancer.retinaface.network import RetinaFace
+from facedancer.retinaface.retinaface_detector import RetinaFaceDetector
+
+EXPECTED = (
+    "a face detector (RetinaFace of this project, the published RetinaFace-ResNet50 "
+    ".h5, or the PyTorch MobileNet0.25 weights as .npz)"
+)
 
 
 def load_detector(path: str | os.PathLike | None = None, **options) -> Detector:
     """Returns a face detector.
 
     Args:
-        path: None for the weights of the catalogue if the package carries them, else
-            the `mtcnn` package.
+        path: This project's `.keras` or `.h5`; the published RetinaFace-ResNet50 `.h5`
+            (retinaface-tf2); an `.npz` with the PyTorch weights of RetinaFace with
+            MobileNet0.25. None for the weights of the catalogue if the package carries
+            them, else the `mtcnn` package.
         **options: Fields of `DetectorOptions`.
 
     Raises:
-        InputError: If the file is missing or of another kind.
+        InputError: If the file is missing, damaged or of another kind.
         ValueError: If an option lies outside its range.
     """
     settings = DetectorOptions(**options)
-    if path is not None or weights.available("detector"):
-        raise InputError(f"{path}: no detector file that is known")
-    return MtcnnDetector(settings)
+    if path is None:
+        if not weights.available("detector"):
+            return MtcnnDetector(settings)
+        path = weights.find("detector")
+    return RetinaFaceDetector(load_network(path), settings)
+
+
+def load_network(path: str | os.PathLike) -> RetinaFace:
+    """Returns the network of a detector file, see `load_detector`.
+
+    Args:
+        path: The file.
+
+    Raises:
+        InputError: If the file is missing, damaged or of another kind.
+    """
+    if _is_npz(path):
+        return published.read_state_dict(path)
+    found = model_files.read_model_file(path)
+    if found.class_name == RetinaFace.__name__:
+        return model_files.load_own(found, RetinaFace)
+    if published.is_published_h5(found):
+        return published.read_published_h5(found)
+    raise InputError(f"{path}: found {found.describe()}, expected {EXPECTED}")
+
+
+def _is_npz(path):
+    path = pathlib.Path(path)
+    if not path.is_file() or not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        names = archive.namelist()
+    return bool(names) and all(name.endswith(".npy") for name in names)

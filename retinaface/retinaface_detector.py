@@ -1,0 +1,116 @@
+"""The detector that runs a RetinaFace network."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from facedancer.faces import Faces
+from facedancer.retinaface import anchors, suppression
+from facedancer.retinaface.detector import Detector, DetectorOptions
+from facedancer.retinaface.network import RetinaFace
+
+MULTIPLE = 32  # the coarsest stride: images are padded to whole cells
+CANDIDATES = 5000  # the best anchors that suppression looks at
+# The published program keeps everything above this.
+ROWS_SCORE, ROWS_OVERLAP = 0.02, 0.4
+
+
+class RetinaFaceDetector(Detector):
+    """Runs RetinaFace on photos; called, it gives the rows of the published model.
+
+    Args:
+        network: What `build_retinaface` or a reader gave.
+        options: How to search.
+    """
+
+    def __init__(self, network: RetinaFace, options: DetectorOptions | None = None):
+        super().__init__(options)
+        self.network = network
+        self.name = f"retinaface-{network.get_config()['backbone']}"
+
+    def _search(self, batch: np.ndarray, least: float) -> list[Faces]:
+        padded = self._pad(batch)
+        outputs = self.network.predict_on_batch(padded)
+        scores = face_scores(outputs["classes"])
+        anchor = anchors.make_anchors(*padded.shape[1:3])
+        return [
+            self._faces(score, boxes, points, anchor)
+            for score, boxes, points in zip(
+                scores, outputs["boxes"], outputs["landmarks"], strict=True
+            )
+        ]
+
+    def _pad(self, batch):
+        """Pads below and to the right with the colour that the network sees as 0."""
+        n, height, width, _ = batch.shape
+        size = [-(-side // MULTIPLE) * MULTIPLE for side in (height, width)]
+        padded = np.empty((n, *size, 3), np.float32)
+        padded[:] = self.network.get_config()["mean"][::-1]
+        padded[:, :height, :width] = batch
+        return padded
+
+    def _faces(self, scores, boxes, points, anchor):
+        keep = _best(scores, self.options.score_threshold)
+        boxes = anchors.decode_boxes(boxes[keep], anchor[keep])
+        stay = suppression.suppress(boxes, scores[keep], self.options.nms_threshold)
+        keep = keep[stay]
+        points = anchors.decode_landmarks(points[keep], anchor[keep])
+        return Faces(boxes[stay], points, scores[keep])
+
+    def rows(self, image: np.ndarray) -> np.ndarray:
+        """Returns faces in the published row format, at the size given.
+
+        Args:
+            image: `(height, width, 3)` RGB in [0, 255].
+
+        Returns:
+            `(n, 16)` float32, best first: box `x_min, y_min, x_max, y_max` and `x, y`
+            of five landmarks, all relative to width and height; 1; score above 0.02.
+        """
+        image = np.asarray(image, np.float32)[None]
+        height, width = image.shape[1:3]
+        outputs = self.network.predict_on_batch(image)
+        scores = face_scores(outputs["classes"])[0]
+        keep = _best(scores, ROWS_SCORE)
+        anchor = anchors.make_anchors(height, width)[keep]
+        boxes = anchors.decode_boxes(outputs["boxes"][0][keep], anchor)
+        points = anchors.decode_landmarks(outputs["landmarks"][0][keep], anchor)
+        stay = suppression.suppress(boxes, scores[keep], ROWS_OVERLAP)
+        pixels = np.concatenate([boxes, points.reshape(-1, 10)], axis=1)[stay]
+        relative = pixels / np.tile(np.float32([width, height]), 7)
+        ones = np.ones((len(stay), 1), np.float32)
+        return np.concatenate([relative, ones, scores[keep][stay, None]], axis=1)
+
+    def __call__(self, image: np.ndarray) -> np.ndarray:
+        """Returns `rows` for a batch of one, as the published model is called.
+
+        Args:
+            image: `(1, height, width, 3)` RGB in [0, 255].
+
+        Raises:
+            ValueError: If it is not a batch of one image.
+        """
+        if np.ndim(image) != 4 or len(image) != 1:
+            raise ValueError(
+                "The detector is called with one image of shape (1, height, width, 3). "
+                f"Received: shape {np.shape(image)}"
+            )
+        return self.rows(np.asarray(image)[0])
+
+
+def face_scores(logits: np.ndarray) -> np.ndarray:
+    """Returns the softmax of the face class.
+
+    Args:
+        logits: `(..., 2)`, background and face.
+    """
+    difference = np.asarray(logits[..., 0], np.float32) - logits[..., 1]
+    return 1.0 / (1.0 + np.exp(np.clip(difference, -80.0, 80.0)))
+
+
+def _best(scores, threshold):
+    """Indices above the threshold; the best where there are too many to compare."""
+    keep = np.flatnonzero(scores > threshold)
+    if len(keep) > CANDIDATES:
+        keep = keep[np.argpartition(-scores[keep], CANDIDATES)[:CANDIDATES]]
+    return keep
