@@ -7,10 +7,11 @@ import os
 from facedancer import model_files
 from facedancer.arcface_model.encoder import Encoder
 from facedancer.arcface_model.mobilefacenet import MobileFaceNet
+from facedancer.arcface_model.onnx_encoder import OnnxEncoder
 from facedancer.arcface_model.resnet50 import ArcFaceResNet50
 from facedancer.errors import InputError
 
-OWN = {cls.__name__: cls for cls in (MobileFaceNet, ArcFaceResNet50)}
+OWN = {cls.__name__: cls for cls in (MobileFaceNet, ArcFaceResNet50, OnnxEncoder)}
 EXPECTED = (
     f"an identity encoder ({', '.join(OWN)}, or the published ArcFace .h5 with a "
     "ResNet50 and an output head nested in it)"

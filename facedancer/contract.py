@@ -49,3 +49,20 @@ class InputContract:
             image: `(..., height, width, 3)` uint8.
         """
         return _FROM_UINT8[self.value_range](image)
+
+    def from_unit(self, image_unit):
+        """Returns images or tensors in [0, 1] in the network's range.
+
+        Args:
+            image_unit: Any shape, [0, 1].
+        """
+        return image_unit if self.value_range == "unit" else image_unit * 2.0 - 1.0
+
+    def from_signed(self, image_signed):
+        """Returns images or tensors in [-1, 1] in the network's range.
+
+        Args:
+            image_signed: Any shape, [-1, 1].
+        """
+        signed = self.value_range == "signed"
+        return image_signed if signed else image_signed * 0.5 + 0.5

@@ -93,6 +93,20 @@ def _rgb(image: Image.Image) -> np.ndarray:
     return np.array(image.convert("RGB"))
 
 
+def resize(image: np.ndarray, size: int) -> np.ndarray:
+    """Returns a square image of another size; averaged down, bilinear up.
+
+    Args:
+        image: `(height, width, channels)` uint8.
+        size: New side in pixels.
+    """
+    if image.shape[:2] == (size, size):
+        return image
+    smaller = image.shape[0] > size
+    method = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
+    return cv2.resize(image, (size, size), interpolation=method)
+
+
 def encode_image(image: np.ndarray, extension: str, quality: int = 95) -> bytes:
     """Returns an image as the bytes of a file.
 

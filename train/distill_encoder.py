@@ -1,0 +1,302 @@
+"""Trains a small identity encoder to agree with a larger one.
+
+    python train/distill_encoder.py --data_dir=aligned/train --eval_dir=aligned/val \
+        --teacher=teacher.keras --output=mobilefacenet.keras
+
+`--data_dir` holds aligned crops (`dataset/crop_align.py`), at any depth; no labels are
+used. Teacher and student look at the same altered picture, mixtures of two faces among
+them (Beyer et al. 2022, arXiv 2106.05237); the student's is often degraded on top. The
+student learns the teacher's raw vector and, by `--hints`, maps inside it. A run that
+was stopped goes on from its last checkpoint.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import time
+
+import keras
+import numpy as np
+import tensorflow as tf
+from absl import flags, logging
+from keras import ops
+
+from facedancer import arcface_model, cli, images
+from facedancer.arcface_model import verification
+from facedancer.errors import InputError
+from facedancer.train import face_views
+
+
+@dataclasses.dataclass(frozen=True)
+class DistillSettings:
+    """Settings of the program.
+
+    Attributes:
+        data_dir: Aligned crops to train on, at any depth.
+        teacher: Encoder to agree with (`.keras`, or the published ArcFace `.h5`).
+        output: Where the student goes; must end in `.keras`.
+        eval_dir: Aligned crops, one folder a person, of people that are not in
+            `data_dir`; empty for no evaluation.
+        hints: Pairs `student_layer=teacher_layer` whose maps should agree too.
+        hint_weight: Weight of each hint beside the embedding.
+        steps: Number of updates.
+        batch_size: Faces an update.
+        learning_rate: At its highest, after the warm-up; falls by a cosine to zero.
+        mixup: Share of batches in which each face is mixed with another.
+        degrade: Share of batches that the student sees blurred, noisy or covered.
+        eval_every: Updates between evaluations and checkpoints.
+        seed: Of everything random.
+    """
+
+    data_dir: str
+    teacher: str
+    output: str
+    eval_dir: str = ""
+    hints: tuple[str, ...] = ()
+    hint_weight: float = 0.25
+    steps: int = 20_000
+    batch_size: int = 32
+    learning_rate: float = 2e-3
+    mixup: float = 0.5
+    degrade: float = 0.5
+    eval_every: int = 1000
+    seed: int = 0
+
+    def __post_init__(self):
+        if not self.output.endswith(".keras"):
+            raise ValueError(f"--output must end in .keras. Received: {self.output}")
+        for name in ("steps", "batch_size", "eval_every"):
+            if getattr(self, name) < 1:
+                value = getattr(self, name)
+                raise ValueError(f"`{name}` must be positive. Received: {value}")
+        for hint in self.hints:
+            if hint.count("=") != 1:
+                raise ValueError(
+                    f"`hints` are student_layer=teacher_layer. Received: {hint!r}"
+                )
+
+
+def relative_error(target, output):
+    """Squared error as a share of the target's energy, one value an example.
+
+    Args:
+        target: `(batch, ...)`.
+        output: The same shape.
+
+    Returns:
+        `(batch,)` float32, 0 for equal, 1 for an output of zeros.
+    """
+    axes = tuple(range(1, len(target.shape)))
+    error = ops.mean(ops.square(target - output), axis=axes)
+    return error / (ops.mean(ops.square(target), axis=axes) + 1e-6)
+
+
+def distillation_loss(teacher, student, hints, hint_weight):
+    """How far the student is from the teacher, one value an example.
+
+    Args:
+        teacher: Outputs of the teacher's `tap_model`.
+        student: Outputs of the student's.
+        hints: Pairs of layer names, student's and teacher's.
+        hint_weight: Weight of each hint.
+
+    Returns:
+        `(batch,)` float32: one minus the cosine, the relative error of the raw vector
+        and the weighted relative errors of the hinted maps.
+    """
+    target, output = teacher["embedding"], student["embedding"]
+    cosine = ops.sum(
+        ops.normalize(target, axis=-1) * ops.normalize(output, axis=-1), axis=-1
+    )
+    loss = 1.0 - cosine + relative_error(target, output)
+    for own, other in hints:
+        loss = loss + hint_weight * relative_error(teacher[other], student[own])
+    return loss
+
+
+def crop_dataset(settings: DistillSettings, size: int) -> tf.data.Dataset:
+    """Returns endless batches of crops, `(batch, size, size, 3)` float32 in [0, 1].
+
+    The decoded crops are kept in memory.
+
+    Args:
+        settings: Names the folder, the batch and the seed.
+        size: Side of the crops in pixels; others are resized.
+    """
+    crops = read_crops(images.list_images(settings.data_dir), size)
+    logging.info("%d crops in %s", len(crops), settings.data_dir)
+    data = tf.data.Dataset.from_tensor_slices(crops)
+    data = data.shuffle(len(crops), seed=settings.seed).repeat()
+    data = data.batch(settings.batch_size, drop_remainder=True)
+    return data.map(lambda x: tf.cast(x, tf.float32) / 255.0).prefetch(4)
+
+
+def read_crops(paths, size: int) -> np.ndarray:
+    """Returns images as `(n, size, size, 3)` uint8.
+
+    Args:
+        paths: The files.
+        size: Side in pixels; other sizes are resized, by areas when made smaller.
+    """
+    return np.stack([images.resize(images.read_image(path), size) for path in paths])
+
+
+def make_step(teacher, student, optimizer, settings: DistillSettings):
+    """Returns a compiled function from a batch of crops to the mean loss.
+
+    Args:
+        teacher: Encoder to agree with.
+        student: Encoder that is trained.
+        optimizer: A Keras optimiser, built for the student.
+        settings: Hints, mixup and degradation.
+    """
+    hints = [tuple(hint.split("=")) for hint in settings.hints]
+    teacher_taps = arcface_model.tap_model(teacher, [other for _, other in hints])
+    student_taps = arcface_model.tap_model(student, [own for own, _ in hints])
+
+    @tf.function(jit_compile=False)
+    def step(crops):
+        view = face_views.vary(crops)
+        view = face_views.mix(view, settings.mixup)
+        worse = face_views.degrade(view, settings.degrade)
+        target = teacher_taps(teacher.contract.from_unit(view), training=False)
+        with tf.GradientTape() as tape:
+            output = student_taps(student.contract.from_unit(worse), training=True)
+            loss = ops.mean(
+                distillation_loss(target, output, hints, settings.hint_weight)
+            )
+        weights = student.trainable_variables
+        optimizer.apply(tape.gradient(loss, weights), weights)
+        return loss
+
+    return step
+
+
+def evaluate(encoder, folder: str) -> verification.Verification:
+    """Returns how well an encoder verifies the people of a folder.
+
+    Args:
+        encoder: The encoder.
+        folder: Aligned crops, one folder a person.
+    """
+    paths = images.list_images(folder)
+    embedder = arcface_model.Embedder(encoder)
+    embeddings = embedder.embed(read_crops(paths, encoder.contract.size))
+    pairs, same = verification.balanced_pairs(
+        [path.parent.name for path in paths], count=6000, seed=0
+    )
+    return verification.verify(embeddings, pairs, same)
+
+
+def make_optimizer(settings: DistillSettings) -> keras.optimizers.Optimizer:
+    """Returns AdamW with a warm-up, a cosine to zero and a moving average.
+
+    Args:
+        settings: Learning rate and number of steps.
+    """
+    warmup = min(500, settings.steps // 10)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=0.0,
+        decay_steps=settings.steps - warmup,
+        warmup_target=settings.learning_rate,
+        warmup_steps=max(1, warmup),
+    )
+    return keras.optimizers.AdamW(
+        schedule, weight_decay=1e-4, clipnorm=1.0, use_ema=True, ema_momentum=0.999
+    )
+
+
+def distill(settings: DistillSettings) -> None:
+    """Trains the student and writes it.
+
+    Args:
+        settings: All of it.
+
+    Raises:
+        InputError: If a file, folder or layer is not there.
+    """
+    keras.utils.set_random_seed(settings.seed)
+    teacher = arcface_model.load_encoder(settings.teacher)
+    student = arcface_model.build_mobilefacenet(teacher.embedding_size)
+    optimizer = make_optimizer(settings)
+    optimizer.build(student.trainable_variables)
+    if settings.eval_dir:
+        logging.info("teacher: %s", evaluate(teacher, settings.eval_dir))
+    try:
+        step = make_step(teacher, student, optimizer, settings)
+    except ValueError as error:
+        raise InputError(f"--hints: {error}") from None
+    output = pathlib.Path(settings.output)
+    state = tf.train.Checkpoint(student=student, optimizer=optimizer)
+    manager = tf.train.CheckpointManager(state, f"{output}.checkpoints", max_to_keep=1)
+    manager.restore_or_initialize()
+    run(step, student, optimizer, manager, settings)
+
+
+def run(step, student, optimizer, manager, settings: DistillSettings) -> None:
+    """Steps to the end from wherever the optimiser stands.
+
+    Args:
+        step: What `make_step` returned.
+        student: The encoder.
+        optimizer: Its optimiser.
+        manager: Keeps the checkpoints.
+        settings: All of it.
+    """
+    start = int(optimizer.iterations)
+    seeded = dataclasses.replace(settings, seed=settings.seed + start)
+    data = iter(crop_dataset(seeded, student.contract.size))
+    losses, began = [], time.monotonic()
+    for number in range(start + 1, settings.steps + 1):
+        losses.append(step(next(data)))
+        if number % settings.eval_every and number != settings.steps:
+            continue
+        rate = len(losses) * settings.batch_size / (time.monotonic() - began)
+        loss = float(np.mean([float(value) for value in losses]))
+        logging.info(
+            "step %d/%d | %.0f faces/s | loss %.4f", number, settings.steps, rate, loss
+        )
+        manager.save()
+        write_averaged(student, optimizer, settings)
+        losses, began = [], time.monotonic()
+
+
+def write_averaged(student, optimizer, settings: DistillSettings) -> None:
+    """Writes the student with the moving average of its weights, and evaluates it.
+
+    Args:
+        student: The encoder; its own weights are as before afterwards.
+        optimizer: Holds the average.
+        settings: Names the file and the evaluation folder.
+    """
+    averaged = arcface_model.build_mobilefacenet(student.embedding_size)
+    averaged.set_weights(student.get_weights())
+    pairs = zip(
+        averaged.trainable_variables,
+        optimizer._model_variables_moving_average,
+        strict=True,
+    )
+    for weight, average in pairs:
+        weight.assign(average)
+    temporary = pathlib.Path(settings.output).with_name("unfinished.keras")
+    averaged.save(temporary)
+    temporary.replace(settings.output)
+    if settings.eval_dir:
+        logging.info("student: %s", evaluate(averaged, settings.eval_dir))
+
+
+def define_flags(flag_values):
+    cli.define_from(DistillSettings, flag_values)
+
+
+def main(flag_values: flags.FlagValues) -> int:
+    logging.set_verbosity(logging.INFO)
+    settings = cli.settings_from(DistillSettings, flag_values)
+    distill(settings)
+    print(settings.output)
+    return cli.DONE
+
+
+if __name__ == "__main__":
+    cli.run(main, define_flags)
