@@ -1,0 +1,263 @@
+"""Cuts aligned faces out of photos.
+
+    python dataset/crop_align.py --data_dir=photos/ --target_dir=aligned/
+
+The target folder mirrors the photos' folders. Beside the crops lie `report.jsonl`,
+one line a photo, and `summary.json`. Started again, the program does what is missing.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import itertools
+import json
+import os
+import pathlib
+import shutil
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import tqdm
+from absl import flags
+
+from facedancer import cli, images
+from facedancer.dataset import aligning, contact_sheet, photos, report, workers
+from facedancer.errors import InputError
+
+CHUNK = 16  # photos a task; fixed, as a batch's make-up moves results by a rounding
+SUMMARY = "summary.json"
+# Settings that change no crop.
+_FREE = ("data_dir", "target_dir", "device_id", "num_workers", "overwrite")
+_FREE += ("contact_sheet", "max_pixels")
+_MAX_PICTURES = 80
+
+
+def define_flags(flag_values: flags.FlagValues) -> None:
+    """Defines a flag for each field of `AlignSettings`.
+
+    Args:
+        flag_values: Where they are defined.
+    """
+    cli.define_from(aligning.AlignSettings, flag_values)
+
+
+def main(flag_values: flags.FlagValues) -> int:
+    """Runs the program.
+
+    Args:
+        flag_values: Parsed flags.
+
+    Returns:
+        0 when every photo could be read, 2 when some could not.
+
+    Raises:
+        InputError: If there is no photo, or no face in any of them.
+    """
+    settings = cli.settings_from(aligning.AlignSettings, flag_values)
+    counts = align_folder(settings, show_progress=True)
+    dropped = {k: v for k, v in sorted(counts.items()) if k != "done"}
+    words = ", ".join(f"{count} {status}" for status, count in dropped.items())
+    print(
+        f"{counts['done']} of {sum(counts.values())} photos gave crops in "
+        f"{settings.target_dir}" + (f"; dropped: {words}" if words else "")
+    )
+    if not counts["done"]:
+        raise InputError(
+            f"{settings.data_dir}: no photo gave a crop ({words}). "
+            f"See {os.path.join(settings.target_dir, report.NAME)}"
+        )
+    failed = any(counts[status] for status in aligning.FAILURES)
+    return cli.PARTIAL if failed else cli.DONE
+
+
+def align_folder(
+    settings: aligning.AlignSettings, detector=None, show_progress: bool = False
+) -> collections.Counter:
+    """Aligns all photos of a folder; returns how many have which status.
+
+    Args:
+        settings: What, where and how.
+        detector: Used instead of loading one; only with one worker.
+        show_progress: Show a bar with rate and time left.
+
+    Raises:
+        InputError: If there is no photo, or the target folder holds other crops.
+    """
+    paths = photos.list_photos(settings.data_dir)
+    _check_folders(settings)
+    _claim_target(settings)
+    _remove_leftovers(settings.target_dir)
+    progress = report.Report(os.path.join(settings.target_dir, report.NAME), paths)
+    todo = list(_unfinished_chunks(paths, progress, settings))
+    results = workers.run_tasks(
+        _align_task,
+        todo,
+        settings.num_workers,
+        _prepare,
+        (settings, detector),
+    )
+    finished = len(paths) - sum(len(chunk) for chunk in todo)
+    bar = tqdm.tqdm(
+        total=len(paths), initial=finished, unit="photo", disable=not show_progress
+    )
+    with bar:
+        for task, reports, why in results:
+            if why:
+                reports = list(_one_by_one(task, settings, detector))
+            progress.append(reports)
+            bar.update(len(task))
+    counts = progress.finish()
+    _write_summary(settings, counts, complete=True)
+    if settings.contact_sheet:
+        _write_contact_sheets(settings)
+    return counts
+
+
+_state: dict = {}  # of a worker process: its settings and detector
+
+
+def _prepare(settings: aligning.AlignSettings, detector=None) -> None:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("CUDA_VISIBLE_DEVICES", str(settings.device_id))
+    if detector is None:
+        # Here, so that a process which only hands out work does without TensorFlow.
+        from facedancer import retinaface
+
+        detector = retinaface.load_detector(
+            settings.retina_path or None,
+            score_threshold=settings.score_threshold,
+            working_size=settings.working_size,
+        )
+    _state.update(settings=settings, detector=detector)
+
+
+def _align_task(task: list[tuple[str, str]]) -> list[dict]:
+    return aligning.align_photos(task, _state["settings"], _state["detector"])
+
+
+def _one_by_one(
+    task: list[tuple[str, str]], settings: aligning.AlignSettings, detector
+) -> Iterator[dict]:
+    """Yields reports of a chunk that killed its worker, each photo in a new process."""
+    singles = ([one] for one in task)
+    results = workers.run_tasks(_align_task, singles, 2, _prepare, (settings, detector))
+    for single, reports, why in results:
+        if why:
+            reports = [{"path": single[0][0], "status": "worker_died", "why": why}]
+        yield from reports
+
+
+def _check_folders(settings: aligning.AlignSettings) -> None:
+    source = pathlib.Path(settings.data_dir).resolve()
+    target = pathlib.Path(settings.target_dir).resolve()
+    if target == source or source in target.parents:
+        raise InputError(
+            "The target folder must lie outside the folder of the photos, else crops "
+            f"would be taken for photos. Received: --target_dir={settings.target_dir}"
+        )
+    if target.exists() and not target.is_dir():
+        raise InputError(f"{settings.target_dir}: not a folder")
+
+
+def _claim_target(settings: aligning.AlignSettings) -> None:
+    """Refuses a folder with crops of other settings, or empties it if told to."""
+    folder = pathlib.Path(settings.target_dir)
+    wanted = _shaping(settings)
+    found = _read_summary(folder)
+    if found is not None and found != wanted:
+        names = sorted(k for k in wanted if found.get(k) != wanted[k])
+        if not settings.overwrite:
+            raise InputError(
+                f"{folder} holds crops made with other values of "
+                f"{', '.join('--' + name for name in names)}. Give another "
+                "--target_dir, or --overwrite to make them anew"
+            )
+        for entry in report.read_report(folder):
+            for face in entry.get("faces", ()):
+                if "output" in face:
+                    (folder / face["output"]).unlink(missing_ok=True)
+        (folder / report.NAME).unlink(missing_ok=True)
+    _write_summary(settings, collections.Counter(), complete=False)
+
+
+def _shaping(settings: aligning.AlignSettings) -> dict:
+    values = dataclasses.asdict(settings)
+    return {name: value for name, value in values.items() if name not in _FREE}
+
+
+def _read_summary(folder: pathlib.Path) -> dict | None:
+    try:
+        return json.loads((folder / SUMMARY).read_text())["settings"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _write_summary(
+    settings: aligning.AlignSettings, counts: collections.Counter, complete: bool
+) -> None:
+    summary = {
+        "settings": _shaping(settings),
+        "complete": complete,
+        "photos": sum(counts.values()),
+        "statuses": {name: counts[name] for name in aligning.STATUSES if counts[name]},
+    }
+    path = os.path.join(settings.target_dir, SUMMARY)
+    images.write_atomic(path, (json.dumps(summary, indent=2) + "\n").encode())
+
+
+def _remove_leftovers(folder: str) -> None:
+    """Removes what a killed run left half-written."""
+    for place, _, files in os.walk(folder):
+        for name in files:
+            if name.startswith(".tmp-"):
+                pathlib.Path(place, name).unlink(missing_ok=True)
+
+
+def _unfinished_chunks(
+    paths: list[str], progress: report.Report, settings: aligning.AlignSettings
+) -> Iterator[list[tuple[str, str]]]:
+    """Yields the chunks in which a photo is missing."""
+    finished = (_is_finished(entry, settings) for entry in progress.entries())
+    both = zip(photos.output_stems(paths), finished, strict=True)
+    while chunk := list(itertools.islice(both, CHUNK)):
+        if not all(done for _, done in chunk):
+            yield [task for task, _ in chunk]
+
+
+def _is_finished(entry: dict | None, settings: aligning.AlignSettings) -> bool:
+    if entry is None or entry["status"] in aligning.FAILURES:
+        return False
+    outputs = [face["output"] for face in entry.get("faces", ()) if "output" in face]
+    return all(os.path.exists(os.path.join(settings.target_dir, o)) for o in outputs)
+
+
+def _write_contact_sheets(settings: aligning.AlignSettings) -> None:
+    """Writes one picture for each reason why photos were dropped."""
+    folder = pathlib.Path(settings.target_dir.rstrip("/") + ".dropped")
+    if folder.is_dir():
+        shutil.rmtree(folder)
+    by_status = collections.defaultdict(list)
+    for entry in report.read_report(settings.target_dir):
+        if entry["status"] not in ("done", *aligning.FAILURES):
+            by_status[entry["status"]].append(entry)
+    for status, entries in by_status.items():
+        picked = np.linspace(0, len(entries) - 1, min(len(entries), _MAX_PICTURES))
+        chosen = [entries[round(at)] for at in picked]
+        sheet = contact_sheet.contact_sheet(_pictures(chosen, settings))
+        images.write_image(folder / f"{status}.jpg", sheet, 90)
+
+
+def _pictures(
+    entries: Iterable[dict], settings: aligning.AlignSettings
+) -> Iterator[tuple[np.ndarray, str]]:
+    for entry in entries:
+        path = os.path.join(settings.data_dir, entry["path"])
+        picture = images.read_image(path, settings.max_pixels)
+        for face in entry.get("faces", ())[:1]:
+            picture = contact_sheet.mark_face(picture, face["box"], face["landmarks"])
+        yield picture, entry["path"]
+
+
+if __name__ == "__main__":
+    cli.run(main, define_flags)
