@@ -4,6 +4,7 @@ from facedancer.models.config import DiscriminatorConfig, GeneratorConfig
 from facedancer.models.discriminator import build_discriminator
 from facedancer.models.generator import build_generator
 from facedancer.models.presets import PRESETS, get_preset
+from facedancer.models.published import load_discriminator, load_generator
 
 __all__ = [
     "PRESETS",
@@ -12,4 +13,6 @@ __all__ = [
     "build_discriminator",
     "build_generator",
     "get_preset",
+    "load_discriminator",
+    "load_generator",
 ]

@@ -3,21 +3,24 @@
 import keras
 
 
-def register(cls):
+def register(model_class):
     """Registers a model class for `.keras` and for `.h5`, and returns it.
 
     Keras 3 writes the registered name into a `.keras` file, but the bare name of a
     model's class into a legacy `.h5` file, so both are made known.
 
     Args:
-        cls: The class.
+        model_class: The class.
 
     Raises:
         ValueError: If another class has the bare name.
     """
     known = keras.saving.get_custom_objects()
-    other = known.get(cls.__name__, cls)
-    if (other.__module__, other.__qualname__) != (cls.__module__, cls.__qualname__):
-        raise ValueError(f"{other} is already registered as {cls.__name__!r}")
-    known[cls.__name__] = cls
-    return keras.saving.register_keras_serializable(package="facedancer")(cls)
+    other = known.get(model_class.__name__, model_class)
+    if (other.__module__, other.__qualname__) != (
+        model_class.__module__,
+        model_class.__qualname__,
+    ):
+        raise ValueError(f"{other} is already registered as {model_class.__name__!r}")
+    known[model_class.__name__] = model_class
+    return keras.saving.register_keras_serializable(package="facedancer")(model_class)
