@@ -7,7 +7,7 @@ from facedancer.arcface_model.embedding import (
     mean_of_embeddings,
     normalize,
 )
-from facedancer.arcface_model.encoder import Encoder, tap_model
+from facedancer.arcface_model.encoder import Encoder, fold, tap_model
 from facedancer.arcface_model.loading import load_encoder
 from facedancer.arcface_model.mobilefacenet import MobileFaceNet, build_mobilefacenet
 from facedancer.arcface_model.resnet50 import ArcFaceResNet50, build_resnet50
@@ -21,6 +21,7 @@ __all__ = [
     "build_resnet50",
     "cosine",
     "cosine_matrix",
+    "fold",
     "load_encoder",
     "mean_of_embeddings",
     "normalize",

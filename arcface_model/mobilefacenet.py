@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import keras
 from keras import layers
 
@@ -31,6 +33,8 @@ class MobileFaceNet(Encoder):
         embedding_size: Length of the identity vector.
         image_size: Side of the input in pixels, a multiple of 16.
         width: Factor on all inner channels but the last 512.
+        folded_from: Empty, or the `name_with_hash` of the encoder whose batch norms
+            are folded into this one's convolutions (`fold`).
         name: Name of the model.
 
     Raises:
@@ -44,11 +48,21 @@ class MobileFaceNet(Encoder):
     value_range = "signed"
     taps = TAPS
 
+    @staticmethod
+    def norm_names(conv: str) -> tuple[str, ...]:
+        """Returns the names that the batch norm behind a convolution may have.
+
+        Args:
+            conv: Name of the convolution.
+        """
+        return f"{conv}_bn", conv.replace("_project", "_out")
+
     def __init__(
         self,
         embedding_size: int = 128,
         image_size: int = 112,
         width: float = 1.0,
+        folded_from: str = "",
         name: str = "mobilefacenet",
         **kwargs,
     ):
@@ -57,10 +71,11 @@ class MobileFaceNet(Encoder):
                 "`image_size` must be a multiple of 16. "
                 f"Received: image_size={image_size}"
             )
+        unit = functools.partial(_unit, folded=bool(folded_from))
         image = layers.Input((image_size, image_size, 3), name="image")
-        x = _trunk(image, width)
-        x = _unit(x, 512, 1, "head_conv")
-        x = _unit(x, 0, image_size // 16, "head_global", padding="valid", prelu=False)
+        x = _trunk(image, width, unit)
+        x = unit(x, 512, 1, "head_conv")
+        x = unit(x, 0, image_size // 16, "head_global", padding="valid", prelu=False)
         x = layers.Flatten(name="head_flatten")(x)
         x = layers.Dense(
             embedding_size, use_bias=False, dtype="float32", name="head_dense"
@@ -73,6 +88,7 @@ class MobileFaceNet(Encoder):
             "embedding_size": embedding_size,
             "image_size": image_size,
             "width": width,
+            "folded_from": folded_from,
         }
 
     def get_config(self):
@@ -99,12 +115,12 @@ def build_mobilefacenet(
     return MobileFaceNet(embedding_size, image_size, width)
 
 
-def _trunk(image, width):
+def _trunk(image, width, unit):
     def scaled(channels):
         return max(8, round(channels * width))
 
-    x = _unit(image, scaled(64), 3, "stage1_conv", stride=2)
-    x = _unit(x, 0, 3, "stage1_depthwise")
+    x = unit(image, scaled(64), 3, "stage1_conv", stride=2)
+    x = unit(x, 0, 3, "stage1_depthwise")
     for stage, channels, first, others, blocks in STAGES:
         for block in range(1, blocks + 1):
             x = _block(
@@ -113,33 +129,38 @@ def _trunk(image, width):
                 scaled(first if block == 1 else others),
                 2 if block == 1 else 1,
                 f"stage{stage}_block{block}",
+                unit,
             )
     return x
 
 
-def _block(x, channels, expanded, stride, name):
+def _block(x, channels, expanded, stride, name, unit):
     """Expand, depthwise, project; the residual where the shape stays."""
-    y = _unit(x, expanded, 1, f"{name}_expand")
-    y = _unit(y, 0, 3, f"{name}_depthwise", stride=stride)
+    y = unit(x, expanded, 1, f"{name}_expand")
+    y = unit(y, 0, 3, f"{name}_depthwise", stride=stride)
     if stride > 1:
-        return _unit(y, channels, 1, f"{name}_project", prelu=False, out=f"{name}_out")
-    y = _unit(y, channels, 1, f"{name}_project", prelu=False)
+        return unit(y, channels, 1, f"{name}_project", prelu=False, out=f"{name}_out")
+    y = unit(y, channels, 1, f"{name}_project", prelu=False)
     return layers.Add(name=f"{name}_out")([x, y])
 
 
-def _unit(x, filters, size, name, stride=1, padding="same", prelu=True, out=None):
+def _unit(
+    x, filters, size, name, stride=1, padding="same", prelu=True, out=None, folded=False
+):
     """Convolution (depthwise where `filters` is 0), batch norm and PReLU."""
     if stride > 1:
         x = layers.ZeroPadding2D(size // 2, name=f"{name}_pad")(x)
         padding = "valid"
-    shared = dict(strides=stride, padding=padding, use_bias=False, name=name)
+    shared = dict(strides=stride, padding=padding, use_bias=folded, name=name)
     if filters:
         x = layers.Conv2D(filters, size, **shared)(x)
     else:
         x = layers.DepthwiseConv2D(size, **shared)(x)
-    x = layers.BatchNormalization(epsilon=1e-5, momentum=0.9, name=out or f"{name}_bn")(
-        x
-    )
+    out = out or f"{name}_bn"
+    if folded:
+        x = layers.Identity(name=out)(x)
+    else:
+        x = layers.BatchNormalization(epsilon=1e-5, momentum=0.9, name=out)(x)
     if not prelu:
         return x
     quarter = keras.initializers.Constant(0.25)

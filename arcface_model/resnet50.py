@@ -28,6 +28,8 @@ class ArcFaceResNet50(Encoder):
         image_size: Side of the input in pixels.
         width: Channels of the first convolution; 64 is ResNet50.
         dropout: Share of features dropped in training.
+        folded_from: Empty, or the `name_with_hash` of the encoder whose batch norms
+            are folded into this one's convolutions (`fold`).
         name: Name of the model.
 
     Reference:
@@ -39,17 +41,27 @@ class ArcFaceResNet50(Encoder):
     value_range = "unit"
     taps = TAPS
 
+    @staticmethod
+    def norm_names(conv: str) -> tuple[str, ...]:
+        """Returns the names that the batch norm behind a convolution may have.
+
+        Args:
+            conv: Name of the convolution.
+        """
+        return (f"{conv.removesuffix('_conv')}_bn",)
+
     def __init__(
         self,
         embedding_size: int = 512,
         image_size: int = 112,
         width: int = 64,
         dropout: float = 0.5,
+        folded_from: str = "",
         name: str = "arcface_resnet50",
         **kwargs,
     ):
         image = layers.Input((image_size, image_size, 3), name="image")
-        x = resnet50.trunk(image, width)["conv5_block3_out"]
+        x = resnet50.trunk(image, width, bool(folded_from))["conv5_block3_out"]
         x = layers.BatchNormalization(name="head_bn")(x)
         x = layers.Dropout(dropout, name="head_dropout")(x)
         x = layers.Flatten(name="head_flatten")(x)
@@ -66,6 +78,7 @@ class ArcFaceResNet50(Encoder):
             "image_size": image_size,
             "width": width,
             "dropout": dropout,
+            "folded_from": folded_from,
         }
 
     def get_config(self):

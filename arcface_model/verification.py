@@ -130,7 +130,7 @@ def best_threshold(scores, positive) -> float:
 def _folded_accuracy(scores, same, folds=10):
     fold = np.arange(len(scores)) % folds
     rates = []
-    for index in range(folds):
+    for index in range(min(folds, len(scores))):
         train, test = fold != index, fold == index
         threshold = best_threshold(scores[train], same[train])
         rates.append(((scores[test] > threshold) == same[test]).mean())

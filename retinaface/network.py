@@ -7,10 +7,12 @@ https://arxiv.org/abs/1905.00641
 
 from __future__ import annotations
 
+import functools
+
 import keras
 from keras import layers, ops
 
-from facedancer import resnet50
+from facedancer import folding, resnet50
 
 # Channels over those of the first convolution, and stride, of MobileNetV1's blocks up
 # to strides 8, 16 and 32 (Howard et al., 2017).
@@ -89,6 +91,7 @@ class RetinaFace(keras.Model):
         channels: Of the feature pyramid, a multiple of 4; None for 64 or 256. Up to 64
             the activations are LeakyReLU of slope 0.1, above ReLU.
         mean: Blue, green and red that are subtracted from the photo.
+        folded: Without batch norms, for weights they were folded into (`fold`).
         name: Name of the model.
 
     Raises:
@@ -104,6 +107,7 @@ class RetinaFace(keras.Model):
         width: int | None = None,
         channels: int | None = None,
         mean: tuple[float, float, float] = (104.0, 117.0, 123.0),
+        folded: bool = False,
         name: str = "retinaface",
         **kwargs,
     ):
@@ -120,10 +124,17 @@ class RetinaFace(keras.Model):
             )
         image = layers.Input((None, None, 3), name="image")
         x = SubtractMean(mean, name="subtract_mean")(image)
-        maps = _mobilenet(x, width) if backbone == "mobilenet025" else _resnet(x, width)
+        unit = functools.partial(_unit, folded=folded)
+        if backbone == "mobilenet025":
+            maps = _mobilenet(x, width, unit)
+        else:
+            maps = _resnet(x, width, folded)
         slope = 0.1 if channels <= 64 else 0.0
-        maps = _pyramid(maps, channels, slope)
-        maps = [_context(x, channels, slope, f"ssh{i + 1}") for i, x in enumerate(maps)]
+        maps = _pyramid(maps, channels, slope, unit)
+        maps = [
+            _context(x, channels, slope, f"ssh{level}", unit)
+            for level, x in enumerate(maps, start=1)
+        ]
         outputs = {
             "boxes": _head(maps, 4, "boxes"),
             "classes": _head(maps, 2, "classes"),
@@ -135,6 +146,7 @@ class RetinaFace(keras.Model):
             "width": width,
             "channels": channels,
             "mean": [float(value) for value in mean],
+            "folded": folded,
         }
 
     def get_config(self):
@@ -165,7 +177,28 @@ def build_retinaface(
     return RetinaFace(backbone, width, channels, mean)
 
 
-def _unit(x, filters, size, name, stride=1, slope=None):
+def fold(network: RetinaFace) -> RetinaFace:
+    """Returns an equal network with its batch norms folded into the convolutions.
+
+    For inference: it cannot be trained on as before.
+
+    Args:
+        network: Any RetinaFace; one that is folded already is returned as it is.
+    """
+    config = network.get_config()
+    if config["folded"]:
+        return network
+    folded = RetinaFace.from_config({**config, "folded": True})
+    folding.transfer(network, folded, _norm_names)
+    return folded
+
+
+def _norm_names(conv):
+    stem = conv.removesuffix("_conv")
+    return f"{stem}_norm", f"{stem}_bn"
+
+
+def _unit(x, filters, size, name, stride=1, slope=None, folded=False):
     """Convolution (depthwise where `filters` is 0), batch norm, LeakyReLU or nothing.
 
     Pads both sides alike, also at stride 2.
@@ -175,14 +208,18 @@ def _unit(x, filters, size, name, stride=1, slope=None):
     settings = dict(
         strides=stride,
         padding="valid" if stride > 1 else "same",
-        use_bias=False,
+        use_bias=folded,
         name=f"{name}_conv",
     )
     if filters:
         x = layers.Conv2D(filters, size, **settings)(x)
     else:
         x = layers.DepthwiseConv2D(size, **settings)(x)
-    x = layers.BatchNormalization(epsilon=1e-5, momentum=0.9, name=f"{name}_norm")(x)
+    if not folded:
+        norm = layers.BatchNormalization(
+            epsilon=1e-5, momentum=0.9, name=f"{name}_norm"
+        )
+        x = norm(x)
     if slope is None:
         return x
     return _activation(x, slope, f"{name}_act")
@@ -194,44 +231,44 @@ def _activation(x, slope, name):
     return layers.LeakyReLU(negative_slope=slope, name=name)(x)
 
 
-def _mobilenet(x, width):
-    x = _unit(x, width, 3, "stage1_0", stride=2, slope=0.1)
+def _mobilenet(x, width, unit):
+    x = unit(x, width, 3, "stage1_0", stride=2, slope=0.1)
     maps = []
     for stage, blocks in enumerate(MOBILENET_STAGES, start=1):
         for block, (factor, stride) in enumerate(blocks, start=int(stage == 1)):
             name = f"stage{stage}_{block}"
-            x = _unit(x, 0, 3, f"{name}_depthwise", stride=stride, slope=0.1)
-            x = _unit(x, factor * width, 1, f"{name}_pointwise", slope=0.1)
+            x = unit(x, 0, 3, f"{name}_depthwise", stride=stride, slope=0.1)
+            x = unit(x, factor * width, 1, f"{name}_pointwise", slope=0.1)
         maps.append(x)
     return maps
 
 
-def _resnet(x, width):
-    maps = resnet50.trunk(x, width)
+def _resnet(x, width, folded):
+    maps = resnet50.trunk(x, width, folded)
     return [maps[f"conv{name}_out"] for name in ("3_block4", "4_block6", "5_block3")]
 
 
-def _pyramid(maps, channels, slope):
+def _pyramid(maps, channels, slope, unit):
     """Three maps of equal width, each told by the coarser ones (Lin et al., 2017)."""
     fine, middle, coarse = (
-        _unit(x, channels, 1, f"fpn_output{i + 1}", slope=slope)
+        unit(x, channels, 1, f"fpn_output{i + 1}", slope=slope)
         for i, x in enumerate(maps)
     )
     up = UpsampleLike(name="fpn_up3")([coarse, middle])
     middle = layers.Add(name="fpn_add2")([middle, up])
-    middle = _unit(middle, channels, 3, "fpn_merge2", slope=slope)
+    middle = unit(middle, channels, 3, "fpn_merge2", slope=slope)
     up = UpsampleLike(name="fpn_up2")([middle, fine])
     fine = layers.Add(name="fpn_add1")([fine, up])
-    return [_unit(fine, channels, 3, "fpn_merge1", slope=slope), middle, coarse]
+    return [unit(fine, channels, 3, "fpn_merge1", slope=slope), middle, coarse]
 
 
-def _context(x, channels, slope, name):
+def _context(x, channels, slope, name, unit):
     """Views of 3, 5 and 7 pixels, side by side (SSH, Najibi et al., 2017)."""
-    view3 = _unit(x, channels // 2, 3, f"{name}_3")
-    inner = _unit(x, channels // 4, 3, f"{name}_5_1", slope=slope)
-    view5 = _unit(inner, channels // 4, 3, f"{name}_5_2")
-    inner = _unit(inner, channels // 4, 3, f"{name}_7_2", slope=slope)
-    view7 = _unit(inner, channels // 4, 3, f"{name}_7_3")
+    view3 = unit(x, channels // 2, 3, f"{name}_3")
+    inner = unit(x, channels // 4, 3, f"{name}_5_1", slope=slope)
+    view5 = unit(inner, channels // 4, 3, f"{name}_5_2")
+    inner = unit(inner, channels // 4, 3, f"{name}_7_2", slope=slope)
+    view7 = unit(inner, channels // 4, 3, f"{name}_7_3")
     x = layers.Concatenate(name=f"{name}_views")([view3, view5, view7])
     return layers.ReLU(name=f"{name}_act")(x)
 

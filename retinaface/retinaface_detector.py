@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 
 from facedancer.faces import Faces
 from facedancer.retinaface import anchors, suppression
 from facedancer.retinaface.detector import Detector, DetectorOptions
-from facedancer.retinaface.network import RetinaFace
+from facedancer.retinaface.network import RetinaFace, fold
 
 MULTIPLE = 32  # the coarsest stride: images are padded to whole cells
 CANDIDATES = 5000  # the best anchors that suppression looks at
@@ -19,7 +21,8 @@ class RetinaFaceDetector(Detector):
     """Runs RetinaFace on photos; called, it gives the rows of the published model.
 
     Args:
-        network: What `build_retinaface` or a reader gave.
+        network: What `build_retinaface` or a reader gave. `detect` runs its folded
+            form, made at the first photo: it does not see later changes of weights.
         options: How to search.
     """
 
@@ -28,9 +31,13 @@ class RetinaFaceDetector(Detector):
         self.network = network
         self.name = f"retinaface-{network.get_config()['backbone']}"
 
+    @functools.cached_property
+    def _folded(self):
+        return fold(self.network)
+
     def _search(self, batch: np.ndarray, least: float) -> list[Faces]:
         padded = self._pad(batch)
-        outputs = self.network.predict_on_batch(padded)
+        outputs = self._folded.predict_on_batch(padded)
         scores = face_scores(outputs["classes"])
         anchor = anchors.make_anchors(*padded.shape[1:3])
         return [

@@ -1,0 +1,60 @@
+"""Batch norms folded into the convolutions before them: equal values, less work.
+
+With fixed statistics a batch norm is a factor and a term per channel, and so is part of
+the convolution (Jacob et al., 2018, section 3.2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import keras
+import numpy as np
+
+
+def fold(kernel, bias, norm: keras.layers.BatchNormalization, depthwise: bool):
+    """Returns kernel and bias of the convolution that does both steps.
+
+    Args:
+        kernel: `(height, width, in, out)`, or `(height, width, channels, 1)`.
+        bias: `(out,)`, or 0.
+        norm: The batch norm behind the convolution.
+        depthwise: Whether the kernel is of the second form.
+    """
+    gamma, beta, mean, variance = (
+        keras.ops.convert_to_numpy(weight).astype(np.float64)
+        for weight in (norm.gamma, norm.beta, norm.moving_mean, norm.moving_variance)
+    )
+    factor = gamma / np.sqrt(variance + norm.epsilon)
+    folded = kernel * (factor[:, None] if depthwise else factor)
+    return folded.astype(np.float32), (beta + (bias - mean) * factor).astype(np.float32)
+
+
+def transfer(
+    model: keras.Model,
+    folded: keras.Model,
+    norm_names: Callable[[str], tuple[str, ...]],
+) -> None:
+    """Sets the weights of a model without batch norms from one that has them.
+
+    Layers have equal names in both, except for the norms. A convolution without a norm
+    and every other layer keep their weights.
+
+    Args:
+        model: With batch norms behind its convolutions.
+        folded: The same graph without them; its convolutions have biases.
+        norm_names: From a convolution's name to the names its norm may have.
+    """
+    known = {layer.name: layer for layer in model.layers}
+    for layer in folded.layers:
+        if not layer.weights:
+            continue
+        weights = known[layer.name].get_weights()
+        depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
+        norms = []
+        if depthwise or isinstance(layer, keras.layers.Conv2D):
+            norms = [known[n] for n in norm_names(layer.name) if n in known]
+        if norms and isinstance(norms[0], keras.layers.BatchNormalization):
+            bias = weights[1] if len(weights) > 1 else 0.0
+            weights = fold(weights[0], bias, norms[0], depthwise)
+        layer.set_weights(weights)
