@@ -48,25 +48,25 @@ class Reader:
     def __init__(self, graph: Graph):
         self.graph = graph
 
-    def expect(self, node: Node, *kinds: str, **settings) -> Node:
+    def expect(self, node: Node, kinds: str, settings=None) -> Node:
         """Returns the layer if it is of one of the kinds and has the settings.
 
         Args:
             node: The layer.
-            *kinds: Class names.
-            **settings: Values its config must have where it names them.
+            kinds: Class names with `|` between.
+            settings: Values its config must have where it names them.
 
         Raises:
             InputError: If it is another layer.
         """
-        if node.kind not in kinds:
+        if node.kind not in kinds.split("|"):
             raise InputError(
-                f"layer {node.name!r} is a {node.kind}, expected {' or '.join(kinds)}"
+                f"layer {node.name!r} is a {node.kind}, "
+                f"expected {kinds.replace('|', ' or ')}"
             )
-        for name, value in settings.items():
+        for name, value in (settings or {}).items():
             found = node.settings.get(name, value)
-            close = isinstance(value, float) and abs(found - value) < 1e-6
-            if not close and found != value:
+            if not _same(found, value):
                 raise InputError(
                     f"layer {node.name!r} ({node.kind}) has {name}={found!r}, "
                     f"expected {value!r}"
@@ -89,14 +89,16 @@ class Reader:
         return self.expect(
             node,
             "Conv2D",
-            kernel_size=[size, size],
-            strides=[1, 1],
-            padding=padding,
-            activation=activation,
-            use_bias=True,
-            groups=1,
-            dilation_rate=[1, 1],
-            data_format="channels_last",
+            {
+                "kernel_size": [size, size],
+                "strides": [1, 1],
+                "padding": padding,
+                "activation": activation,
+                "use_bias": True,
+                "groups": 1,
+                "dilation_rate": [1, 1],
+                "data_format": "channels_last",
+            },
         )
 
     def leaky(self, node) -> Node:
@@ -108,7 +110,7 @@ class Reader:
         Raises:
             InputError: If it is another layer.
         """
-        self.expect(node, "LeakyReLU", alpha=SLOPE, negative_slope=SLOPE)
+        self.expect(node, "LeakyReLU", {"alpha": SLOPE, "negative_slope": SLOPE})
         return self.graph.source(node)
 
     def norm(self, node) -> Node:
@@ -120,9 +122,7 @@ class Reader:
         Raises:
             InputError: If it is another layer.
         """
-        return self.expect(
-            node, "InstanceNormalization", "InstanceNorm", **_NORM_SETTINGS
-        )
+        return self.expect(node, "InstanceNormalization|InstanceNorm", _NORM_SETTINGS)
 
     def looks_like_block(self, node) -> bool:
         """Whether a layer ends a residual block, and is no sum of two maps.
@@ -157,7 +157,9 @@ class Reader:
         if kinds == {"UpSampling2D"}:
             for branch in branches:
                 self.expect(
-                    branch, "UpSampling2D", size=[2, 2], interpolation="bilinear"
+                    branch,
+                    "UpSampling2D",
+                    {"size": [2, 2], "interpolation": "bilinear"},
                 )
             return "up"
         return None
@@ -171,7 +173,7 @@ class Reader:
         Raises:
             InputError: If it is another layer.
         """
-        self.expect(node, "AveragePooling2D", pool_size=[2, 2], strides=[2, 2])
+        self.expect(node, "AveragePooling2D", {"pool_size": [2, 2], "strides": [2, 2]})
         return self.graph.source(node)
 
     def branches(self, node):
@@ -262,7 +264,7 @@ class Reader:
         """
         if self.looks_like_block(node):
             return Fusion("no_skip", None, node, {})
-        self.expect(node, "Add", "Concatenate", "AdaptiveAttention", "Blend")
+        self.expect(node, "Add|Concatenate|AdaptiveAttention|Blend")
         if node.kind in ("AdaptiveAttention", "Blend"):
             return self._affa(node)
         skip, up = self.graph.source(node), self.graph.source(node, 1)
@@ -278,7 +280,7 @@ class Reader:
 
     def _channels(self, node):
         return self.expect(
-            node, "Concatenate", axis=3 if node.settings.get("axis") == 3 else -1
+            node, "Concatenate", {"axis": 3 if node.settings.get("axis") == 3 else -1}
         )
 
     def _affa(self, node):
@@ -308,7 +310,7 @@ class Reader:
         return {"": mask.name, "_norm": norm.name, "_conv": conv.name}
 
     def _double_mask(self, product, skip, up):
-        self.expect(product, "TFOpLambda", "Multiply")
+        self.expect(product, "TFOpLambda|Multiply")
         function = product.settings.get("function", "multiply")
         heads = self.graph.sources(product)
         if function not in _MULTIPLY or len(heads) != 2:
@@ -321,6 +323,12 @@ class Reader:
         for name, head in zip(("pixel_mask", "channel_mask"), heads, strict=True):
             layers |= _prefixed(name, self._mask(head, skip, up))
         return Fusion("do_affa", skip.name, up, layers)
+
+
+def _same(found, value):
+    if isinstance(value, float) and isinstance(found, int | float):
+        return abs(found - value) < 1e-6
+    return found == value
 
 
 def _prefixed(prefix: str, layers: dict[str, str]) -> dict[str, str]:

@@ -74,15 +74,15 @@ def read_discriminator(graph: Graph) -> Structure:
             that does not fit.
     """
     reader = Reader(graph)
-    logit = reader.expect(_only_output(graph), "Reshape", "Flatten")
+    logit = reader.expect(_only_output(graph), "Reshape|Flatten")
     score = reader.conv(graph.source(logit), 1)
-    reader.expect(score, "Conv2D", filters=1)
+    reader.expect(score, "Conv2D", {"filters": 1})
     head = reader.leaky(graph.source(score))
     blocks, stem = _encoder(reader.critic_block, graph.source(head))
     size = image_side(graph.source(reader.conv(stem, 3)))
     reader.conv(head, size >> len(blocks), padding="valid")
     widths = [stem.settings["filters"], *(block.filters for block in blocks)]
-    reader.expect(head, "Conv2D", filters=widths[-1])
+    reader.expect(head, "Conv2D", {"filters": widths[-1]})
     names = {"stem": stem.name, "head": head.name, "score": score.name}
     for i, block in enumerate(blocks, start=1):
         names |= _named(f"down{size >> i}", block.layers)
@@ -129,7 +129,9 @@ class _Generator:
             activation = output.settings.get("activation")
             output = self.graph.source(output)
         final = self._block(output, None)
-        self.reader.expect(self.graph.nodes[final.layers["conv"]], "Conv2D", filters=3)
+        self.reader.expect(
+            self.graph.nodes[final.layers["conv"]], "Conv2D", {"filters": 3}
+        )
         ups, fusions, latent = self._decoder(final)
         middle = self._block(latent.source, None)
         downs, stem = _encoder(self.reader.block, middle.source)
@@ -206,7 +208,9 @@ class _Generator:
         """Returns the sizes of the mapping network that ends in a layer."""
         node, layers = self.graph.nodes[name], []
         while node.kind != "InputLayer":
-            self.reader.expect(node, "Dense", activation="linear", use_bias=True)
+            self.reader.expect(
+                node, "Dense", {"activation": "linear", "use_bias": True}
+            )
             layers.insert(0, node)
             node = self.graph.source(node)
             if node.kind != "InputLayer":

@@ -1,0 +1,154 @@
+"""The fused form of a generator: the same function with fewer operations.
+
+For inference. Exact up to rounding:
+
+- a 3x3 convolution and 2x2 average pooling are one 4x4 convolution of stride 2;
+- a 1x1 convolution and average pooling commute, so pooling comes first;
+- two enlarged maps are added before they are enlarged;
+- instance norm and AdaIN are one multiply-add, the norm's affine part folded into the
+  dense layers of AdaIN;
+- the affine part of the norm before a mask is folded into the 1x1 convolution.
+
+At 256 pixels and the published widths 17.67 instead of 28.86 G multiply-accumulates.
+"""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+from keras import ops
+
+from facedancer.models import layers
+from facedancer.models.config import GeneratorConfig
+from facedancer.models.generator import GeneratorModel, generator_graph
+from facedancer.models.parts import LayerParts
+from facedancer.models.registration import register
+
+
+class FusedParts(LayerParts):
+    """Makes the cheaper pieces, under the names of the pieces they replace.
+
+    Args:
+        dtype: Policy of the layers; `None` is the global one.
+    """
+
+    def __init__(self, dtype=None):
+        super().__init__("composed", dtype)
+
+    def pooled_conv(self, x, filters, size, name):
+        """Returns one convolution of stride 2, or pooling and a 1x1 convolution."""
+        if size == 1:
+            x = keras.layers.AveragePooling2D(2, dtype=self.dtype, name=f"{name}_pool")(
+                x
+            )
+            return self.conv(x, filters, 1, name)
+        return keras.layers.Conv2D(
+            filters,
+            size + 1,
+            strides=2,
+            padding="same",
+            dtype=self.dtype,
+            name=name,
+        )(x)
+
+    def modulated_norm(self, x, w, name):
+        """Returns instance norm and AdaIN in one layer."""
+        return layers.ModulatedNorm(dtype=self.dtype, name=f"{name}_adain")([x, w])
+
+    def mask(self, x, filters, name):
+        """Returns a mask whose norm has no affine part."""
+        x = layers.InstanceNorm(affine=False, dtype=self.dtype, name=f"{name}_norm")(x)
+        return keras.layers.Conv2D(
+            filters, 1, activation="sigmoid", dtype=self.dtype, name=name
+        )(x)
+
+
+@register
+class FaceDancerFused(GeneratorModel):
+    """The fused form of a generator; made by `fuse`.
+
+    Args:
+        config: Its structure, a `GeneratorConfig` or the dict of one.
+        dtype: Policy of the layers; `None` is the global one. The output is float32.
+        name: Name of the model.
+
+    Call arguments:
+        inputs: As for `generator.FaceDancerGenerator`.
+
+    Returns:
+        As `generator.FaceDancerGenerator`.
+    """
+
+    def __init__(self, config, dtype=None, name="generator"):
+        if isinstance(config, dict):
+            config = GeneratorConfig.from_dict(config)
+        dtype = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
+        inputs, output = generator_graph(config, FusedParts(dtype))
+        super().__init__(inputs=inputs, outputs=output, name=name)
+        self._config = config
+        self._policy = dtype.name
+
+    def get_config(self):
+        return {
+            "config": self._config.to_dict(),
+            "dtype": self._policy,
+            "name": self.name,
+        }
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        return cls(**config)
+
+
+def fuse(generator, dtype=None):
+    """Returns the fused form of a generator, for inference.
+
+    Args:
+        generator: A `FaceDancerGenerator`; one that is fused already is returned.
+        dtype: Policy of the layers; `None` is the global one.
+
+    Returns:
+        A `FaceDancerFused` with the same call and the same result to about 1e-5.
+    """
+    if isinstance(generator, FaceDancerFused):
+        return generator
+    fused = FaceDancerFused(generator.config, dtype, generator.name)
+    stored = {
+        layer.name: [ops.convert_to_numpy(weight) for weight in layer.weights]
+        for layer in generator.layers
+    }
+    for layer in fused.layers:
+        if layer.weights:
+            layer.set_weights(_folded(layer, stored))
+    return fused
+
+
+def _folded(layer: keras.Layer, stored: dict[str, list[np.ndarray]]):
+    """Returns the weights of one layer of the fused form."""
+    name = layer.name
+    if isinstance(layer, layers.ModulatedNorm):
+        return _folded_adain(
+            stored[f"{name.removesuffix('_adain')}_norm"], stored[name]
+        )
+    if isinstance(layer, keras.layers.Conv2D) and layer.strides == (2, 2):
+        kernel, bias = stored[name]
+        return [ops.convert_to_numpy(layers.pooled_kernel(kernel)), bias]
+    if name.endswith("_mask") and f"{name}_norm" in stored:
+        return _folded_mask(stored[f"{name}_norm"], stored[name])
+    return stored[name]
+
+
+def _folded_adain(norm, adain):
+    """Folds `gamma * x + beta` into the scale and shift that follow."""
+    gamma, beta = norm
+    scale_kernel, scale_bias, shift_kernel, shift_bias = adain
+    kernel = [scale_kernel * gamma, scale_kernel * beta + shift_kernel]
+    bias = [scale_bias * gamma, scale_bias * beta + shift_bias]
+    return [np.concatenate(kernel, axis=-1), np.concatenate(bias, axis=-1)]
+
+
+def _folded_mask(norm, conv):
+    """Folds `gamma * x + beta` into the 1x1 convolution that follows."""
+    gamma, beta = norm
+    kernel, bias = conv
+    return [kernel * gamma[:, None], bias + beta @ kernel[0, 0]]
