@@ -1,0 +1,86 @@
+"""Tests of `facedancer.train.distill_encoder`."""
+
+import dataclasses
+
+import keras
+import numpy as np
+from absl import flags
+from absl.testing import parameterized
+
+from facedancer import arcface_model, cli, images, testing
+from facedancer.train import distill_encoder
+
+
+class DistillTest(testing.TestCase):
+    def test_relative_error_by_hand(self):
+        target = keras.ops.convert_to_tensor([[3.0, 4.0], [1.0, 0.0]])
+        output = keras.ops.convert_to_tensor([[0.0, 0.0], [1.0, 0.0]])
+        error = distill_encoder.relative_error(target, output)
+        self.assert_close(error, np.array([1.0, 0.0]), atol=1e-5)
+
+    def test_loss_by_hand(self):
+        teacher = {"embedding": np.array([[2.0, 0.0]]), "t": np.ones((1, 2, 3, 1))}
+        student = {"embedding": np.array([[0.0, 2.0]]), "s": np.zeros((1, 2, 3, 1))}
+        loss = distill_encoder.distillation_loss(
+            *(
+                {k: keras.ops.cast(v, "float32") for k, v in d.items()}
+                for d in (teacher, student)
+            ),
+            [("s", "t")],
+            0.25,
+        )
+        # one minus cosine 1, error (4 + 4) / 4 = 2, hint 0.25
+        self.assert_close(loss, np.array([3.25]), atol=1e-4)
+
+    def make_run(self, **changes):
+        folder = self.tempdir()
+        random = np.random.default_rng(0)
+        for index in range(8):
+            face = random.integers(0, 256, (28, 28, 3), np.uint8)
+            path = folder / "faces" / f"p{index // 2}" / f"{index}.png"
+            images.write_image(path, images.resize(face, 112))
+        teacher = arcface_model.build_mobilefacenet(8, width=0.125)
+        teacher.save(folder / "teacher.keras")
+        settings = distill_encoder.DistillSettings(
+            data_dir=str(folder / "faces"),
+            eval_dir=str(folder / "faces"),
+            teacher=str(folder / "teacher.keras"),
+            output=str(folder / "student.keras"),
+            steps=2,
+            batch_size=2,
+            eval_every=2,
+        )
+        return dataclasses.replace(settings, **changes)
+
+    def test_runs_and_goes_on(self):
+        settings = self.make_run()
+        distill_encoder.distill(settings)
+        first = arcface_model.load_encoder(settings.output)
+        self.assertEqual(first.embedding_size, 8)
+        distill_encoder.distill(dataclasses.replace(settings, steps=3))
+        second = arcface_model.load_encoder(settings.output)
+        self.assertNotEqual(first.name_with_hash, second.name_with_hash)
+
+    def test_unknown_hint(self):
+        with self.assertRaisesRegex(ValueError, "--hints: Unknown taps"):
+            distill_encoder.distill(
+                self.make_run(hints=("no=stage2_block2_out",), eval_dir="")
+            )
+
+    @parameterized.parameters(
+        ({"output": "x.h5"}, "must end in .keras"),
+        ({"steps": 0}, "`steps` must be positive"),
+        ({"hints": ("a",)}, "student_layer=teacher_layer"),
+    )
+    def test_refuses(self, changes, words):
+        values = {"data_dir": "d", "teacher": "t", "output": "o.keras", **changes}
+        with self.assertRaisesRegex(ValueError, words):
+            distill_encoder.DistillSettings(**values)
+
+    def test_flags(self):
+        values = flags.FlagValues()
+        distill_encoder.define_flags(values)
+        values(["p", "--data_dir=d", "--teacher=t", "--output=o.keras", "--hints=a=b"])
+        settings = cli.settings_from(distill_encoder.DistillSettings, values)
+        self.assertEqual(settings.hints, ("a=b",))
+        self.assertEqual(settings.mixup, 0.5)
