@@ -5,6 +5,7 @@ Three million of them take about 300 MB.
 
 from __future__ import annotations
 
+import bisect
 import collections
 import itertools
 import os
@@ -54,6 +55,17 @@ def order(path: str) -> tuple[str, str]:
 def parent(path: str) -> str:
     """Returns the folder of a relative path, "" for none."""
     return path.rpartition("/")[0]
+
+
+def position(paths: list[str], path: str) -> int | None:
+    """Returns where a path stands in a list, None if it does not.
+
+    Args:
+        paths: As `list_photos` gives them.
+        path: The path.
+    """
+    at = bisect.bisect_left(paths, order(path), key=order)
+    return at if at < len(paths) and paths[at] == path else None
 
 
 def output_stems(paths: list[str]) -> Iterator[tuple[str, str]]:

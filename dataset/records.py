@@ -8,10 +8,12 @@ promise. The files are ordinary: `tf.data.TFRecordDataset` reads them.
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import os
 import pathlib
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import google_crc32c
 import numpy as np
@@ -61,7 +63,7 @@ def encode_example(features: dict[str, Feature]) -> bytes:
 
 def _feature(name: str, value: Feature) -> bytes:
     if isinstance(value, str):
-        value = value.encode()
+        value = value.encode(errors="surrogateescape")  # names of files
     if isinstance(value, bytes):
         return _field(1, _field(1, value))
     if isinstance(value, np.ndarray):
@@ -250,8 +252,21 @@ def read_records(path: str | os.PathLike) -> Iterator[bytes]:
             index += 1
 
 
-def write_records(path: str | os.PathLike, records: Iterator[bytes]) -> int:
-    """Writes a TFRecord file that appears whole or not at all; returns its count.
+@dataclasses.dataclass(frozen=True)
+class Written:
+    """What stands in a TFRecord file.
+
+    Attributes:
+        offsets: `(n + 1,)` int64, where each record begins, at last the file's size.
+        sha256: Of the whole file, hexadecimal.
+    """
+
+    offsets: np.ndarray
+    sha256: str
+
+
+def write_records(path: str | os.PathLike, records: Iterable[bytes]) -> Written:
+    """Writes a TFRecord file that appears whole or not at all.
 
     The temporary name starts with a dot and has another ending, so that no reader's
     pattern matches it.
@@ -263,15 +278,27 @@ def write_records(path: str | os.PathLike, records: Iterator[bytes]) -> int:
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".tmp-{os.getpid()}-{path.name}.part")
-    count = 0
+    offsets, digest = [0], hashlib.sha256()
     try:
-        with open(temporary, "wb") as file:
+        with open(temporary, "wb", buffering=1 << 20) as file:
             for record in records:
-                file.write(frame(record))
-                count += 1
+                framed = frame(record)
+                file.write(framed)
+                digest.update(framed)
+                offsets.append(offsets[-1] + len(framed))
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
-    return count
+    return Written(np.array(offsets, np.int64), digest.hexdigest())
+
+
+def file_sha256(path: str | os.PathLike) -> str:
+    """Returns the SHA-256 of a file, hexadecimal.
+
+    Args:
+        path: The file.
+    """
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -7,7 +7,6 @@ the next one drops, and both end with the same bytes.
 
 from __future__ import annotations
 
-import bisect
 import collections
 import json
 import os
@@ -53,8 +52,8 @@ class Report:
                 self._end += len(line)
 
     def _note(self, path: str) -> None:
-        at = bisect.bisect_left(self._paths, photos.order(path), key=photos.order)
-        if at < len(self._paths) and self._paths[at] == path:
+        at = photos.position(self._paths, path)
+        if at is not None:
             self._offset[at] = self._end
 
     def append(self, entries: list[dict]) -> None:

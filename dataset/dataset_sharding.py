@@ -1,0 +1,314 @@
+"""Packs photos into TFRecord shards.
+
+    python dataset/dataset_sharding.py --data_dir=aligned/ --target_dir=shards/ \
+        --data_name=vgg --data_type=train --num_shards=1000
+
+Started again after it was stopped, the program writes the missing shards. With
+`--verify` it checks shards that are there.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pathlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import tqdm
+from absl import flags
+
+from facedancer import cli
+from facedancer.dataset import (
+    beam_runner,
+    image_header,
+    photos,
+    report,
+    sharding,
+    splits,
+    workers,
+)
+from facedancer.errors import InputError
+
+IDENTITIES = ("folder", "none")
+_CHECK_THREADS = 16
+
+
+@dataclasses.dataclass(frozen=True)
+class ShardSettings:
+    """What is packed, and how.
+
+    Attributes:
+        target_dir: Where the shards go.
+        data_dir: Folder with photos, at any depth.
+        data_name: Beginning of the shards' names.
+        data_type: Second part of the shards' names.
+        shuffle: Mix the photos; else they keep the order of their paths.
+        num_shards: Number of shards; fewer if there are fewer photos.
+        seed: Of the mixing and of the split.
+        split: Several sets at once, such as train=.9,val=.1: fractions of the people,
+            and no person is in two of them. Takes the place of --data_type.
+        holdout: Number of people that make a set `val` of their own.
+        identities: folder: the folder a photo lies in is the person's name; none: no
+            labels are written.
+        num_workers: Processes.
+        runner: local, or the Apache Beam runner that does the work: FnApiRunner,
+            DirectRunner, FlinkRunner, SparkRunner, DataflowRunner (needs the extra
+            `beam`).
+        beam_options: Options of the Beam runner, such as --flink_master=host:8081.
+        verify: Check the shards in the target folder instead of writing any.
+        overwrite: Remove shards of the same name that were made from other photos.
+
+    Raises:
+        ValueError: If a value is out of its range.
+    """
+
+    target_dir: str
+    data_dir: str = ""
+    data_name: str = "faces"
+    data_type: str = "train"
+    shuffle: bool = True
+    num_shards: int = 1000
+    seed: int = 0
+    split: tuple[str, ...] = ()
+    holdout: int = 0
+    identities: str = "folder"
+    num_workers: int = 1
+    runner: str = "local"
+    beam_options: tuple[str, ...] = ()
+    verify: bool = False
+    overwrite: bool = False
+
+    def __post_init__(self):
+        for name, least in (("num_shards", 1), ("num_workers", 1), ("holdout", 0)):
+            if getattr(self, name) < least:
+                raise ValueError(
+                    f"`{name}` must be at least {least}. "
+                    f"Received: {getattr(self, name)}"
+                )
+        if self.identities not in IDENTITIES:
+            raise ValueError(
+                f"`identities` must be one of {', '.join(IDENTITIES)}. "
+                f"Received: {self.identities!r}"
+            )
+        if self.runner not in ("local", *beam_runner.RUNNERS):
+            raise ValueError(
+                f"`runner` must be one of local, {', '.join(beam_runner.RUNNERS)}. "
+                f"Received: {self.runner!r}"
+            )
+        if self.split and self.holdout:
+            raise ValueError("Give --split or --holdout, not both.")
+        for name in ("data_name", "data_type"):
+            value = getattr(self, name)
+            if not value or set(value) & set("/\\*?[],"):
+                raise ValueError(
+                    f"`{name}` must be a part of a file name without / * ? [ ] and "
+                    f"commas. Received: {value!r}"
+                )
+
+
+def define_flags(flag_values: flags.FlagValues) -> None:
+    """Defines a flag for each field of `ShardSettings`.
+
+    Args:
+        flag_values: Where they are defined.
+    """
+    cli.define_from(ShardSettings, flag_values)
+
+
+def main(flag_values: flags.FlagValues) -> int:
+    """Runs the program.
+
+    Args:
+        flag_values: Parsed flags.
+
+    Returns:
+        0 when all photos are in the shards, 2 when broken ones were left out.
+
+    Raises:
+        InputError: If there are no photos, or shards that are checked are damaged.
+    """
+    settings = cli.settings_from(ShardSettings, flag_values)
+    if settings.verify:
+        return _verify(settings)
+    if not settings.data_dir:
+        raise InputError("--data_dir must name the folder with the photos")
+    manifests, broken = write_sets(settings, show_progress=True)
+    for name, manifest in manifests.items():
+        print(
+            f"{name}: {manifest['count']} photos of {manifest['num_identities']} "
+            f"identities in {len(manifest['shards'])} shards in {settings.target_dir}"
+        )
+    for why in broken[:20]:
+        print(f"Left out: {why}")
+    if len(broken) > 20:
+        print(f"... and {len(broken) - 20} more")
+    return cli.PARTIAL if broken else cli.DONE
+
+
+def _verify(settings: ShardSettings) -> int:
+    for data_type in _shares(settings):
+        name = f"{settings.data_name}_{data_type}"
+        manifest = sharding.verify(settings.target_dir, name)
+        print(
+            f"{name}: {manifest['count']} photos in {len(manifest['shards'])} shards "
+            "are as the manifest says"
+        )
+    return cli.DONE
+
+
+def write_sets(
+    settings: ShardSettings, show_progress: bool = False
+) -> tuple[dict[str, dict], list[str]]:
+    """Writes the sets that are missing or incomplete.
+
+    Args:
+        settings: What and how.
+        show_progress: Show a bar with rate and time left.
+
+    Returns:
+        The manifest of each set, and what is wrong with the photos left out.
+
+    Raises:
+        InputError: If there is no usable photo, or other shards are in the way.
+    """
+    plans, broken = make_plans(settings)
+    manifests = {}
+    for plan in plans:
+        if sharding.claim_target(plan, settings.overwrite):
+            manifest = sharding.read_manifest(plan.target_dir, plan.name)
+        else:
+            _write_shards(plan, settings, show_progress)
+            manifest = sharding.finish(plan)
+        manifests[plan.name] = manifest
+    return manifests, broken
+
+
+def _write_shards(
+    plan: sharding.Plan, settings: ShardSettings, show_progress: bool
+) -> None:
+    tasks = (plan.task(shard) for shard in range(plan.num_shards))
+    if settings.runner != "local":
+        beam_runner.run(tasks, settings.runner, settings.beam_options)
+        return
+    results = workers.run_tasks(sharding.process_shard, tasks, settings.num_workers)
+    bar = tqdm.tqdm(
+        total=len(plan.paths), unit="photo", desc=plan.name, disable=not show_progress
+    )
+    with bar:
+        for task, count, why in results:
+            if why:
+                raise InputError(f"{task['file']}: {why}")
+            bar.update(count)
+
+
+def make_plans(settings: ShardSettings) -> tuple[list[sharding.Plan], list[str]]:
+    """Returns one plan for each set, and what is wrong with the photos left out.
+
+    Args:
+        settings: What and how.
+
+    Raises:
+        InputError: If there is no usable photo, or a set would be empty.
+    """
+    paths, sizes, broken = _usable(settings.data_dir)
+    names = [
+        photos.parent(path) if settings.identities == "folder" else "" for path in paths
+    ]
+    shares = _shares(settings)
+    # Photos whose person is unknown are each split by themselves.
+    people = [name or path for name, path in zip(names, paths, strict=True)]
+    part_by_name = splits.split_names(people, shares, settings.seed)
+    parts = np.array([list(shares).index(part_by_name[person]) for person in people])
+    landmarks = _landmarks(settings.data_dir, paths)
+    plans = []
+    for number, data_type in enumerate(shares):
+        rows = np.flatnonzero(parts == number)
+        if settings.shuffle:
+            rows = np.random.default_rng(settings.seed).permutation(rows)
+        plans.append(
+            _make_plan(settings, data_type, rows, paths, sizes, names, landmarks)
+        )
+    return plans, broken
+
+
+def _shares(settings: ShardSettings) -> dict[str, float | int]:
+    if settings.split:
+        return splits.parse_shares(settings.split)
+    if settings.holdout:
+        return {settings.data_type: 1.0, "val": settings.holdout}
+    return {settings.data_type: 1.0}
+
+
+def _usable(data_dir: str) -> tuple[list[str], np.ndarray, list[str]]:
+    paths = photos.list_photos(data_dir)
+
+    def check(path: str) -> tuple[int, str]:
+        try:
+            return image_header.check_file(os.path.join(data_dir, path)), ""
+        except InputError as error:
+            return -1, str(error)
+
+    sizes, broken = np.empty(len(paths), np.int64), []
+    with ThreadPoolExecutor(_CHECK_THREADS) as pool:
+        for row, (size, why) in enumerate(pool.map(check, paths, chunksize=256)):
+            sizes[row] = size
+            if why:
+                broken.append(why)
+    if len(broken) == len(paths):
+        raise InputError(f"{data_dir}: none of its images can be read: {broken[0]}")
+    good = [path for path, size in zip(paths, sizes, strict=True) if size >= 0]
+    return good, sizes[sizes >= 0], broken
+
+
+def _landmarks(data_dir: str, paths: list[str]) -> np.ndarray | None:
+    """Returns `(n, 10)` float32 from the report of `crop_align`, None without one."""
+    if not pathlib.Path(data_dir, report.NAME).is_file():
+        return None
+    landmarks = np.full((len(paths), 10), np.nan, np.float32)
+    for output, points in _reported(data_dir):
+        row = photos.position(paths, output)
+        if row is not None:
+            landmarks[row] = np.ravel(points)
+    return landmarks
+
+
+def _reported(data_dir: str) -> Iterator[tuple[str, list]]:
+    for entry in report.read_report(data_dir):
+        for face in entry.get("faces", ()):
+            if "output" in face:
+                yield face["output"], face["crop_landmarks"]
+
+
+def _make_plan(
+    settings: ShardSettings, data_type, rows, paths, sizes, names, landmarks
+) -> sharding.Plan:
+    chosen = [paths[row] for row in rows]
+    identity_names = sorted({names[row] for row in rows} - {""})
+    number = {name: i for i, name in enumerate(identity_names)}
+    identity = np.array([number.get(names[row], -1) for row in rows], np.int32)
+    num_shards = min(settings.num_shards, len(chosen))
+    chosen_landmarks = None if landmarks is None else landmarks[rows]
+    return sharding.Plan(
+        data_dir=settings.data_dir,
+        target_dir=settings.target_dir,
+        name=f"{settings.data_name}_{data_type}",
+        num_shards=num_shards,
+        paths=chosen,
+        identity=identity,
+        identity_names=identity_names,
+        landmarks=chosen_landmarks,
+        arguments={
+            name: getattr(settings, name)
+            for name in ("shuffle", "num_shards", "seed", "split", "holdout")
+        }
+        | {"identities": settings.identities, "data_type": data_type},
+        digest=sharding.plan_digest(
+            chosen, sizes[rows], num_shards, identity, chosen_landmarks
+        ),
+    )
+
+
+if __name__ == "__main__":
+    cli.run(main, define_flags)

@@ -1,0 +1,92 @@
+"""Which people are in which part of a data set: a rule, not a list.
+
+People are put in the order of SHA-256 of `"seed:name"`. The parts other than the
+first named take their numbers of people from the beginning of that order, one part
+after the other; the first named part, mostly `train`, gets the rest. So who is held
+out depends on the names, the seed and the numbers only, and can be found again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+from facedancer.errors import InputError
+
+
+def hash_order(names: Iterable[str], seed: int) -> list[str]:
+    """Returns names in the order of SHA-256 of `"seed:name"`.
+
+    Args:
+        names: Each is taken once.
+        seed: Any integer.
+
+    Example:
+
+    >>> hash_order(["ann", "bob", "eve"], seed=0)
+    ['bob', 'eve', 'ann']
+    """
+
+    def key(name):
+        text = f"{seed}:{name}".encode(errors="surrogateescape")
+        return hashlib.sha256(text).digest()
+
+    return sorted(set(names), key=key)
+
+
+def split_names(
+    names: Iterable[str], shares: dict[str, float | int], seed: int
+) -> dict[str, str]:
+    """Returns the part of each name.
+
+    Args:
+        names: The people.
+        shares: By part, in the order they were given: fractions below 1 of the
+            people, or whole numbers of people. The first part gets the rest.
+        seed: Of `hash_order`.
+
+    Raises:
+        InputError: If a part would be empty.
+    """
+    ordered = hash_order(names, seed)
+    first, *others = shares
+    part_by_name, at = dict.fromkeys(ordered, first), 0
+    for part in others:
+        share = shares[part]
+        count = share if isinstance(share, int) else round(share * len(ordered))
+        for name in ordered[at : at + count]:
+            part_by_name[name] = part
+        at += count
+        if not count or at >= len(ordered):
+            raise InputError(
+                f"{len(ordered)} identities are too few for the split "
+                f"{' '.join(f'{k}={v}' for k, v in shares.items())}: a part is empty"
+            )
+    return part_by_name
+
+
+def parse_shares(words: Iterable[str]) -> dict[str, float | int]:
+    """Returns the shares that `train=.9 val=.1` names.
+
+    Args:
+        words: `part=fraction` each; the fractions add up to 1.
+
+    Raises:
+        InputError: If a word is of another form, or they do not add up.
+    """
+    shares: dict[str, float | int] = {}
+    for word in words:
+        part, _, number = word.partition("=")
+        try:
+            shares[part.strip()] = float(number)
+        except ValueError:
+            shares[""] = 0.0
+    good = len(shares) == len(list(words)) and all(
+        part.isidentifier() and 0.0 < share <= 1.0 for part, share in shares.items()
+    )
+    if not good or abs(sum(shares.values()) - 1.0) > 1e-6:
+        raise InputError(
+            "--split must name parts and fractions that add up to 1, such as "
+            f"train=.9,val=.1. Received: {','.join(words)}"
+        )
+    return shares
