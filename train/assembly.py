@@ -1,0 +1,301 @@
+"""From settings to everything a training needs."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+
+import tensorflow as tf
+from absl import logging
+
+from facedancer import images
+from facedancer.arcface_model import load_encoder
+from facedancer.dataset import pairs, shard_index
+from facedancer.errors import InputError
+from facedancer.models import load_discriminator, load_generator
+from facedancer.models.config import GeneratorConfig
+from facedancer.train import ifsr, perceptual, running, samples, state, validation
+from facedancer.train.checkpoints import Checkpoints
+from facedancer.train.config import TrainConfig
+from facedancer.train.journal import Journal
+from facedancer.train.loop import Loop, Plan
+from facedancer.train.step import Critics, TrainStep
+from facedancer.train.teachers import Teacher
+
+_SHOWN = 6
+
+
+@dataclasses.dataclass(frozen=True)
+class Networks:
+    """The frozen networks of a training and the structure they ask for.
+
+    Attributes:
+        critics: What the step needs.
+        judge: The encoder of the validation.
+        config: Structure of the generator.
+        start: Generator and discriminator to fine-tune, or None each.
+    """
+
+    critics: Critics
+    judge: Teacher
+    config: GeneratorConfig
+    start: tuple
+
+
+def run_folder(config: TrainConfig) -> pathlib.Path:
+    """Returns the folder of the run."""
+    return pathlib.Path(config.log_dir, config.log_name)
+
+
+def checkpoints_of(config: TrainConfig) -> Checkpoints:
+    """Returns the checkpoints of the run."""
+    folder = (
+        pathlib.Path(config.chkp_dir, config.log_name)
+        if config.chkp_dir
+        else run_folder(config) / "checkpoints"
+    )
+    return Checkpoints(folder, config.keep)
+
+
+def load_networks(config: TrainConfig) -> Networks:
+    """Reads the frozen networks and those to fine-tune.
+
+    Args:
+        config: The settings.
+
+    Raises:
+        InputError: If a file is missing or they do not fit together.
+    """
+    objective = config.objective()
+    encoder = load_encoder(config.arcface_path)
+    name = encoder.name_with_hash
+    generator = discriminator = None
+    if config.init_generator:
+        generator = load_generator(config.init_generator)
+        structure = _fine_tuned(generator.config, encoder, name)
+    else:
+        structure = config.generator_config(encoder.embedding_size, name)
+    if config.init_discriminator:
+        discriminator = load_discriminator(config.init_discriminator)
+    margins = margins_of(config, name) if objective.ifsr else None
+    taps = margins.taps if margins else ()
+    if objective.perceptual_network == "encoder" and objective.perceptual:
+        taps = taps or encoder.taps
+    seen = perceptual.load(
+        objective.perceptual_network if objective.perceptual else "none",
+        structure.image_size,
+        config.p_blocks,
+        config.legacy_perceptual,
+    )
+    second = None
+    if config.second_arcface_path:
+        second = Teacher(load_encoder(config.second_arcface_path), (), structure.shrink)
+    elif objective.second_identity:
+        raise InputError("--i2_lambda needs an encoder: give --second_arcface_path")
+    teacher = Teacher(encoder, taps, structure.shrink)
+    judge = teacher
+    if config.eval_arcface_path:
+        judge = Teacher(load_encoder(config.eval_arcface_path), (), structure.shrink)
+    critics = Critics(
+        teacher,
+        margins.values if margins else (),
+        second,
+        seen.features,
+        seen.relative,
+    )
+    return Networks(critics, judge, structure, (generator, discriminator))
+
+
+def _fine_tuned(structure: GeneratorConfig, encoder, name: str) -> GeneratorConfig:
+    """Returns the structure of a generator that goes on with this encoder."""
+    if structure.identity_size != encoder.embedding_size:
+        raise InputError(
+            f"--init_generator takes identity vectors of {structure.identity_size}, "
+            f"the encoder gives {encoder.embedding_size}"
+        )
+    if structure.encoder and structure.encoder != name:
+        logging.warning(
+            "The generator was trained with the encoder %s, this is %s: identities "
+            "mean something else now",
+            structure.encoder,
+            name,
+        )
+    return dataclasses.replace(structure, encoder=name)
+
+
+def margins_of(config: TrainConfig, encoder_name: str) -> ifsr.Margins:
+    """Returns the IFSR margins of the settings.
+
+    Args:
+        config: The settings.
+        encoder_name: `name_with_hash` of the encoder.
+
+    Raises:
+        InputError: If there are none, or they do not fit together.
+    """
+    if config.margins_file:
+        return ifsr.read_margins(config.margins_file, encoder_name)
+    if not config.ifsr_margin and not config.ifsr_blocks:
+        return ifsr.known_margins(encoder_name)
+    blocks = config.ifsr_blocks or ifsr.known_margins(encoder_name).taps
+    values = config.ifsr_margin
+    if not values:
+        known = ifsr.known_margins(encoder_name)
+        table = dict(zip(known.taps, known.values, strict=True))
+        missing = [block for block in blocks if block not in table]
+        if missing:
+            raise InputError(
+                f"No margin is known for {', '.join(missing)}: give --ifsr_margin"
+            )
+        values = tuple(table[block] for block in blocks)
+    if len(values) == 1:
+        values *= len(blocks)
+    try:
+        return ifsr.Margins(encoder_name, blocks, values)
+    except ValueError as error:
+        raise InputError(str(error)) from None
+
+
+def pair_settings(config: TrainConfig, image_size: int) -> pairs.PairSettings:
+    """Returns how pairs are drawn.
+
+    Args:
+        config: The settings.
+        image_size: Side of the images.
+
+    Raises:
+        InputError: If there are no shards.
+    """
+    objective = config.objective()
+    share = objective.same_person_ratio
+    if share and shard_index.open_index(config.data_dir).identity.max(initial=-1) < 0:
+        logging.warning("The shards have no labels: no pairs of one person")
+        share = 0.0
+    return pairs.PairSettings(
+        config.data_dir,
+        batch_size=config.batch_size,
+        image_size=image_size,
+        same_ratio=objective.same_ratio,
+        same_person_ratio=share,
+        jitter=objective.jitter,
+        flip=objective.flip,
+        shuffle=config.shuffle,
+        seed=config.seed,
+        on_corrupt=config.on_corrupt,
+    )
+
+
+def build_step(
+    config: TrainConfig, networks: Networks, strategy: tf.distribute.Strategy
+) -> TrainStep:
+    """Returns the training step with a new state.
+
+    Args:
+        config: The settings.
+        networks: Of the settings; call this in the strategy's scope.
+        strategy: Where it runs.
+
+    Raises:
+        InputError: If the structures do not fit, or the batch cannot be divided.
+    """
+    try:
+        new = state.build_state(
+            config.objective(),
+            networks.config,
+            config.discriminator_config(networks.config)
+            if networks.start[1] is None
+            else networks.start[1].config,
+            config.precision,
+            generator=networks.start[0],
+            discriminator=networks.start[1],
+        )
+        return TrainStep(
+            new,
+            networks.critics,
+            config.objective(),
+            config.batch_size,
+            strategy,
+            config.accumulation,
+            config.seed,
+            config.xla,
+        )
+    except ValueError as error:
+        raise InputError(str(error)) from None
+
+
+def build_loop(config: TrainConfig, step: TrainStep, networks: Networks) -> Loop:
+    """Returns the loop around a step.
+
+    Args:
+        config: The settings.
+        step: The training step.
+        networks: Of the settings.
+
+    Raises:
+        InputError: If the validation's shards or networks are missing.
+    """
+    chief = running.is_chief(step.strategy)
+    generator = tf.function(step.state.best_generator, autograph=False)
+    validate = show = None
+    if config.eval_dir and chief:
+        measure = _validation(config, networks)
+        validate = lambda: measure(generator)  # noqa: E731
+        show = _shower(measure, step.state, generator)
+    elif chief:
+        found = validation.read_pairs(
+            config.data_dir, networks.config.image_size, _SHOWN, config.seed + 1
+        )
+        teacher = networks.critics.teacher
+        show = _shower(
+            validation.Validation(found, teacher, teacher), step.state, generator
+        )
+    plan = Plan(**{f.name: getattr(config, f.name) for f in dataclasses.fields(Plan)})
+    return Loop(
+        step,
+        plan,
+        Journal(run_folder(config), chief),
+        checkpoints_of(config),
+        {"generator": networks.config.to_dict()},
+        show,
+        validate,
+    )
+
+
+def _validation(config: TrainConfig, networks: Networks) -> validation.Validation:
+    named = {
+        "expression_distance": config.eval_model_expface,
+        "pose_distance": config.eval_model_pose,
+    }
+    return validation.Validation(
+        validation.read_pairs(
+            config.eval_dir, networks.config.image_size, config.eval_pairs
+        ),
+        networks.critics.teacher,
+        networks.judge,
+        {name: validation.load_embedder(path) for name, path in named.items() if path},
+    )
+
+
+def _shower(measure: validation.Validation, trained: state.State, generator):
+    """Returns what draws the same faces each time."""
+    targets = measure.pairs.targets[:_SHOWN]
+    sources = measure.pairs.sources[:_SHOWN]
+    vectors = measure.source_vectors[:_SHOWN]
+
+    def show(journal: Journal, step: int) -> None:
+        picture = samples.swap_grid(generator, targets, sources, vectors)
+        journal.picture("swaps", step, picture)
+        masks = samples.mask_maps(trained.best_generator, targets, vectors)
+        journal.picture("masks", step, masks)
+
+    return show
+
+
+def write_settings(config: TrainConfig, networks: Networks) -> None:
+    """Writes the settings into the run's folder, before the first step.
+
+    Args:
+        config: The settings.
+        networks: Of the settings.
+    """
+    images.write_atomic(run_folder(config) / "config.json", config.to_json().encode())

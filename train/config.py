@@ -1,0 +1,329 @@
+"""The settings of the training program; its flags are made from this record."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+from facedancer.errors import InputError
+from facedancer.models import get_preset
+from facedancer.models.config import DiscriminatorConfig, GeneratorConfig
+from facedancer.train.objectives import Objective, get_objective
+
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+STRATEGIES = ("auto", "one", "mirrored", "multi_worker")
+FORMATS = ("onnx", "litert", "saved_model")
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig:
+    """Settings of `train.py`. Where the default is empty, the recipe decides.
+
+    Attributes:
+        data_dir: Shards to train on: a folder, or a glob pattern.
+        eval_dir: Shards of the validation pairs; best of people that are not trained
+            on. Empty: no validation.
+        arcface_path: File of the identity encoder.
+        recipe: published (the released trainer) or improved.
+        preset: Structure of the generator, see `models/presets.py`.
+        image_size: Side of the images in pixels. Empty: of the preset.
+        mapping_depth: Layers of the mapping network. Empty: of the preset.
+        mapping_size: Units of each of them. Empty: of the preset.
+        up_types: Fusion of each skip connection, from the smallest map to the full
+            size: no_skip, concat, add, affa, d_affa or do_affa. Empty: of the preset.
+        d_base_width: Channels of the discriminator at the full size. Empty: those of
+            the generator.
+        d_max_width: Most channels of the discriminator. Empty: those of the generator.
+        normalise_identity: Feed the generator identity vectors of one length instead
+            of the encoder's raw output, which is published. For encoders other than
+            ArcFace-ResNet50.
+        tanh: End the generator in tanh; published is a linear output.
+        load: Checkpoint to start from: a step, latest or best. Empty: the latest.
+        export: Write the generator of --load to the folder export and end.
+        export_formats: Further formats of the export: onnx, litert, saved_model.
+        resume: Go on from the latest checkpoint of the run, if there is one.
+        init_generator: Generator file to fine-tune, published .h5 or own. Its
+            structure replaces the preset.
+        init_discriminator: Discriminator file that belongs to it.
+        log_dir: Folder of the runs.
+        log_name: Name of the run; its folder below --log_dir holds everything.
+        chkp_dir: Folder of the checkpoints, in a folder of the run's name. Empty: in
+            the run's folder.
+        steps: Steps of the training.
+        batch_size: Pairs per step, over all devices.
+        accumulation: Work through each batch in so many parts, to save memory.
+        lr: Learning rate; published is 1e-4.
+        lr_decay: Factor on it per 100,000 steps; published is 0.97.
+        schedule: exponential (published), constant, cosine or thirds.
+        a_lambda: Weight of the adversarial loss; published is 1.
+        i_lambda: Weight of the identity loss; published is 10.
+        i2_lambda: Weight of the identity loss of --second_arcface_path.
+        r_lambda: Weight of the reconstruction of same pairs; published is 5.
+        p_lambda: Weight of the perceptual loss; published is 0.2.
+        c_lambda: Weight of the cycle loss; published is 1.
+        ifsr_lambda: Weight of IFSR; published is 1.
+        low_lambda: Weight of the difference on an 8x8 grid; published is 0.
+        outside_lambda: Weight of the difference outside the face; published is 0.
+        ifsr_scale: Factor on the IFSR margins; published is 1.2.
+        ifsr_margin: IFSR margins, one per block or one for all. Empty: those known.
+        ifsr_blocks: Layers of the encoder IFSR compares. Empty: those known.
+        ifsr_per_sample: Hinge per sample instead of on the mean of the batch.
+        margins_file: File of train/calibrate_margins.py with blocks and margins.
+        p_blocks: Layers of the perceptual network. Empty: its default.
+        perceptual: Perceptual network: vgg16 (its weights are downloaded), encoder
+            (the identity encoder's own maps), none, or a weights file of VGG16 or
+            SqueezeNet.
+        legacy_perceptual: Feed VGG16 as the original did, without preprocessing.
+        second_arcface_path: File of a second identity encoder for the loss.
+        adversarial: nonsaturating (published), hinge, lsgan or relativistic.
+        real_images: What the discriminator sees as real: source (published) or target.
+        r1_gamma: Weight of the R1 penalty, times 2; published is 10.
+        r1_every: R1 every so many steps, with the matching weight; published is 1.
+        d_lr_factor: Learning rate of the discriminator in units of --lr.
+        g_beta_1: Adam's first decay of the generator; published is 0.
+        clip_norm: Clip gradients to this norm; 0 does not; published is 0.
+        ema: Decay of the averaged generator, which is evaluated and exported; 0 keeps
+            none; published is 0.
+        warmup_steps: Steps at the start that only reconstruct; published is 0.
+        cycle_every: Swap back every so-manieth sample only; published is 1.
+        look: Show the encoder random crops and flips; published is false.
+        same_ratio: Share of pairs whose source is the target; published is 0.2.
+        same_person_ratio: Share of pairs of two photos of one person, which count as
+            same pairs; needs shards with labels, and is dropped without.
+        jitter: Colour jitter: legacy (published), per_image or none.
+        flip: Mirror photos at random; published is false.
+        shuffle: Shuffle the photos.
+        on_corrupt: stop at a damaged record, or skip it.
+        strategy: one device, mirrored over all GPUs (or --devices), multi_worker from
+            TF_CONFIG, or auto: what fits the machine.
+        devices: Devices of the mirrored strategy, such as GPU:0 and GPU:1.
+        device_id: GPU to use with the strategy one.
+        precision: float32, mixed_bfloat16 or mixed_float16.
+        xla: Compile with XLA; on CPUs it is slower.
+        seed: Of everything random.
+        log_every: Steps between lines of the log.
+        save_every: Steps between checkpoints.
+        sample_every: Steps between sample pictures.
+        eval_every: Steps between validations.
+        keep: Checkpoints kept, besides the best.
+        eval_pairs: Pairs of the validation.
+        eval_arcface_path: Encoder of the validation, best one that is not trained
+            with. Empty: the training's.
+        eval_model_expface: Keras file of an expression embedder for the validation.
+        eval_model_pose: Keras file of a head pose network for the validation.
+        alarm_steps: After so many steps an alarm may tell that swapped equals target.
+
+    Raises:
+        ValueError: If a value is out of its range.
+    """
+
+    data_dir: str = ""
+    arcface_path: str = ""
+    eval_dir: str = ""
+    recipe: str = "published"
+    preset: str = "facedancer_c"
+    image_size: int | None = None
+    mapping_depth: int | None = None
+    mapping_size: int | None = None
+    up_types: tuple[str, ...] = ()
+    d_base_width: int | None = None
+    d_max_width: int | None = None
+    normalise_identity: bool = False
+    tanh: bool = False
+    load: str = ""
+    export: bool = False
+    export_formats: tuple[str, ...] = ()
+    resume: bool = True
+    init_generator: str = ""
+    init_discriminator: str = ""
+    log_dir: str = "logs/runs"
+    log_name: str = "facedancer"
+    chkp_dir: str = ""
+    steps: int = 500_000
+    batch_size: int = 10
+    accumulation: int = 1
+    lr: float | None = None
+    lr_decay: float | None = None
+    schedule: str | None = None
+    a_lambda: float | None = None
+    i_lambda: float | None = None
+    i2_lambda: float | None = None
+    r_lambda: float | None = None
+    p_lambda: float | None = None
+    c_lambda: float | None = None
+    ifsr_lambda: float | None = None
+    low_lambda: float | None = None
+    outside_lambda: float | None = None
+    ifsr_scale: float | None = None
+    ifsr_margin: tuple[float, ...] = ()
+    ifsr_blocks: tuple[str, ...] = ()
+    ifsr_per_sample: bool | None = None
+    margins_file: str = ""
+    p_blocks: tuple[str, ...] = ()
+    perceptual: str | None = None
+    legacy_perceptual: bool = False
+    second_arcface_path: str = ""
+    adversarial: str | None = None
+    real_images: str | None = None
+    r1_gamma: float | None = None
+    r1_every: int | None = None
+    d_lr_factor: float | None = None
+    g_beta_1: float | None = None
+    clip_norm: float | None = None
+    ema: float | None = None
+    warmup_steps: int | None = None
+    cycle_every: int | None = None
+    look: bool | None = None
+    same_ratio: float | None = None
+    same_person_ratio: float | None = None
+    jitter: str | None = None
+    flip: bool | None = None
+    shuffle: bool = True
+    on_corrupt: str = "skip"
+    strategy: str = "auto"
+    devices: tuple[str, ...] = ()
+    device_id: int = 0
+    precision: str = "float32"
+    xla: bool = False
+    seed: int = 0
+    log_every: int = 50
+    save_every: int = 1000
+    sample_every: int = 1000
+    eval_every: int = 1000
+    keep: int = 3
+    eval_pairs: int = 200
+    eval_arcface_path: str = ""
+    eval_model_expface: str = ""
+    eval_model_pose: str = ""
+    alarm_steps: int = 5000
+
+    def __post_init__(self):
+        for name in _POSITIVE:
+            if getattr(self, name) < 1:
+                raise ValueError(
+                    f"--{name} must be positive. Received: {getattr(self, name)}"
+                )
+        for name, known in (("precision", PRECISIONS), ("strategy", STRATEGIES)):
+            if getattr(self, name) not in known:
+                raise ValueError(
+                    f"--{name} must be one of {', '.join(known)}. "
+                    f"Received: {getattr(self, name)}"
+                )
+        unknown = set(self.export_formats) - set(FORMATS)
+        if unknown:
+            raise ValueError(
+                f"--export_formats must be of {', '.join(FORMATS)}. "
+                f"Received: {', '.join(sorted(unknown))}"
+            )
+        self.objective()
+
+    def objective(self) -> Objective:
+        """Returns the recipe with the overrides of the flags."""
+        changes = {
+            field: getattr(self, flag)
+            for flag, field in _OVERRIDES.items()
+            if getattr(self, flag) is not None
+        }
+        objective = dataclasses.replace(get_objective(self.recipe), **changes)
+        if objective.perceptual_network == "none":
+            objective = dataclasses.replace(objective, perceptual=0.0)
+        return objective
+
+    def generator_config(self, identity_size: int, encoder: str) -> GeneratorConfig:
+        """Returns the structure of the generator.
+
+        Args:
+            identity_size: Length of the encoder's vectors.
+            encoder: The encoder's `name_with_hash`.
+
+        Raises:
+            InputError: If preset and flags do not fit together.
+        """
+        preset = get_preset(self.preset)
+        sizes = preset.mapping_sizes
+        if self.mapping_depth is not None or self.mapping_size is not None:
+            depth = len(sizes) if self.mapping_depth is None else self.mapping_depth
+            sizes = (self.mapping_size or (sizes or (512,))[0],) * depth
+        changes = {
+            "image_size": self.image_size or preset.image_size,
+            "up_types": self.up_types or preset.up_types,
+            "mapping_sizes": sizes,
+            "identity_size": identity_size,
+            "encoder": encoder,
+        }
+        if self.up_types:
+            changes |= {"stages": 0, "widths": ()}
+        if self.normalise_identity:
+            changes["normalise_identity"] = True
+        if self.tanh:
+            changes["output_activation"] = "tanh"
+        try:
+            return dataclasses.replace(preset, **changes)
+        except (ValueError, TypeError) as error:
+            raise InputError(str(error)) from None
+
+    def discriminator_config(self, generator: GeneratorConfig) -> DiscriminatorConfig:
+        """Returns the structure of the discriminator that goes with a generator.
+
+        Args:
+            generator: Structure of the generator.
+        """
+        return DiscriminatorConfig(
+            image_size=generator.image_size,
+            base_width=self.d_base_width or generator.base_width,
+            max_width=self.d_max_width or generator.max_width,
+        )
+
+    def to_json(self) -> str:
+        """Returns the settings as a JSON object."""
+        return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
+
+
+_POSITIVE = (
+    "steps",
+    "batch_size",
+    "accumulation",
+    "log_every",
+    "save_every",
+    "sample_every",
+    "eval_every",
+    "keep",
+    "eval_pairs",
+)
+# Flag -> field of the objective.
+_OVERRIDES = {
+    "a_lambda": "adversarial",
+    "i_lambda": "identity",
+    "i2_lambda": "second_identity",
+    "r_lambda": "reconstruction",
+    "p_lambda": "perceptual",
+    "c_lambda": "cycle",
+    "ifsr_lambda": "ifsr",
+    "low_lambda": "low_frequency",
+    "outside_lambda": "outside",
+    "perceptual": "perceptual_network",
+    "adversarial": "kind",
+} | {
+    name: name
+    for name in (
+        "lr",
+        "lr_decay",
+        "schedule",
+        "ifsr_scale",
+        "ifsr_per_sample",
+        "real_images",
+        "r1_gamma",
+        "r1_every",
+        "d_lr_factor",
+        "g_beta_1",
+        "clip_norm",
+        "ema",
+        "warmup_steps",
+        "cycle_every",
+        "look",
+        "same_ratio",
+        "same_person_ratio",
+        "jitter",
+        "flip",
+    )
+}

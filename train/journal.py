@@ -1,0 +1,118 @@
+"""What a run leaves behind: metrics.jsonl, TensorBoard, pictures, curves."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+
+import numpy as np
+import tensorflow as tf
+from matplotlib.figure import Figure
+
+from facedancer import images
+from facedancer.errors import InputError
+
+
+class Journal:
+    """Writes the records of one run.
+
+    Args:
+        folder: The run's folder.
+        active: Whether this process writes at all; of several workers one does.
+    """
+
+    def __init__(self, folder: str | os.PathLike, active: bool = True):
+        self.folder = pathlib.Path(folder)
+        self.active = active
+        self._board = None
+
+    @property
+    def path(self) -> pathlib.Path:
+        """The file of one JSON object per interval."""
+        return self.folder / "metrics.jsonl"
+
+    def start(self, step: int) -> None:
+        """Prepares for going on at a step: later entries of a lost run are dropped.
+
+        Args:
+            step: Steps taken.
+        """
+        if not self.active:
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        kept = [entry for entry in self.entries() if entry["step"] <= step]
+        text = "".join(json.dumps(entry) + "\n" for entry in kept)
+        images.write_atomic(self.path, text.encode())
+        self._board = tf.summary.create_file_writer(str(self.folder / "tensorboard"))
+
+    def entries(self) -> list[dict]:
+        """Returns all entries; a last line that was cut short is left out."""
+        if not self.path.is_file():
+            return []
+        found = []
+        for line in self.path.read_text().splitlines():
+            try:
+                found.append(json.loads(line))
+            except json.JSONDecodeError:
+                break
+        return found
+
+    def write(self, kind: str, step: int, values: dict[str, float]) -> None:
+        """Writes values of one step.
+
+        Args:
+            kind: `train` or `eval`.
+            step: Steps taken.
+            values: By name.
+
+        Raises:
+            InputError: If the disk is full.
+        """
+        if not self.active:
+            return
+        try:
+            with open(self.path, "a") as file:
+                file.write(json.dumps({"kind": kind, "step": step, **values}) + "\n")
+            with self._board.as_default(step=step):
+                for name, value in values.items():
+                    tf.summary.scalar(f"{kind}/{name}", value)
+            self._board.flush()
+        except OSError as error:
+            raise InputError(f"{self.path}: {error.strerror}") from None
+
+    def picture(self, name: str, step: int, image: np.ndarray | None) -> None:
+        """Writes a picture to `samples/` and to TensorBoard.
+
+        Args:
+            name: What it shows.
+            step: Steps taken.
+            image: `(height, width, 3)` uint8; None is skipped.
+        """
+        if not self.active or image is None:
+            return
+        images.write_image(self.folder / "samples" / f"{name}_{step:08d}.png", image)
+        with self._board.as_default(step=step):
+            tf.summary.image(name, image[None])
+
+    def curves(self) -> pathlib.Path | None:
+        """Draws all values over the steps to `curves.png` and returns the file."""
+        series: dict[str, list] = {}
+        for entry in self.entries() if self.active else []:
+            for name, value in entry.items():
+                if name not in ("kind", "step") and isinstance(value, float):
+                    key = f"{entry['kind']}/{name}"
+                    series.setdefault(key, []).append((entry["step"], value))
+        if not series:
+            return None
+        columns = 4
+        rows = -(-len(series) // columns)
+        figure = Figure(figsize=(4 * columns, 2.4 * rows), layout="constrained")
+        for number, (name, points) in enumerate(sorted(series.items())):
+            axes = figure.add_subplot(rows, columns, number + 1)
+            axes.plot(*zip(*points, strict=True), linewidth=1)
+            axes.set_title(name, fontsize=9)
+            axes.grid(alpha=0.3)
+        path = self.folder / "curves.png"
+        figure.savefig(path, dpi=80)
+        return path

@@ -1,0 +1,227 @@
+"""The losses of face swapping: plain functions, one value per example.
+
+Images are `(batch, height, width, 3)` in [-1, 1]. What the step does with the values
+(flags of same pairs, means over the global batch, weights) stands in `measures.py`.
+"""
+
+from __future__ import annotations
+
+import keras
+from keras import ops
+
+ADVERSARIAL_KINDS = ("nonsaturating", "hinge", "lsgan", "relativistic")
+
+
+def cosine_similarity(first, second):
+    """The cosine between two arrays, flattened per example.
+
+    Args:
+        first: `(batch, ...)`.
+        second: `(batch, ...)` of the same shape.
+
+    Returns:
+        `(batch,)` float32 in [-1, 1]; 0 where one of them is all zero.
+    """
+    first = ops.cast(ops.reshape(first, (ops.shape(first)[0], -1)), "float32")
+    second = ops.cast(ops.reshape(second, (ops.shape(second)[0], -1)), "float32")
+    dot = ops.sum(first * second, axis=-1)
+    squares = ops.sum(first * first, axis=-1) * ops.sum(second * second, axis=-1)
+    return dot * ops.rsqrt(ops.maximum(squares, 1e-24))
+
+
+def identity_loss(source, swapped):
+    """One minus the cosine of two identity vectors.
+
+    Args:
+        source: Embeddings of the source faces, `(batch, features)`.
+        swapped: Embeddings of the swapped faces, `(batch, features)`.
+
+    Returns:
+        `(batch,)` float32 in [0, 2]: 0 for the same direction, 1 for orthogonal.
+    """
+    return 1.0 - cosine_similarity(source, swapped)
+
+
+def absolute_difference(target, swapped):
+    """The mean absolute difference of two images or feature maps.
+
+    Args:
+        target: `(batch, ...)`.
+        swapped: `(batch, ...)` of the same shape.
+
+    Returns:
+        `(batch,)` float32, in [0, 2] for images in [-1, 1].
+    """
+    difference = ops.abs(ops.cast(target, "float32") - ops.cast(swapped, "float32"))
+    return ops.mean(ops.reshape(difference, (ops.shape(target)[0], -1)), axis=-1)
+
+
+def squared_difference(target, swapped):
+    """The mean squared difference of two images or feature maps.
+
+    Args:
+        target: `(batch, ...)`.
+        swapped: `(batch, ...)` of the same shape.
+
+    Returns:
+        `(batch,)` float32, in [0, 4] for images in [-1, 1].
+    """
+    difference = ops.cast(target, "float32") - ops.cast(swapped, "float32")
+    flat = ops.reshape(difference, (ops.shape(target)[0], -1))
+    return ops.mean(flat * flat, axis=-1)
+
+
+def low_frequency_loss(target, swapped, cells: int = 8):
+    """The mean absolute difference of two images averaged over a coarse grid.
+
+    It holds colour and shading while the details are free to change.
+
+    Args:
+        target: `(batch, height, width, 3)`; `cells` divides height and width.
+        swapped: Of the same shape.
+        cells: Cells of the grid along each side.
+
+    Returns:
+        `(batch,)` float32 in [0, 2].
+    """
+    height, width = target.shape[1:3]
+    if height % cells or width % cells:
+        raise ValueError(
+            f"`cells` must divide the image. Received: cells={cells} for "
+            f"{height}x{width}"
+        )
+    difference = ops.cast(target, "float32") - ops.cast(swapped, "float32")
+    pool = (height // cells, width // cells)
+    return absolute_difference(ops.average_pool(difference, pool, pool), 0.0)
+
+
+def face_ellipse(height: int, width: int):
+    """Returns where an aligned crop is certainly not face.
+
+    Args:
+        height: Of the crop, pixels.
+        width: Of the crop, pixels.
+
+    Returns:
+        `(1, height, width, 1)` float32: 0 inside the ellipse around the face of the
+        ArcFace template (centre at 0.5, 0.54 of the crop; half axes 0.40 and 0.50),
+        1 outside, with a smooth border.
+    """
+    y = (ops.arange(height, dtype="float32") + 0.5) / height
+    x = (ops.arange(width, dtype="float32") + 0.5) / width
+    radius = ops.sqrt(
+        ((y[:, None] - 0.54) / 0.50) ** 2 + ((x[None, :] - 0.50) / 0.40) ** 2
+    )
+    return ops.clip((radius - 0.95) * 10.0, 0.0, 1.0)[None, :, :, None]
+
+
+def outside_loss(target, swapped):
+    """The absolute difference outside the face, averaged over that region.
+
+    Args:
+        target: `(batch, height, width, 3)`.
+        swapped: Of the same shape.
+
+    Returns:
+        `(batch,)` float32 in [0, 2].
+    """
+    outside = face_ellipse(*target.shape[1:3])
+    difference = ops.abs(ops.cast(target, "float32") - ops.cast(swapped, "float32"))
+    return ops.sum(difference * outside, axis=(1, 2, 3)) / (3.0 * ops.sum(outside))
+
+
+def generator_adversarial_loss(kind: str, fake_logits, real_logits):
+    """What the generator pays for images that the discriminator sees through.
+
+    Args:
+        kind: `nonsaturating` (Goodfellow et al. 2014), `hinge` (Lim and Ye 2017),
+            `lsgan` (Mao et al. 2017) or `relativistic` (pairs, Jolicoeur-Martineau
+            2018).
+        fake_logits: Of the swapped images, `(batch, 1)`.
+        real_logits: Of real images, `(batch, 1)`; only `relativistic` uses them.
+
+    Returns:
+        `(batch,)` float32.
+
+    Raises:
+        ValueError: If the kind is unknown.
+    """
+    fake, real = _flat_logits(fake_logits), _flat_logits(real_logits)
+    if kind == "nonsaturating":
+        return ops.softplus(-fake)
+    if kind == "hinge":
+        return -fake
+    if kind == "lsgan":
+        return ops.square(fake - 1.0)
+    if kind == "relativistic":
+        return ops.softplus(real - fake)
+    raise ValueError(f"Unknown kind. Known: {ADVERSARIAL_KINDS}. Received: {kind!r}")
+
+
+def discriminator_adversarial_loss(kind: str, fake_logits, real_logits):
+    """What the discriminator pays, in two parts.
+
+    Args:
+        kind: As in `generator_adversarial_loss`.
+        fake_logits: Of the swapped images, `(batch, 1)`.
+        real_logits: Of real images, `(batch, 1)`.
+
+    Returns:
+        `fake_part, real_part`, both `(batch,)` float32; for `relativistic` each is
+        half of the value of the pair.
+
+    Raises:
+        ValueError: If the kind is unknown.
+    """
+    fake, real = _flat_logits(fake_logits), _flat_logits(real_logits)
+    if kind == "nonsaturating":
+        return ops.softplus(fake), ops.softplus(-real)
+    if kind == "hinge":
+        return ops.relu(1.0 + fake), ops.relu(1.0 - real)
+    if kind == "lsgan":
+        return ops.square(fake), ops.square(real - 1.0)
+    if kind == "relativistic":
+        half = 0.5 * ops.softplus(fake - real)
+        return half, half
+    raise ValueError(f"Unknown kind. Known: {ADVERSARIAL_KINDS}. Received: {kind!r}")
+
+
+def r1_penalty(gradients):
+    """The squared norm of the logits' gradient at real images (Mescheder et al. 2018).
+
+    Args:
+        gradients: d sum(logits) / d images, `(batch, height, width, 3)`.
+
+    Returns:
+        `(batch,)` float32; the step multiplies it by `r1_gamma / 2`.
+    """
+    return ops.sum(ops.square(ops.cast(gradients, "float32")), axis=(1, 2, 3))
+
+
+def _flat_logits(logits):
+    return ops.reshape(ops.cast(logits, "float32"), (-1,))
+
+
+def published_reconstruction(total, count):
+    """The published reconstruction term from sums over the global batch.
+
+    `clip(total / (count + 0.001), 0, 100) / 2`, clipped to [0, 5].
+
+    Args:
+        total: Sum of the absolute differences of same pairs, scalar.
+        count: How many same pairs there are, scalar.
+
+    Returns:
+        A scalar float32.
+    """
+    return ops.clip(ops.clip(same_pair_mean(total, count), 0.0, 100.0) / 2.0, 0.0, 5.0)
+
+
+def same_pair_mean(total, count):
+    """The published mean over the same pairs: `total / (count + 0.001)`.
+
+    Args:
+        total: Sum over the same pairs, scalar.
+        count: How many there are, scalar.
+    """
+    return total / (ops.cast(count, "float32") + keras.ops.cast(0.001, "float32"))

@@ -1,0 +1,185 @@
+"""The network whose feature maps the perceptual loss compares.
+
+VGG16 with its ImageNet weights (published), SqueezeNet 1.1 from a small file, the maps
+of the identity encoder, or none: training works without a download.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from collections.abc import Callable
+
+import h5py
+import keras
+import numpy as np
+from keras import layers, ops
+
+from facedancer.errors import InputError
+
+VGG16_BLOCKS = tuple(f"block{i}_pool" for i in range(1, 6))
+SQUEEZENET_BLOCKS = ("relu_conv1", "fire3", "fire5", "fire7", "fire9")
+IMAGENET_BGR_MEAN = (103.939, 116.779, 123.68)
+LEGACY_FACTOR = 0.85
+
+
+@dataclasses.dataclass(frozen=True)
+class Perceptual:
+    """How the perceptual loss sees images.
+
+    Attributes:
+        features: From images `(batch, height, width, 3)` in [-1, 1] to a list of maps;
+            None for the maps of the identity encoder.
+        relative: Compare in units of the target's mean feature. The maps of a network
+            with its preprocessing are orders of magnitude larger than the published
+            ones.
+    """
+
+    features: Callable | None = None
+    relative: bool = True
+
+
+def load(
+    name: str, image_size: int, blocks: tuple[str, ...] = (), legacy: bool = False
+) -> Perceptual:
+    """Returns the perceptual network of a name.
+
+    Args:
+        name: `vgg16` (downloads its weights when Keras has not yet), `encoder`, `none`
+            or a weights file without the top layers of VGG16 or SqueezeNet 1.1.
+        image_size: Side of the images, pixels.
+        blocks: Layers to compare; empty for the network's default.
+        legacy: Feed VGG16 raw images in [-1, 1], as published.
+
+    Raises:
+        InputError: If the weights are not to be had, or a block is unknown.
+    """
+    if name in ("encoder", "none"):
+        return Perceptual()
+    if name == "vgg16":
+        network, known = _vgg16("imagenet", image_size), VGG16_BLOCKS
+    else:
+        network, known = _from_file(pathlib.Path(name), image_size)
+    network.trainable = False
+    try:
+        outputs = [network.get_layer(block).output for block in blocks or known]
+    except ValueError:
+        names = [layer.name for layer in network.layers]
+        raise InputError(
+            f"--p_blocks must be layers of {network.name}: {', '.join(names)}. "
+            f"Received: {','.join(blocks)}"
+        ) from None
+    taps = keras.Model(network.input, outputs)
+    prepare = _as_it_is if legacy else _imagenet
+
+    def features(image_signed):
+        maps = taps(prepare(image_signed), training=False)
+        maps = maps if isinstance(maps, list) else [maps]
+        return [LEGACY_FACTOR * part for part in maps] if legacy else maps
+
+    return Perceptual(features, relative=not legacy)
+
+
+def _as_it_is(image_signed):
+    return image_signed
+
+
+def _imagenet(image_signed):
+    """[-1, 1] RGB -> [0, 255] BGR less the mean of ImageNet, in every image."""
+    image = (ops.flip(image_signed, axis=-1) + 1.0) * 127.5
+    return image - ops.convert_to_tensor(IMAGENET_BGR_MEAN, "float32")
+
+
+def _vgg16(weights, image_size: int) -> keras.Model:
+    shape = (image_size, image_size, 3)
+    try:
+        return keras.applications.VGG16(
+            include_top=False, weights=weights, input_shape=shape
+        )
+    except OSError as error:
+        raise InputError(
+            f"The weights of VGG16 are not to be had ({error}). Give their file with "
+            "--perceptual, or use --perceptual=encoder or --perceptual=none"
+        ) from None
+    except ValueError as error:
+        raise InputError(f"--perceptual: {error}") from None
+
+
+def _from_file(path: pathlib.Path, image_size: int):
+    if not path.is_file():
+        raise InputError(
+            f"--perceptual must be vgg16, encoder, none or a file. Received: {path}"
+        )
+    arrays = _conv_arrays(path)
+    if "block1_conv1" in arrays:
+        network, known = _vgg16(None, image_size), VGG16_BLOCKS
+    elif "fire2_squeeze1x1" in arrays:
+        network, known = build_squeezenet(image_size), SQUEEZENET_BLOCKS
+    else:
+        raise InputError(f"{path}: neither weights of VGG16 nor of SqueezeNet 1.1")
+    for layer in network.layers:
+        if layer.weights:
+            _assign(layer, arrays, path)
+    return network, known
+
+
+def _assign(layer, arrays, path):
+    found = arrays.get(layer.name, {})
+    wanted = [(4, layer.kernel), (1, layer.bias)]
+    for rank, variable in wanted:
+        array = found.get(rank)
+        if array is None or array.shape != tuple(variable.shape):
+            raise InputError(
+                f"{path}: {layer.name} has no weights of shape {tuple(variable.shape)}"
+            )
+        variable.assign(array)
+
+
+def _conv_arrays(path) -> dict[str, dict[int, np.ndarray]]:
+    """Returns kernel and bias, by their rank, of every convolution of a file."""
+    arrays: dict[str, dict[int, np.ndarray]] = {}
+
+    def visit(name, item):
+        if isinstance(item, h5py.Dataset) and item.ndim in (1, 4):
+            parts = name.split("/")
+            fire = parts[0].startswith("fire")
+            key = "_".join(parts[:2]) if fire else parts[0]
+            arrays.setdefault(key, {})[item.ndim] = item[()]
+
+    try:
+        with h5py.File(path, "r") as file:
+            (file["model_weights"] if "model_weights" in file else file).visititems(
+                visit
+            )
+    except OSError as error:
+        raise InputError(f"{path}: no HDF5 file that can be read ({error})") from None
+    return arrays
+
+
+def build_squeezenet(image_size: int) -> keras.Model:
+    """Returns SqueezeNet 1.1 without its classifier (Iandola et al. 2016).
+
+    Args:
+        image_size: Side of the images, pixels.
+
+    Returns:
+        A model from images, BGR in [0, 255] less the mean of ImageNet, to the map
+        `fire9`.
+    """
+    image = keras.Input((image_size, image_size, 3))
+    x = layers.Conv2D(64, 3, 2, padding="valid", name="conv1")(image)
+    x = layers.ReLU(name="relu_conv1")(x)
+    for number in range(2, 10):
+        if number in (2, 4, 6):
+            x = layers.MaxPooling2D(3, 2, name=f"pool{number - 1}")(x)
+        x = _fire(x, 16 * (number // 2), f"fire{number}")
+    return keras.Model(image, x, name="squeezenet")
+
+
+def _fire(x, squeeze: int, name: str):
+    x = layers.Conv2D(squeeze, 1, activation="relu", name=f"{name}_squeeze1x1")(x)
+    left = layers.Conv2D(4 * squeeze, 1, activation="relu", name=f"{name}_expand1x1")(x)
+    right = layers.Conv2D(
+        4 * squeeze, 3, padding="same", activation="relu", name=f"{name}_expand3x3"
+    )(x)
+    return layers.Concatenate(name=name)([left, right])

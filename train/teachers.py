@@ -1,0 +1,163 @@
+"""How training looks at images through frozen networks.
+
+A `Teacher` is an identity encoder with its taps. The look at an image may be a random
+crop and flip; images are resampled bilinearly, as `tf.image.resize` does it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+from facedancer.arcface_model.encoder import tap_model
+from facedancer.errors import InputError
+
+LOOK_SCALE, LOOK_SHIFT = 0.03, 0.03
+
+
+@dataclasses.dataclass(frozen=True)
+class Look:
+    """Which part of each image is looked at.
+
+    Attributes:
+        scale: `(batch,)` side of the part, 1 is the whole image.
+        shift: `(batch, 2)` from the image's centre to the part's, x and y, in units of
+            the image's side.
+        mirrored: `(batch,)` 1 for a look in the mirror, else 0.
+    """
+
+    scale: object
+    shift: object
+    mirrored: object
+
+
+def whole_look(batch: int, shrink: float = 1.0) -> Look:
+    """Returns the look at the whole image, or at its centre.
+
+    Args:
+        batch: Number of images.
+        shrink: Side of the part in units of the image's side.
+    """
+    return Look(
+        ops.full((batch,), shrink, "float32"),
+        ops.zeros((batch, 2), "float32"),
+        ops.zeros((batch,), "float32"),
+    )
+
+
+def random_look(seed, batch: int, shrink: float = 1.0) -> Look:
+    """Returns a random look: 3 % larger or smaller, moved by up to 3 %, mirrored.
+
+    Args:
+        seed: `(2,)` int32 tensor; equal seeds give equal looks.
+        batch: Number of images.
+        shrink: Side of the part at the mean scale.
+    """
+    draw = tf.random.stateless_uniform((batch, 4), seed, -1.0, 1.0)
+    return Look(
+        shrink * (1.0 + LOOK_SCALE * draw[:, 0]),
+        LOOK_SHIFT * shrink * draw[:, 1:3],
+        tf.cast(draw[:, 3] > 0.0, tf.float32),
+    )
+
+
+def _weights(centre, scale, mirrored, size, output):
+    """Returns the `(batch, output, size)` matrices of bilinear interpolation."""
+    grid = (ops.arange(output, dtype="float32") + 0.5) / output - 0.5
+    grid = grid[None] * (scale * (1.0 - 2.0 * mirrored))[:, None]
+    position = (grid + centre[:, None] + 0.5) * size - 0.5
+    position = ops.clip(position, 0.0, size - 1.0)
+    pixels = ops.arange(size, dtype="float32")
+    return ops.relu(1.0 - ops.abs(position[:, :, None] - pixels))
+
+
+def resample(image, look: Look, size: int):
+    """Cuts looks out of images, bilinearly; beyond the border its pixels repeat.
+
+    Args:
+        image: `(batch, height, width, channels)` float32.
+        look: One per image.
+        size: Side of the result, pixels.
+
+    Returns:
+        `(batch, size, size, channels)` float32. The look at the whole image equals
+        `tf.image.resize(image, (size, size))`.
+    """
+    height, width = image.shape[1:3]
+    never = ops.zeros_like(look.mirrored)
+    rows = _weights(look.shift[:, 1], look.scale, never, height, size)
+    columns = _weights(look.shift[:, 0], look.scale, look.mirrored, width, size)
+    channels = image.shape[3]
+    image = ops.reshape(image, (-1, height, width * channels))
+    image = ops.reshape(ops.matmul(rows, image), (-1, size, width, channels))
+    image = ops.transpose(image, (0, 2, 1, 3))  # (batch, width, size, channels)
+    image = ops.reshape(image, (-1, width, size * channels))
+    image = ops.reshape(ops.matmul(columns, image), (-1, size, size, channels))
+    return ops.transpose(image, (0, 2, 1, 3))
+
+
+class Teacher:
+    """A frozen identity encoder, seen by the training step.
+
+    Args:
+        encoder: From `arcface_model.load_encoder`; it is not changed but frozen.
+        taps: Layers whose maps are wanted besides the embedding.
+        shrink: Side of the centre of the crops that shows the encoder's template.
+
+    Raises:
+        InputError: If the encoder has no such layers.
+    """
+
+    def __init__(
+        self, encoder: keras.Model, taps: tuple[str, ...] = (), shrink: float = 1.0
+    ):
+        encoder.trainable = False
+        self.encoder = encoder
+        self.contract = encoder.contract
+        self.taps = tuple(taps)
+        self.shrink = shrink
+        try:
+            self._model = tap_model(encoder, self.taps)
+        except ValueError as error:
+            raise InputError(
+                f"The encoder {encoder.name!r} has no such IFSR blocks: {error}"
+            ) from None
+
+    def prepare(self, image_signed, look: Look):
+        """Returns images as the encoder wants them.
+
+        Args:
+            image_signed: `(batch, height, width, 3)` in [-1, 1].
+            look: Which part of them.
+        """
+        image = resample(ops.cast(image_signed, "float32"), look, self.contract.size)
+        return (image + 1.0) * 0.5 if self.contract.value_range == "unit" else image
+
+    def __call__(self, image_signed, look: Look):
+        """Returns `maps, embedding` of images.
+
+        Args:
+            image_signed: `(batch, height, width, 3)` in [-1, 1].
+            look: Which part of them.
+        """
+        outputs = self._model(self.prepare(image_signed, look), training=False)
+        maps = [ops.cast(outputs[name], "float32") for name in self.taps]
+        return maps, ops.cast(outputs["embedding"], "float32")
+
+    def embed(self, images_signed: np.ndarray) -> np.ndarray:
+        """Returns raw identity vectors, `(batch, d)` float32.
+
+        Args:
+            images_signed: `(batch, height, width, 3)` float32 in [-1, 1].
+        """
+        count = len(images_signed)
+        padded = 1 << (count - 1).bit_length()  # few shapes are compiled
+        images_signed = np.concatenate(
+            [images_signed, np.repeat(images_signed[-1:], padded - count, axis=0)]
+        )
+        image = self.prepare(images_signed, whole_look(padded, self.shrink))
+        return np.asarray(self.encoder.predict_on_batch(image), np.float32)[:count]

@@ -1,0 +1,133 @@
+"""Trains a face swapper, or exports a trained one.
+
+    python train/train.py --data_dir="shards/faces_train_*" \\
+        --arcface_path=arcface_model/ArcFace-Res50.h5 --log_name=first
+    python train/train.py --data_dir=x --arcface_path=x --log_name=first \\
+        --load 30000 --export True
+
+The run's folder, `--log_dir/--log_name`, holds config.json, metrics.jsonl, curves.png,
+checkpoints/, samples/ and tensorboard/. Started again, the training goes on from its
+last checkpoint as if it had never stopped. An export is `exports/<log_name>/
+facedancer_<load>.keras` and `.h5`.
+"""
+
+from __future__ import annotations
+
+import pathlib
+
+from absl import flags, logging
+
+from facedancer import cli
+from facedancer.errors import InputError
+from facedancer.models.config import GeneratorConfig
+from facedancer.train import assembly, checkpoints, exporting, running, watch
+from facedancer.train.config import TrainConfig
+
+
+def define_flags(flag_values: flags.FlagValues) -> None:
+    """Defines the program's flags.
+
+    Args:
+        flag_values: Where they are defined.
+    """
+    if "log_dir" in flag_values:  # absl has one too, which nothing here uses
+        delattr(flag_values, "log_dir")
+    cli.define_from(TrainConfig, flag_values)
+
+
+def main(flag_values: flags.FlagValues) -> int:
+    """Trains or exports, as the flags say; returns the exit status.
+
+    Args:
+        flag_values: Parsed flags.
+
+    Raises:
+        InputError: If the settings, files or data cannot be used, or the training
+            went wrong.
+    """
+    logging.set_verbosity(logging.INFO)
+    config = cli.settings_from(TrainConfig, flag_values)
+    return export(config) if config.export else train(config)
+
+
+def train(config: TrainConfig) -> int:
+    """Runs a training to its end; returns the exit status.
+
+    Args:
+        config: The settings.
+
+    Raises:
+        InputError: If the settings, files or data cannot be used, or a loss is not
+            finite.
+    """
+    for name in ("data_dir", "arcface_path"):
+        if not getattr(config, name):
+            raise InputError(f"--{name} must be given to train")
+    saved = assembly.checkpoints_of(config)
+    start = _start(config, saved)
+    strategy = running.make_strategy(config.strategy, config.devices, config.device_id)
+    with strategy.scope():
+        networks = assembly.load_networks(config)
+        pairs = assembly.pair_settings(config, networks.config.image_size)
+        step = assembly.build_step(config, networks, strategy)
+        if start is not None:
+            saved.restore(step.state, start)
+        loop = assembly.build_loop(config, step, networks)
+    if running.is_chief(strategy):
+        assembly.write_settings(config, networks)
+    logging.info(
+        "%s from step %d to %d, %d replicas, run folder %s",
+        config.recipe,
+        step.state.step,
+        config.steps,
+        strategy.num_replicas_in_sync,
+        assembly.run_folder(config),
+    )
+    try:
+        loop.run(running.batches(strategy, pairs, step.state.step))
+    except watch.NotFiniteError as error:
+        raise InputError(str(error)) from None
+    logging.info("Done. Curves: %s", loop.journal.curves())
+    return cli.DONE
+
+
+def _start(config: TrainConfig, saved: checkpoints.Checkpoints) -> int | None:
+    """Returns the checkpoint to start from, or None for a new training."""
+    if config.load:
+        return saved.find(config.load)
+    steps = saved.steps()
+    if steps and not config.resume:
+        raise InputError(
+            f"{saved.folder} holds checkpoints up to step {steps[-1]}. Choose another "
+            "--log_name, or go on with --resume"
+        )
+    return steps[-1] if steps else None
+
+
+def export(config: TrainConfig) -> int:
+    """Writes the generator of a checkpoint; returns the exit status.
+
+    Args:
+        config: The settings.
+
+    Raises:
+        InputError: If there is no such checkpoint.
+    """
+    saved = assembly.checkpoints_of(config)
+    number = saved.find(config.load or "latest")
+    arrays, record = checkpoints.read(saved.path(number))
+    structure = GeneratorConfig.from_dict(record["generator"])
+    generator = exporting.plain_generator(structure, arrays)
+    written = exporting.export(
+        generator,
+        pathlib.Path("exports", config.log_name),
+        f"facedancer_{config.load or number}",
+        config.export_formats,
+    )
+    for path, difference in written:
+        print(f"{path}  largest difference {difference:.1e}")
+    return cli.DONE
+
+
+if __name__ == "__main__":
+    cli.run(main, define_flags)

@@ -1,0 +1,64 @@
+"""What stops a training or raises an alarm."""
+
+from __future__ import annotations
+
+import numpy as np
+
+COPY_MARGIN = 0.02
+COLLAPSED = 0.02
+
+
+class NotFiniteError(ArithmeticError):
+    """A loss or a gradient became NaN or infinite."""
+
+
+def check_finite(names: list[str], values: np.ndarray, step: int) -> None:
+    """Stops the training at the first value that is not finite.
+
+    Args:
+        names: Of the values.
+        values: `(values,)`.
+        step: The step they belong to.
+
+    Raises:
+        NotFiniteError: With the loss and the step.
+    """
+    wrong = [n for n, v in zip(names, values, strict=True) if not np.isfinite(v)]
+    if wrong:
+        raise NotFiniteError(
+            f"step {step}: {', '.join(wrong)} became NaN or infinite. The last "
+            "checkpoint is from before and whole. Lower --lr, clip gradients with "
+            "--clip_norm=10, or use --precision=float32; then start again"
+        )
+
+
+def alarms(means: dict[str, float], step: int, alarm_steps: int) -> list[str]:
+    """Returns what looks wrong in the mean values of an interval.
+
+    Args:
+        means: By name, as the step reports them.
+        step: Steps taken.
+        alarm_steps: From when on the swapped face should differ from the target.
+    """
+    found = []
+    if step >= alarm_steps and "cosine_to_source" in means:
+        gain = means["cosine_to_source"] - means["cosine_apart"]
+        if gain < COPY_MARGIN:
+            found.append(
+                "swapped faces are no closer to their sources than random pairs "
+                f"(cosine {means['cosine_to_source']:.3f} against "
+                f"{means['cosine_apart']:.3f}): the generator copies the target. Raise "
+                "--i_lambda, or lower --same_ratio or --c_lambda"
+            )
+    if "fooled" in means:
+        if means["fooled"] < COLLAPSED and means["trusted"] > 1 - COLLAPSED:
+            found.append(
+                "the discriminator is always right, which teaches the generator "
+                "nothing. Raise --r1_gamma or lower --d_lr_factor"
+            )
+        elif abs(means["fooled"] - means["trusted"]) < 1e-4:
+            found.append(
+                "the discriminator tells nothing apart: it has collapsed. Lower "
+                "--r1_gamma, or give it another --d_lr_factor"
+            )
+    return found
