@@ -110,5 +110,5 @@ def _double_mask(parts, skip, up, channels, name):
     both = parts.concat(skip, up, f"{name}_concat")
     pixel = _mask(parts, both, channels, 1, f"{name}_pixel_mask")
     channel = _mask(parts, both, channels, channels, f"{name}_channel_mask")
-    m = parts.multiply(pixel, channel, f"{name}_mask")
+    m = parts.multiply(channel, pixel, f"{name}_mask")
     return parts.blend(m, skip, up, f"{name}_blend")
