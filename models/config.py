@@ -114,6 +114,8 @@ class GeneratorConfig(_Config):
             size, `stages + 1` of `UP_TYPES`; empty: the published choice.
         mapping_sizes: Units of the mapping network's layers; may be empty.
         identity_size: Length of the identity vector.
+        normalise_identity: Whether the network first brings identity vectors to the
+            length `sqrt(identity_size)`; published is their own length.
         output_activation: `"linear"` as published, or `"tanh"`.
         final_adain: Whether the identity reaches the last block, as published.
         gain_bias: Start of the bias of each AdaIN scale; 0 as published. 1 lets the
@@ -134,6 +136,7 @@ class GeneratorConfig(_Config):
     up_types: tuple[str, ...] = ()
     mapping_sizes: tuple[int, ...] = (512, 512, 512, 512)
     identity_size: int = 512
+    normalise_identity: bool = False
     output_activation: str = "linear"
     final_adain: bool = True
     gain_bias: float = 0.0

@@ -23,7 +23,10 @@ def generator_graph(config, parts):
     size, widths = config.image_size, config.stage_widths
     target = parts.input((size, size, 3), "target")
     identity = parts.input((config.identity_size,), "identity")
-    w = blocks.mapping(parts, identity, config.mapping_sizes)
+    w = identity
+    if config.normalise_identity:
+        w = parts.normalise(w, "normalised_identity")
+    w = blocks.mapping(parts, w, config.mapping_sizes)
 
     skips = [parts.conv(target, widths[0], 3, "stem")]
     for i, width in enumerate(widths[1:], start=1):

@@ -48,6 +48,12 @@ class LayerParts:
         """Returns an affine map of vectors."""
         return keras.layers.Dense(units, dtype=self.dtype, name=name)(x)
 
+    def normalise(self, x, name):
+        """Returns vectors of length `sqrt(d)`: about one in each of `d` numbers."""
+        length = float(x.shape[-1]) ** 0.5
+        x = keras.layers.UnitNormalization(dtype="float32", name=f"{name}_unit")(x)
+        return keras.layers.Rescaling(length, dtype=self.dtype, name=name)(x)
+
     def leaky(self, x, name):
         """Returns a leaky ReLU."""
         return keras.layers.LeakyReLU(SLOPE, dtype=self.dtype, name=name)(x)
