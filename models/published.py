@@ -18,6 +18,7 @@ from facedancer.models import files, layers, structure
 from facedancer.models import graph as graphs
 from facedancer.models.config import DiscriminatorConfig, GeneratorConfig
 from facedancer.models.discriminator import FaceDancerDiscriminator
+from facedancer.models.fused import FaceDancerFused
 from facedancer.models.generator import FaceDancerGenerator
 
 # What `keras.saving.load_model(path, custom_objects=PUBLISHED_OBJECTS)` needs for
@@ -28,6 +29,13 @@ PUBLISHED_OBJECTS = {
     "Addons>InstanceNormalization": layers.InstanceNormalization,
 }
 CLASSES = {"generator": FaceDancerGenerator, "discriminator": FaceDancerDiscriminator}
+_CONFIGS = {"generator": GeneratorConfig, "discriminator": DiscriminatorConfig}
+# Our classes by the name in a file: kind and class.
+_OWN = {
+    "FaceDancerGenerator": ("generator", FaceDancerGenerator),
+    "FaceDancerDiscriminator": ("discriminator", FaceDancerDiscriminator),
+    "FaceDancerFused": ("generator", FaceDancerFused),
+}
 _READERS = {
     "generator": structure.read_generator,
     "discriminator": structure.read_discriminator,
@@ -79,18 +87,16 @@ def load(path: str | os.PathLike, kind: str, form: str = "composed", dtype=None)
     """
     stored = files.read(path, _STEMS.get(kind, "gen"))
     try:
-        if _own_kind(stored.config):
+        if _own_class(stored.config):
             return _load_own(stored, kind, form, dtype)
         return _load_published(stored, kind, form, dtype)
     except InputError as error:
         raise InputError(f"{stored.path}: {error}") from None
 
 
-def _own_kind(config: dict) -> str | None:
-    """Returns which of our classes a description names."""
-    name = str(config.get("class_name"))
-    names = {cls.__name__: kind for kind, cls in CLASSES.items()}
-    return names.get(name.rpartition(">")[2])
+def _own_class(config: dict):
+    """Returns kind and class that a description of ours names, else `None`."""
+    return _OWN.get(str(config.get("class_name")).rpartition(">")[2])
 
 
 def _check_kind(found: str, wanted: str, what: str) -> None:
@@ -99,22 +105,29 @@ def _check_kind(found: str, wanted: str, what: str) -> None:
 
 
 def _load_own(stored, kind, form, dtype):
-    found = _own_kind(stored.config)
+    found, model_class = _own_class(stored.config)
     _check_kind(found, kind, f"a FaceDancer {found}")
-    config_class = {"generator": GeneratorConfig, "discriminator": DiscriminatorConfig}
     try:
-        config = config_class[found].from_dict(stored.config["config"]["config"])
+        config = _CONFIGS[found].from_dict(stored.config["config"]["config"])
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"the description of the model is damaged ({error})") from None
-    model = CLASSES[found](config, form, dtype)
+    if model_class is FaceDancerFused:
+        model = FaceDancerFused(config, dtype)
+    else:
+        model = model_class(config, form, dtype)
     if stored.weights:
         fill(model, {layer.name: layer.name for layer in model.layers}, stored.weights)
-        return model
-    try:
-        model.load_weights(stored.path)
-    except (ValueError, OSError, KeyError) as error:
-        raise InputError(f"the weights are damaged or do not fit ({error})") from None
+    else:
+        _load_archive(model, stored.path)
     return model
+
+
+def _load_archive(model, path):
+    try:
+        model.load_weights(path)
+    except (ValueError, OSError, KeyError) as error:
+        text = " ".join(str(error).split())[:200]
+        raise InputError(f"the weights are damaged or do not fit ({text})") from None
 
 
 def _load_published(stored, kind, form, dtype):
