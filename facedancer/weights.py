@@ -33,6 +33,7 @@ class Weights:
         licence: SPDX identifier.
         trained_on: The data, in words.
         card: The page in `docs/` with figures and the commands that made it.
+        note: What a user should know of their quality, in one or two sentences.
     """
 
     kind: str
@@ -41,6 +42,7 @@ class Weights:
     licence: str
     trained_on: str
     card: str
+    note: str = ""
 
 
 CATALOGUE: dict[str, Weights] = {}
@@ -83,6 +85,16 @@ def available(kind: str) -> bool:
     except InputError:
         return False
     return True
+
+
+def note(kind: str) -> str:
+    """Returns what a user should know of the weights that `find` gives.
+
+    Args:
+        kind: See `find`.
+    """
+    name = find(kind).name
+    return next(entry.note for entry in CATALOGUE.values() if entry.file == name)
 
 
 def _folders() -> list[pathlib.Path]:
