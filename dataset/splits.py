@@ -24,7 +24,7 @@ def hash_order(names: Iterable[str], seed: int) -> list[str]:
     Example:
 
     >>> hash_order(["ann", "bob", "eve"], seed=0)
-    ['bob', 'eve', 'ann']
+    ['ann', 'bob', 'eve']
     """
 
     def key(name):
