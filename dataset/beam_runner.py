@@ -19,6 +19,7 @@ its own first: FnApiRunner stays offline.
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterable
 from typing import Any
 
@@ -32,6 +33,11 @@ RUNNERS = (
     "SparkRunner",
     "DataflowRunner",
 )
+
+
+def installed() -> bool:
+    """Returns whether Apache Beam can be imported."""
+    return importlib.util.find_spec("apache_beam") is not None
 
 
 def run(

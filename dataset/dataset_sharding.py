@@ -301,9 +301,9 @@ def _make_plan(
         landmarks=chosen_landmarks,
         arguments={
             name: getattr(settings, name)
-            for name in ("shuffle", "num_shards", "seed", "split", "holdout")
+            for name in ("shuffle", "num_shards", "seed", "holdout", "identities")
         }
-        | {"identities": settings.identities, "data_type": data_type},
+        | {"split": list(settings.split), "data_type": data_type},
         digest=sharding.plan_digest(
             chosen, sizes[rows], num_shards, identity, chosen_landmarks
         ),

@@ -1,0 +1,442 @@
+"""Tests of the shards: every photo once, same bytes, resume, splits, verify."""
+
+import glob
+import hashlib
+import json
+import pathlib
+
+import numpy as np
+import tensorflow as tf
+from absl import flags
+from absl.testing import parameterized
+from PIL import Image
+
+from facedancer import cli, images, testing
+from facedancer.dataset import (
+    beam_runner,
+    dataset_sharding,
+    image_header,
+    records,
+    shard_index,
+    sharding,
+    splits,
+)
+from facedancer.errors import InputError
+from tests.dataset import fixtures
+
+SIZE = {"size": (24, 32), "boxes": ()}
+
+
+class ShardingTestCase(testing.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.data = self.tempdir() / "photos"
+        self.target = self.tempdir() / "shards"
+
+    def settings(self, **options):
+        options = {"data_name": "set", "num_shards": 4} | options
+        return dataset_sharding.ShardSettings(
+            str(self.target), str(self.data), **options
+        )
+
+    def write(self, **options):
+        return dataset_sharding.write_sets(self.settings(**options))
+
+    def shards(self, name="set_train"):
+        return sorted(self.target.glob(f"{name}_*.records"))
+
+    def content(self):
+        return {p.name: p.read_bytes() for p in self.target.iterdir()}
+
+    def paths(self, name="set_train"):
+        """What TensorFlow finds in the shards."""
+        found = []
+        for shard in self.shards(name):
+            part = []
+            for record in tf.data.TFRecordDataset(str(shard)):
+                example = tf.train.Example.FromString(record.numpy())
+                part.append(example.features.feature["path"].bytes_list.value[0])
+            found.append([path.decode() for path in part])
+        return found
+
+
+class WriteTest(ShardingTestCase):
+    @parameterized.parameters(
+        (12, 4, [3, 3, 3, 3]), (11, 4, [3, 3, 3, 2]), (3, 4, [1, 1, 1]), (5, 1, [5])
+    )
+    def test_every_photo_is_in_one_shard(self, count, num_shards, sizes):
+        paths = fixtures.write_photos(self.data, {"ann": count - 1, "bob": 1}, **SIZE)
+        self.write(num_shards=num_shards)
+        found = self.paths()
+        self.assertEqual([len(part) for part in found], sizes)
+        self.assertEqual(sorted(sum(found, [])), sorted(paths))
+        total = f"-of-{len(sizes):05d}.records"
+        self.assertTrue(all(p.name.endswith(total) for p in self.shards()))
+        self.assertEqual(self.shards()[0].name, f"set_train_00000{total}")
+
+    def test_features(self):
+        fixtures.write_photos(self.data, {"ann": 1, "x/bob": 1, "": 1}, **SIZE)
+        self.write(num_shards=1, shuffle=False)
+        found = [
+            tf.train.Example.FromString(r.numpy()).features.feature
+            for r in tf.data.TFRecordDataset(str(self.shards()[0]))
+        ]
+        names = ["face", "format", "height", "path", "sha256", "width"]
+        self.assertEqual(sorted(found[0]), names)  # 000.jpg shows nobody known
+        names = sorted([*names, "identity", "identity_name"])
+        for features, name, label in zip(
+            found[1:], ("ann", "x/bob"), (0, 1), strict=True
+        ):
+            data = (self.data / name / "000.jpg").read_bytes()
+            self.assertEqual(sorted(features), names)
+            self.assertEqual(features["face"].bytes_list.value[0], data)
+            digest = hashlib.sha256(data).digest()
+            self.assertEqual(features["sha256"].bytes_list.value[0], digest)
+            self.assertEqual(features["identity"].int64_list.value[0], label)
+            self.assertEqual(
+                features["identity_name"].bytes_list.value[0], name.encode()
+            )
+            self.assertEqual(features["height"].int64_list.value[0], 24)
+            self.assertEqual(features["width"].int64_list.value[0], 32)
+            self.assertEqual(features["format"].bytes_list.value[0], b"jpeg")
+
+    def test_landmarks_of_the_report(self):
+        fixtures.write_photos(self.data, {"ann": 2}, **SIZE)
+        points = np.arange(10.0).reshape(5, 2).tolist()
+        face = {"output": "ann/001.jpg", "crop_landmarks": points}
+        entry = {"path": "x", "status": "done", "faces": [face]}
+        (self.data / "report.jsonl").write_text(json.dumps(entry) + "\n")
+        self.write(num_shards=1, shuffle=False)
+        first, second = map(
+            records.decode_example, records.read_records(self.shards()[0])
+        )
+        self.assertNotIn("landmarks", first)
+        np.testing.assert_array_equal(second["landmarks"], np.arange(10.0))
+
+    def test_same_bytes_for_any_number_of_workers(self):
+        fixtures.write_photos(self.data, {"ann": 9, "bob": 8}, **SIZE)
+        self.write()
+        one, self.target = self.content(), self.tempdir() / "two"
+        self.write(num_workers=2)
+        self.assertEqual(self.content(), one)
+
+    def test_seed_and_shuffle(self):
+        paths = fixtures.write_photos(self.data, {"ann": 20}, **SIZE)
+        orders = {}
+        for name, options in {
+            "one": {"seed": 1},
+            "again": {"seed": 1},
+            "two": {"seed": 2},
+            "plain": {"shuffle": False},
+        }.items():
+            self.target = self.tempdir() / name
+            self.write(num_shards=1, **options)
+            orders[name] = self.paths()[0]
+        self.assertEqual(orders["one"], orders["again"])
+        self.assertNotEqual(orders["one"], orders["two"])
+        self.assertEqual(orders["plain"], paths)
+
+    def test_manifest_and_index(self):
+        fixtures.write_photos(self.data, {"a/ann": 9, "b/bob": 4}, **SIZE)
+        manifests, broken = self.write()
+        manifest = json.loads((self.target / "set_train.manifest.json").read_text())
+        self.assertEqual(manifest, manifests["set_train"])
+        self.assertEqual(broken, [])
+        self.assertEqual(manifest["identities"], {"a/ann": 9, "b/bob": 4})
+        self.assertEqual(manifest["folders"], ["a", "b"])
+        for shard in manifest["shards"]:
+            data = (self.target / shard["file"]).read_bytes()
+            self.assertEqual(shard["bytes"], len(data))
+            self.assertEqual(shard["sha256"], hashlib.sha256(data).hexdigest())
+        stored = shard_index.open_index(str(self.target))
+        (self.target / "set_train.index.npz").unlink()
+        found = shard_index.open_index(str(self.target))
+        for name in ("shard", "number", "offset", "size", "identity", "folder"):
+            np.testing.assert_array_equal(
+                getattr(stored, name), getattr(found, name), name
+            )
+
+    def test_a_stale_index_is_not_used(self):
+        fixtures.write_photos(self.data, {"ann": 6}, **SIZE)
+        self.write(num_shards=1)
+        examples = list(records.read_records(self.shards()[0]))[:4]
+        records.write_records(self.shards()[0], examples)
+        self.assertLen(shard_index.open_index(str(self.target)), 4)
+
+    def test_broken_photos_are_left_out_and_named(self):
+        fixtures.write_photos(self.data, {"ann": 8}, **SIZE)
+        torn = self.data / "ann/003.jpg"
+        torn.write_bytes(torn.read_bytes()[:-40])
+        (self.data / "ann/004.jpg").write_bytes(b"")
+        manifests, broken = self.write()
+        self.assertEqual([len(part) for part in self.paths()], [2, 2, 1, 1])
+        self.assertEqual(manifests["set_train"]["count"], 6)
+        self.assertLen(broken, 2)
+        self.assertIn("ann/003.jpg: damaged image", broken[0])
+
+    def test_nothing_usable(self):
+        self.data.mkdir(parents=True)
+        (self.data / "a.jpg").write_text("x")
+        with self.assertRaisesRegex(InputError, "none of its images can be read"):
+            self.write()
+        self.assertFalse(self.target.exists())
+
+
+class ResumeTest(ShardingTestCase):
+    def setUp(self):
+        super().setUp()
+        fixtures.write_photos(self.data, {"ann": 10, "bob": 5}, **SIZE)
+        self.write()
+        self.whole = self.content()
+
+    def stop_after(self, count):
+        """Returns what a run killed after `count` shards leaves."""
+        plan = dataset_sharding.make_plans(self.settings())[0][0]
+        self.target = self.tempdir() / "resumed"
+        plan = dataset_sharding.make_plans(self.settings())[0][0]
+        sharding.claim_target(plan, overwrite=False)
+        for shard in range(count):
+            sharding.process_shard(plan.task(shard))
+        (self.target / f".tmp-1-{plan.file_name(count)}.part").write_bytes(b"half")
+        return plan
+
+    def test_resume(self):
+        plan = self.stop_after(2)
+        times = [p.stat().st_mtime_ns for p in self.shards()]
+        (self.target / f".{plan.file_name(1)}.note").unlink()  # killed in between
+        self.write()
+        self.assertEqual(self.content(), self.whole)
+        self.assertEqual([p.stat().st_mtime_ns for p in self.shards()[:2]], times)
+
+    def test_no_reader_sees_half_a_shard(self):
+        self.stop_after(2)
+        names = {
+            pathlib.Path(f).name for f in shard_index.find_shards(str(self.target))
+        }
+        self.assertLen(names, 2)
+        self.assertLen(glob.glob(f"{self.target}/*.records*"), 2)
+
+    def test_a_finished_set_is_left_alone(self):
+        before = {p: p.stat().st_mtime_ns for p in self.target.iterdir()}
+        self.write()
+        self.assertEqual(
+            before, {p: p.stat().st_mtime_ns for p in self.target.iterdir()}
+        )
+
+    def test_a_lost_shard_is_written_again(self):
+        self.shards()[1].unlink()
+        self.write()
+        self.assertEqual(self.content(), self.whole)
+
+    def test_another_set_of_the_same_name(self):
+        for options in ({"num_shards": 3}, {"seed": 9}, {"identities": "none"}):
+            with self.assertRaisesRegex(
+                InputError, "made from other photos.*overwrite"
+            ):
+                self.write(**options)
+        self.write(num_shards=3, overwrite=True)
+        self.assertLen(self.shards(), 3)
+        fresh = self.content()
+        self.target = self.tempdir() / "fresh"
+        self.write(num_shards=3)
+        self.assertEqual(self.content(), fresh)
+
+    def test_an_interrupted_other_plan(self):
+        self.stop_after(1)
+        with self.assertRaisesRegex(InputError, "made from other photos"):
+            self.write(num_shards=3)
+
+    def test_foreign_shards_are_not_touched(self):
+        self.target = self.tempdir()
+        name = "set_train_00000-of-00009.records"
+        (self.target / name).write_bytes(b"foreign")
+        with self.assertRaisesRegex(InputError, "set_train"):
+            self.write()
+        self.assertEqual(self.content(), {name: b"foreign"})
+
+
+class SplitTest(ShardingTestCase):
+    def test_no_person_is_in_two_sets(self):
+        counts = {f"p{number}": 1 + number % 3 for number in range(20)}
+        fixtures.write_photos(self.data, counts, **SIZE)
+        self.write(split=("train=.7", "val=.2", "test=.1"))
+        people = {}
+        for part in ("train", "val", "test"):
+            paths = sum(self.paths(f"set_{part}"), [])
+            people[part] = {path.split("/")[0] for path in paths}
+        self.assertEqual([len(people[p]) for p in ("train", "val", "test")], [14, 4, 2])
+        self.assertLen(set.union(*people.values()), 20)
+        order = sorted(
+            counts, key=lambda name: hashlib.sha256(f"0:{name}".encode()).hexdigest()
+        )
+        self.assertEqual(people["val"], set(order[:4]))
+        self.assertEqual(people["test"], set(order[4:6]))
+
+    def test_holdout(self):
+        fixtures.write_photos(
+            self.data, {f"p{number}": 2 for number in range(9)}, **SIZE
+        )
+        manifests, _ = self.write(holdout=2)
+        self.assertEqual(
+            {name: m["num_identities"] for name, m in manifests.items()},
+            {"set_train": 7, "set_val": 2},
+        )
+
+    def test_who_is_held_out_does_not_depend_on_the_others_photos(self):
+        one = splits.split_names(["a", "b", "c", "d"], {"train": 0.5, "val": 0.5}, 3)
+        two = splits.split_names(
+            ["d", "c", "b", "a", "a"], {"train": 0.5, "val": 0.5}, 3
+        )
+        self.assertEqual(one, two)
+
+    @parameterized.parameters(
+        (("train=.9",),),
+        (("train=.9", "val=x"),),
+        (("train=.5", "train=.5"),),
+        (("=1",),),
+    )
+    def test_bad_split(self, words):
+        with self.assertRaisesRegex(InputError, "fractions that add up to 1"):
+            splits.parse_shares(words)
+
+    def test_too_few_people(self):
+        fixtures.write_photos(self.data, {"ann": 5}, **SIZE)
+        with self.assertRaisesRegex(InputError, "1 identities are too few"):
+            self.write(holdout=1)
+
+
+class VerifyTest(ShardingTestCase):
+    def setUp(self):
+        super().setUp()
+        fixtures.write_photos(self.data, {"ann": 12}, **SIZE)
+        self.write()
+
+    def verify(self):
+        return sharding.verify(self.target, "set_train")
+
+    def test_whole(self):
+        self.assertEqual(self.verify()["count"], 12)
+
+    def test_damaged_record(self):
+        shard = self.shards()[2]
+        data = bytearray(shard.read_bytes())
+        data[records.scan(shard)[1] + 30] ^= 1
+        shard.write_bytes(data)
+        words = "set_train_00002-of-00004.records: record 1: checksum of the data"
+        with self.assertRaisesRegex(InputError, words):
+            self.verify()
+
+    def test_a_whole_record_too_few_or_another_one(self):
+        shard = self.shards()[1]
+        examples = list(records.read_records(shard))
+        records.write_records(shard, examples[:-1])
+        with self.assertRaisesRegex(InputError, "00001-of.*2 records instead of 3"):
+            self.verify()
+        records.write_records(shard, examples[::-1])
+        with self.assertRaisesRegex(InputError, "not those of the set"):
+            self.verify()
+
+    def test_another_photo_in_a_record(self):
+        shard = self.shards()[0]
+        examples = [records.decode_example(e) for e in records.read_records(shard)]
+        examples[2]["face"] += b"x"
+        records.write_records(shard, map(records.encode_example, examples))
+        with self.assertRaisesRegex(InputError, "record 2: the photo is another one"):
+            self.verify()
+
+    def test_missing(self):
+        self.shards()[3].unlink()
+        with self.assertRaisesRegex(InputError, "00003-of-00004.records: the shard is"):
+            self.verify()
+        with self.assertRaisesRegex(InputError, "no manifest"):
+            sharding.verify(self.target, "other_train")
+        (self.target / "set_train.manifest.json").write_text("{")
+        with self.assertRaisesRegex(InputError, "not a manifest"):
+            self.verify()
+
+
+class ProgramTest(ShardingTestCase):
+    def run_main(self, *words):
+        flag_values = flags.FlagValues()
+        dataset_sharding.define_flags(flag_values)
+        argv = ["p", f"--data_dir={self.data}", f"--target_dir={self.target}"]
+        argv += ["--data_name=set", *words]
+        flag_values(cli.join_booleans(argv, flag_values))
+        return dataset_sharding.main(flag_values)
+
+    def test_the_command_of_the_readme(self):
+        paths = fixtures.write_photos(self.data, {"ann": 7}, **SIZE)
+        status = self.run_main(
+            "--data_type=val", "--num_shards=2", "--shuffle", "False"
+        )
+        self.assertEqual(status, cli.DONE)
+        self.assertEqual(self.paths("set_val"), [paths[0::2], paths[1::2]])
+        self.assertEqual(self.run_main("--data_type=val", "--verify"), cli.DONE)
+
+    def test_partial(self):
+        fixtures.write_photos(self.data, {"ann": 3}, **SIZE)
+        (self.data / "ann/001.jpg").write_bytes(b"x")
+        self.assertEqual(self.run_main("--num_shards=2"), cli.PARTIAL)
+
+    @parameterized.parameters(
+        (("--num_shards=0",), "num_shards"),
+        (("--runner=Slurm",), "must be one of local, FnApiRunner"),
+        (("--identities=face",), "identities"),
+        (("--split=train=.9,val=.1", "--holdout=3"), "not both"),
+        (("--data_type=a/b",), "part of a file name"),
+        ((), "no such folder"),
+    )
+    def test_bad_usage(self, words, message):
+        with self.assertRaisesRegex(InputError, message):
+            self.run_main(*words)
+
+    def test_beam_is_an_extra(self):
+        if beam_runner.installed():
+            self.skipTest("Apache Beam is installed")
+        fixtures.write_photos(self.data, {"ann": 3}, **SIZE)
+        with self.assertRaisesRegex(InputError, r'pip install "facedancer\[beam\]"'):
+            self.run_main("--runner=FnApiRunner")
+
+    def test_beam_writes_the_same_bytes(self):
+        if not beam_runner.installed():
+            self.skipTest("Apache Beam is not installed")
+        fixtures.write_photos(self.data, {"ann": 9, "bob": 4}, **SIZE)
+        self.run_main("--num_shards=3")
+        local, self.target = self.content(), self.tempdir() / "beam"
+        self.run_main("--num_shards=3", "--runner=FnApiRunner")
+        self.assertEqual(self.content(), local)
+
+
+class ImageHeaderTest(testing.TestCase):
+    @parameterized.parameters("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
+    def test_format_and_size(self, name):
+        path = self.tempdir() / "image"
+        Image.fromarray(fixtures.photo(size=(30, 41), boxes=())).save(path, name)
+        found = image_header.format_and_size(path.read_bytes())
+        self.assertEqual(found, (name.lower(), 30, 41))
+        self.assertEqual(image_header.check_file(path), path.stat().st_size)
+
+    def test_jpeg_with_a_long_head(self):
+        """The size stands behind 60,000 bytes of EXIF data."""
+        path = self.tempdir() / "image.jpg"
+        image = Image.fromarray(fixtures.photo(size=(30, 41), boxes=()))
+        image.save(path, exif=b"Exif\0\0" + b"\1" * 60000, progressive=True)
+        found = image_header.format_and_size(path.read_bytes())
+        self.assertEqual(found, ("jpeg", 30, 41))
+
+    @parameterized.parameters(".jpg", ".png")
+    def test_cut_off(self, ending):
+        path = self.tempdir() / f"image{ending}"
+        images.write_image(path, fixtures.photo())
+        whole = path.read_bytes()
+        path.write_bytes(whole[: len(whole) // 2])
+        with self.assertRaisesRegex(InputError, "damaged image"):
+            image_header.check_file(path)
+        path.write_bytes(whole + b"\0\0trailer")  # some cameras add bytes
+        self.assertEqual(image_header.check_file(path), len(whole) + 9)
+
+    def test_no_image(self):
+        with self.assertRaisesRegex(InputError, "not an image"):
+            image_header.format_and_size(b"GIF8nothing")
+        with self.assertRaisesRegex(InputError, "No such file"):
+            image_header.check_file("/no/where.jpg")
