@@ -1,0 +1,182 @@
+"""Swap the faces of a whole clip: the stages, joined."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import itertools
+from collections.abc import Callable, Iterator
+
+import cv2
+import numpy as np
+
+from facedancer.faces import Faces
+from facedancer.video_swap import pipeline, tracking, video
+from facedancer.video_swap.swapper import FaceJob, FaceSwapper
+
+_AHEAD = 4  # frames that wait between two stages
+_FRAMES = 8  # frames whose faces go through the generator together, at most
+
+
+@dataclasses.dataclass(frozen=True)
+class StageSettings:
+    """How the frames of a clip are worked on.
+
+    Attributes:
+        batch_size: Faces, of one frame or several, that go through the generator at
+            once; 0: 4 on a CPU, 16 on a GPU.
+        smoothing: Smoothing of landmarks over time, in frames to either side; 0: off.
+        max_gap: Frames without the face up to which a track is filled in; 0: none.
+        compare: Write the target beside the result.
+
+    Raises:
+        ValueError: If a number is negative.
+    """
+
+    batch_size: int = 0
+    smoothing: float = 2.0
+    max_gap: int = 6
+    compare: bool = False
+
+    def __post_init__(self):
+        for name in ("batch_size", "smoothing", "max_gap"):
+            if getattr(self, name) < 0:
+                raise ValueError(
+                    f"--{name} must not be negative. Received: {getattr(self, name)}"
+                )
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """A frame on its way through the stages.
+
+    Attributes:
+        frame: As it was read.
+        faces: The faces found in it, `None` before the search.
+        embeddings: `(n, d)` of the faces, None where nobody is compared.
+        jobs: What to swap.
+        filled: How many of the jobs are in gaps of the detection.
+        image: The finished picture.
+        known: Whether an earlier run has written this frame already.
+    """
+
+    frame: video.Frame
+    faces: Faces | None = None
+    embeddings: np.ndarray | None = None
+    jobs: tuple[FaceJob, ...] = ()
+    filled: int = 0
+    image: np.ndarray | None = None
+    known: bool = False
+
+
+def steps(
+    frames: Iterator[video.Frame],
+    swapper: FaceSwapper,
+    settings: StageSettings,
+    finish: Callable[[np.ndarray, int], np.ndarray],
+    known: Callable[[int], tuple[Faces, np.ndarray | None] | None] = lambda index: None,
+    chunk: int = 240,
+) -> Iterator[Step]:
+    """Yields the finished frames of a clip; all stages run side by side.
+
+    Args:
+        frames: The frames, in order.
+        swapper: What swaps.
+        settings: How.
+        finish: Called with each finished picture and the frame's number; marks it.
+        known: Faces of frames that an earlier run has finished, by number.
+        chunk: Frames a segment. No batch crosses its border, so that a run that goes on
+            at a segment computes what an uninterrupted one would.
+    """
+    stages = _read(frames)
+    stages = _find(pipeline.prefetch(stages, _AHEAD), swapper, known, chunk)
+    stages = tracking.follow(
+        pipeline.prefetch(stages, _AHEAD), swapper, settings.smoothing, settings.max_gap
+    )
+    stages = _swap(stages, swapper, settings.batch_size or 4, chunk)
+    stages = _finish(pipeline.prefetch(stages, _AHEAD), settings.compare, finish)
+    return pipeline.prefetch(stages, _AHEAD)
+
+
+def _read(frames):
+    for frame in frames:
+        yield Step(frame)
+
+
+def _find(items, swapper, known, chunk):
+    with contextlib.closing(items):
+        for group in _chunked(items, 4, chunk):
+            stored = [known(step.frame.index) for step in group]
+            new = [s for s, have in zip(group, stored, strict=True) if have is None]
+            found = iter(swapper.detect([s.frame.image for s in new]) if new else [])
+            for step, have in zip(group, stored, strict=True):
+                yield _found(step, have, found, swapper)
+
+
+def _found(step, have, found, swapper):
+    if have is not None:
+        faces, embeddings = have
+        return dataclasses.replace(step, faces=faces, embeddings=embeddings, known=True)
+    faces, embeddings = next(found), None
+    if swapper.compares:
+        embeddings = swapper.embed(step.frame.image, faces.landmarks)
+    return dataclasses.replace(step, faces=faces, embeddings=embeddings)
+
+
+def _chunked(items, size, chunk):
+    """Yields groups of up to `size` steps that lie in one segment."""
+    for _, part in itertools.groupby(items, lambda step: step.frame.index // chunk):
+        yield from pipeline.batches(part, size)
+
+
+def _swap(items, swapper, batch_size, chunk):
+    with contextlib.closing(items):
+        for _, part in itertools.groupby(items, lambda s: s.frame.index // chunk):
+            for group in _full(part, batch_size):
+                yield from _swap_group(group, swapper)
+
+
+def _full(items, batch_size):
+    """Yields groups of steps that together have enough faces for a batch."""
+    group, count = [], 0
+    for step in items:
+        group.append(step)
+        count += len(step.jobs)
+        if count >= batch_size or len(group) >= _FRAMES:
+            yield group
+            group, count = [], 0
+    if group:
+        yield group
+
+
+def _swap_group(group, swapper):
+    todo = [step for step in group if not step.known]
+    swapped = iter(
+        swapper.swap_frames(
+            [step.frame.image for step in todo], [step.jobs for step in todo]
+        )
+    )
+    for step in group:
+        yield step if step.known else dataclasses.replace(step, image=next(swapped))
+
+
+def _finish(items, compare, finish):
+    with contextlib.closing(items):
+        for step in items:
+            if step.known:
+                yield step
+                continue
+            image = step.image
+            if compare:
+                image = side_by_side(step.frame.image, image)
+            yield dataclasses.replace(step, image=finish(image, step.frame.index))
+
+
+def side_by_side(target: np.ndarray, swapped: np.ndarray) -> np.ndarray:
+    """Returns target and result in one picture, the target on the left.
+
+    Args:
+        target: `(height, width, 3)` uint8.
+        swapped: Same form.
+    """
+    return cv2.hconcat([target, swapped])

@@ -1,0 +1,216 @@
+"""What runs the generator: Keras on any device, OpenVINO on CPUs.
+
+An engine is called as `engine(targets, identities)`: `(n, size, size, 3)` float32 in
+[-1, 1] and `(n, d)` float32 give `(n, size, size, 3)` float32. The model is compiled
+for batches of 1 and of `batch_size`; in between the batch is filled up.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+
+import keras
+import numpy as np
+
+from facedancer.errors import InputError
+from facedancer.models import fuse
+
+ENGINES = ("auto", "keras", "openvino")
+PRECISIONS = ("f32", "bf16", "f16")
+
+
+class KerasEngine:
+    """Runs a generator through one compiled function.
+
+    Args:
+        generator: What `load_generator` or a builder gave; it is fused here.
+        precision: `"f32"`, or `"bf16"` or `"f16"` for mixed precision.
+        jit: Whether XLA compiles it; None: on GPUs only (on CPUs it is slower).
+
+    Raises:
+        InputError: If the precision is unknown.
+    """
+
+    name = "keras"
+
+    def __init__(self, generator, precision: str = "f32", jit: bool | None = None):
+        _check_precision(precision, PRECISIONS)
+        if jit is None:
+            jit = bool(_gpus())
+        self.precision = precision
+        self.call = _compiled(_in_precision(fuse(generator), precision), jit)
+
+    def __call__(self, targets: np.ndarray, identities: np.ndarray) -> np.ndarray:
+        """Returns the swapped crops.
+
+        Args:
+            targets: `(n, size, size, 3)` float32 in [-1, 1].
+            identities: `(n, d)` float32.
+        """
+        return np.asarray(self.call(targets, identities), np.float32)
+
+
+def _compiled(generator, jit):
+    if keras.backend.backend() != "tensorflow":
+        return lambda x, z: keras.ops.convert_to_numpy(generator([x, z]))
+    import tensorflow as tf
+
+    @tf.function(jit_compile=jit, reduce_retracing=not jit)
+    def call(targets, identities):
+        return generator([targets, identities], training=False)
+
+    return lambda x, z: call(tf.constant(x), tf.constant(z)).numpy()
+
+
+def _gpus(visible=True):
+    if keras.backend.backend() != "tensorflow":
+        return []
+    import tensorflow as tf
+
+    config = tf.config
+    find = config.get_visible_devices if visible else config.list_physical_devices
+    return find("GPU")
+
+
+def _in_precision(fused, precision):
+    """Returns the same model computing in half precision, its weights in float32."""
+    if precision == "f32":
+        return fused
+    policy = {"bf16": "mixed_bfloat16", "f16": "mixed_float16"}[precision]
+    model = type(fused)(fused.config, policy, fused.name)
+    model.set_weights(fused.get_weights())
+    return model
+
+
+def use_device(device_id: int) -> None:
+    """Lets TensorFlow use one GPU, or none; must come before anything is computed.
+
+    Args:
+        device_id: Number of the GPU, -1 for the CPU. Without a GPU 0 means the CPU.
+
+    Raises:
+        InputError: If there is no such GPU.
+    """
+    gpus = _gpus(visible=False)
+    if not -1 <= device_id < max(len(gpus), 1):
+        raise InputError(
+            f"--device_id must be -1 (CPU) or below {max(len(gpus), 1)} on this "
+            f"machine. Received: {device_id}"
+        )
+    if not gpus:
+        return
+    import tensorflow as tf
+
+    chosen = [] if device_id == -1 else [gpus[device_id]]
+    try:
+        tf.config.set_visible_devices(chosen, "GPU")
+        for gpu in chosen:
+            tf.config.experimental.set_memory_growth(gpu, True)
+    except RuntimeError:
+        if tf.config.get_visible_devices("GPU") != chosen:
+            raise InputError(
+                "--device_id cannot be changed once TensorFlow computes"
+            ) from None
+
+
+class OpenVINOEngine:
+    """Runs a generator by OpenVINO on the CPU.
+
+    Args:
+        generator: What `load_generator` or a builder gave; it is fused here.
+        precision: `"f32"` or `"bf16"`; never left to the library, which would take bf16
+            silently on a CPU that has it.
+
+    Raises:
+        InputError: If OpenVINO is not installed or the precision is unknown.
+    """
+
+    name = "openvino"
+
+    def __init__(self, generator, precision: str = "f32"):
+        _check_precision(precision, ("f32", "bf16"))
+        if importlib.util.find_spec("openvino") is None:
+            raise InputError(
+                '--engine=openvino needs OpenVINO: pip install "facedancer[cpu]", or '
+                "take --engine=keras"
+            )
+        import openvino
+
+        self.precision = precision
+        self.compiled = openvino.Core().compile_model(
+            _openvino_model(fuse(generator)),
+            "CPU",
+            {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"},
+        )
+        self.places = _input_places(self.compiled)
+
+    def __call__(self, targets: np.ndarray, identities: np.ndarray) -> np.ndarray:
+        """Returns the swapped crops.
+
+        Args:
+            targets: `(n, size, size, 3)` float32 in [-1, 1].
+            identities: `(n, d)` float32.
+        """
+        given = {self.places[4]: targets, self.places[2]: identities}
+        return np.array(self.compiled(given)[0], np.float32)
+
+
+def _input_places(compiled):
+    """Returns the place of each input by its number of axes."""
+    return {
+        len(port.get_partial_shape()): place
+        for place, port in enumerate(compiled.inputs)
+    }
+
+
+def _openvino_model(generator):
+    import openvino
+    import tensorflow as tf
+
+    image, vector = (tensor.shape for tensor in generator.inputs)
+    signature = [
+        tf.TensorSpec((None, *image[1:]), tf.float32),
+        tf.TensorSpec((None, *vector[1:]), tf.float32),
+    ]
+
+    @tf.function(input_signature=signature)
+    def call(targets, identities):
+        return generator([targets, identities], training=False)
+
+    return openvino.convert_model(call.get_concrete_function())
+
+
+def _check_precision(precision, known):
+    if precision not in known:
+        raise InputError(
+            f"--precision must be one of {', '.join(known)} for this engine. "
+            f"Received: {precision}"
+        )
+
+
+def make_engine(generator, name: str = "auto", precision: str = "f32"):
+    """Returns the engine for a generator.
+
+    Args:
+        generator: What `load_generator` or a builder gave; it is fused here.
+        name: One of `ENGINES`; `"auto"` is OpenVINO on a CPU where it is installed,
+            else Keras.
+        precision: See the engines.
+
+    Raises:
+        InputError: If the name or precision is unknown or the engine is missing.
+    """
+    if name not in ENGINES:
+        raise InputError(
+            f"--engine must be one of {', '.join(ENGINES)}. Received: {name}"
+        )
+    if name == "auto":
+        fits = (
+            keras.backend.backend() == "tensorflow"
+            and not _gpus()
+            and importlib.util.find_spec("openvino") is not None
+            and precision in ("f32", "bf16")
+        )
+        name = "openvino" if fits else "keras"
+    kind = {"keras": KerasEngine, "openvino": OpenVINOEngine}[name]
+    return kind(generator, precision)

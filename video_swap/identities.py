@@ -1,0 +1,184 @@
+"""Whose face goes where: identities of source photos, and the choice of faces."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pathlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from facedancer import alignment, images
+from facedancer.arcface_model import Embedder, cosine_matrix, mean_of_embeddings
+from facedancer.errors import InputError
+from facedancer.faces import Faces
+
+ORDERS = ("all", "largest", "best", "left", "right", "top", "bottom")
+# From which cosine on two photos are taken as one person, by architecture.
+_SAME_PERSON = {"mobilefacenet": 0.35, "arcface_resnet50": 0.30}
+_SAME_PERSON_ELSE = 0.35
+
+
+@dataclasses.dataclass(frozen=True)
+class Rule:
+    """Faces like `reference` get the identity `source`.
+
+    Attributes:
+        name: What the report calls it.
+        reference: `(d,)` embedding, None for any face that no other rule takes.
+        source: `(d,)` raw embedding; None leaves the faces as they are.
+    """
+
+    name: str
+    reference: np.ndarray | None
+    source: np.ndarray | None
+
+
+class IdentityReader:
+    """Turns photos of people into identity vectors.
+
+    Args:
+        detector: Finds the face in a photo.
+        embedder: Turns aligned crops into vectors.
+        align: Whether photos are searched for a face and aligned; without it they must
+            already be aligned crops and are only resized.
+    """
+
+    def __init__(self, detector, embedder: Embedder, align: bool = True):
+        self.detector, self.embedder, self.align = detector, embedder, align
+
+    def read(self, paths: Sequence[str | os.PathLike]) -> np.ndarray:
+        """Returns the mean identity of one person.
+
+        Args:
+            paths: Photos, and folders of photos, of that person.
+
+        Returns:
+            `(d,)` float32, not normalised.
+
+        Raises:
+            InputError: If a photo named itself has no face, or no photo of a folder
+                has one.
+        """
+        crops = []
+        for path in paths:
+            folder = pathlib.Path(path).is_dir()
+            found = self._from_folder(path) if folder else [self._crop_of(path)]
+            crops += found
+        if not crops:
+            raise InputError("At least one photo must be given with --swap_source")
+        return mean_of_embeddings(self.embedder.embed(np.stack(crops)))
+
+    def _from_folder(self, folder):
+        """Photos without a face in a folder of many are no reason to stop."""
+        found = []
+        for path in images.list_images(folder):
+            try:
+                found.append(self._crop_of(path))
+            except InputError:
+                continue
+        if not found:
+            raise InputError(f"{folder}: no face was found in any of its photos")
+        return found
+
+    def _crop_of(self, path):
+        image = images.read_image(path)
+        contract = self.embedder.encoder.contract
+        if not self.align:
+            return alignment.crop(image, _whole(image, contract.size), contract.size)
+        faces = self.detector.detect(image)
+        if not len(faces):
+            raise InputError(
+                f"{path}: no face was found in this photo. Give one with a clear "
+                "face, or an aligned crop with --align_source=false"
+            )
+        return crop_of(image, faces.landmarks[int(np.argmax(faces.areas))], contract)
+
+
+def _whole(image, size):
+    """Returns the matrix that fits a whole image to a crop's square."""
+    height, width = image.shape[:2]
+    x, y = size / width, size / height
+    return np.array([[x, 0, 0.5 * x - 0.5], [0, y, 0.5 * y - 0.5]])
+
+
+def crop_of(image: np.ndarray, landmarks: np.ndarray, contract) -> np.ndarray:
+    """Returns the aligned crop of one face, as a network's contract wants it.
+
+    Args:
+        image: `(height, width, 3)` uint8 RGB.
+        landmarks: `(5, 2)` pixels of the image.
+        contract: The network's `InputContract`.
+
+    Returns:
+        `(size, size, 3)` uint8 RGB.
+    """
+    size = contract.size
+    matrix = alignment.crop_matrix(landmarks, size, contract.template, contract.shrink)
+    return alignment.crop(image, matrix, size)
+
+
+def default_threshold(encoder_name: str) -> float:
+    """Returns the cosine from which two faces are taken as one person.
+
+    Args:
+        encoder_name: `name_with_hash` of the encoder.
+    """
+    return _SAME_PERSON.get(encoder_name.split("@")[0].lower(), _SAME_PERSON_ELSE)
+
+
+def choose(
+    embeddings: np.ndarray | None, rules: Sequence[Rule], threshold: float, count: int
+) -> list[int | None]:
+    """Returns which rule each face falls under.
+
+    A face goes to the rule whose reference it resembles most, if the cosine reaches the
+    threshold, else to the rule without a reference, if there is one.
+
+    Args:
+        embeddings: `(count, d)` of the faces; None where no rule has a reference.
+        rules: The rules.
+        threshold: Smallest cosine.
+        count: Number of faces.
+
+    Returns:
+        For each face the place of its rule, None for no rule.
+    """
+    general = next((i for i, rule in enumerate(rules) if rule.reference is None), None)
+    special = [i for i, rule in enumerate(rules) if rule.reference is not None]
+    if not special or count == 0:
+        return [general] * count
+    references = np.stack([rules[i].reference for i in special])
+    likeness = cosine_matrix(embeddings, references)
+    best = likeness.argmax(axis=1)
+    return [
+        special[j] if row[j] >= threshold else general
+        for row, j in zip(likeness, best, strict=True)
+    ]
+
+
+def keep_by_order(faces: Faces, order: str) -> np.ndarray:
+    """Returns the places of the faces that an order keeps.
+
+    Args:
+        faces: The faces of one image.
+        order: One of `ORDERS`: all, or one by size, score or place.
+
+    Raises:
+        ValueError: If the order is unknown.
+    """
+    if order not in ORDERS:
+        raise ValueError(f"`order` must be one of {ORDERS}. Received: order={order!r}")
+    if order == "all" or len(faces) == 0:
+        return np.arange(len(faces))
+    centres = (faces.boxes[:, :2] + faces.boxes[:, 2:]) / 2
+    keys = {
+        "largest": -faces.areas,
+        "best": -faces.scores,
+        "left": centres[:, 0],
+        "right": -centres[:, 0],
+        "top": centres[:, 1],
+        "bottom": -centres[:, 1],
+    }
+    return np.array([int(np.argmin(keys[order]))])

@@ -1,0 +1,111 @@
+"""Which pixels of an aligned crop the swapped face covers: soft masks in [0, 1]."""
+
+from __future__ import annotations
+
+import functools
+
+import cv2
+import numpy as np
+
+MASKS = ("face", "legacy")
+_FEATHER = 0.045  # of the crop's side: standard deviation of the soft edge
+_FADE = 0.06  # of the crop's side: over which any mask falls to 0 at the border
+
+
+@functools.lru_cache(maxsize=8)
+def legacy_mask(size: int) -> np.ndarray:
+    """Returns the soft rectangle of the original FaceDancer.
+
+    Ones on rows 77 to 240 and columns 32 to 224 of 256, blurred by a Gaussian of
+    standard deviation 7; other sizes in proportion.
+
+    Args:
+        size: Side of the crop in pixels.
+
+    Returns:
+        `(size, size)` float32.
+    """
+    unit = size / 256.0
+    mask = np.zeros((size, size), np.float32)
+    rows = slice(round(77 * unit), round(240 * unit))
+    mask[rows, round(32 * unit) : round(224 * unit)] = 1.0
+    return cv2.GaussianBlur(mask, (0, 0), 7.0 * unit, borderType=cv2.BORDER_CONSTANT)
+
+
+def face_mask(landmarks: np.ndarray, size: int) -> np.ndarray:
+    """Returns a soft mask shaped like the face: brows to chin, cheek to cheek.
+
+    The outline is drawn through points that lie at fixed places relative to eyes and
+    mouth, so a turned head gets a narrower mask. It falls to 0 at the crop's border.
+
+    Args:
+        landmarks: `(5, 2)` pixels of the crop.
+        size: Side of the crop in pixels.
+
+    Returns:
+        `(size, size)` float32.
+    """
+    outline = face_outline(np.asarray(landmarks, np.float64))
+    mask = np.zeros((size, size), np.float32)
+    fixed = np.rint(outline * 16).astype(np.int32)  # four bits after the point
+    cv2.fillPoly(mask, [fixed], 1.0, lineType=cv2.LINE_AA, shift=4)
+    mask = cv2.GaussianBlur(mask, (0, 0), max(_FEATHER * size, 0.8))
+    return mask * border_fade(size)
+
+
+def face_outline(landmarks: np.ndarray) -> np.ndarray:
+    """Returns the outline of a face, as points around it.
+
+    Args:
+        landmarks: `(5, 2)` left eye, right eye, nose, left and right mouth corner.
+
+    Returns:
+        `(n, 2)` points, the convex hull of brows, cheeks, jaw and chin, rounded.
+    """
+    left, right, nose, mouth_left, mouth_right = landmarks
+    eyes, mouth = (left + right) / 2, (mouth_left + mouth_right) / 2
+    down = mouth - eyes
+    height = np.hypot(*down)
+    along = right - left
+    # A head in profile has its eyes close together; the hull then follows the height.
+    least = 0.35 * height
+    length = np.hypot(*along)
+    if length < least:
+        side = np.array([-down[1], down[0]]) / max(height, 1e-6)
+        along = side * least if side @ along < 0 else -side * least
+        along = -along if along @ (right - left) < 0 else along
+    across = along
+    points = [
+        left - 0.48 * across - 0.10 * down,
+        left - 0.30 * across - 0.48 * down,
+        left + 0.15 * across - 0.66 * down,
+        right - 0.15 * across - 0.66 * down,
+        right + 0.30 * across - 0.48 * down,
+        right + 0.48 * across - 0.10 * down,
+        right + 0.46 * across + 0.45 * down,
+        mouth_right + 0.34 * across + 0.05 * down,
+        mouth_right + 0.12 * across + 0.48 * down,
+        mouth + 0.66 * down,
+        mouth_left - 0.12 * across + 0.48 * down,
+        mouth_left - 0.34 * across + 0.05 * down,
+        left - 0.46 * across + 0.45 * down,
+        nose,
+    ]
+    hull = cv2.convexHull(np.array(points, np.float32))[:, 0]
+    return hull.astype(np.float64)
+
+
+@functools.lru_cache(maxsize=8)
+def border_fade(size: int) -> np.ndarray:
+    """Returns 1 inside a crop, falling smoothly to 0 at its border.
+
+    Args:
+        size: Side of the crop in pixels.
+
+    Returns:
+        `(size, size)` float32.
+    """
+    distance = np.minimum(np.arange(size), np.arange(size)[::-1]) / (_FADE * size)
+    ramp = np.clip(distance, 0.0, 1.0)
+    ramp = (ramp * ramp * (3.0 - 2.0 * ramp)).astype(np.float32)
+    return ramp[:, None] * ramp[None, :]

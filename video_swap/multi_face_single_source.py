@@ -1,0 +1,127 @@
+"""Puts one person's face on the faces of a video, a GIF, a WebP or a folder of images.
+
+python video_swap/multi_face_single_source.py --vid_path clip.mp4 --swap_source me.jpg
+
+Sound, subtitles, chapters and the times of all frames are those of the input. Several
+people can be given several faces with --map. Exit status 2: done, but the input is
+damaged in the stretches the report names, which were passed through.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import sys
+
+from absl import flags
+
+from facedancer import cli
+from facedancer.errors import InputError
+from facedancer.video_swap import clip_files, labels, options, pictures, video_writer
+from facedancer.video_swap.clip_swap import StageSettings
+
+
+def define_flags(flag_values: flags.FlagValues) -> None:
+    """Defines the flags of this program.
+
+    Args:
+        flag_values: Where the flags are defined.
+    """
+    flags.DEFINE_string(
+        "vid_path", None, "The video.", flag_values=flag_values, required=True
+    )
+    flags.DEFINE_string(
+        "output",
+        "",
+        "File to write; .mp4, .mov, .mkv, .webm, .gif, .webp, or a name without ending "
+        "for a folder of images. Empty: results/<name>_swapped.mp4.",
+        flag_values=flag_values,
+    )
+    options.define_flags(flag_values)
+    for settings in (
+        clip_files.ClipSettings,
+        StageSettings,
+        video_writer.EncodeSettings,
+    ):
+        cli.define_from(settings, flag_values)
+
+
+def main(flag_values: flags.FlagValues) -> int:
+    """Swaps and returns the exit status.
+
+    Args:
+        flag_values: Parsed flags.
+    """
+    job = make_job(flag_values)
+    labeller = labels.Labeller(cli.settings_from(labels.LabelSettings, flag_values))
+    swapper, names = options.make_swapper(flag_values)
+    labeller.generator = names["generator"]
+    job = dataclasses.replace(
+        job, describe=options.fingerprint(flag_values, swapper, names)
+    )
+    report = clip_files.swap_clip(job, swapper, labeller)
+    report["networks"] = names
+    options.write_report(flag_values, report)
+    return tell(report)
+
+
+def make_job(flag_values: flags.FlagValues) -> clip_files.ClipJob:
+    """Returns what is to be done, checked as far as it can be before the networks load.
+
+    Args:
+        flag_values: Parsed flags.
+
+    Raises:
+        InputError: If the input cannot be read or a flag has no meaning.
+    """
+    path = pathlib.Path(flag_values["vid_path"].value)
+    if not path.exists():
+        raise InputError(f"--vid_path: {path}: no such file or folder")
+    output = pathlib.Path(flag_values["output"].value or _default(path))
+    if output.exists() and path.exists() and output.samefile(path):
+        raise InputError(f"--output must not be the input itself. Received: {output}")
+    job = clip_files.ClipJob(
+        path,
+        output,
+        cli.settings_from(clip_files.ClipSettings, flag_values),
+        cli.settings_from(StageSettings, flag_values),
+        cli.settings_from(video_writer.EncodeSettings, flag_values),
+        progress=sys.stderr.isatty(),
+    )
+    clip_files.open_reader(job)
+    if not pictures.is_picture(output):
+        video_writer.check_encoder(job.encode)
+    return job
+
+
+def _default(path):
+    ending = path.suffix if path.suffix.lower() in pictures.ANIMATIONS else ".mp4"
+    return options.default_output(path, "" if path.is_dir() else ending)
+
+
+def tell(report: dict) -> int:
+    """Prints what was done and returns the exit status.
+
+    Args:
+        report: What `swap_clip` gave.
+    """
+    for line in (*report["notes"], *report["streams"]):
+        print(line)
+    for start, end in report["damage"]:
+        print(
+            f"Damaged input from {start:.2f} s to {end:.2f} s: passed through as it is",
+            file=sys.stderr,
+        )
+    print(
+        f"{report['faces_swapped']} faces in {report['frames_with_swap']} of "
+        f"{report['frames']} frames swapped, {report['gaps_filled']} in gaps of the "
+        f"detection. Provenance: {report['provenance']}"
+    )
+    print(report["output"])
+    if report.get("interrupted"):
+        return 130
+    return cli.PARTIAL if report["damage"] else cli.DONE
+
+
+if __name__ == "__main__":
+    cli.run(main, define_flags)

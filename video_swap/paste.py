@@ -1,0 +1,134 @@
+"""Put a swapped crop back into its frame."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from facedancer import alignment
+
+
+def paste(
+    frame: np.ndarray, swapped: np.ndarray, mask: np.ndarray, matrix: np.ndarray
+) -> None:
+    """Blends a swapped crop into a frame, in place.
+
+    Only the part of the frame that the crop covers is touched, and of it only pixels
+    where the mask is above 0. A crop that is enlarged is interpolated by cubics, one
+    that is made smaller is averaged first.
+
+    Args:
+        frame: `(height, width, 3)` uint8 RGB, changed.
+        swapped: `(size, size, 3)` float32 in [0, 255]; values beyond are clipped after
+            the blending.
+        mask: `(size, size)` float32 in [0, 1].
+        matrix: `(2, 3)` from the frame to the crop.
+    """
+    box = covered(frame.shape, matrix, len(mask))
+    if box is None:
+        return
+    left, top, right, bottom = box
+    part = frame[top:bottom, left:right]
+    shifted = matrix.copy()
+    shifted[:, 2] += matrix[:, :2] @ (left, top)
+    image, mask = _to_frame(swapped, mask, shifted, part.shape[:2])
+    blended = part + mask * (image - part)
+    np.copyto(part, np.rint(blended).clip(0, 255).astype(np.uint8), where=mask > 0.0)
+
+
+def covered(
+    shape: tuple[int, ...], matrix: np.ndarray, size: int
+) -> tuple[int, int, int, int] | None:
+    """Returns the part of a frame that a crop covers.
+
+    Args:
+        shape: Of the frame, height and width first.
+        matrix: `(2, 3)` from the frame to the crop.
+        size: Side of the crop in pixels.
+
+    Returns:
+        `left, top, right, bottom` in pixels, the last two exclusive; None if the crop
+        lies outside the frame.
+    """
+    edge = size - 0.5
+    corners = np.array([[-0.5, -0.5], [edge, -0.5], [edge, edge], [-0.5, edge]])
+    corners = alignment.apply(alignment.invert(matrix), corners)
+    left, top = np.floor(corners.min(0)).astype(int)
+    right, bottom = np.ceil(corners.max(0)).astype(int) + 1
+    left, top = max(left, 0), max(top, 0)
+    right, bottom = min(right, shape[1]), min(bottom, shape[0])
+    return (left, top, right, bottom) if left < right and top < bottom else None
+
+
+def _to_frame(swapped, mask, matrix, shape):
+    """Warps crop and mask to the part of the frame; the mask gets a third axis."""
+    step = int(np.hypot(matrix[0, 0], matrix[1, 0]))  # crop pixels a frame pixel
+    if step >= 2:
+        swapped, mask, matrix = _smaller(swapped, mask, matrix, step)
+    size_wh = (shape[1], shape[0])
+    flags = cv2.WARP_INVERSE_MAP
+    image = cv2.warpAffine(
+        swapped,
+        matrix,
+        size_wh,
+        flags=flags | cv2.INTER_CUBIC,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    mask = cv2.warpAffine(mask, matrix, size_wh, flags=flags | cv2.INTER_LINEAR)
+    return image, mask[..., None]
+
+
+def _smaller(swapped, mask, matrix, step):
+    """Averages a crop down by a whole number, with the matrix that then belongs."""
+    size = max(1, len(mask) // step)
+    scale = size / len(mask)
+    swapped = cv2.resize(swapped, (size, size), interpolation=cv2.INTER_AREA)
+    mask = cv2.resize(mask, (size, size), interpolation=cv2.INTER_AREA)
+    return swapped, mask, _scaled(matrix, scale)
+
+
+def _scaled(matrix, scale):
+    """Returns the matrix to a crop whose pixels are `1 / scale` as many."""
+    scaled = matrix * scale
+    scaled[:, 2] += 0.5 * scale - 0.5  # pixel centres: x' = (x + 0.5) * scale - 0.5
+    return scaled
+
+
+def sharpen(image: np.ndarray, amount: float) -> np.ndarray:
+    """Returns a crop with its fine detail raised (unsharp mask).
+
+    Args:
+        image: `(size, size, 3)` float32.
+        amount: 0 leaves it as it is.
+    """
+    if amount == 0.0:
+        return image
+    soft = cv2.GaussianBlur(image, (0, 0), max(0.6, len(image) / 256.0))
+    return image + amount * (image - soft)
+
+
+def match_sharpness(
+    swapped: np.ndarray, target: np.ndarray, mask: np.ndarray
+) -> np.ndarray:
+    """Returns a crop that is not sharper than the picture it goes into.
+
+    A target out of focus or in motion gets a face that is as soft. The blur that makes
+    the energy of its Laplacian equal is searched for among a few.
+
+    Args:
+        swapped: `(size, size, 3)` float32 in [0, 255].
+        target: The crop that was swapped, same form.
+        mask: `(size, size)` float32 in [0, 1], where to compare.
+    """
+    aim = _detail(target, mask)
+    for sigma in (0.0, 0.5, 0.8, 1.2, 1.7, 2.4):
+        soft = cv2.GaussianBlur(swapped, (0, 0), sigma) if sigma else swapped
+        if _detail(soft, mask) <= 1.1 * aim:
+            return soft
+    return soft
+
+
+def _detail(image, mask):
+    grey = image.mean(axis=2)
+    energy = cv2.Laplacian(grey, cv2.CV_32F) ** 2
+    return float((energy * mask).sum() / max(mask.sum(), 1e-6))

@@ -1,0 +1,73 @@
+"""Stages side by side: each in its own thread, with a bounded queue between."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+from collections.abc import Iterable, Iterator
+from concurrent import futures
+from typing import TypeVar
+
+Item = TypeVar("Item")
+_END = object()
+
+
+def prefetch(items: Iterator[Item], size: int) -> Iterator[Item]:
+    """Yields the items of another iterator, which runs ahead in a thread.
+
+    An error of the other iterator is raised here at its place. When this iterator is
+    closed or fails, the other one is stopped and closed too, and its thread has ended
+    before that returns, so a chain of stages never hangs.
+
+    Args:
+        items: A generator that runs ahead.
+        size: How many items may wait; their memory is what running ahead costs.
+    """
+    waiting: queue.Queue = queue.Queue(max(1, size))
+    stopped = threading.Event()
+    with futures.ThreadPoolExecutor(1, thread_name_prefix="stage") as pool:
+        work = pool.submit(_fill, items, waiting, stopped)
+        try:
+            while (item := waiting.get()) is not _END:
+                yield item
+            work.result()  # raises what the other iterator raised
+        finally:
+            stopped.set()
+
+
+def _fill(items, waiting, stopped):
+    try:
+        with contextlib.closing(items):
+            for item in items:
+                if not _put(waiting, item, stopped):
+                    return
+    finally:
+        _put(waiting, _END, stopped)
+
+
+def _put(waiting, item, stopped):
+    while not stopped.is_set():
+        try:
+            waiting.put(item, timeout=0.1)
+            return True
+        except queue.Full:
+            continue
+    return False
+
+
+def batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """Yields lists of up to `size` items.
+
+    Args:
+        items: What to group.
+        size: Length of each list but the last.
+    """
+    group: list[Item] = []
+    for item in items:
+        group.append(item)
+        if len(group) >= size:
+            yield group
+            group = []
+    if group:
+        yield group

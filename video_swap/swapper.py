@@ -1,0 +1,315 @@
+"""Swap faces: a frame in, a frame out, NumPy at both ends."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from facedancer import alignment, images
+from facedancer.errors import InputError
+from facedancer.faces import Faces
+from facedancer.video_swap import (
+    colour_transfer,
+    identities,
+    masks,
+    paste,
+    pixel_boost,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class SwapSettings:
+    """Which faces are swapped, and how they are put back.
+
+    Attributes:
+        faces: Which faces: all, largest, best, left, right, top or bottom.
+        threshold: Cosine from which a face is taken as the person of a reference photo;
+            0: the encoder's own.
+        strength: Identity of the result: 0 the target's, 1 the source's, above 1
+            exaggerated.
+        mask: Shape that is pasted: face (brows to chin, soft) or legacy (the original's
+            soft rectangle).
+        colour: Colour correction: none, lab, adain, adain_xyz or hist_match.
+        sharpen: Amount of sharpening of the swapped face; 0 for none.
+        match_sharpness: Soften the swapped face where the target is out of focus.
+        pixel_boost: Work at this many times the generator's size (1 to 4), by as many
+            passes squared over interleaved pixels.
+
+    Raises:
+        ValueError: If a value is unknown or out of range.
+    """
+
+    faces: str = "all"
+    threshold: float = 0.0
+    strength: float = 1.0
+    mask: str = "face"
+    colour: str = "none"
+    sharpen: float = 0.0
+    match_sharpness: bool = False
+    pixel_boost: int = 1
+
+    def __post_init__(self):
+        known = {
+            "faces": identities.ORDERS,
+            "mask": masks.MASKS,
+            "colour": tuple(colour_transfer.KINDS),
+        }
+        for name, words in known.items():
+            if getattr(self, name) not in words:
+                raise ValueError(
+                    f"--{name} must be one of {', '.join(words)}. "
+                    f"Received: {getattr(self, name)}"
+                )
+        limits = {
+            "threshold": (-1.0, 1.0),
+            "strength": (0.0, 2.0),
+            "sharpen": (0.0, 5.0),
+            "pixel_boost": (1, 4),
+        }
+        for name, (low, high) in limits.items():
+            if not low <= getattr(self, name) <= high:
+                raise ValueError(
+                    f"--{name} must lie in [{low}, {high}]. "
+                    f"Received: {getattr(self, name)}"
+                )
+
+
+@dataclasses.dataclass(frozen=True)
+class FaceJob:
+    """One face that is to be swapped.
+
+    Attributes:
+        landmarks: `(5, 2)` pixels of the frame.
+        rule: Place of its rule in `FaceSwapper.rules`.
+    """
+
+    landmarks: np.ndarray
+    rule: int
+
+
+@dataclasses.dataclass(frozen=True)
+class SwapResult:
+    """A swapped frame.
+
+    Attributes:
+        image: `(height, width, 3)` uint8 RGB, a new array.
+        faces: All faces that were found, swapped or not.
+        rules: For each face the place of the rule it was swapped by, None if not.
+    """
+
+    image: np.ndarray
+    faces: Faces
+    rules: list[int | None]
+
+
+class FaceSwapper:
+    """Finds faces and gives them other identities.
+
+    Args:
+        engine: Called as `engine(targets, identities)`, see `facedancer.engines`.
+        contract: The generator's `InputContract`.
+        detector: With `detect_batch(images) -> list[Faces]`.
+        embedder: With `embed(crops) -> vectors` and `encoder`.
+        rules: Who becomes whom. At least one must have a source.
+        settings: How.
+
+    Raises:
+        InputError: If there is no rule with a source.
+
+    Example:
+        swapper = FaceSwapper(engine, contract, detector, embedder, rules, settings)
+        swapped = swapper.swap_frame(image).image
+    """
+
+    def __init__(
+        self,
+        engine,
+        contract,
+        detector,
+        embedder,
+        rules: Sequence[identities.Rule],
+        settings: SwapSettings | None = None,
+    ):
+        self.engine, self.contract = engine, contract
+        self.detector, self.embedder = detector, embedder
+        self.rules = tuple(rules)
+        self.settings = settings or SwapSettings()
+        if all(rule.source is None for rule in self.rules):
+            raise InputError("There is no source: give --swap_source or --map")
+        self.compares = any(rule.reference is not None for rule in self.rules)
+        self.threshold = self.settings.threshold or identities.default_threshold(
+            embedder.encoder.name_with_hash
+        )
+
+    def detect(self, frames: Sequence[np.ndarray]) -> list[Faces]:
+        """Returns the faces of several frames.
+
+        Args:
+            frames: Each `(height, width, 3)` uint8 RGB.
+        """
+        return self.detector.detect_batch(frames)
+
+    def embed(self, image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+        """Returns the identity vectors of faces in a frame.
+
+        Args:
+            image: `(height, width, 3)` uint8 RGB.
+            landmarks: `(n, 5, 2)` pixels of it.
+
+        Returns:
+            `(n, d)` float32, not normalised.
+        """
+        contract = self.embedder.encoder.contract
+        size = contract.size
+        crops = [identities.crop_of(image, points, contract) for points in landmarks]
+        return self.embedder.embed(
+            np.stack(crops) if crops else np.zeros((0, size, size, 3), np.uint8)
+        )
+
+    def choose(
+        self, image: np.ndarray, faces: Faces, embeddings: np.ndarray | None = None
+    ) -> list[int | None]:
+        """Returns the rule of each face, None where it stays as it is.
+
+        Args:
+            image: `(height, width, 3)` uint8 RGB.
+            faces: The faces found in it.
+            embeddings: `(n, d)` of them, computed where needed if None.
+        """
+        if self.compares and embeddings is None:
+            embeddings = self.embed(image, faces.landmarks)
+        chosen = identities.choose(embeddings, self.rules, self.threshold, len(faces))
+        kept = set(identities.keep_by_order(faces, self.settings.faces).tolist())
+        return [
+            rule
+            if place in kept
+            and rule is not None
+            and self.rules[rule].source is not None
+            else None
+            for place, rule in enumerate(chosen)
+        ]
+
+    def swap_frame(self, image: np.ndarray) -> SwapResult:
+        """Swaps the faces of one frame.
+
+        Args:
+            image: `(height, width, 3)` uint8 RGB; it is not changed.
+        """
+        faces = self.detect([image])[0]
+        rules = self.choose(image, faces)
+        jobs = [
+            FaceJob(landmarks, rule)
+            for landmarks, rule in zip(faces.landmarks, rules, strict=True)
+            if rule is not None
+        ]
+        return SwapResult(self.swap_frames([image], [jobs])[0], faces, rules)
+
+    def swap_frames(
+        self, frames: Sequence[np.ndarray], jobs: Sequence[Sequence[FaceJob]]
+    ) -> list[np.ndarray]:
+        """Swaps given faces of several frames; all go through the generator together.
+
+        Args:
+            frames: Each `(height, width, 3)` uint8 RGB; they are not changed.
+            jobs: For each frame the faces to swap.
+
+        Returns:
+            New frames; where a frame has no job, the frame itself.
+        """
+        crops = [
+            self._cut(frame, job)
+            for frame, some in zip(frames, jobs, strict=True)
+            for job in _far_first(some)
+        ]
+        swapped = iter(self._generate(crops))
+        waiting, results = iter(crops), []
+        for frame, some in zip(frames, jobs, strict=True):
+            result = frame.copy() if len(some) else frame
+            for _ in some:
+                crop = next(waiting)
+                self._put_back(result, crop, next(swapped))
+            results.append(result)
+        return results
+
+    def _cut(self, frame, job):
+        size = self.contract.size * self.settings.pixel_boost
+        matrix = alignment.crop_matrix(
+            job.landmarks, size, self.contract.template, self.contract.shrink
+        )
+        return _Crop(
+            alignment.crop(frame, matrix, size),
+            matrix,
+            alignment.apply(matrix, job.landmarks),
+            self._identity(frame, job),
+        )
+
+    def _identity(self, frame, job):
+        source, strength = self.rules[job.rule].source, self.settings.strength
+        if strength == 1.0:
+            return source
+        target = self.embed(frame, job.landmarks[None])[0]
+        return mix_identities(target, source, strength)
+
+    def _generate(self, crops):
+        """Yields each crop's swapped form, float32 in [0, 255] and a bit beyond."""
+        if not crops:
+            return
+        boost = self.settings.pixel_boost
+        tiles = np.concatenate([pixel_boost.split(crop.image, boost) for crop in crops])
+        vectors = np.repeat([crop.identity for crop in crops], boost**2, axis=0)
+        output = self.engine(
+            images.signed_from_uint8(tiles), vectors.astype(np.float32)
+        )
+        for start in range(0, len(output), boost**2):
+            one = pixel_boost.merge(output[start : start + boost**2], boost)
+            yield one * 127.5 + 127.5
+
+    def _put_back(self, frame, crop, swapped):
+        settings, size = self.settings, len(crop.image)
+        mask = (
+            masks.legacy_mask(size)
+            if settings.mask == "legacy"
+            else masks.face_mask(crop.landmarks, size)
+        )
+        target = crop.image.astype(np.float32)
+        swapped = colour_transfer.correct(settings.colour, swapped, target, mask)
+        if settings.match_sharpness:
+            swapped = paste.match_sharpness(swapped, target, mask)
+        swapped = paste.sharpen(swapped, settings.sharpen)
+        paste.paste(frame, swapped, mask, crop.matrix)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Crop:
+    image: np.ndarray
+    matrix: np.ndarray
+    landmarks: np.ndarray
+    identity: np.ndarray
+
+
+def _far_first(jobs):
+    """Small faces first: where two overlap, the nearer one lies above."""
+
+    def size(job):
+        return np.ptp(job.landmarks, axis=0).sum()
+
+    return sorted(jobs, key=size)
+
+
+def mix_identities(
+    target: np.ndarray, source: np.ndarray, strength: float
+) -> np.ndarray:
+    """Returns an identity on the way from one to another, with a length between.
+
+    Args:
+        target: `(d,)` raw embedding, the result for strength 0.
+        source: `(d,)` raw embedding, the result for strength 1.
+        strength: How far to go; above 1 goes beyond the source.
+    """
+    lengths = np.linalg.norm(target), np.linalg.norm(source)
+    mixed = (1 - strength) * target / lengths[0] + strength * source / lengths[1]
+    part = min(max(strength, 0.0), 1.0)
+    length = (1 - part) * lengths[0] + part * lengths[1]
+    return (mixed * length / max(np.linalg.norm(mixed), 1e-12)).astype(np.float32)

@@ -1,0 +1,271 @@
+"""Follow faces from frame to frame: steady landmarks, short gaps filled, cuts seen."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import dataclasses
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+
+from facedancer.arcface_model import cosine
+from facedancer.video_swap.angles import overlap
+from facedancer.video_swap.swapper import FaceJob
+
+_JOINS = 0.25  # overlap from which a box can go on a track
+_ALIKE = 0.2  # cosine below which it is somebody else
+_CUT = 0.5  # correlation of neighbouring pictures below which there is a cut
+_MEMORY = 30  # embeddings of a track that are averaged
+# Distance of the smoothed place from the measured one, in eye distances, from which the
+# latter is trusted: more is movement, less is noise of the detector.
+_NOISE = 0.05
+
+
+class Track:
+    """One face through a shot.
+
+    Args:
+        number: Its number in the clip.
+
+    Attributes:
+        places: Landmarks `(5, 2)` by frame number; found or filled in.
+        found: Numbers of the frames in which it was found.
+        box: The last box.
+        last: Number of the last frame it was found in.
+        rule: Place of the rule of the last finished frame, None if it stays as it is.
+    """
+
+    def __init__(self, number: int):
+        self.number = number
+        self.places: dict[int, np.ndarray] = {}
+        self.found: set[int] = set()
+        self.box: np.ndarray | None = None
+        self.last = -1
+        self.vectors: collections.deque = collections.deque(maxlen=_MEMORY)
+        self.rule: int | None = None
+
+    def add(self, index, landmarks, box, vector):
+        """Takes a face found in a frame.
+
+        Args:
+            index: Number of the frame.
+            landmarks: `(5, 2)` pixels.
+            box: `(4,)` pixels.
+            vector: `(d,)` embedding or None.
+        """
+        self.places[index] = np.asarray(landmarks, np.float64)
+        self.found.add(index)
+        self.box, self.last = box, index
+        if vector is not None:
+            self.vectors.append(vector / max(np.linalg.norm(vector), 1e-12))
+
+    @property
+    def identity(self) -> np.ndarray | None:
+        """Mean embedding of the track, None if there is none."""
+        return np.mean(self.vectors, axis=0) if self.vectors else None
+
+    def fill(self, index: int, previous: int) -> None:
+        """Fills the frames between two in which it was found, in a straight line.
+
+        Args:
+            index: The later frame.
+            previous: The earlier one.
+        """
+        first, last = self.places[previous], self.places[index]
+        for between in range(previous + 1, index):
+            part = (between - previous) / (index - previous)
+            self.places[between] = (1 - part) * first + part * last
+
+    def forget(self, before: int) -> None:
+        """Drops what no frame still to come needs.
+
+        Args:
+            before: Number of the first frame to keep.
+        """
+        for index in [i for i in self.places if i < before]:
+            del self.places[index]
+            self.found.discard(index)
+
+
+def smooth(places: dict[int, np.ndarray], index: int, width: float) -> np.ndarray:
+    """Returns the steadied landmarks of one frame.
+
+    A straight line is fitted through the frames around it, by Gaussian weights, and
+    its value taken: movement at even speed is not held back, as no filter that only
+    looks backwards can claim. Where the measured place still lies far from the line,
+    the face changes its speed, and the measured place is kept.
+
+    Args:
+        places: Landmarks `(5, 2)` by frame number.
+        index: The frame.
+        width: Standard deviation of the weights in frames; 0 changes nothing.
+    """
+    measured = places[index]
+    reach = int(np.ceil(2 * width))
+    near = [i for i in range(index - reach, index + reach + 1) if i in places]
+    near = _unbroken(near, index)
+    if width == 0 or len(near) < 3:
+        return measured
+    t = np.array(near, np.float64) - index
+    weight = np.exp(-0.5 * (t / width) ** 2)
+    line = np.polynomial.polynomial.polyfit(
+        t, np.stack([places[i].ravel() for i in near]), 1, w=np.sqrt(weight)
+    )
+    steady = line[0].reshape(5, 2)
+    scale = max(np.hypot(*(measured[1] - measured[0])), 1.0)
+    away = np.sqrt(((measured - steady) ** 2).sum(axis=1).mean()) / scale
+    trust = (away / _NOISE) ** 2 / (1 + (away / _NOISE) ** 2)
+    return steady + trust * (measured - steady)
+
+
+def _unbroken(near, index):
+    """Keeps the frames that hang together with one, without a hole."""
+    place = near.index(index)
+    first, last = place, place
+    while first > 0 and near[first - 1] == near[first] - 1:
+        first -= 1
+    while last + 1 < len(near) and near[last + 1] == near[last] + 1:
+        last += 1
+    return near[first : last + 1]
+
+
+class Tracker:
+    """Joins the faces of successive frames to tracks.
+
+    Args:
+        max_gap: Frames without the face after which a track ends.
+    """
+
+    def __init__(self, max_gap: int):
+        self.max_gap = max_gap
+        self.tracks: list[Track] = []
+        self.number = 0
+
+    def reset(self) -> None:
+        """Ends all tracks, as a cut does."""
+        self.tracks = []
+
+    def add(self, index: int, faces, embeddings) -> list[Track]:
+        """Takes the faces of a frame and returns the track of each.
+
+        Pairs of track and face are taken by overlap and, where embeddings are known,
+        likeness, best first.
+
+        Args:
+            index: Number of the frame.
+            faces: Its `Faces`.
+            embeddings: `(n, d)` or None.
+        """
+        self.tracks = [t for t in self.tracks if index - t.last <= self.max_gap + 1]
+        pairs = sorted(self._pairs(faces, embeddings), reverse=True)
+        owner: dict[int, Track] = {}
+        for _, t, f in pairs:
+            if f not in owner and self.tracks[t] not in owner.values():
+                owner[f] = self.tracks[t]
+        result = [owner.get(f) or self._new() for f in range(len(faces))]
+        for f, track in enumerate(result):
+            vector = None if embeddings is None else embeddings[f]
+            previous = track.last
+            track.add(index, faces.landmarks[f], faces.boxes[f], vector)
+            if previous >= 0 and previous < index - 1:
+                track.fill(index, previous)
+        return result
+
+    def _new(self):
+        track = Track(self.number)
+        self.number += 1
+        self.tracks.append(track)
+        return track
+
+    def _pairs(self, faces, embeddings):
+        for t, track in enumerate(self.tracks):
+            for f, box in enumerate(faces.boxes):
+                score = overlap(track.box, box)
+                if score < _JOINS:
+                    continue
+                if embeddings is not None and track.vectors:
+                    likeness = float(cosine(track.identity, embeddings[f]))
+                    if likeness < _ALIKE and score < 0.7:
+                        continue
+                    score += 0.5 * likeness
+                yield score, t, f
+
+
+def follow(items: Iterator, swapper, smoothing: float, max_gap: int) -> Iterator:
+    """Yields steps with their jobs, some frames later than they come.
+
+    Args:
+        items: Steps with `faces`.
+        swapper: Decides whose face is swapped.
+        smoothing: See `smooth`.
+        max_gap: Frames without the face up to which a track is filled in.
+    """
+    reach = int(np.ceil(2 * smoothing))
+    delay = max(reach, max_gap + 1 if max_gap else 0)
+    tracker, cuts = Tracker(max_gap), _Cuts()
+    window: collections.deque = collections.deque()
+    with contextlib.closing(items):
+        for step in items:
+            if cuts.between(step.frame.image):
+                tracker.reset()
+            tracks = tracker.add(step.frame.index, step.faces, step.embeddings)
+            window.append((step, tracks))
+            if len(window) > delay:
+                yield _ready(window, smoothing, swapper)
+        while window:
+            yield _ready(window, smoothing, swapper)
+
+
+def _ready(window, smoothing, swapper):
+    """Takes the oldest step out of the window and gives it its jobs."""
+    step, own = window.popleft()
+    index = step.frame.index
+    _set_rules(step, own, swapper)
+    tracks = {id(t): t for _, later in [(step, own), *window] for t in later}.values()
+    jobs, filled = [], 0
+    for track in tracks:
+        if index in track.places and track.rule is not None:
+            jobs.append(FaceJob(smooth(track.places, index, smoothing), track.rule))
+            filled += index not in track.found
+    for track in tracks:
+        track.forget(index - int(np.ceil(2 * smoothing)))
+    if step.frame.damaged:
+        jobs, filled = [], 0
+    return dataclasses.replace(step, jobs=tuple(jobs), filled=filled)
+
+
+def _set_rules(step, tracks, swapper):
+    """Decides by all that was seen of a face so far, also in frames still to come."""
+    if not tracks:
+        return
+    vectors = None
+    if step.embeddings is not None:
+        vectors = np.stack([track.identity for track in tracks])
+    rules = swapper.choose(step.frame.image, step.faces, vectors)
+    for track, rule in zip(tracks, rules, strict=True):
+        track.rule = rule
+
+
+class _Cuts:
+    """Sees cuts by how little neighbouring pictures have in common."""
+
+    def __init__(self):
+        self.previous = None
+
+    def between(self, image: np.ndarray) -> bool:
+        """Returns whether there is a cut before this picture.
+
+        Args:
+            image: `(height, width, 3)` uint8 RGB.
+        """
+        small = cv2.resize(image, (32, 18), interpolation=cv2.INTER_AREA)
+        small = small.astype(np.float32)
+        previous, self.previous = self.previous, small
+        if previous is None:
+            return False
+        a, b = small - small.mean(), previous - previous.mean()
+        alike = (a * b).sum() / max(np.sqrt((a**2).sum() * (b**2).sum()), 1e-6)
+        changed = np.abs(small - previous).mean()
+        return bool(alike < _CUT and changed > 12.0)

@@ -1,0 +1,158 @@
+"""Tells whether a file is a signed face swap, whether it was altered, what it says.
+
+python video_swap/verify.py --path results/clip_swapped.mp4
+
+Exit status 0: signed and unaltered. 2: altered after it was signed, or no signature
+left but the watermark found. 1: neither, or no such file.
+"""
+
+from __future__ import annotations
+
+import json
+import pathlib
+
+import numpy as np
+from absl import flags
+
+from facedancer import cli, images
+from facedancer.errors import InputError
+from facedancer.video_swap import credentials, pictures, provenance, video, watermark
+
+_FRAMES = 8  # frames of a clip that are searched for the watermark
+
+
+def define_flags(flag_values: flags.FlagValues) -> None:
+    """Defines the flags of this program.
+
+    Args:
+        flag_values: Where the flags are defined.
+    """
+    flags.DEFINE_string(
+        "path",
+        "",
+        "The file; may also be given without the flag's name.",
+        flag_values=flag_values,
+    )
+    flags.DEFINE_boolean(
+        "json", False, "Print everything as JSON.", flag_values=flag_values
+    )
+
+
+def main(flag_values: flags.FlagValues) -> int:
+    """Prints what was found and returns the exit status.
+
+    Args:
+        flag_values: Parsed flags.
+    """
+    path = flag_values["path"].value
+    if not path:
+        raise InputError("Which file? Give --path=FILE")
+    found = examine(path)
+    if flag_values["json"].value:
+        print(json.dumps(found, indent=2))
+    else:
+        print("\n".join(in_words(found)))
+    return status_of(found)
+
+
+def examine(path: str) -> dict:
+    """Returns what a file carries, ready for JSON.
+
+    Args:
+        path: The file.
+
+    Raises:
+        InputError: If it cannot be read.
+    """
+    own = None
+    if credentials.exist():
+        own = credentials.load_credentials()
+    claim = provenance.read(path, own)
+    mark = find_watermark(path)
+    return {
+        "path": str(path),
+        "signed": claim.signed,
+        "intact": claim.intact,
+        "signer": claim.signer,
+        "signed_by_this_installation": claim.trusted,
+        "says": claim.says,
+        "problems": list(claim.problems),
+        "watermark": mark.found,
+        "watermark_score": round(mark.score, 2),
+        "watermark_payload": f"{mark.payload:08x}" if mark.found else None,
+    }
+
+
+def find_watermark(path: str) -> watermark.Detection:
+    """Returns the watermark of an image or of the first frames of a clip.
+
+    Args:
+        path: The file.
+
+    Raises:
+        InputError: If it is neither.
+    """
+    statistics = [watermark.statistic_of(image) for image in _some_frames(path)]
+    return watermark.read_statistic(np.mean(statistics, axis=0))
+
+
+def _some_frames(path):
+    path = pathlib.Path(path)
+    if path.suffix.lower() in pictures.ANIMATIONS:
+        reader = pictures.PictureReader(path)
+    elif path.suffix.lower() in images.EXTENSIONS:
+        yield images.read_image(path)
+        return
+    else:
+        reader = video.VideoReader(path, hdr_mode="convert")
+    for frame in reader:
+        yield frame.image
+        if frame.index + 1 >= _FRAMES:
+            return
+
+
+def status_of(found: dict) -> int:
+    """Returns the exit status for what `examine` found.
+
+    Args:
+        found: Its result.
+    """
+    if found["signed"] and found["intact"]:
+        return cli.DONE
+    return cli.PARTIAL if found["signed"] or found["watermark"] else cli.FAILED
+
+
+def in_words(found: dict) -> list[str]:
+    """Returns what `examine` found, as lines to print.
+
+    Args:
+        found: Its result.
+    """
+    lines = [f"{found['path']}:"]
+    if not found["signed"]:
+        lines.append("  no signature")
+    else:
+        state = "intact" if found["intact"] else "ALTERED after it was signed"
+        own = (
+            "this installation"
+            if found["signed_by_this_installation"]
+            else ("nobody known here: anyone can make such a key")
+        )
+        lines.append(f"  signed by {found['signer']} ({own}), {state}")
+        lines += [f"  problem: {problem}" for problem in found["problems"]]
+        for action in found["says"].get("actions", []):
+            kind = action.get("digitalSourceType", "").rsplit("/", 1)[-1]
+            generator = action.get("generator", "")
+            lines.append(f"  says: {action['action']} {kind} {generator}".rstrip())
+        lines.append(f"  made from: {found['says'].get('parent', '')}")
+    score = f"score {found['watermark_score']}, from {watermark.THRESHOLD} on"
+    if found["watermark"]:
+        payload = found["watermark_payload"]
+        lines.append(f"  watermark: found ({score}), payload {payload}")
+    else:
+        lines.append(f"  watermark: not found ({score})")
+    return lines
+
+
+if __name__ == "__main__":
+    cli.run(main, define_flags)
