@@ -1,0 +1,127 @@
+"""Losses and gradients recorded from the original trainer."""
+
+import dataclasses
+import shutil
+
+import keras
+import numpy as np
+import tensorflow as tf
+from absl.testing import parameterized
+
+from facedancer import testing
+from facedancer.models import load_discriminator, load_generator
+from facedancer.train import losses, state, step
+from facedancer.train.objectives import get_objective
+from facedancer.train.teachers import Look
+
+
+class RecordedTeacher:
+    """Gives recorded vectors in the order of the step: source, target, swapped."""
+
+    shrink = 1.0
+
+    def __init__(self, *vectors):
+        self.vectors = vectors
+        self.calls = 0
+
+    def __call__(self, image, look):
+        self.calls += 1
+        return [], tf.constant(self.vectors[(self.calls - 1) % len(self.vectors)])
+
+
+class PublishedStepTest(testing.TestCase):
+    """Adversarial + 5 reconstruction + cycle, and the discriminator with R1."""
+
+    def setUp(self):
+        super().setUp()
+        folder = testing.shared("interop", "tf215")
+        self.folder = self.tempdir()
+        self.recorded = np.load(folder / "train_step.npz")
+        self.generator = load_generator(folder / "gen_small_C.h5")
+        self.discriminator = load_discriminator(folder / "disc_small.h5")
+        for kind, name in (("gen", "gen_small_C"), ("dis", "disc_small")):
+            # The gradients lie in a file of weights: beside the structure they load.
+            shutil.copy(folder / f"{name}.ckpt" / f"{kind}.json", self.folder)
+            shutil.copy(folder / f"train_{kind}_grads.h5", self.folder / f"{kind}_0.h5")
+        self.g_grads = load_generator(self.folder / "gen_0.h5").get_weights()
+        self.d_grads = load_discriminator(self.folder / "dis_0.h5").get_weights()
+
+    def make_step(self, form, **changes):
+        changes = {"identity": 0.0, "perceptual": 0.0, "ifsr": 0.0, **changes}
+        objective = dataclasses.replace(get_objective("published"), **changes)
+        new = state.build_state(
+            objective,
+            self.generator.config,
+            self.discriminator.config,
+            form=form,
+            generator=self.generator,
+            discriminator=self.discriminator,
+        )
+        z_s, z_t = self.recorded["z_s"], self.recorded["z_t"]
+        critics = step.Critics(RecordedTeacher(z_s, z_t, z_t))
+        return step.TrainStep(new, critics, objective, batch_size=4)
+
+    def batch(self):
+        count = 4
+        look = Look(tf.ones(count), tf.zeros((count, 2)), tf.zeros(count))
+        return {
+            "target": tf.constant(self.recorded["target"]),
+            "source": tf.constant(self.recorded["source"]),
+            "same": tf.constant(self.recorded["flags"], tf.float32),
+            **vars(look),
+        }
+
+    @parameterized.parameters(("composed", True), ("composed", False), ("plain", True))
+    def test_gradients(self, form, shared):
+        train_step = self.make_step(form)
+        self.assertTrue(train_step._shared)
+        train_step._shared = shared
+        phase = step.phase_of(train_step.objective, 0)
+        self.assertTrue(phase.with_r1)
+        g_grads, d_grads, sums = train_step._gradients_of(self.batch(), phase, None)
+        values = train_step._report(sums, phase)
+        d_loss = values["d_loss"] + 5.0 * values["r1"]
+        np.testing.assert_allclose(values["g_loss"], self.recorded["grad_total"], 1e-5)
+        np.testing.assert_allclose(d_loss, self.recorded["grad_dloss"], 1e-5)
+        for found, wanted in ((g_grads, self.g_grads), (d_grads, self.d_grads)):
+            self.assertLen(found, len(wanted))
+            largest = max(np.abs(array).max() for array in wanted)
+            for a, b in zip(found, wanted, strict=True):
+                np.testing.assert_allclose(a, b, rtol=0, atol=1e-5 * largest)
+
+    def test_each_network_runs_no_more_often_than_needed(self):
+        train_step = self.make_step("plain")
+        calls = {"generator": 0, "discriminator": 0}
+        for name in calls:
+            model = getattr(train_step.state, name)
+            setattr(train_step.state, name, _Counted(model, calls, name))
+        phase = step.Phase(with_r1=False)
+        train_step._gradients_of(self.batch(), phase, None)
+        self.assertEqual(calls, {"generator": 2, "discriminator": 1})
+        self.assertEqual(train_step.critics.teacher.calls, 3)
+
+
+class _Counted:
+    def __init__(self, model, calls, name):
+        self.model, self.calls, self.name = model, calls, name
+
+    def __call__(self, *args, **kwargs):
+        self.calls[self.name] += 1
+        return self.model(*args, **kwargs)
+
+    def __getattr__(self, name):
+        return getattr(self.model, name)
+
+
+class RecordedReconstructionTest(testing.TestCase):
+    @parameterized.parameters(
+        (losses.absolute_difference, "fs_reconstruction_loss_l1"),
+        (losses.squared_difference, "fs_reconstruction_loss"),
+    )
+    def test_value(self, difference, name):
+        recorded = np.load(testing.shared("interop", "tf215", "train_step.npz"))
+        flags = recorded["flags"].astype("float32")
+        values = difference(recorded["l_true"], recorded["l_pred"])
+        total = keras.ops.sum(flags * values)
+        found = losses.published_reconstruction(total, flags.sum())
+        np.testing.assert_allclose(found, recorded[name], rtol=1e-5)
