@@ -9,14 +9,17 @@ from facedancer.arcface_model.embedding import (
 )
 from facedancer.arcface_model.encoder import Encoder, fold, tap_model
 from facedancer.arcface_model.loading import load_encoder
+from facedancer.arcface_model.margin import ArcMargin, arc_margin_logits
 from facedancer.arcface_model.mobilefacenet import MobileFaceNet, build_mobilefacenet
 from facedancer.arcface_model.resnet50 import ArcFaceResNet50, build_resnet50
 
 __all__ = [
     "ArcFaceResNet50",
+    "ArcMargin",
     "Embedder",
     "Encoder",
     "MobileFaceNet",
+    "arc_margin_logits",
     "build_mobilefacenet",
     "build_resnet50",
     "cosine",

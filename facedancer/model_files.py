@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
 import pathlib
+import tempfile
 import zipfile
 
 import h5py
@@ -101,16 +103,28 @@ def load_own(found: ModelFile, cls: type[keras.Model]) -> keras.Model:
         InputError: If configuration or weights do not fit the class.
     """
     try:
-        if found.kind == "keras":
-            return keras.saving.load_model(found.path, compile=False)
         model = cls.from_config(found.config)
-        model.load_weights(found.path)
-        return model
-    except (ValueError, TypeError, KeyError, OSError) as error:
-        first = str(error).strip().splitlines()[0]
+        with _weights_file(found) as path:
+            model.load_weights(path)
+    except (ValueError, TypeError, KeyError, OSError, zipfile.BadZipFile) as error:
+        first = f"{error} ".splitlines()[0].strip()
         raise InputError(f"{found.path}: does not fit {cls.__name__}: {first}") from (
             error
         )
+    return model
+
+
+@contextlib.contextmanager
+def _weights_file(found):
+    """Gives a file whose name tells Keras its format, whatever the given one's name."""
+    with tempfile.TemporaryDirectory() as folder:
+        if found.kind == "keras":
+            with zipfile.ZipFile(found.path) as archive:
+                yield archive.extract("model.weights.h5", folder)
+        else:
+            link = pathlib.Path(folder) / "model.h5"
+            link.symlink_to(found.path.resolve())
+            yield link
 
 
 def group_weights(

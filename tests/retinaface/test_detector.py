@@ -1,0 +1,165 @@
+"""Tests of `facedancer.retinaface.detector` and `retinaface_detector`."""
+
+import numpy as np
+from absl.testing import parameterized
+
+from facedancer import testing
+from facedancer.faces import Faces
+from facedancer.retinaface import (
+    Detector,
+    DetectorOptions,
+    RetinaFaceDetector,
+    build_retinaface,
+    retinaface_detector,
+)
+
+POINTS = np.tile(np.float32([[4, 3]]), (5, 1))
+
+
+class Fixed(Detector):
+    """Finds the same two faces in every searched image, and notes what it searched."""
+
+    name = "fixed"
+
+    def __init__(self, **options):
+        super().__init__(DetectorOptions(**options))
+        self.searched = []
+
+    def _search(self, batch, least):
+        self.searched.append((batch.shape, least))
+        one = Faces(
+            [[0, 0, 4, 2], [1, 1, 9, 7]], np.stack([POINTS, POINTS + 1]), [0.4, 0.9]
+        )
+        return [one for _ in batch]
+
+
+def photo(height, width, value=0):
+    return np.full((height, width, 3), value, np.uint8)
+
+
+class DetectorTest(testing.TestCase):
+    def test_best_score_first(self):
+        found = Fixed(score_threshold=0.1).detect(photo(20, 30))
+        self.assert_close(found.scores, np.array([0.9, 0.4]))
+        self.assert_close(found.boxes[0], np.array([1, 1, 9, 7]))
+        self.assert_close(found.landmarks[0], POINTS + 1)
+
+    def test_thresholds(self):
+        self.assertLen(Fixed(score_threshold=0.4).detect(photo(20, 30)), 2)
+        self.assertLen(Fixed(score_threshold=0.41).detect(photo(20, 30)), 1)
+        self.assertLen(Fixed(score_threshold=0.0, min_face=5).detect(photo(9, 9)), 1)
+        self.assertLen(Fixed(score_threshold=0.0, min_face=9).detect(photo(9, 9)), 0)
+
+    def test_large_images_are_searched_small_and_mapped_back(self):
+        detector = Fixed(working_size=40)
+        found = detector.detect(photo(60, 80))
+        self.assertEqual(detector.searched, [((1, 30, 40, 3), 0.0)])
+        # twice as large; edges at -0.5: (1 + .5) * 2 - .5 = 2.5
+        self.assert_close(found.boxes[0], np.array([2.5, 2.5, 18.5, 14.5]))
+        self.assert_close(found.landmarks[0, 0], np.array([10.5, 8.5]))
+
+    @parameterized.parameters(
+        (0, False, (60, 80)),
+        (200, False, (60, 80)),
+        (160, True, (120, 160)),
+        (40, True, (30, 40)),
+    )
+    def test_working_size(self, size, enlarge, expected):
+        detector = Fixed(working_size=size, enlarge=enlarge)
+        detector.detect(photo(60, 80))
+        self.assertEqual(detector.searched[0][0], (1, *expected, 3))
+
+    def test_smallest_face_is_given_in_searched_pixels(self):
+        detector = Fixed(working_size=40, min_face=30)
+        detector.detect(photo(60, 80))
+        self.assertEqual(detector.searched[0][1], 15.0)
+
+    def test_batches_keep_the_order_and_group_sizes(self):
+        detector = Fixed(batch_size=2, working_size=40)
+        sizes = [(20, 30), (60, 80), (20, 30), (20, 30), (30, 40)]
+        found = detector.detect_batch([photo(*size) for size in sizes])
+        shapes = sorted(shape[:2] + shape[2:3] for shape, _ in detector.searched)
+        self.assertEqual(shapes, [(1, 20, 30), (2, 20, 30), (2, 30, 40)])
+        widths = [one.boxes[0, 2] - one.boxes[0, 0] for one in found]
+        self.assert_close(np.array(widths), np.array([8, 16, 8, 8, 8]))
+        self.assertEqual(detector.detect_batch([]), [])
+
+    @parameterized.parameters(
+        (np.zeros((5, 5, 3), "float32"), "float32 of shape"),
+        (np.zeros((5, 5), "uint8"), "of shape \\(5, 5\\)"),
+        (np.zeros((5, 5, 4), "uint8"), "of shape \\(5, 5, 4\\)"),
+        (np.zeros((0, 5, 3), "uint8"), "of shape \\(0, 5, 3\\)"),
+    )
+    def test_bad_images(self, image, words):
+        with self.assertRaisesRegex(ValueError, words):
+            Fixed().detect(image)
+
+    @parameterized.parameters(
+        dict(score_threshold=1.5),
+        dict(nms_threshold=-0.1),
+        dict(working_size=-1),
+        dict(min_face=-1.0),
+        dict(batch_size=0),
+    )
+    def test_bad_options(self, **options):
+        (name,) = options
+        with self.assertRaisesRegex(ValueError, f"`{name}` must .* Received: "):
+            DetectorOptions(**options)
+
+
+class RetinaFaceDetectorTest(testing.TestCase):
+    def setUp(self):
+        super().setUp()
+        network = build_retinaface(width=4, channels=8)
+        options = DetectorOptions(score_threshold=0.3, working_size=0)
+        self.detector = RetinaFaceDetector(network, options)
+        random = np.random.default_rng(0)
+        self.photos = random.integers(0, 255, (3, 50, 71, 3), np.uint8)
+
+    def test_name(self):
+        self.assertEqual(self.detector.name, "retinaface-mobilenet025")
+
+    def test_batch_equals_one_by_one(self):
+        together = self.detector.detect_batch(list(self.photos))
+        for image, found in zip(self.photos, together, strict=True):
+            alone = self.detector.detect(image)
+            self.assertGreater(len(alone), 0)
+            self.assert_close(found.scores, alone.scores, 1e-4, 1e-4)
+            self.assert_close(found.landmarks, alone.landmarks, 1e-3, 1e-2)
+
+    def test_padding_is_the_colour_that_the_network_sees_as_zero(self):
+        padded = self.detector._pad(self.photos)
+        self.assertEqual(padded.shape, (3, 64, 96, 3))
+        self.assert_close(padded[:, :50, :71], self.photos.astype("float32"))
+        self.assert_close(padded[2, 63, 95], np.array([123.0, 117.0, 104.0]))
+        seen = self.detector.network.get_layer("subtract_mean")(padded)
+        self.assert_close(np.asarray(seen)[:, 50:], np.zeros((3, 14, 96, 3)))
+
+    def test_rows(self):
+        rows = self.detector(self.photos[:1])
+        self.assertEqual(rows.shape[1], 16)
+        self.assertTrue((np.diff(rows[:, 15]) <= 0).all())
+        self.assertGreater(rows[:, 15].min(), 0.02)
+        self.assert_close(rows[:, 14], np.ones(len(rows)))
+        with self.assertRaisesRegex(ValueError, "Received: shape \\(3, 50, 71, 3\\)"):
+            self.detector(self.photos)
+
+    def test_rows_are_the_faces_relative_to_the_size(self):
+        image = self.photos[0][:32, :64]
+        rows = self.detector(image[None])
+        found = self.detector.detect(image)
+        best = rows[: len(found)]
+        self.assert_close(best[:, 15], found.scores, 1e-4, 1e-5)
+        self.assert_close(best[:, 2] * 64, found.boxes[:, 2], 1e-3, 1e-2)
+        self.assert_close(best[:, 5] * 32, found.landmarks[:, 0, 1], 1e-3, 1e-2)
+
+    def test_scores_are_a_softmax(self):
+        logits = np.float32([[0, 0], [0, np.log(3)], [500, -500], [-500, 500]])
+        scores = retinaface_detector.face_scores(logits)
+        self.assert_close(scores, np.array([0.5, 0.75, 0.0, 1.0]))
+
+    def test_too_many_candidates_leave_the_best(self):
+        scores = np.linspace(0, 1, 6001)
+        keep = retinaface_detector._best(scores, 0.1)
+        self.assertLen(keep, 5000)
+        self.assertGreater(scores[keep].min(), 1 - 5001 / 6000)

@@ -1,0 +1,56 @@
+"""Tests of `facedancer.retinaface.suppression`."""
+
+import numpy as np
+from absl.testing import parameterized
+
+from facedancer import testing
+from facedancer.retinaface import suppression
+
+
+class SuppressionTest(testing.TestCase):
+    @parameterized.named_parameters(
+        ("same", [0, 0, 4, 2], [0, 0, 4, 2], 1.0),
+        ("half_of_a_third", [0, 0, 4, 2], [2, 0, 6, 2], 4 / 12),
+        ("inside", [0, 0, 4, 4], [1, 1, 3, 3], 4 / 16),
+        ("apart", [0, 0, 4, 2], [5, 0, 6, 2], 0.0),
+        ("inside_out", [4, 2, 0, 0], [0, 0, 4, 2], 0.0),
+        ("nothing", [1, 1, 1, 1], [1, 1, 1, 1], 0.0),
+    )
+    def test_overlap(self, one, other, expected):
+        value = suppression.overlap(np.float32(one), np.float32([other]))
+        self.assert_close(value, np.array([expected]))
+
+    def test_suppress_by_hand(self):
+        boxes = np.float32(
+            [[0, 0, 10, 10], [1, 0, 11, 10], [20, 0, 30, 10], [21, 0, 31, 10]]
+        )
+        kept = suppression.suppress(boxes, np.float32([0.5, 0.9, 0.8, 0.1]), 0.4)
+        self.assertEqual(kept.tolist(), [1, 2])
+
+    def test_the_threshold_itself_is_kept(self):
+        boxes = np.float32([[0, 0, 4, 2], [2, 0, 6, 2]])  # overlap 1/3
+        scores = np.float32([0.9, 0.8])
+        self.assertLen(suppression.suppress(boxes, scores, 0.34), 2)
+        self.assertLen(suppression.suppress(boxes, scores, 0.33), 1)
+
+    def test_a_dropped_box_drops_no_other(self):
+        """A chain: the middle goes for the first, so the last stays."""
+        boxes = np.float32([[0, 0, 10, 10], [4, 0, 14, 10], [8, 0, 18, 10]])
+        kept = suppression.suppress(boxes, np.float32([0.9, 0.8, 0.7]), 0.4)
+        self.assertEqual(kept.tolist(), [0, 2])
+
+    def test_nothing(self):
+        kept = suppression.suppress(np.zeros((0, 4)), np.zeros(0), 0.4)
+        self.assertEqual(kept.shape, (0,))
+
+    def test_equals_a_plain_double_loop(self):
+        random = np.random.default_rng(0)
+        corner = random.uniform(0, 50, (80, 2))
+        boxes = np.concatenate([corner, corner + random.uniform(5, 30, (80, 2))], 1)
+        scores = random.uniform(size=80)
+        expected = []
+        for i in np.argsort(-scores):
+            if all(suppression.overlap(boxes[i], boxes[j]) <= 0.3 for j in expected):
+                expected.append(i)
+        kept = suppression.suppress(boxes, scores, 0.3)
+        self.assertEqual(kept.tolist(), expected)
