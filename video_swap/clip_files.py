@@ -302,7 +302,9 @@ def _span(job, reader, sink):
     """Returns which seconds of the input's own time the output covers."""
     base = reader.info.time_base
     origin = (reader.origin or 0) * base
-    first = origin + Fraction(job.clip.start) if job.clip.start else Fraction(0)
+    first = (
+        origin + video.exact_seconds(job.clip.start) if job.clip.start else Fraction(0)
+    )
     pts, duration = sink.entries[-1]["end"]
     whole = not job.clip.length and not job.clip.interrupted == "part"
     return first, None if whole else (pts + duration) * base

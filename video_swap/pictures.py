@@ -57,7 +57,8 @@ class PictureReader:
 
     def __init__(self, path, start=0.0, length=None, every=1):
         self.path = pathlib.Path(path)
-        self.start, self.length, self.every = start, length, every
+        self.start, self.every = video.exact_seconds(start), every
+        self.length = None if length is None else video.exact_seconds(length)
         self.damage: list[tuple[Fraction, Fraction]] = []
         self.notes: list[str] = []
         self.names: list[pathlib.Path] = []
@@ -125,8 +126,8 @@ class PictureReader:
         try:
             with Image.open(self.path) as animation:
                 for frame in ImageSequence.Iterator(animation):
-                    duration = round(frame.info.get("duration", 0)) or 100
-                    yield _on_white(frame), duration
+                    image = _on_white(frame)  # of WebP this reads the duration too
+                    yield image, round(frame.info.get("duration", 0)) or 100
         except FileNotFoundError:
             raise InputError(f"{self.path}: no such file") from None
         except (PIL.UnidentifiedImageError, OSError, SyntaxError, EOFError) as error:

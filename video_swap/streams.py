@@ -52,7 +52,7 @@ class Copier:
     def _encode(self, stream, name):
         codec = "aac" if "aac" in self.made.supported_codecs else "libopus"
         new = self.made.add_stream(codec, rate=stream.rate if codec == "aac" else 48000)
-        new.layout = stream.layout.name if stream.channels <= 2 else "stereo"
+        new.layout = "mono" if stream.channels == 1 else "stereo"
         new.metadata.update(stream.metadata)
         self.encoded[stream.index] = new
         self.notes.append(

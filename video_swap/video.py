@@ -123,6 +123,15 @@ class Frame:
     damaged: bool = False
 
 
+def exact_seconds(seconds: float) -> Fraction:
+    """Returns what a person who typed 0.2 meant: a fifth, not the nearest float.
+
+    Args:
+        seconds: A time.
+    """
+    return Fraction(seconds).limit_denominator(1_000_000)
+
+
 def open_input(path: str | os.PathLike) -> av.container.InputContainer:
     """Opens a media file, or says in one line why not.
 
@@ -180,7 +189,8 @@ class VideoReader:
 
     def __init__(self, path, start=0.0, length=None, every=1, hdr_mode="refuse"):
         self.path = pathlib.Path(path)
-        self.start, self.length, self.every = start, length, every
+        self.start, self.every = exact_seconds(start), every
+        self.length = None if length is None else exact_seconds(length)
         self.damage: list[tuple[Fraction, Fraction]] = []
         self.notes: list[str] = []
         self.origin: int | None = None  # pts of the file's first frame

@@ -1,0 +1,189 @@
+"""Tests of facedancer.video_swap.video_writer and streams: written, then read again."""
+
+import pathlib
+from fractions import Fraction
+
+import av
+import numpy as np
+from absl.testing import parameterized
+
+from facedancer import testing
+from facedancer.errors import InputError
+from facedancer.video_swap import video, video_writer
+from tests.video_swap import made
+from tests.video_swap.test_video import chart, middles
+
+FAST = video_writer.EncodeSettings(quality=4, preset="ultrafast", segment_frames=4)
+
+
+def rewrite(source, output, settings=FAST, start=Fraction(0), end=None, **reading):
+    """Reads a clip and writes it again, in segments."""
+    reader = video.VideoReader(source, **reading)
+    segments, encoder, last = [], None, None
+    for frame in reader:
+        if frame.index % settings.segment_frames == 0:
+            if encoder:
+                encoder.close()
+            segments.append(pathlib.Path(f"{output}.{len(segments)}.nut"))
+            encoder = video_writer.SegmentEncoder(
+                segments[-1], reader.info, reader.output_colour, settings
+            )
+        encoder.write(frame)
+        last = frame
+    encoder.close()
+    duration = last.duration * reader.info.time_base
+    return video_writer.join(segments, source, output, start, end, duration)
+
+
+class JoinTest(testing.TestCase):
+    @parameterized.product(
+        ending=("mp4", "mkv", "mov"), preset=("ultrafast", "veryfast")
+    )
+    def test_times_and_pictures_are_kept(self, ending, preset):
+        pts = [0, 512, 1024, 3000, 3100, 9000, 9100, 9200, 9300, 20000, 20512]
+        frames = made.moving_scenes(len(pts))
+        folder = self.tempdir()
+        path = made.write_clip(folder / "a.mp4", frames, pts)
+        output = folder / f"b.{ending}"
+        settings = video_writer.EncodeSettings(
+            quality=4, preset=preset, segment_frames=4
+        )
+        rewrite(path, output, settings)
+        reader = video.VideoReader(output)
+        found = list(reader)
+        seconds = [(f.pts - found[0].pts) * reader.info.time_base for f in found]
+        expected = [Fraction(t, 12800) for t in pts]
+        limit = Fraction(1, 1900) if ending == "mkv" else 0  # Matroska counts ms
+        for a, b in zip(seconds, expected, strict=True):
+            self.assertLessEqual(abs(a - b), limit)
+        for frame, image in zip(found, frames, strict=True):
+            self.assertLess(np.abs(frame.image.astype(int) - image).mean(), 3.0)
+
+    def test_all_sound_is_copied_bit_for_bit(self):
+        folder = self.tempdir()
+        path = made.write_clip(folder / "a.mp4", made.moving_scenes(9), tracks=2)
+        notes = rewrite(path, folder / "b.mp4")
+        digests = made.sound_digests(path)
+        self.assertEqual(made.sound_digests(folder / "b.mp4"), digests)
+        self.assertLen({digest for digest, _ in digests}, 2)
+        self.assertEqual([language for _, language in digests], ["eng", "deu"])
+        self.assertLen([note for note in notes if "copied" in note], 2)
+
+    def test_sound_that_does_not_fit_is_encoded_and_said(self):
+        folder = self.tempdir()
+        path = made.write_clip(
+            folder / "a.mkv", made.moving_scenes(9), audio="pcm_s16le"
+        )
+        notes = rewrite(path, folder / "b.mp4")
+        self.assertIn("encoded to aac", " ".join(notes))
+        with av.open(str(folder / "b.mp4")) as container:
+            self.assertEqual(container.streams.audio[0].codec_context.name, "aac")
+            length = sum(f.samples for f in container.decode(audio=0)) / 16000
+        self.assertAlmostEqual(length, 0.36, delta=0.15)
+
+    def test_part_has_its_sound(self):
+        folder = self.tempdir()
+        path = made.write_clip(folder / "a.mp4", made.moving_scenes(50))
+        rewrite(path, folder / "b.mp4", FAST, Fraction(1), Fraction(3, 2))
+        with av.open(str(folder / "b.mp4")) as container:
+            packets = [p for p in container.demux(audio=0) if p.size]
+        seconds = [float(p.pts * p.time_base) for p in packets]
+        self.assertBetween(seconds[0], -0.07, 0.07)
+        self.assertBetween(seconds[-1], 0.36, 0.51)
+
+    def test_chapters_and_tags_are_copied(self):
+        folder = self.tempdir()
+        path = made.write_clip(folder / "a.mkv", made.moving_scenes(25))
+        with_chapters = folder / "c.mkv"
+        with av.open(str(path)) as given, av.open(str(with_chapters), "w") as out:
+            out.metadata["title"] = "A title"
+            stream = out.add_stream_from_template(given.streams.video[0])
+            base = Fraction(1, 1000)
+            names = ("one", "two")
+            out.set_chapters(
+                [
+                    {
+                        "id": i,
+                        "start": 400 * i,
+                        "end": 400 * i + 400,
+                        "time_base": base,
+                        "metadata": {"title": name},
+                    }
+                    for i, name in enumerate(names)
+                ]
+            )
+            for packet in given.demux(video=0):
+                if packet.size:
+                    packet.stream = stream
+                    out.mux(packet)
+        notes = rewrite(with_chapters, folder / "b.mkv")
+        self.assertIn("2 chapters: copied", notes)
+        with av.open(str(folder / "b.mkv")) as container:
+            chapters = container.chapters()
+            self.assertEqual(container.metadata["title"], "A title")
+        self.assertEqual([c["metadata"]["title"] for c in chapters], ["one", "two"])
+        starts = [float(c["start"] * c["time_base"]) for c in chapters]
+        self.assertEqual(starts, [0.0, 0.4])
+
+    def test_unwritable_output_is_one_clear_error(self):
+        folder = self.tempdir()
+        path = made.write_clip(folder / "a.mp4", made.moving_scenes(5))
+        with self.assertRaisesRegex(InputError, "b.xyz: cannot be written"):
+            rewrite(path, folder / "b.xyz")
+
+
+class PictureTest(testing.TestCase):
+    @parameterized.named_parameters(
+        ("bt709", 1, "yuv420p", False),
+        ("bt601", 6, "yuv420p", True),
+        ("yuv444p", 1, "yuv444p", False),
+    )
+    def test_colours_survive(self, matrix, pixel_format, full_range):
+        folder, image = self.tempdir(), chart()
+        path = made.write_clip(
+            folder / "a.mp4", [image] * 3, matrix=matrix, full_range=full_range
+        )
+        settings = video_writer.EncodeSettings(
+            quality=1, preset="ultrafast", pixel_format=pixel_format
+        )
+        rewrite(path, folder / "b.mp4", settings)
+        before = next(iter(video.VideoReader(path)))
+        reader = video.VideoReader(folder / "b.mp4")
+        self.assertEqual(reader.colour, video.Colour(matrix, matrix, 1))
+        after = next(iter(reader))
+        error = np.abs(middles(after.image) - middles(before.image))
+        self.assertLess(error.max(), 2.0)
+
+    def test_odd_sizes_are_filled_up(self):
+        image = made.scene((made.RED, 20, 20, 40), size_wh=(161, 97))
+        folder = self.tempdir()
+        path = made.write_clip(folder / "a.mkv", [image] * 3, pix_fmt="yuv444p")
+        rewrite(path, folder / "b.mp4")
+        found = next(iter(video.VideoReader(folder / "b.mp4"))).image
+        self.assertEqual(found.shape, (98, 162, 3))
+        self.assertLess(np.abs(found[:97, :161].astype(int) - image).mean(), 3.0)
+        self.assertLess(np.abs(found[97, :161].astype(int) - image[96]).mean(), 6.0)
+
+    def test_shape_of_pixels_is_kept(self):
+        folder = self.tempdir()
+        path = made.write_clip(
+            folder / "a.mp4", made.moving_scenes(3), aspect=Fraction(15, 16)
+        )
+        rewrite(path, folder / "b.mp4")
+        info = video.VideoReader(folder / "b.mp4").info
+        self.assertEqual(info.aspect, Fraction(15, 16))
+
+    def test_settings_are_checked(self):
+        for values, words in (
+            ({"quality": 99}, "quality must lie"),
+            ({"segment_frames": 0}, "segment_frames must be positive"),
+        ):
+            with self.assertRaisesRegex(ValueError, words):
+                video_writer.EncodeSettings(**values)
+
+    def test_unknown_encoder_is_refused(self):
+        video_writer.check_encoder(video_writer.EncodeSettings())
+        for wrong in ({"codec": "nonsense"}, {"preset": "warp"}):
+            settings = video_writer.EncodeSettings(**wrong)
+            with self.assertRaisesRegex(InputError, "does not work here.*libx264"):
+                video_writer.check_encoder(settings)
