@@ -1,0 +1,306 @@
+"""Writes a data set of made faces, with the truth about each.
+
+    python dataset/make_faces.py --target_dir=made/ --num_identities=100 --num_images=20
+
+One folder a person, and `truth.jsonl`: landmarks, box, pose and more of each picture.
+With `--aligned` the pictures are crops as `crop_align` makes them, from the exact
+landmarks. With `--num_triplets` shards of (source, target, true swap) are written too.
+Started again after it was stopped, the program does what is missing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import pathlib
+from collections.abc import Iterator
+
+import numpy as np
+import tqdm
+from absl import flags
+
+from facedancer import alignment, cli, images
+from facedancer.dataset import made_faces, made_faces_render, records, report, workers
+from facedancer.errors import InputError
+
+TRUTH = "truth.jsonl"
+FORMATS = ("jpg", "png")
+_TRIPLETS_A_SHARD = 256
+
+
+@dataclasses.dataclass(frozen=True)
+class MadeSettings:
+    """What is made.
+
+    Attributes:
+        target_dir: Where the pictures go.
+        num_identities: Number of people.
+        num_images: Pictures of each person.
+        image_size: Side of the pictures in pixels.
+        aligned: Write aligned crops instead of pictures of head and shoulders.
+        masks: Write the classes of each pixel as PNG files into TARGET_DIR.masks.
+        num_triplets: Triplets (source, target, true swap), aligned by the target's
+            landmarks and the source's own.
+        max_yaw: Largest turn to a side in degrees.
+        image_format: jpg or png.
+        seed: Of everything.
+        num_workers: Processes.
+
+    Raises:
+        ValueError: If a value is out of its range.
+    """
+
+    target_dir: str
+    num_identities: int = 100
+    num_images: int = 10
+    image_size: int = 256
+    aligned: bool = False
+    masks: bool = False
+    num_triplets: int = 0
+    max_yaw: float = 35.0
+    image_format: str = "jpg"
+    seed: int = 0
+    num_workers: int = 1
+
+    def __post_init__(self):
+        least = {"num_identities": 1, "num_images": 0, "image_size": 32}
+        least |= {"num_triplets": 0, "seed": 0, "num_workers": 1, "max_yaw": 0}
+        for name, low in least.items():
+            if getattr(self, name) < low:
+                raise ValueError(
+                    f"`{name}` must be at least {low}. Received: {getattr(self, name)}"
+                )
+        if self.image_format not in FORMATS:
+            raise ValueError(
+                f"`image_format` must be one of {', '.join(FORMATS)}. "
+                f"Received: {self.image_format!r}"
+            )
+
+
+def define_flags(flag_values: flags.FlagValues) -> None:
+    """Defines a flag for each field of `MadeSettings`.
+
+    Args:
+        flag_values: Where they are defined.
+    """
+    cli.define_from(MadeSettings, flag_values)
+
+
+def main(flag_values: flags.FlagValues) -> int:
+    """Runs the program.
+
+    Args:
+        flag_values: Parsed flags.
+
+    Raises:
+        InputError: If the target folder holds faces made with other flags.
+    """
+    settings = cli.settings_from(MadeSettings, flag_values)
+    write_faces(settings, show_progress=True)
+    words = f"{settings.num_identities * settings.num_images} pictures of "
+    words += f"{settings.num_identities} made people"
+    if settings.num_triplets:
+        words += f" and {settings.num_triplets} triplets"
+    print(f"{words} in {settings.target_dir}")
+    return cli.DONE
+
+
+def write_faces(settings: MadeSettings, show_progress: bool = False) -> None:
+    """Writes pictures and triplets that are missing.
+
+    Args:
+        settings: What.
+        show_progress: Show a bar with rate and time left.
+
+    Raises:
+        InputError: If the target folder holds faces made with other settings.
+    """
+    _claim_target(settings)
+    paths = [path for person in _people(settings) for path in person[1]]
+    truth = report.Report(os.path.join(settings.target_dir, TRUTH), paths)
+    written = iter([entry is not None for entry in truth.entries()])
+    todo = [
+        (settings, number)
+        for number, person in _people(settings)
+        if not all([next(written) for _ in person])
+    ]
+    results = workers.run_tasks(_write_person, todo, settings.num_workers)
+    with tqdm.tqdm(
+        total=len(todo) * settings.num_images, unit="face", disable=not show_progress
+    ) as bar:
+        for task, entries, why in results:
+            if why:
+                raise InputError(f"person {task[1]}: {why}")
+            truth.append(entries)
+            bar.update(len(entries))
+    truth.finish()
+    _write_triplets(settings)
+
+
+def _claim_target(settings: MadeSettings) -> None:
+    values = dataclasses.asdict(settings)
+    wanted = {k: v for k, v in values.items() if k not in ("target_dir", "num_workers")}
+    path = pathlib.Path(settings.target_dir, "settings.json")
+    text = json.dumps(wanted, indent=2) + "\n"
+    if path.exists() and path.read_text() != text:
+        raise InputError(
+            f"{settings.target_dir} holds faces made with other flags: see {path}. "
+            "Give another --target_dir"
+        )
+    images.write_atomic(path, text.encode())
+
+
+def _people(settings: MadeSettings) -> Iterator[tuple[int, list[str]]]:
+    for number in range(settings.num_identities):
+        yield (
+            number,
+            [
+                f"{number:05d}/{image:04d}.{settings.image_format}"
+                for image in range(settings.num_images)
+            ],
+        )
+
+
+def _write_person(task: tuple[MadeSettings, int]) -> list[dict]:
+    """Writes all pictures of one person; returns the truth about them."""
+    settings, number = task
+    entries = []
+    for image in range(settings.num_images):
+        face = nth_face(settings, number, image)
+        drawn = draw(face, settings.image_size, settings.aligned)
+        path = f"{number:05d}/{image:04d}.{settings.image_format}"
+        target = os.path.join(settings.target_dir, path)
+        images.write_image(target, drawn.image)
+        if settings.masks:
+            mask = np.repeat(drawn.mask[..., None], 3, axis=2)
+            name = pathlib.Path(settings.target_dir.rstrip("/") + ".masks", path)
+            images.write_image(name.with_suffix(".png"), mask)
+        entries.append(_truth(path, number, face, drawn))
+    return entries
+
+
+def _truth(path: str, number: int, face, drawn) -> dict:
+    return {
+        "path": path,
+        "status": "done",
+        "identity": number,
+        "landmarks": np.round(drawn.landmarks.astype(float), 3).tolist(),
+        "box": np.round(drawn.box.astype(float), 3).tolist(),
+        "pose": [round(angle, 3) for angle in drawn.pose],
+        "occluder": face.scene.occluder,
+        "expression": {
+            name: round(value, 3)
+            for name, value in dataclasses.asdict(face.expression).items()
+        },
+    }
+
+
+def nth_face(settings: MadeSettings, number: int, image: int) -> made_faces.MadeFace:
+    """Returns picture `image` of person `number`.
+
+    Three of four pictures of a person show the same hair.
+
+    Args:
+        settings: What is made.
+        number: Of the person.
+        image: Of the picture.
+    """
+    base = int(np.random.SeedSequence([settings.seed, number]).generate_state(1)[0])
+    draw_seed = np.random.SeedSequence([settings.seed, number, image])
+    hair = made_faces.make_hair(base) if image % 4 != 3 else None
+    return made_faces.make_face(
+        made_faces.make_identity(base),
+        int(draw_seed.generate_state(1)[0]),
+        settings.max_yaw,
+        hair,
+    )
+
+
+def draw(
+    face: made_faces.MadeFace, size: int, aligned: bool
+) -> made_faces_render.Rendered:
+    """Returns a square picture of a made face, or its aligned crop.
+
+    Args:
+        face: What is drawn.
+        size: Side in pixels.
+        aligned: Cut by the exact landmarks, as `crop_align` does.
+    """
+    if not aligned:
+        return made_faces_render.render(face, size, size)
+    drawn = made_faces_render.render(face, 2 * size, 2 * size)
+    return crop(drawn, alignment.crop_matrix(drawn.landmarks, size), size)
+
+
+def crop(
+    drawn: made_faces_render.Rendered, matrix: np.ndarray, size: int
+) -> made_faces_render.Rendered:
+    """Returns a crop with everything known about it.
+
+    Args:
+        drawn: The whole picture.
+        matrix: `(2, 3)`, from the picture to the crop.
+        size: Side of the crop in pixels.
+    """
+    height, width = drawn.mask.shape
+    nearest = alignment.invert(matrix)
+    rows, columns = np.mgrid[:size, :size]
+    at = alignment.apply(nearest, np.stack([columns, rows], axis=-1))
+    x = np.rint(at[..., 0]).astype(int).clip(0, width - 1)
+    y = np.rint(at[..., 1]).astype(int).clip(0, height - 1)
+    corners = drawn.box[[0, 1, 2, 1, 0, 3, 2, 3]].reshape(4, 2)
+    corners = alignment.apply(matrix, corners)
+    return made_faces_render.Rendered(
+        image=alignment.crop(drawn.image, matrix, size),
+        mask=drawn.mask[y, x],
+        landmarks=alignment.apply(matrix, drawn.landmarks).astype(np.float32),
+        box=np.concatenate([corners.min(0), corners.max(0)]).astype(np.float32),
+        pose=drawn.pose,
+    )
+
+
+def make_triplet(settings: MadeSettings, number: int) -> dict[str, np.ndarray]:
+    """Returns source, target and true swap, aligned `(size, size, 3)` uint8 each.
+
+    The true swap is cut with the target's matrix, so that all but the face agrees.
+
+    Args:
+        settings: What is made.
+        number: Of the triplet.
+    """
+    random = np.random.default_rng([settings.seed, 4, number])
+    first, second = random.choice(max(2, settings.num_identities), 2, replace=False)
+    source = nth_face(settings, int(first), 1000 + int(random.integers(1 << 20)))
+    target = nth_face(settings, int(second), 1000 + int(random.integers(1 << 20)))
+    size = settings.image_size
+    whole = made_faces_render.render(target, 2 * size, 2 * size)
+    matrix = alignment.crop_matrix(whole.landmarks, size)
+    swapped = made_faces.true_swap(source, target)
+    truth = made_faces_render.render(swapped, 2 * size, 2 * size)
+    return {
+        "source": draw(source, size, aligned=True).image,
+        "target": crop(whole, matrix, size).image,
+        "truth": crop(truth, matrix, size).image,
+    }
+
+
+def _write_triplets(settings: MadeSettings) -> None:
+    total = -(-settings.num_triplets // _TRIPLETS_A_SHARD)
+    for shard in range(total):
+        name = f"made_triplets_{shard:05d}-of-{total:05d}.records"
+        path = pathlib.Path(settings.target_dir, name)
+        if not path.exists():
+            numbers = range(shard, settings.num_triplets, total)
+            records.write_records(path, (_triplet(settings, n) for n in numbers))
+
+
+def _triplet(settings: MadeSettings, number: int) -> bytes:
+    triplet = make_triplet(settings, number)
+    ending = f".{settings.image_format}"
+    encoded = {k: images.encode_image(image, ending) for k, image in triplet.items()}
+    return records.encode_example(encoded)
+
+
+if __name__ == "__main__":
+    cli.run(main, define_flags)
