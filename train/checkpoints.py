@@ -84,7 +84,19 @@ class Checkpoints:
         return json.loads(path.read_text()) if path.is_file() else {}
 
     def _best_score(self) -> float:
-        return self._best().get("score", float("-inf"))
+        known = self.best_step() is not None
+        return self._best()["score"] if known else float("-inf")
+
+    def set_aside(self, step: int) -> None:
+        """Renames the checkpoints after a step, from which the training goes on.
+
+        Args:
+            step: The last that stays.
+        """
+        for later in self.steps():
+            if later > step:
+                path = self.path(later)
+                os.replace(path, path.with_name(f"{path.name}.superseded"))
 
     def _remove_old(self) -> None:
         kept = {*self.steps()[-self.keep :], self.best_step()}

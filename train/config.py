@@ -34,10 +34,10 @@ class TrainConfig:
         d_base_width: Channels of the discriminator at the full size. Empty: those of
             the generator.
         d_max_width: Most channels of the discriminator. Empty: those of the generator.
-        normalise_identity: Feed the generator identity vectors of one length instead
-            of the encoder's raw output, which is published. For encoders other than
+        normalise_identity: Let the generator bring identity vectors to one length
+            first; published is false. Improved does, for encoders other than
             ArcFace-ResNet50.
-        tanh: End the generator in tanh; published is a linear output.
+        tanh: End the generator in tanh; published is false, a linear output.
         load: Checkpoint to start from: a step, latest or best. Empty: the latest.
         export: Write the generator of --load to the folder export and end.
         export_formats: Further formats of the export: onnx, litert, saved_model.
@@ -128,8 +128,8 @@ class TrainConfig:
     up_types: tuple[str, ...] = ()
     d_base_width: int | None = None
     d_max_width: int | None = None
-    normalise_identity: bool = False
-    tanh: bool = False
+    normalise_identity: bool | None = None
+    tanh: bool | None = None
     load: str = ""
     export: bool = False
     export_formats: tuple[str, ...] = ()
@@ -253,10 +253,10 @@ class TrainConfig:
         }
         if self.up_types:
             changes |= {"stages": 0, "widths": ()}
-        if self.normalise_identity:
-            changes["normalise_identity"] = True
-        if self.tanh:
-            changes["output_activation"] = "tanh"
+        improved = self.recipe == "improved"
+        changes["normalise_identity"] = _chosen(self.normalise_identity, improved)
+        tanh = _chosen(self.tanh, improved)
+        changes["output_activation"] = "tanh" if tanh else "linear"
         try:
             return dataclasses.replace(preset, **changes)
         except (ValueError, TypeError) as error:
@@ -277,6 +277,10 @@ class TrainConfig:
     def to_json(self) -> str:
         """Returns the settings as a JSON object."""
         return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
+
+
+def _chosen(given, otherwise):
+    return otherwise if given is None else given
 
 
 _POSITIVE = (

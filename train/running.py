@@ -11,6 +11,14 @@ from facedancer.dataset import pairs
 from facedancer.errors import InputError
 
 
+def quiet() -> None:
+    """Switches off a graph rewriter of TensorFlow's that fails on these graphs.
+
+    On CPUs it gives up with an error message, harmless but alarming.
+    """
+    tf.config.optimizer.set_experimental_options({"remapping": False})
+
+
 def make_strategy(
     kind: str, devices: tuple[str, ...] = (), device_id: int = 0
 ) -> tf.distribute.Strategy:

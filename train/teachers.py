@@ -120,6 +120,9 @@ class Teacher:
         self.contract = encoder.contract
         self.taps = tuple(taps)
         self.shrink = shrink
+        self._vectors = tf.function(
+            lambda image: encoder(image, training=False), autograph=False
+        )
         try:
             self._model = tap_model(encoder, self.taps)
         except ValueError as error:
@@ -160,4 +163,4 @@ class Teacher:
             [images_signed, np.repeat(images_signed[-1:], padded - count, axis=0)]
         )
         image = self.prepare(images_signed, whole_look(padded, self.shrink))
-        return np.asarray(self.encoder.predict_on_batch(image), np.float32)[:count]
+        return np.asarray(self._vectors(image), np.float32)[:count]

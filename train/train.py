@@ -65,6 +65,7 @@ def train(config: TrainConfig) -> int:
             raise InputError(f"--{name} must be given to train")
     saved = assembly.checkpoints_of(config)
     start = _start(config, saved)
+    running.quiet()
     strategy = running.make_strategy(config.strategy, config.devices, config.device_id)
     with strategy.scope():
         networks = assembly.load_networks(config)
@@ -72,6 +73,8 @@ def train(config: TrainConfig) -> int:
         step = assembly.build_step(config, networks, strategy)
         if start is not None:
             saved.restore(step.state, start)
+            if running.is_chief(strategy):
+                saved.set_aside(start)
         loop = assembly.build_loop(config, step, networks)
     if running.is_chief(strategy):
         assembly.write_settings(config, networks)

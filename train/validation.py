@@ -73,13 +73,13 @@ def swap(generator: Callable, targets, vectors, batch: int = 16) -> np.ndarray:
         vectors: `(n, d)` raw identity vectors.
         batch: Images per call.
     """
-    parts = [
-        np.asarray(
-            generator([targets[k : k + batch], vectors[k : k + batch]], training=False)
-        )
-        for k in range(0, len(targets), batch)
-    ]
-    return np.concatenate(parts).astype(np.float32)
+    count = len(targets)
+    order = np.minimum(np.arange(-(-count // batch) * batch), count - 1)
+    parts = []
+    for chosen in order.reshape(-1, batch):  # one shape, compiled once
+        inputs = [targets[chosen], vectors[chosen]]
+        parts.append(np.asarray(generator(inputs, training=False)))
+    return np.concatenate(parts)[:count].astype(np.float32)
 
 
 def vectors_of(teacher: Teacher, images: np.ndarray, batch: int = 32) -> np.ndarray:
