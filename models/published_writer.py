@@ -194,10 +194,10 @@ def _mask_names(config) -> dict[str, str]:
     names = {}
     for position, kind in enumerate(getattr(config, "up_types", ())):
         fuse = f"fuse{config.image_size >> (config.stages - position)}"
-        side = "final" if position == config.stages else f"{16 << position}"
-        block = side if side == "final" else f"{side}x{side}"
-        first = {"affa": "_mask" if side == "final" else "", "d_affa": "_0"}
-        names[f"{fuse}_affa1_mask"] = block + first.get(kind, "")
+        # "final" is the last sum, so the masks in front of it need another name
+        side = f"{16 << position}"
+        block = "final_mask" if position == config.stages else f"{side}x{side}"
+        names[f"{fuse}_affa1_mask"] = f"{block}_0" if kind == "d_affa" else block
         names[f"{fuse}_affa2_mask"] = f"{block}_1"
         names[f"{fuse}_pixel_mask"] = f"{block}_hat"
         names[f"{fuse}_channel_mask"] = block

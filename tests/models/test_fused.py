@@ -1,0 +1,116 @@
+"""Tests of `facedancer.models.fused`."""
+
+import keras
+import numpy as np
+from absl.testing import parameterized
+from keras import ops
+
+from facedancer import models, testing
+from facedancer.models import fused, macs
+from facedancer.models.config import UP_TYPES, GeneratorConfig
+
+VARIANTS = {
+    **{name: {"up_types": (name,) * 5} for name in UP_TYPES},
+    "no_final_adain": {"final_adain": False, "output_activation": "tanh"},
+    "no_mapping": {"mapping_sizes": ()},
+    "96": {"image_size": 96, "up_types": UP_TYPES},
+}
+
+
+def generator(**changes):
+    values = {
+        "image_size": 32,
+        "stages": 0,
+        "base_width": 4,
+        "max_width": 10,
+        "up_types": ("affa", "d_affa", "do_affa", "concat"),
+        "mapping_sizes": (9, 7),
+        "identity_size": 6,
+    }
+    if "up_types" in changes and changes["up_types"] != UP_TYPES:
+        changes["up_types"] = changes["up_types"][:4]
+    model = models.build_generator(GeneratorConfig(**{**values, **changes}), "plain")
+    rng = np.random.default_rng(1)
+    model.set_weights(
+        [w + 0.15 * rng.normal(size=w.shape) for w in model.get_weights()]
+    )
+    return model
+
+
+def inputs_of(config):
+    rng = np.random.default_rng(2)
+    shape = (2, config.image_size, config.image_size, 3)
+    identity = rng.normal(size=(2, config.identity_size))
+    return [rng.uniform(-1, 1, shape).astype("float32"), identity.astype("float32")]
+
+
+class FuseTest(testing.TestCase):
+    def assert_same_function(self, model, fast):
+        x = inputs_of(model.config)
+        expected = ops.convert_to_numpy(model(x))
+        scale = max(expected.std(), 1.0)
+        self.assertGreater(expected.std(), 0.05)
+        self.assert_close(fast(x) / scale, expected / scale, rtol=0, atol=1e-5)
+
+    @parameterized.named_parameters(*VARIANTS.items())
+    def test_same_function(self, changes):
+        model = generator(**changes)
+        self.assert_same_function(model, models.fuse(model))
+
+    @parameterized.parameters(*"bcde", "lite_96")
+    def test_presets(self, preset):
+        values = models.get_preset(f"facedancer_{preset}").to_dict()
+        values |= {"image_size": 64, "base_width": 2, "max_width": 6}
+        values |= {"mapping_sizes": (8,)}
+        config = GeneratorConfig.from_dict(values)
+        model = models.build_generator(config)
+        model.set_weights(
+            [w + 0.1 * i % 0.3 for i, w in enumerate(model.get_weights())]
+        )
+        self.assert_same_function(model, models.fuse(model))
+
+    def test_needs_as_few_operations_as_claimed(self):
+        model = generator(up_types=UP_TYPES, image_size=64)
+        total = 0
+        for layer in models.fuse(model).layers:
+            if isinstance(layer, keras.layers.Conv2D):
+                _, height, width, filters = layer.output.shape
+                size, _, channels, _ = layer.kernel.shape
+                total += height * width * size**2 * channels * filters
+            elif isinstance(layer, keras.layers.Dense | fused.layers.ModulatedNorm):
+                total += layer.kernel.shape[0] * layer.kernel.shape[1]
+        self.assertEqual(total, macs.count(model.config, composed=True).macs)
+
+    def test_weights_are_copies(self):
+        model = generator()
+        fast = models.fuse(model)
+        x = inputs_of(model.config)
+        before = ops.convert_to_numpy(fast(x))
+        model.set_weights([0 * w for w in model.get_weights()])
+        self.assert_close(fast(x), before)
+
+    @parameterized.parameters(".keras", ".h5")
+    def test_round_trip(self, ending):
+        fast = models.fuse(generator())
+        path = self.tempdir() / f"fused{ending}"
+        fast.save(path)
+        x = inputs_of(fast.config)
+        for load in (keras.saving.load_model, models.load_generator):
+            again = load(path)
+            self.assertIsInstance(again, fused.FaceDancerFused)
+            self.assertEqual(again.config, fast.config)
+            self.assertEqual(again.contract, fast.contract)
+            self.assert_close(again(x), fast(x))
+
+    def test_fused_stays_fused(self):
+        fast = models.fuse(generator())
+        self.assertIs(models.fuse(fast), fast)
+
+    def test_half_precision(self):
+        model = generator()
+        x = inputs_of(model.config)
+        half = models.fuse(model, dtype="mixed_bfloat16")(x)
+        self.assertEqual(keras.backend.standardize_dtype(half.dtype), "float32")
+        expected = ops.convert_to_numpy(model(x))
+        error = np.abs(ops.convert_to_numpy(half) - expected).mean()
+        self.assertLess(error, 0.1 * expected.std())

@@ -1,0 +1,242 @@
+"""Tests of `facedancer.models.layers`."""
+
+import keras
+import numpy as np
+from absl.testing import parameterized
+from keras import ops
+
+from facedancer import testing
+from facedancer.models import layers
+
+
+def random(*shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape).astype("float32")
+
+
+def randomise(layer, seed=1):
+    """Gives every weight of a built layer its own values."""
+    rng = np.random.default_rng(seed)
+    layer.set_weights([rng.normal(size=w.shape) for w in layer.get_weights()])
+
+
+class InstanceNormTest(testing.TestCase):
+    def test_values_by_an_independent_formula(self):
+        x = random(2, 5, 3, 4) * 3 + 2
+        layer = layers.InstanceNorm()
+        layer.build(x.shape)
+        randomise(layer)
+        gamma, beta = layer.get_weights()
+        mean = x.astype("float64").mean(axis=(1, 2), keepdims=True)
+        var = x.astype("float64").var(axis=(1, 2), keepdims=True)
+        expected = gamma * (x - mean) / np.sqrt(var + 1e-3) + beta
+        self.assert_close(layer(x), expected, atol=1e-5)
+
+    def test_hand_computed(self):
+        x = np.array([1.0, 3.0], "float32").reshape(1, 1, 2, 1)
+        expected = np.array([-1.0, 1.0]).reshape(1, 1, 2, 1) / np.sqrt(1.001)
+        self.assert_close(layers.InstanceNorm(affine=False)(x), expected)
+        scaled = np.array([-1.0, 1.0]).reshape(1, 1, 2, 1) / np.sqrt(1.5)
+        self.assert_close(layers.InstanceNorm(epsilon=0.5)(x), scaled)
+
+    def test_is_group_norm_with_one_channel_per_group(self):
+        x = random(2, 7, 4, 6)
+        theirs = keras.layers.GroupNormalization(groups=-1, epsilon=1e-3)
+        self.assert_close(layers.InstanceNorm()(x), theirs(x), atol=1e-5)
+
+    def test_statistics_in_float32_under_half_precision(self):
+        # a sum of 64 x 40 values of 60 overflows float16; bfloat16 would lose the
+        # differences of 0.5
+        x = 60 + 0.5 * np.sign(random(1, 64, 40, 3))
+        for policy in ("mixed_float16", "mixed_bfloat16"):
+            layer = layers.InstanceNorm(dtype=policy)
+            output = ops.cast(layer(x), "float32")
+            exact = layers.InstanceNorm(dtype="float32")(x)
+            self.assertLess(float(ops.max(ops.abs(output - exact))), 0.6)
+
+    @parameterized.parameters(True, False)
+    def test_layer(self, affine):
+        self.check_layer(
+            lambda: layers.InstanceNorm(epsilon=0.01, affine=affine),
+            random(2, 6, 4, 3),
+            (2, 6, 4, 3),
+            2 * affine,
+        )
+
+    def test_needs_a_map(self):
+        with self.assertRaisesRegex(ValueError, r"height, width.*\(2, 3\)"):
+            layers.InstanceNorm()(random(2, 3))
+
+
+class InstanceNormalizationTest(testing.TestCase):
+    CONFIG = {
+        "name": "instance_normalization_3",
+        "trainable": True,
+        "dtype": "float32",
+        "groups": 4,
+        "axis": -1,
+        "epsilon": 0.001,
+        "center": True,
+        "scale": True,
+        "beta_initializer": {"class_name": "Zeros", "config": {}},
+        "gamma_initializer": {"class_name": "Ones", "config": {}},
+        "beta_regularizer": None,
+        "gamma_regularizer": None,
+        "beta_constraint": None,
+        "gamma_constraint": None,
+    }
+
+    def test_from_the_config_of_tensorflow_addons(self):
+        layer = keras.saving.get_registered_object("Addons>InstanceNormalization")
+        layer = layer.from_config(dict(self.CONFIG))
+        x = random(2, 3, 5, 4)
+        self.assert_close(layer(x), layers.InstanceNorm()(x))
+
+    def test_layer(self):
+        self.check_layer(
+            lambda: layers.InstanceNormalization(groups=3),
+            random(2, 6, 4, 3),
+            (2, 6, 4, 3),
+            2,
+        )
+
+    @parameterized.parameters(
+        ({"axis": 1}, "axis=1"),
+        ({"center": False}, "center=False"),
+        ({"scale": False}, "scale=False"),
+    )
+    def test_another_layer_is_refused(self, change, words):
+        with self.assertRaisesRegex(ValueError, words):
+            layers.InstanceNormalization(**{**self.CONFIG, **change})
+
+    def test_group_norm_is_refused(self):
+        with self.assertRaisesRegex(ValueError, "channels, 4. Received: groups=2"):
+            layers.InstanceNormalization(groups=2)(random(1, 2, 2, 4))
+
+
+class AdaINTest(testing.TestCase):
+    def test_scale_first_shift_second(self):
+        x, w = random(2, 3, 5, 4), random(2, 6, seed=1)
+        layer = layers.AdaIN()
+        layer.build((x.shape, w.shape))
+        randomise(layer)
+        scale_kernel, scale_bias, shift_kernel, shift_bias = layer.get_weights()
+        scale = w @ scale_kernel + scale_bias
+        shift = w @ shift_kernel + shift_bias
+        expected = scale[:, None, None] * x + shift[:, None, None]
+        self.assert_close(layer([x, w]), expected, atol=1e-5)
+
+    def test_gain_bias_starts_at_one(self):
+        x = random(2, 3, 5, 4)
+        layer = layers.AdaIN(gain_bias=1.0)
+        self.assert_close(layer([x, np.zeros((2, 6), "float32")]), x)
+
+    @parameterized.parameters(0.0, 1.0)
+    def test_layer(self, gain_bias):
+        inputs = [random(2, 6, 4, 3), random(2, 5)]
+        self.check_layer(lambda: layers.AdaIN(gain_bias), inputs, (2, 6, 4, 3), 4)
+
+    def test_needs_a_map(self):
+        with self.assertRaisesRegex(ValueError, "known channels"):
+            layers.AdaIN()([random(2, 3), random(2, 3)])
+
+
+class ModulatedNormTest(testing.TestCase):
+    def test_is_norm_then_adain(self):
+        x, w = random(2, 3, 5, 4), random(2, 6, seed=1)
+        norm, adain = layers.InstanceNorm(affine=False), layers.AdaIN()
+        expected = adain([norm(x), w])
+        layer = layers.ModulatedNorm()
+        layer.build((x.shape, w.shape))
+        a, b, c, d = adain.get_weights()
+        layer.set_weights([np.concatenate([a, c], 1), np.concatenate([b, d])])
+        self.assert_close(layer([x, w]), expected, atol=1e-5)
+
+    def test_layer(self):
+        inputs = [random(2, 6, 4, 3), random(2, 5)]
+        self.check_layer(layers.ModulatedNorm, inputs, (2, 6, 4, 3), 2)
+
+
+class BlendTest(testing.TestCase):
+    def test_mask_of_one_takes_the_second(self):
+        a, b = random(2, 3, 4, 2), random(2, 3, 4, 2, seed=1)
+        m = np.zeros((2, 3, 4, 1), "float32")
+        self.assert_close(layers.Blend()([m, a, b]), a)
+        self.assert_close(layers.Blend()([m + 1, a, b]), b)
+        self.assert_close(layers.Blend()([m + 0.25, a, b]), 0.75 * a + 0.25 * b)
+
+    def test_layer(self):
+        inputs = [random(2, 6, 4, 1), random(2, 6, 4, 3), random(2, 6, 4, 3)]
+        self.check_layer(layers.Blend, inputs, (2, 6, 4, 3), 0)
+
+
+def slow_conv(x, kernel, bias):
+    """Convolution of stride 1, `same`, in float64, one tap after another."""
+    size = kernel.shape[0]
+    pad = size // 2
+    padded = np.pad(x.astype("float64"), ((0, 0), (pad, pad), (pad, pad), (0, 0)))
+    height, width = x.shape[1:3]
+    total = bias.astype("float64")
+    for i in range(size):
+        for j in range(size):
+            window = padded[:, i : i + height, j : j + width]
+            total = total + window @ kernel[i, j]
+    return total
+
+
+class PooledConv2DTest(testing.TestCase):
+    @parameterized.product(form=("plain", "composed"), size=(1, 3))
+    def test_values_by_an_independent_formula(self, form, size):
+        x = random(2, 8, 6, 3)
+        layer = layers.PooledConv2D(5, size, form)
+        layer.build(x.shape)
+        randomise(layer)
+        y = slow_conv(x, *layer.get_weights())
+        expected = y.reshape(2, 4, 2, 3, 2, 5).mean(axis=(2, 4))
+        self.assert_close(layer(x), expected, atol=1e-5)
+
+    def test_composed_kernel_by_hand(self):
+        kernel = np.zeros((3, 3, 1, 1), "float32")
+        kernel[0, 0] = 4.0
+        expected = np.zeros((4, 4, 1, 1))
+        expected[:2, :2] = 1.0
+        self.assert_close(layers.pooled_kernel(kernel), expected)
+
+    @parameterized.product(form=("plain", "composed"), size=(1, 3))
+    def test_layer(self, form, size):
+        self.check_layer(
+            lambda: layers.PooledConv2D(5, size, form),
+            random(2, 8, 6, 3),
+            (2, 4, 3, 5),
+            2,
+        )
+
+    def test_refused(self):
+        with self.assertRaisesRegex(ValueError, "form='fused'"):
+            layers.PooledConv2D(4, 3, "fused")
+        with self.assertRaisesRegex(ValueError, "kernel_size=5"):
+            layers.PooledConv2D(4, 5)
+        with self.assertRaisesRegex(ValueError, r"even.*\(1, 4, 5, 2\)"):
+            layers.PooledConv2D(4)(random(1, 4, 5, 2))
+
+
+class UpSumTest(testing.TestCase):
+    @parameterized.parameters("plain", "composed")
+    def test_is_the_sum_of_enlarged_maps(self, form):
+        a, b = random(2, 3, 5, 2), random(2, 3, 5, 2, seed=1)
+        up = keras.layers.UpSampling2D(interpolation="bilinear")
+        self.assert_close(layers.UpSum(form)([a, b]), up(a) + up(b), atol=1e-5)
+
+    def test_bilinear_by_hand(self):
+        x = np.array([0.0, 4.0], "float32").reshape(1, 1, 2, 1)
+        row = [0.0, 1.0, 3.0, 4.0]  # pixel centres at a quarter, edges repeated
+        expected = np.array([row, row]).reshape(1, 2, 4, 1)
+        self.assert_close(layers.UpSum()([x, np.zeros_like(x)]), expected)
+
+    @parameterized.parameters("plain", "composed")
+    def test_layer(self, form):
+        inputs = [random(2, 3, 5, 2), random(2, 3, 5, 2, seed=1)]
+        self.check_layer(lambda: layers.UpSum(form), inputs, (2, 6, 10, 2), 0)
+
+    def test_refused(self):
+        with self.assertRaisesRegex(ValueError, "form=''"):
+            layers.UpSum("")

@@ -1,0 +1,512 @@
+"""Tests of reading published files: real ones where present, and written ones."""
+
+import json
+import lzma
+import shutil
+import tempfile
+import unittest
+import zipfile
+
+import h5py
+import keras
+import numpy as np
+import pytest
+from absl.testing import parameterized
+from keras import ops
+
+from facedancer import models, testing
+from facedancer.errors import InputError
+from facedancer.models import files, graph, published, published_writer, structure
+from facedancer.models.config import UP_TYPES, DiscriminatorConfig, GeneratorConfig
+
+PUBLISHED = ("no_skip", "no_skip", "affa", "affa", "affa", "concat")
+WIDTHS = (4, 6, 8, 12, 12, 16)
+DOUBLED = ("no_skip", "no_skip", "d_affa", "d_affa", "d_affa", "concat")
+
+
+class RecordedTest(testing.TestCase):
+    """Files that the original code wrote, with the outputs it gave."""
+
+    @parameterized.parameters(
+        ("tf215/gen_small_C.h5", PUBLISHED),
+        ("tf215/gen_small_C.ckpt", PUBLISHED),
+        ("tf215/gen_small_C.ckpt/gen.json", PUBLISHED),
+        ("tf215/gen_small_C.ckpt/gen_0.h5", PUBLISHED),
+        (
+            "tf215/gen_small_mixed.h5",
+            ("no_skip", "affa", "d_affa", "do_affa", "add", "concat"),
+        ),
+        ("tf210/gen_small_C.h5", PUBLISHED),
+        ("tf210/gen_small_d_affa.h5", DOUBLED),
+    )
+    def test_small_generators(self, name, up_types):
+        model = models.load_generator(testing.shared("interop", name))
+        expected = GeneratorConfig(
+            image_size=64, widths=WIDTHS, up_types=up_types, mapping_sizes=(20,) * 4
+        )
+        self.assertEqual(model.config, expected)
+        self._check_output(model, name)
+
+    @parameterized.parameters("disc_small.h5", "disc_small.ckpt")
+    def test_small_discriminators(self, name):
+        name = f"tf215/{name}"
+        model = models.load_discriminator(testing.shared("interop", name))
+        expected = DiscriminatorConfig(image_size=64, widths=(4, 6, 8, 12, 12))
+        self.assertEqual(model.config, expected)
+        self._check_output(model, name)
+
+    def _check_output(self, model, name):
+        record = name.split(".")[0] + ".npz"
+        with np.load(testing.shared("interop", record)) as recorded:
+            x = [recorded[key] for key in ("x0", "x1") if key in recorded]
+            y = recorded["y0"]
+        output = ops.convert_to_numpy(model(x if len(x) > 1 else x[0], training=False))
+        self.assertLess(np.abs(output - y).max(), 2e-5)
+
+    def test_keras_loads_them_with_our_layers(self):
+        path = testing.shared("interop", "tf215", "gen_small_C.h5")
+        model = keras.saving.load_model(
+            path, custom_objects=published.PUBLISHED_OBJECTS, compile=False
+        )
+        self._check_output(model, "tf215/gen_small_C.h5")
+
+    @parameterized.parameters("gen_small_C", "gen_small_mixed", "disc_small")
+    def test_written_files_are_laid_out_like_theirs(self, name):
+        path = testing.shared("interop", "tf215", f"{name}.h5")
+        again = self.tempdir() / "again.h5"
+        published_writer.save_published(published.load(path, "auto"), again)
+        with h5py.File(path) as theirs, h5py.File(again) as ours:
+            theirs, ours = theirs["model_weights"], ours["model_weights"]
+            names = [str(word) for word in theirs.attrs["layer_names"].astype(str)]
+            self.assertEqual(names, ours.attrs["layer_names"].astype(str).tolist())
+            for layer in names:
+                weights = theirs[layer].attrs["weight_names"].astype(str).tolist()
+                written = ours[layer].attrs["weight_names"].astype(str).tolist()
+                self.assertEqual(written, weights)
+                for weight in weights:
+                    np.testing.assert_array_equal(
+                        ours[layer][weight], theirs[layer][weight]
+                    )
+
+    @pytest.mark.large
+    def test_full_size(self):
+        name = "full/facedancer_c_tf215"
+        path = self.tempdir() / "full.h5"
+        packed = testing.shared("interop", f"{name}.h5.xz")
+        with lzma.open(packed) as source, path.open("wb") as target:
+            shutil.copyfileobj(source, target)
+        model = models.load_generator(path)
+        self.assertEqual(model.config, GeneratorConfig())
+        self.assertEqual(model.count_params(), 24_505_894)
+        self._check_output(model, f"{name}.npz")
+
+
+def randomise(model):
+    rng = np.random.default_rng(4)
+    model.set_weights([w + 0.1 * rng.normal(size=w.shape) for w in model.get_weights()])
+    return model
+
+
+def small(**changes):
+    values = {
+        "image_size": 16,
+        "widths": (3, 5, 4),
+        "up_types": ("affa", "no_skip", "concat"),
+        "mapping_sizes": (7, 6),
+        "identity_size": 9,
+    }
+    return GeneratorConfig(**{**values, **changes})
+
+
+STRUCTURES = {
+    **{f"all_{name}": small(up_types=(name,) * 3) for name in UP_TYPES},
+    "every_fusion": small(image_size=64, widths=(5, 8, 4, 9, 6, 7), up_types=UP_TYPES),
+    "reversed": small(image_size=64, widths=(4,) * 6, up_types=UP_TYPES[::-1]),
+    "one_channel": small(widths=(1, 1, 1), up_types=("do_affa", "d_affa", "add")),
+    "no_mapping": small(mapping_sizes=()),
+    "one_mapping_layer": small(mapping_sizes=(4,)),
+    "six_mapping_layers": small(mapping_sizes=(4, 5, 6, 7, 8, 9)),
+    "mapping_like_identity": small(mapping_sizes=(9, 9)),
+    "one_stage": small(image_size=10, widths=(3, 4), up_types=("add", "affa")),
+    "narrowing": small(widths=(8, 6, 2)),
+    "no_final_adain": small(final_adain=False),
+    "tanh": small(output_activation="tanh"),
+}
+
+
+class WrittenTest(testing.TestCase):
+    """Files in the original's format, of every structure, with shifted counters."""
+
+    def inputs_of(self, config):
+        rng = np.random.default_rng(2)
+        shape = (2, config.image_size, config.image_size, 3)
+        identity = rng.normal(size=(2, config.identity_size)).astype("float32")
+        return [rng.uniform(-1, 1, shape).astype("float32"), identity]
+
+    @parameterized.named_parameters(*STRUCTURES.items())
+    def test_structure_and_weights_are_found(self, config):
+        model = randomise(models.build_generator(config))
+        path = self.tempdir() / "anything.h5"
+        published_writer.save_published(model, path, first=len(config.up_types) * 3)
+        again = models.load_generator(path)
+        self.assertEqual(again.config, config)
+        for ours, theirs in zip(again.weights, model.weights, strict=True):
+            if not np.array_equal(ours, theirs):
+                # one-channel masks of `do_affa` are a product: either may be first
+                self.assertIn("fuse", ours.path)
+                self.assertEqual(config.stage_widths, (1, 1, 1))
+        x = self.inputs_of(config)
+        self.assert_close(again(x), model(x), atol=1e-5)
+
+    @parameterized.parameters(
+        DiscriminatorConfig(image_size=12, widths=(3, 5, 4)),
+        DiscriminatorConfig(image_size=10, widths=(4, 4)),
+        DiscriminatorConfig(image_size=32, base_width=2, max_width=9),
+    )
+    def test_discriminators(self, config):
+        model = randomise(models.build_discriminator(config))
+        path = self.tempdir() / "anything.h5"
+        published_writer.save_published(model, path, first=33)
+        again = models.load_discriminator(path)
+        self.assertEqual(again.config, config)
+        for ours, theirs in zip(again.weights, model.weights, strict=True):
+            np.testing.assert_array_equal(ours, theirs, err_msg=ours.path)
+
+    def test_weight_names_without_the_layer(self):
+        """Names after the original's own export are just `gamma:0`."""
+        model = randomise(models.build_generator(small()))
+        path = self.tempdir() / "exported.h5"
+        published_writer.save_published(model, path)
+        with h5py.File(path, "a") as file:
+            for group in file["model_weights"].values():
+                names = group.attrs["weight_names"].astype(str)
+                short = [name.partition("/")[2] for name in names]
+                for old, new in zip(names, short, strict=True):
+                    group.move(old, new)
+                group.attrs["weight_names"] = [name.encode() for name in short]
+        again = models.load_generator(path)
+        for ours, theirs in zip(again.weights, model.weights, strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+
+    def test_long_lists_of_names_are_split(self):
+        model = randomise(models.build_generator(small()))
+        path = self.tempdir() / "model.h5"
+        published_writer.save_published(model, path)
+        with h5py.File(path, "a") as file:
+            group = file["model_weights"]
+            names = group.attrs["layer_names"]
+            del group.attrs["layer_names"]
+            for i, part in enumerate(np.array_split(names, 12)):
+                group.attrs[f"layer_names{i}"] = part
+        again = models.load_generator(path)
+        self.assert_close(again.get_weights(), model.get_weights())
+
+    def test_product_as_a_layer(self):
+        model = randomise(models.build_generator(small(up_types=("do_affa",) * 3)))
+        config, _ = published_writer.describe(model)
+        for layer in config["config"]["layers"]:
+            if layer["class_name"] == "TFOpLambda":
+                call = layer["inbound_nodes"][0]
+                layer["class_name"] = "Multiply"
+                layer["inbound_nodes"] = [[call[:3] + [{}], call[3]["y"] + [{}]]]
+                del layer["config"]["function"]
+        read = structure.read_generator(graph.from_config(config))
+        self.assertEqual(read.config, model.config)
+
+    def test_description_in_the_style_of_keras_3(self):
+        model = models.build_generator(small(up_types=("affa", "add", "concat")))
+        config, _ = published_writer.describe(model)
+        for layer in config["config"]["layers"]:
+            tensors = [
+                {
+                    "class_name": "__keras_tensor__",
+                    "config": {"keras_history": source[:3]},
+                }
+                for call in layer["inbound_nodes"]
+                for source in call
+            ]
+            if tensors:
+                layer["inbound_nodes"] = [{"args": [tensors], "kwargs": {}}]
+        read = structure.read_generator(graph.from_config(config))
+        self.assertEqual(read.config, model.config)
+
+
+class CheckpointTest(testing.TestCase):
+    def checkpoint(self, folder, model, stem, numbers):
+        config, arrays = published_writer.describe(model, first=5)
+        config |= {"keras_version": "2.10.0", "backend": "tensorflow"}
+        (folder / f"{stem}.json").write_text(json.dumps(config))
+        for number in numbers:
+            with h5py.File(folder / f"{stem}_{number}.h5", "w") as file:
+                shifted = {
+                    layer: {name: array + number for name, array in values.items()}
+                    for layer, values in arrays.items()
+                }
+                published_writer.write_weights(file, shifted)
+
+    def setUp(self):
+        super().setUp()
+        self.folder = self.tempdir()
+        self.generator = models.build_generator(small())
+        self.discriminator = models.build_discriminator(
+            DiscriminatorConfig(image_size=8, base_width=2)
+        )
+        self.checkpoint(self.folder, self.generator, "gen", (2, 9, 10))
+        self.checkpoint(self.folder, self.discriminator, "dis", (1, 3))
+
+    def stem_bias(self, model):
+        return float(model.get_layer("stem").get_weights()[1][0])
+
+    def test_folder_and_description_mean_the_last_one(self):
+        for path in (self.folder, self.folder / "gen.json"):
+            self.assertEqual(self.stem_bias(models.load_generator(path)), 10.0)
+        model = models.load_discriminator(self.folder)
+        self.assertEqual(self.stem_bias(model), 3.0)
+
+    def test_one_file_is_itself(self):
+        model = models.load_generator(self.folder / "gen_2.h5")
+        self.assertEqual(self.stem_bias(model), 2.0)
+        self.assertEqual(model.config, self.generator.config)
+
+    def test_weights_without_description(self):
+        path = self.folder / "other" / "gen_2.h5"
+        path.parent.mkdir()
+        shutil.copy(self.folder / "gen_2.h5", path)
+        with self.assertRaisesRegex(InputError, "weights only.*gen.json beside it"):
+            models.load_generator(path)
+        with self.assertRaisesRegex(InputError, "gen.json beside gen_.*no .json"):
+            models.load_generator(path.parent)
+
+    def test_description_without_weights(self):
+        for path in self.folder.glob("gen_*.h5"):
+            path.unlink()
+        with self.assertRaisesRegex(InputError, "gen_<number>.h5 beside it"):
+            models.load_generator(self.folder)
+
+    def test_damaged_description(self):
+        (self.folder / "gen.json").write_text('{"class_name": "Func')
+        with self.assertRaisesRegex(InputError, "gen.json: its description is damaged"):
+            models.load_generator(self.folder)
+
+    def test_discriminator_for_generator(self):
+        with self.assertRaisesRegex(InputError, "expected.*generator, found a discrim"):
+            models.load_generator(self.folder / "dis_1.h5")
+
+
+class RefusedTest(testing.TestCase):
+    """A file that does not fit is refused with what was found and expected."""
+
+    def setUp(self):
+        super().setUp()
+        self.folder = self.tempdir()
+        self.model = models.build_generator(small())
+        self.path = self.folder / "model.h5"
+        published_writer.save_published(self.model, self.path)
+
+    def refused(self, path, words, load=models.load_generator):
+        with self.assertRaisesRegex(InputError, words) as caught:
+            load(path)
+        self.assertIn(str(path), str(caught.exception))
+
+    def test_missing(self):
+        self.refused(self.folder / "none.h5", "no such file")
+
+    def test_empty_folder(self):
+        folder = self.folder / "empty"
+        folder.mkdir()
+        self.refused(folder, "found no .json file")
+
+    def test_no_model_file(self):
+        path = self.folder / "photo.h5"
+        path.write_bytes(b"\xff\xd8\xff\xe0 some photo")
+        self.refused(path, "found a file that starts with")
+        path.write_bytes(b"")
+        self.refused(path, "starts with b''")
+
+    @parameterized.parameters(100, 3000, 0.5, 0.99)
+    def test_truncated(self, length):
+        data = self.path.read_bytes()
+        length = length if length > 1 else int(length * len(data))
+        self.path.write_bytes(data[:length])
+        self.refused(self.path, "damaged or truncated")
+
+    def test_truncated_archive(self):
+        path = self.folder / "model.keras"
+        self.model.save(path)
+        data = path.read_bytes()
+        path.write_bytes(data[: len(data) // 2])
+        self.refused(path, "damaged")
+
+    def test_archive_with_other_weights(self):
+        path, other = self.folder / "model.keras", self.folder / "other.keras"
+        self.model.save(path)
+        models.build_generator(small(widths=(3, 6, 4))).save(other)
+        mixed = self.folder / "mixed.keras"
+        with zipfile.ZipFile(mixed, "w") as target:
+            for name, source in (("config.json", path), ("model.weights.h5", other)):
+                with zipfile.ZipFile(source) as archive:
+                    target.writestr(name, archive.read(name))
+        self.refused(mixed, "damaged or do not fit")
+
+    @parameterized.parameters(".keras", ".h5")
+    def test_another_kind(self, ending):
+        path = self.folder / f"dis{ending}"
+        config = DiscriminatorConfig(image_size=8, base_width=2)
+        models.build_discriminator(config).save(path)
+        self.refused(path, "expected a FaceDancer generator, found a FaceDancer disc")
+        own = self.folder / f"gen{ending}"
+        self.model.save(own)
+        self.refused(own, "expected.*discriminator.*found", models.load_discriminator)
+
+    def test_published_generator_for_discriminator(self):
+        self.refused(
+            self.path,
+            "expected a FaceDancer discriminator, found a generator.*16x16x3 and 9",
+            models.load_discriminator,
+        )
+
+    def test_face_encoder(self):
+        backbone = keras.Sequential(
+            [keras.Input((8, 8, 3)), keras.layers.GlobalAveragePooling2D()],
+            name="resnet50",
+        )
+        image = keras.Input((8, 8, 3))
+        path = self.folder / "arcface.h5"
+        keras.Model(image, keras.layers.Dense(4)(backbone(image))).save(path)
+        self.refused(path, "expected a FaceDancer generator, found a model.*8x8x3")
+
+    @parameterized.parameters("arcface_res50_tf215", "retinaface_res50_tf210")
+    @pytest.mark.large
+    def test_recorded_files_of_another_kind(self, name):
+        path = self.folder / "other.h5"
+        packed = testing.shared("interop", "full", f"{name}.h5.xz")
+        with lzma.open(packed) as source, path.open("wb") as target:
+            shutil.copyfileobj(source, target)
+        kind = "face encoder" if "arcface" in name else "face detector"
+        self.refused(path, f"expected a FaceDancer generator, found a {kind}")
+
+    def test_weights_file_of_keras_3(self):
+        path = self.folder / "model.weights.h5"
+        self.model.save_weights(path)
+        self.refused(path, "weights only")
+
+    def rewrite(self, change):
+        """Changes the description in the file."""
+        with h5py.File(self.path, "a") as file:
+            config = json.loads(file.attrs["model_config"])
+            layers = {layer["name"]: layer for layer in config["config"]["layers"]}
+            change(config, layers)
+            file.attrs["model_config"] = json.dumps(config).encode()
+
+    @parameterized.parameters(
+        ("leaky_re_lu_3", "alpha", 0.1, "alpha=0.1, expected 0.2"),
+        ("instance_normalization", "epsilon", 1e-5, "epsilon=1e-05, expected 0.001"),
+        ("up_sampling2d", "interpolation", "nearest", "'nearest', expected 'bilinear'"),
+        ("conv2d_2", "strides", [2, 2], r"strides=\[2, 2\], expected \[1, 1\]"),
+        ("conv2d_2", "use_bias", False, "use_bias=False, expected True"),
+        ("dense", "activation", "relu", "activation='relu', expected 'linear'"),
+        ("average_pooling2d", "pool_size", [3, 3], r"expected \[2, 2\]"),
+        ("input_1", "batch_input_shape", [None, None, None, 3], "has no fixed size"),
+        ("input_1", "batch_input_shape", [None, 16, 20, 3], r"expected \(size, size"),
+        ("conv2d", "filters", 6, r"decoder has the widths \[3, 5, 4\], expected"),
+    )
+    def test_other_settings(self, layer, setting, value, words):
+        self.rewrite(lambda _, layers: layers[layer]["config"].update({setting: value}))
+        self.refused(self.path, words)
+
+    def test_unknown_layer(self):
+        self.rewrite(lambda _, layers: layers["add"].update(class_name="Maximum"))
+        self.refused(self.path, "is a Maximum, expected")
+
+    def test_layer_without_description(self):
+        self.rewrite(lambda config, _: config["config"]["layers"].pop(3))
+        self.refused(self.path, "without a description")
+
+    def test_damaged_description(self):
+        self.rewrite(lambda config, _: config["config"]["layers"].append({}))
+        self.refused(self.path, "damaged")
+
+    def test_no_functional_model(self):
+        self.rewrite(lambda config, _: config.update(config=[]))
+        self.refused(self.path, "expected a functional model")
+
+    def test_missing_and_additional_weights(self):
+        with h5py.File(self.path, "a") as file:
+            group = file["model_weights"]
+            names = group.attrs["layer_names"].astype(str).tolist()
+            names.remove("dense_1")
+            group.attrs["layer_names"] = [name.encode() for name in names]
+        self.refused(self.path, r"'dense_1' \(mapping1\) have the shapes \[\]")
+        with h5py.File(self.path, "a") as file:
+            group = file["model_weights"]
+            sub = group.create_group("dense_9")
+            sub["kernel:0"] = np.zeros((2, 2), "float32")
+            sub.attrs["weight_names"] = [b"kernel:0"]
+            group.attrs["layer_names"] = [
+                n.encode() for n in [*names, "dense_1", "dense_9"]
+            ]
+        self.refused(self.path, "weights of unknown layers: dense_9")
+
+    def test_nothing_is_executed(self):
+        """A class or a function that a file names is not looked up."""
+
+        def poison(config, layers):
+            layers["add"]["class_name"] = "Lambda"
+            layers["add"]["config"]["function"] = ["import os; os.abort()", None, None]
+            layers["add"]["module"] = "os"
+
+        self.rewrite(poison)
+        self.refused(self.path, "is a Lambda, expected")
+
+
+class EverySwapMattersTest(testing.TestCase):
+    """Negative control: two layers of one shape exchanged change the output."""
+
+    def test_swapped_layers_change_the_output(self):
+        config = small(
+            image_size=32, widths=(4, 4, 4), up_types=("do_affa", "d_affa", "concat")
+        )
+        model = randomise(models.build_generator(config))
+        rng = np.random.default_rng(0)
+        x = [
+            rng.uniform(-1, 1, (1, 32, 32, 3)).astype("float32"),
+            rng.normal(size=(1, 9)).astype("float32"),
+        ]
+        expected = ops.convert_to_numpy(model(x))
+        shapes = {}
+        for layer in model.layers:
+            if len(layer.weights) == 2 and len(layer.weights[0].shape) == 4:
+                shapes.setdefault(tuple(layer.weights[0].shape), []).append(layer)
+        pairs = [
+            pair
+            for same in shapes.values()
+            for pair in zip(same, same[1:], strict=False)
+        ]
+        self.assertGreater(len(pairs), 10)
+        for a, b in pairs:
+            first, second = a.get_weights(), b.get_weights()
+            a.set_weights(second)
+            b.set_weights(first)
+            change = np.abs(ops.convert_to_numpy(model(x)) - expected).max()
+            self.assertGreater(change, 1e-2, f"{a.name}, {b.name}")
+            a.set_weights(first)
+            b.set_weights(second)
+
+
+class DepthOrderTest(unittest.TestCase):
+    def test_order_is_that_of_keras(self):
+        model = models.build_generator(small(up_types=("affa", "do_affa", "concat")))
+        config, arrays = published_writer.describe(model)
+        names = [layer["name"] for layer in config["config"]["layers"]]
+        assert names == list(arrays)
+        position = {name: i for i, name in enumerate(names)}
+        for node in graph.from_config(config).nodes.values():
+            assert all(position[name] < position[node.name] for name in node.inputs)
+
+    def test_files_read_keeps_the_order_of_arrays(self):
+        folder = self.enterContext(tempfile.TemporaryDirectory())
+        model = models.build_generator(small())
+        published_writer.save_published(model, f"{folder}/m.h5")
+        stored = files.read(f"{folder}/m.h5", "gen")
+        shapes = [array.shape for array in stored.weights["ada_in"]]
+        assert shapes == [(6, 4), (4,), (6, 4), (4,)]
