@@ -9,7 +9,7 @@ import numpy as np
 
 MASKS = ("face", "legacy")
 _FEATHER = 0.045  # of the crop's side: standard deviation of the soft edge
-_FADE = 0.06  # of the crop's side: over which any mask falls to 0 at the border
+_FADE = 0.08  # of the crop's side: over which any mask falls to 0 at the border
 
 
 @functools.lru_cache(maxsize=8)

@@ -1,0 +1,282 @@
+"""Tests of watermark, credentials, provenance, labels and verify."""
+
+import io
+import json
+import os
+import pathlib
+import stat
+from unittest import mock
+
+import av
+import cv2
+import numpy as np
+import skimage.data
+from absl import flags
+from absl.testing import parameterized
+
+from facedancer import images, testing
+from facedancer.errors import InputError
+from facedancer.video_swap import (
+    credentials,
+    labels,
+    pictures,
+    provenance,
+    verify,
+    watermark,
+)
+from tests.video_swap import made
+
+PAYLOAD = 0xC0FFEE42
+
+
+def jpeg(image, quality):
+    return cv2.imdecode(cv2.imencode(".jpg", image, [1, quality])[1], cv2.IMREAD_COLOR)
+
+
+def h264(image, crf):
+    """The third of five equal frames after H.264."""
+    image = np.ascontiguousarray(image[: len(image) // 2 * 2])
+    data = io.BytesIO()
+    with av.open(data, "w", format="mp4") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.height, stream.width = image.shape[:2]
+        stream.pix_fmt, stream.options = "yuv420p", {"crf": str(crf)}
+        for _ in range(5):
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    data.seek(0)
+    with av.open(data) as container:
+        return [f.to_ndarray(format="rgb24") for f in container.decode(video=0)][2]
+
+
+class WatermarkTest(testing.TestCase):
+    def photos(self):
+        return skimage.data.astronaut(), skimage.data.chelsea()[:, :450]
+
+    @parameterized.named_parameters(
+        ("untouched", lambda image: image),
+        ("jpeg_75", lambda image: jpeg(image, 75)),
+        ("h264_crf_28", lambda image: h264(image, 28)),
+        ("half_size", lambda image: cv2.resize(image, None, fx=0.5, fy=0.5)),
+    )
+    def test_mark_survives(self, attack):
+        for photo in self.photos():
+            marked = watermark.embed(photo, PAYLOAD)
+            self.assertGreater(cv2.PSNR(photo, marked), 36.0)
+            found = watermark.detect(attack(marked))
+            self.assertTrue(found.found, found)
+            self.assertEqual(found.payload, PAYLOAD)
+
+    def test_no_mark_is_seen_where_there_is_none(self):
+        scores = [watermark.detect(photo).score for photo in self.photos()]
+        random = np.random.default_rng(0)
+        for _ in range(30):
+            noise = random.integers(0, 255, (12, 20, 3)).astype(np.uint8)
+            scores.append(watermark.detect(cv2.resize(noise, (320, 192))).score)
+        self.assertLess(max(scores), 4.0)
+        self.assertBetween(np.std(scores), 0.3, 1.5)
+
+    def test_other_key_sees_nothing(self):
+        marked = watermark.embed(self.photos()[0], PAYLOAD, key="one")
+        self.assertTrue(watermark.detect(marked, key="one").found)
+        self.assertFalse(watermark.detect(marked, key="two").found)
+
+    def test_mark_of_one_frame_fits_the_next(self):
+        photo = self.photos()[0]
+        change = watermark.difference(photo, PAYLOAD)
+        moved = np.roll(photo, 3, axis=1)
+        found = watermark.detect(watermark.add(moved, change))
+        self.assertTrue(found.found)
+        self.assertEqual(found.payload, PAYLOAD)
+
+
+class Installation(testing.TestCase):
+    """A test with a configuration folder of its own."""
+
+    def setUp(self):
+        super().setUp()
+        self.folder = self.tempdir()
+        home = mock.patch.dict(os.environ, {"XDG_CONFIG_HOME": str(self.folder / "c")})
+        home.start()
+        self.addCleanup(home.stop)
+
+    def labeller(self, **settings):
+        return labels.Labeller(labels.LabelSettings(**settings))
+
+
+class CredentialsTest(Installation):
+    def test_made_once_with_safe_permissions(self):
+        self.assertFalse(credentials.exist())
+        one = credentials.load_credentials()
+        self.assertEqual(credentials.load_credentials(), one)
+        self.assertIn(b"PRIVATE KEY", one.key)
+        self.assertEqual(one.chain.count(b"BEGIN CERTIFICATE"), 2)
+        self.assertNotIn(b"PRIVATE", one.chain)
+        folder = credentials.folder()
+        self.assertEqual(stat.S_IMODE(folder.stat().st_mode), 0o700)
+        for file in folder.iterdir():
+            self.assertEqual(stat.S_IMODE(file.stat().st_mode), 0o600)
+        self.assertNotIn("PRIVATE", repr(one))
+
+    def test_no_two_installations_are_alike(self):
+        self.assertNotEqual(
+            credentials.make_credentials().key, credentials.make_credentials().key
+        )
+
+    def test_given_files(self):
+        made_now = credentials.make_credentials()
+        key, chain = self.folder / "k.pem", self.folder / "c.pem"
+        key.write_bytes(made_now.key)
+        chain.write_bytes(made_now.chain)
+        self.assertEqual(credentials.load_credentials(str(key), str(chain)), made_now)
+        self.assertFalse(credentials.exist())
+        with self.assertRaisesRegex(InputError, "belong together"):
+            credentials.load_credentials(str(key), "")
+        with self.assertRaisesRegex(InputError, "missing.pem: cannot be used"):
+            credentials.load_credentials(str(key), str(self.folder / "missing.pem"))
+
+
+class ProvenanceTest(Installation):
+    def write(self, name):
+        """Writes a target of the kind of a name, and a copy as the result."""
+        target = self.folder / f"target{pathlib.Path(name).suffix}"
+        frames = made.moving_scenes(3)
+        if target.suffix in pictures.ANIMATIONS:
+            pictures.write_animation(target, [(frame, 40) for frame in frames])
+        elif target.suffix in images.EXTENSIONS:
+            images.write_image(target, frames[0])
+        else:
+            made.write_clip(target, frames)
+        output = self.folder / name
+        output.write_bytes(target.read_bytes())
+        return target, output
+
+    @parameterized.parameters("a.mp4", "a.mov", "a.png", "a.jpg", "a.webp", "a.gif")
+    def test_signed_read_and_tampered(self, name):
+        target, output = self.write(name)
+        self.assertFalse(provenance.read(output).signed)
+        before = output.stat().st_size
+        self.assertIn("signed", self.sign(target, output))
+        self.assertLess(output.stat().st_size - before, 12_000, "has a thumbnail")
+        claim = provenance.read(output, credentials.load_credentials())
+        self.assertTrue(claim.signed and claim.intact and claim.trusted)
+        self.assertEqual(claim.says["title"], name)
+        digest = provenance.sha256_of(target)
+        self.assertEqual(claim.says["parent"], f"sha256:{digest}")
+        edited = claim.says["actions"][-1]
+        self.assertEqual(edited["action"], "c2pa.edited")
+        self.assertEqual(edited["digitalSourceType"], provenance.SOURCE_TYPE)
+        self.assertEqual(edited["generator"], "gen.keras")
+        stranger = provenance.read(output)
+        self.assertTrue(stranger.intact)
+        self.assertFalse(stranger.trusted)
+        data = bytearray(output.read_bytes())
+        data[-40] ^= 1
+        output.write_bytes(data)
+        self.assertFalse(provenance.read(output).intact)
+
+    def sign(self, target, output):
+        labeller = self.labeller()
+        labeller.generator = "gen.keras"
+        return labeller.sign(output, target, output)
+
+    def test_sidecar_where_there_is_no_place(self):
+        target, output = self.write("a.mkv")
+        self.assertIn("a.mkv.provenance.json", self.sign(target, output))
+        own = credentials.load_credentials()
+        claim = provenance.read(output, own)
+        self.assertTrue(claim.signed and claim.intact and claim.trusted)
+        self.assertEqual(claim.says["parent_sha256"], provenance.sha256_of(target))
+        sidecar = provenance.sidecar_of(output)
+        stored = json.loads(sidecar.read_text())
+        stored["says"]["parent"] = "another"
+        sidecar.write_text(json.dumps(stored))
+        self.assertEqual(provenance.read(output).problems, ("the sidecar was altered",))
+        sidecar.write_text("{}")
+        self.assertEqual(provenance.read(output).problems, ("the sidecar is damaged",))
+
+    def test_altered_file_beside_its_sidecar(self):
+        target, output = self.write("a.mkv")
+        self.sign(target, output)
+        output.write_bytes(output.read_bytes() + b"x")
+        self.assertEqual(provenance.read(output).problems, ("the file was altered",))
+
+    def test_key_that_cannot_sign(self):
+        target, output = self.write("a.png")
+        key = self.folder / "bad.pem"
+        key.write_text("no key")
+        labeller = self.labeller(signing_key=str(key), signing_certificate=str(key))
+        with self.assertRaisesRegex(InputError, "a.png: cannot be signed"):
+            labeller.sign(output, target, output)
+
+
+class LabellerTest(Installation):
+    def test_off_leaves_everything_and_says_so(self):
+        with self.assertLogs("absl", "WARNING") as log:
+            labeller = self.labeller(provenance="off")
+        self.assertIn("no signature and no watermark", log.output[0])
+        image = made.scene()
+        np.testing.assert_array_equal(labeller.mark(image, 0), image)
+        self.assertEqual(labeller.sign(None, None, None), "off")
+        self.assertFalse(credentials.exist())
+
+    def test_visible_label(self):
+        photo = skimage.data.astronaut()
+        plain = self.labeller().mark(photo.copy(), 0).astype(int)
+        shown = self.labeller(visible_label=True).mark(photo.copy(), 0)
+        change = np.abs(shown - plain)
+        self.assertGreater(change[450:, :250].max(), 100)
+        self.assertLess(change[:400].max(), 20)
+
+    def test_wrong_word(self):
+        with self.assertRaisesRegex(ValueError, "--provenance must be on or off"):
+            labels.LabelSettings(provenance="maybe")
+
+
+class VerifyTest(Installation):
+    def signed_photo(self):
+        target = images.write_image(self.folder / "t.png", skimage.data.astronaut())
+        labeller, output = self.labeller(), self.folder / "s.png"
+        images.write_image(output, labeller.mark(images.read_image(target), 0))
+        labeller.sign(output, target, output)
+        return target, output, labeller
+
+    def run_on(self, path):
+        values = flags.FlagValues()
+        verify.define_flags(values)
+        values(["verify", f"--path={path}"])
+        with mock.patch("builtins.print") as printed:
+            status = verify.main(values)
+        return status, printed.call_args[0][0]
+
+    def test_signed_altered_stripped_and_plain(self):
+        target, output, labeller = self.signed_photo()
+        status, text = self.run_on(output)
+        self.assertEqual(status, 0)
+        self.assertRegex(text, "signed by FaceDancer installation .* intact")
+        self.assertIn(f"payload {labeller.payload:08x}", text)
+        self.assertIn("compositeWithTrainedAlgorithmicMedia", text)
+
+        data = bytearray(output.read_bytes())
+        data[-60] ^= 4
+        altered = self.folder / "altered.png"
+        altered.write_bytes(data)
+        claim = provenance.read(altered)
+        self.assertTrue(claim.signed)
+        self.assertFalse(claim.intact)
+
+        stripped = self.folder / "stripped.jpg"
+        images.write_image(stripped, images.read_image(output), quality=75)
+        status, text = self.run_on(stripped)
+        self.assertEqual(status, 2)
+        self.assertIn("no signature", text)
+        self.assertIn("watermark: found", text)
+
+        status, text = self.run_on(target)
+        self.assertEqual(status, 1)
+        self.assertIn("watermark: not found", text)
+
+    def test_missing_file(self):
+        with self.assertRaisesRegex(InputError, "none.png: no such file"):
+            verify.examine(str(self.folder / "none.png"))

@@ -1,0 +1,262 @@
+"""Tests of facedancer.video_swap.swapper, identities and angles."""
+
+import numpy as np
+from absl.testing import parameterized
+
+from facedancer import alignment, images, testing
+from facedancer.errors import InputError
+from facedancer.faces import Faces
+from facedancer.video_swap import angles, identities, swapper
+from tests.video_swap import made
+
+BOTH = ((made.RED, 10, 20, 40), (made.GREEN, 100, 30, 32))
+
+
+def middle_of(image, square):
+    """Mean colour in the middle of a square."""
+    _, left, top, side = square
+    x, y = left + side // 2, top + side // 2
+    return image[y - 3 : y + 4, x - 3 : x + 4].mean(axis=(0, 1))
+
+
+class FaceSwapperTest(testing.TestCase):
+    def assert_colours(self, image, *expected):
+        for square, colour in zip(BOTH, expected, strict=True):
+            found = middle_of(image, square)
+            self.assert_close(found, np.array(colour, float), atol=2.0)
+
+    def test_all_faces(self):
+        frame = made.scene(*BOTH)
+        before = frame.copy()
+        result = made.make_swapper().swap_frame(frame)
+        self.assert_colours(result.image, made.BLUE, made.BLUE)
+        self.assertEqual(result.rules, [0, 0])
+        np.testing.assert_array_equal(frame, before)  # the caller's frame is kept
+        np.testing.assert_array_equal(result.image[:15], frame[:15])
+
+    def test_many_to_many(self):
+        rules = [
+            identities.Rule(
+                "red", made.identity_of(made.RED), made.identity_of(made.BLUE)
+            ),
+            identities.Rule(
+                "green", made.identity_of(made.GREEN), made.identity_of(made.RED)
+            ),
+        ]
+        result = made.make_swapper(rules).swap_frame(made.scene(*BOTH))
+        self.assert_colours(result.image, made.BLUE, made.RED)
+        self.assertCountEqual(result.rules, [0, 1])
+
+    def test_only_and_except(self):
+        red, blue = made.identity_of(made.RED), made.identity_of(made.BLUE)
+        only = made.make_swapper([identities.Rule("only", red, blue)])
+        image = only.swap_frame(made.scene(*BOTH)).image
+        self.assert_colours(image, made.BLUE, made.GREEN)
+        rules = [identities.Rule("no", red, None), identities.Rule("all", None, blue)]
+        image = made.make_swapper(rules).swap_frame(made.scene(*BOTH)).image
+        self.assert_colours(image, made.RED, made.BLUE)
+
+    @parameterized.parameters(
+        ("largest", made.BLUE, made.GREEN),
+        ("left", made.BLUE, made.GREEN),
+        ("right", made.RED, made.BLUE),
+        ("bottom", made.RED, made.BLUE),
+        ("top", made.BLUE, made.GREEN),
+    )
+    def test_order(self, order, red_becomes, green_becomes):
+        result = made.make_swapper(faces=order).swap_frame(made.scene(*BOTH))
+        self.assert_colours(result.image, red_becomes, green_becomes)
+
+    def test_batch_equals_one_by_one(self):
+        calls = []
+
+        def engine(targets, vectors):
+            calls.append(len(targets))
+            return made.colour_engine(targets, vectors)
+
+        tool = made.make_swapper(engine=engine)
+        frames = made.moving_scenes(3) + [made.scene()]
+        jobs = [
+            [swapper.FaceJob(points, 0) for points in faces.landmarks]
+            for faces in tool.detect(frames)
+        ]
+        together = tool.swap_frames(frames, jobs)
+        self.assertEqual(calls, [3])
+        for frame, some, result in zip(frames, jobs, together, strict=True):
+            np.testing.assert_array_equal(tool.swap_frames([frame], [some])[0], result)
+        self.assertIs(together[3], frames[3])
+
+    @parameterized.product(
+        mask=("face", "legacy"),
+        colour=("none", "lab"),
+        sharpen=(0.0, 0.5),
+        match_sharpness=(False, True),
+    )
+    def test_target_given_back_leaves_the_photo(self, **settings):
+        frame = made.background(200, 120)
+        points = alignment.template(60) + [70, 30]
+        tool = made.make_swapper(engine=made.copying_engine, **settings)
+        result = tool.swap_frames([frame], [[swapper.FaceJob(points, 0)]])[0]
+        self.assertLessEqual(np.abs(result.astype(int) - frame).max(), 3)
+
+    def test_pixel_boost_keeps_detail(self):
+        random = np.random.default_rng(0)
+        frame = random.integers(0, 255, (280, 300, 3)).astype(np.uint8)
+        job = swapper.FaceJob(alignment.template(256) + [20, 10], 0)
+        errors = []
+        for boost in (1, 4):
+            tool = made.make_swapper(engine=made.copying_engine, pixel_boost=boost)
+            result = tool.swap_frames([frame], [[job]])[0]
+            errors.append(np.abs(result.astype(int) - frame).mean())
+        self.assertLess(errors[1], 0.2 * errors[0])
+
+    def test_strength(self):
+        seen = []
+
+        def engine(targets, vectors):
+            seen.append(vectors)
+            return np.array(targets)
+
+        frame = made.scene(BOTH[0])
+        for strength in (0.0, 0.5, 1.0):
+            made.make_swapper(engine=engine, strength=strength).swap_frame(frame)
+        red, blue = made.identity_of(made.RED), made.identity_of(made.BLUE)
+        self.assert_close(seen[0][0], red, atol=3)
+        self.assert_close(seen[2][0], blue)
+        half = seen[1][0]
+        cosines = [
+            half @ v / np.linalg.norm(half) / np.linalg.norm(v) for v in (red, blue)
+        ]
+        self.assertAlmostEqual(cosines[0], cosines[1], delta=0.02)
+
+    def test_near_face_lies_above_the_far_one(self):
+        far = swapper.FaceJob(alignment.template(40) + [40, 30], 0)
+        near = swapper.FaceJob(alignment.template(70) + [50, 20], 1)
+        rules = [
+            identities.Rule("far", None, made.identity_of(made.GREEN)),
+            identities.Rule("near", None, made.identity_of(made.BLUE)),
+        ]
+        tool = made.make_swapper(rules)
+        frame = made.scene()
+        for jobs in ([far, near], [near, far]):
+            image = tool.swap_frames([frame], [jobs])[0]
+            self.assert_close(image[57, 72], np.array(made.BLUE, float), atol=25)
+
+    def test_no_source_is_refused(self):
+        rule = identities.Rule("nobody", made.identity_of(made.RED), None)
+        with self.assertRaisesRegex(InputError, "no source: give --swap_source"):
+            made.make_swapper([rule])
+
+    @parameterized.parameters(
+        ({"faces": "some"}, "--faces must be one of all"),
+        ({"mask": "square"}, "--mask must be one of"),
+        ({"colour": "sepia"}, "--colour must be one of none"),
+        ({"strength": 3.0}, "--strength must lie in"),
+        ({"pixel_boost": 9}, "--pixel_boost must lie in"),
+    )
+    def test_settings_are_checked(self, values, words):
+        with self.assertRaisesRegex(ValueError, words):
+            swapper.SwapSettings(**values)
+
+
+class IdentityReaderTest(testing.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.folder = self.tempdir()
+        self.reader = identities.IdentityReader(
+            made.SquareDetector(), made.ColourEmbedder()
+        )
+
+    def write(self, name, *squares):
+        return images.write_image(self.folder / name, made.scene(*squares))
+
+    def test_largest_face_of_a_photo(self):
+        found = self.reader.read([self.write("a.png", *BOTH)])
+        self.assert_close(found, made.identity_of(made.RED), atol=2)
+
+    def test_mean_of_several_photos_and_folders(self):
+        self.write("a.png", BOTH[0])
+        self.write("b.png", BOTH[1])
+        self.write("landscape.png")
+        found = self.reader.read([self.folder])
+        red, green = made.identity_of(made.RED), made.identity_of(made.GREEN)
+        mean = red / np.linalg.norm(red) + green / np.linalg.norm(green)
+        cosine = found @ mean / np.linalg.norm(found) / np.linalg.norm(mean)
+        self.assertAlmostEqual(float(cosine), 1.0, delta=1e-3)
+
+    def test_photo_without_a_face(self):
+        path = self.write("a.png")
+        with self.assertRaisesRegex(InputError, "a.png: no face was found"):
+            self.reader.read([path])
+        with self.assertRaisesRegex(InputError, "no face was found in any"):
+            self.reader.read([self.folder])
+        with self.assertRaisesRegex(InputError, "At least one photo"):
+            self.reader.read([])
+
+    def test_aligned_crop_is_taken_as_it_is(self):
+        crop = np.full((50, 50, 3), made.GREEN, np.uint8)
+        path = images.write_image(self.folder / "crop.png", crop)
+        reader = identities.IdentityReader(
+            made.SquareDetector(), made.ColourEmbedder(), align=False
+        )
+        self.assert_close(reader.read([path]), made.identity_of(made.GREEN))
+
+    def test_threshold_of_known_and_unknown_encoders(self):
+        self.assertEqual(identities.default_threshold("arcface_resnet50@1234"), 0.30)
+        self.assertEqual(identities.default_threshold("other@1234"), 0.35)
+
+
+class ChooseTest(testing.TestCase):
+    def test_best_reference_wins_if_it_is_near_enough(self):
+        one, two = np.array([1.0, 0, 0]), np.array([0, 1.0, 0])
+        rules = [
+            identities.Rule("one", one, one),
+            identities.Rule("two", two, two),
+        ]
+        faces = np.array([[2.0, 1.0, 0], [1.0, 3.0, 0], [0, 0.1, 1.0]])
+        self.assertEqual(identities.choose(faces, rules, 0.3, 3), [0, 1, None])
+        rules.append(identities.Rule("rest", None, one))
+        self.assertEqual(identities.choose(faces, rules, 0.3, 3), [0, 1, 2])
+        self.assertEqual(identities.choose(None, rules[2:], 0.3, 2), [0, 0])
+
+    def test_unknown_order(self):
+        with self.assertRaisesRegex(ValueError, "must be one of"):
+            identities.keep_by_order(Faces.empty(), "tallest")
+
+
+class MultiAngleTest(testing.TestCase):
+    class UprightOnly(made.SquareDetector):
+        """Finds squares only where the picture's bright corner is on the top left."""
+
+        def _search(self, image):
+            upright = image[:10, :10].mean() > 200
+            return super()._search(image) if upright else Faces.empty()
+
+    @parameterized.parameters(0, 1, 2, 3)
+    def test_face_is_found_in_any_direction(self, turns):
+        upright = made.scene((made.RED, 30, 20, 40))
+        upright[:10, :10] = 255
+        expected = self.UprightOnly().detect(upright)
+        turned = np.ascontiguousarray(np.rot90(upright, -turns))
+        found = angles.MultiAngle(self.UprightOnly()).detect(turned)
+        self.assertLen(found, 1)
+        height, width = turned.shape[:2]
+        x, y = found.landmarks[0].T
+        back = {
+            0: (x, y),
+            1: (y, width - 1 - x),
+            2: (width - 1 - x, height - 1 - y),
+            3: (height - 1 - y, x),
+        }[turns]
+        self.assert_close(
+            np.stack(back, axis=1).astype("float32"), expected.landmarks[0], atol=1e-3
+        )
+
+    def test_doubles_are_joined(self):
+        found = angles.MultiAngle(made.SquareDetector()).detect(made.scene(*BOTH))
+        self.assertLen(found, 2)
+
+    def test_overlap(self):
+        a, b = np.array([0, 0, 10, 10]), np.array([5, 0, 15, 10])
+        self.assertAlmostEqual(angles.overlap(a, b), 50 / 150)
+        self.assertEqual(angles.overlap(a, b + 100), 0.0)
