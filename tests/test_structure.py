@@ -2,6 +2,7 @@
 
 import ast
 import doctest
+import functools
 import importlib
 import pathlib
 import sys
@@ -36,15 +37,17 @@ FILES = [path for name in MAY_IMPORT for path in sorted((ROOT / name).rglob("*.p
 IDS = [str(path.relative_to(ROOT)) for path in FILES]
 
 
+@functools.cache
 def imports(path):
-    """Yields `(line, dotted name)` for every import in a file."""
+    """Returns `(line, dotted name)` of every import in a file."""
+    found = []
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            for alias in node.names:
-                yield node.lineno, alias.name
+            found += [(node.lineno, alias.name) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            for alias in node.names:
-                yield node.lineno, f"{'.' * node.level}{node.module}.{alias.name}"
+            module = f"{'.' * node.level}{node.module}"
+            found += [(node.lineno, f"{module}.{alias.name}") for alias in node.names]
+    return found
 
 
 @pytest.mark.parametrize("path", FILES, ids=IDS)
@@ -93,8 +96,9 @@ def test_docstrings(path):
                 if s.startswith("    ") and s[4] != " "
             ]
             args = node.args.posonlyargs + node.args.args + node.args.kwonlyargs
-            args += [node.args.vararg] if node.args.vararg else []
-            real = [a.arg for a in args if a.arg not in ("self", "cls")]
+            args += [a for a in (node.args.vararg, node.args.kwarg) if a]
+            real = [a.arg for a in args]
+            real = real[1:] if real[:1] in (["self"], ["cls"]) else real
             assert named == real, f"{place}: Args says {named}, signature {real}"
         for line in ast.walk(node):
             if isinstance(line, ast.ExceptHandler):
@@ -113,3 +117,64 @@ def test_imports_and_examples_run(path):
     module = importlib.import_module(".".join(["facedancer", *parts]))
     result = doctest.testmod(module, extraglobs={"np": np, "keras": keras})
     assert not result.failed
+
+
+# Methods that Keras or unittest define; the class documents them (style of Keras).
+FRAMEWORK_METHODS = {
+    "build",
+    "call",
+    "get_config",
+    "from_config",
+    "compute_output_shape",
+    "setUp",
+}
+# What every program has, said once in `facedancer.cli`.
+PROGRAM_FUNCTIONS = {"main", "define_flags"}
+
+
+def public_functions(tree):
+    """Yields the functions and methods without an underscore, nested ones left out."""
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+            yield node
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            yield node
+            for method in node.body:
+                if (
+                    isinstance(method, ast.FunctionDef)
+                    and not method.name.startswith("_")
+                    and method.name not in FRAMEWORK_METHODS
+                ):
+                    yield method
+
+
+@pytest.mark.parametrize("path", FILES, ids=IDS)
+def test_public_names_are_documented(path):
+    for node in public_functions(ast.parse(path.read_text())):
+        if node.name not in PROGRAM_FUNCTIONS:
+            place = f"{path.relative_to(ROOT)}:{node.lineno} {node.name}"
+            assert ast.get_docstring(node), f"{place}: no docstring"
+
+
+@pytest.mark.parametrize("path", FILES, ids=IDS)
+def test_sizes(path):
+    """Short files and functions, so that a newcomer finds the line to change."""
+    text = path.read_text()
+    lines = len(text.splitlines())
+    assert lines <= 400, f"{path.relative_to(ROOT)} has {lines} lines"
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef):
+            docstring = ast.get_docstring(node, clean=False) or ""
+            length = node.end_lineno - node.lineno - docstring.count("\n")
+            place = f"{path.relative_to(ROOT)}:{node.lineno} {node.name}"
+            assert length <= 80, f"{place} has {length} lines"
+
+
+@pytest.mark.parametrize("path", FILES, ids=IDS)
+def test_libraries_do_not_print(path):
+    tree = ast.parse(path.read_text())
+    if "__name__ == " in path.read_text() or path.name == "cli.py":
+        return  # a program
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "print":
+            raise AssertionError(f"{path.relative_to(ROOT)}:{node.lineno} prints")
