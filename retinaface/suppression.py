@@ -36,11 +36,10 @@ def suppress(boxes: np.ndarray, scores: np.ndarray, threshold: float) -> np.ndar
         Indices of the kept boxes, best first.
     """
     order = np.argsort(-scores, kind="stable")
-    boxes = boxes[order]
-    left = np.arange(len(order))
+    left, boxes = order, boxes[order]
     kept = []
     while len(left):
-        first, left = left[0], left[1:]
-        kept.append(first)
-        left = left[overlap(boxes[first], boxes[left]) <= threshold]
-    return order[np.array(kept, dtype=np.int64)]
+        kept.append(left[0])
+        apart = overlap(boxes[0], boxes[1:]) <= threshold
+        left, boxes = left[1:][apart], boxes[1:][apart]
+    return np.array(kept, dtype=np.int64)

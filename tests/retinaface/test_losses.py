@@ -4,6 +4,7 @@ import math
 
 import keras
 import numpy as np
+import pytest
 
 from facedancer import testing
 from facedancer.retinaface import anchors, losses, matching, network
@@ -79,6 +80,7 @@ class LossesTest(testing.TestCase):
         }
         self.assert_close(found, expected)
 
+    @pytest.mark.large
     def test_a_small_network_learns_one_face(self):
         """Anchors, targets, network and losses together find what they were shown."""
         random = np.random.default_rng(0)
