@@ -7,12 +7,12 @@ import numpy as np
 
 # Left eye, right eye, nose, mouth corners of an average adult in millimetres, left as
 # seen in the image: x right, y down, z towards the camera. Rounded anthropometric
-# means: pupils 63 apart, mouth 50 wide, nose tip 22 before the plane of the eyes.
+# means: pupils 63 apart, mouth 50 wide, nose tip 30 before the plane of the pupils.
 FIVE_POINTS_MM = np.array(
     [
         [-31.5, -18.0, 0.0],
         [31.5, -18.0, 0.0],
-        [0.0, 18.0, 24.0],
+        [0.0, 18.0, 30.0],
         [-25.0, 47.0, 2.0],
         [25.0, 47.0, 2.0],
     ]

@@ -219,9 +219,6 @@ class ProgramTest(testing.TestCase):
         triplet = make_faces.make_triplet(settings, 1)
         for name, image in triplet.items():
             self.assertEqual(images.encode_image(image, ".png"), found[1][name])
-        corner = np.s_[:6, :6]  # far from the face: scene and hair of the target
-        change = triplet["truth"][corner].astype(int) - triplet["target"][corner]
-        self.assertLess(np.abs(change).mean(), 3)
 
     def test_main_and_bad_values(self):
         def run(*words):

@@ -1,0 +1,76 @@
+"""Each program is killed in the middle, started again, and compared byte for byte."""
+
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from facedancer import images, testing
+from facedancer.dataset import crop_align, dataset_sharding, make_faces
+from tests.dataset import fixtures
+
+
+def content(folder):
+    return {
+        str(p.relative_to(folder)): p.read_bytes()
+        for p in sorted(pathlib.Path(folder).rglob("*"))
+        if p.is_file()
+    }
+
+
+def start(module, *words):
+    return subprocess.Popen(
+        [sys.executable, module.__file__, *map(str, words)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+class KilledTest(testing.TestCase):
+    def check(self, module, words, pattern, kill_at):
+        """Kills a run once `kill_at` files match, again a little later, then lets go.
+
+        Args:
+            module: The program.
+            words: Its flags without the target folder.
+            pattern: Of the files it writes.
+            kill_at: How many of them must be there at each kill.
+        """
+        undisturbed, killed = self.tempdir() / "a", self.tempdir() / "b"
+        self.assertEqual(start(module, *words, f"--target_dir={undisturbed}").wait(), 0)
+        total = len(list(undisturbed.rglob(pattern)))
+        for count in kill_at:
+            program = start(module, *words, f"--target_dir={killed}")
+            while program.poll() is None and len(list(killed.rglob(pattern))) < count:
+                time.sleep(0.002)
+            program.send_signal(signal.SIGKILL)
+            program.wait()
+            self.assertEqual(program.returncode, -signal.SIGKILL, "it was too quick")
+            self.assertLess(len(list(killed.rglob(pattern))), total)
+        self.assertEqual(start(module, *words, f"--target_dir={killed}").wait(), 0)
+        self.assertEqual(content(killed), content(undisturbed))
+
+    @pytest.mark.large
+    def test_crop_align(self):
+        data = self.tempdir()
+        for number in range(96):
+            image = fixtures.photo(number, boxes=())
+            images.write_image(data / f"p{number % 7}/{number}.jpg", image)
+        faces = make_faces.MadeSettings(str(data / "made"), 8, 4, 160)
+        make_faces.write_faces(faces)
+        words = [f"--data_dir={data}", "--im_size=64", "--num_workers=1"]
+        self.check(crop_align, words, "*.jpg", (5, 20))
+
+    def test_dataset_sharding(self):
+        data = self.tempdir()
+        for number in range(400):
+            fixtures.write_photos(data, {f"p{number}": 1}, size=(120, 120), boxes=())
+        words = [f"--data_dir={data}", "--data_name=set", "--num_shards=200"]
+        self.check(dataset_sharding, words, "*.records", (20, 90))
+
+    def test_make_faces(self):
+        words = ["--num_identities=12", "--num_images=1", "--image_size=32"]
+        self.check(make_faces, words, "*.jpg", (2, 6))
