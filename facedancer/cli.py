@@ -28,14 +28,17 @@ _BOOLEAN_WORDS = {"true": "true", "false": "false", "1": "true", "0": "false"}
 
 
 def run(
-    main: Callable[[flags.FlagValues], int | None],
+    main: Callable[..., int | None],
     define_flags: Callable[[flags.FlagValues], None],
+    positional: tuple[str, ...] = (),
 ) -> None:
     """Runs a program and ends the process with its exit status.
 
     Args:
-        main: Takes the parsed flags, returns the exit status.
+        main: Takes the parsed flags, then one string for each of `positional`; returns
+            the exit status.
         define_flags: Defines the program's flags on the `FlagValues` it is given.
+        positional: Names of the arguments without a flag, all of them required.
     """
     known = set(flags.FLAGS)
     define_flags(flags.FLAGS)
@@ -44,8 +47,7 @@ def run(
 
     def guarded(leftover):
         try:
-            refuse_leftover(leftover)
-            return main(flags.FLAGS)
+            return main(flags.FLAGS, *take_positional(leftover, positional))
         except InputError as error:
             print(f"Error: {_one_line(error)}", file=sys.stderr)
             return FAILED
@@ -58,6 +60,26 @@ def run(
 
 def _one_line(error: InputError) -> str:
     return re.sub(r"\s+", " ", str(error))
+
+
+def take_positional(argv: list[str], names: tuple[str, ...]) -> list[str]:
+    """Returns the arguments without a flag.
+
+    Args:
+        argv: What the flag parser left over, the program's name first.
+        names: Names of the expected arguments.
+
+    Raises:
+        InputError: If there are more or fewer.
+    """
+    found = argv[1 : len(names) + 1]
+    refuse_leftover([argv[0], *argv[len(names) + 1 :]])
+    if len(found) < len(names):
+        raise InputError(
+            f"Expected the arguments {' '.join(names)}. Received: "
+            f"{' '.join(found) or 'none'}"
+        )
+    return found
 
 
 def refuse_leftover(argv: list[str]) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import collections
 import json
 import os
-import pathlib
 
 import h5py
 import numpy as np
@@ -298,18 +297,12 @@ def save_published(model, path: str | os.PathLike, first: int = 0) -> None:
 
     Args:
         model: A generator or discriminator, not fused.
-        path: The file; it appears whole or not at all.
+        path: The file. `saving.save` writes it whole or not at all.
         first: See `PublishedParts`.
     """
-    path = pathlib.Path(path)
     config, arrays = describe(model, first)
-    temporary = path.with_name(f".tmp-{os.getpid()}-{path.name}")
-    try:
-        with h5py.File(temporary, "w") as file:
-            file.attrs["model_config"] = json.dumps(config).encode()
-            file.attrs["backend"] = b"tensorflow"
-            file.attrs["keras_version"] = b"2.15.0"
-            write_weights(file.create_group("model_weights"), arrays)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with h5py.File(path, "w") as file:
+        file.attrs["model_config"] = json.dumps(config).encode()
+        file.attrs["backend"] = b"tensorflow"
+        file.attrs["keras_version"] = b"2.15.0"
+        write_weights(file.create_group("model_weights"), arrays)

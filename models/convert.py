@@ -1,0 +1,150 @@
+"""Converts a generator or discriminator between published files and ours.
+
+    facedancer-convert FaceDancer_config_c_HQ.h5 generator.keras
+    facedancer-convert checkpoints/gen_12.h5 generator.h5
+    facedancer-convert generator.keras for_the_original.h5 --layout=published
+
+The first argument is what `load_generator` reads: a whole model of the original, one
+of its checkpoints, or our own file. The second ends in `.keras` or `.h5`. What was
+found is printed, and the largest difference between the outputs of the network as
+published and of the written file, on a seeded random input.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import re
+
+import numpy as np
+from absl import flags
+
+from facedancer import cli
+from facedancer.errors import InputError
+from facedancer.models import published, saving
+from facedancer.models.config import GeneratorConfig
+
+KINDS = ("auto", "generator", "discriminator")
+
+
+def define_flags(flag_values: flags.FlagValues) -> None:
+    """Defines the program's flags.
+
+    Args:
+        flag_values: Where they are defined.
+    """
+    flags.DEFINE_enum(
+        "kind",
+        "auto",
+        KINDS,
+        "What the file must hold; auto: whichever of the two it holds.",
+        flag_values=flag_values,
+    )
+    flags.DEFINE_enum(
+        "layout",
+        "native",
+        saving.LAYOUTS,
+        "How an .h5 is written: native for this project; published for the original "
+        "programs.",
+        flag_values=flag_values,
+    )
+    flags.DEFINE_string(
+        "encoder",
+        None,
+        "Name of the identity encoder to be noted in the file.",
+        flag_values=flag_values,
+    )
+    flags.DEFINE_integer(
+        "seed", 0, "Of the random test input.", flag_values=flag_values
+    )
+
+
+def convert(source, destination, kind="auto", layout="native", encoder=None, seed=0):
+    """Converts one file and reports what was done.
+
+    Args:
+        source: What is read, see `published.load_generator`.
+        destination: A `.keras` or `.h5` file.
+        kind: One of `KINDS`.
+        layout: See `saving.save`.
+        encoder: Name of the identity encoder to note; `None` keeps what the file says.
+        seed: Of the test input.
+
+    Returns:
+        The written model, read again, and the largest output difference.
+
+    Raises:
+        InputError: If the source does not fit, or the destination is the source.
+    """
+    source, destination = pathlib.Path(source), pathlib.Path(destination)
+    saving.check(destination, layout)
+    if destination.exists() and source.exists() and destination.samefile(source):
+        raise InputError(f"{destination}: is also the file to be read")
+    model = published.load(source, kind, form="plain")
+    if encoder is not None:
+        model = _with_encoder(model, encoder)
+    saving.save(model, destination, layout)
+    again = published.load(destination, kind)
+    inputs = saving.random_inputs(model.config, seed=seed)
+    difference = saving.output_of(model, inputs) - saving.output_of(again, inputs)
+    return again, float(np.abs(difference).max())
+
+
+def _with_encoder(model, encoder):
+    if not isinstance(model.config, GeneratorConfig):
+        raise InputError("--encoder is for generators, found a discriminator")
+    settings = model.get_config()
+    settings["config"] = dataclasses.replace(model.config, encoder=encoder)
+    named = type(model)(**settings)
+    named.set_weights(model.get_weights())
+    return named
+
+
+def describe(model) -> str:
+    """Returns what a model is, in one line.
+
+    Args:
+        model: A generator or discriminator.
+    """
+    config = model.config
+    kind = re.sub("^FaceDancer", "", type(model).__name__).lower()
+    text = (
+        f"{kind}, {config.image_size} px, {model.count_params():,} parameters, "
+        f"widths {_joined(config.stage_widths)}"
+    )
+    if isinstance(config, GeneratorConfig):
+        text += (
+            f", fusions {_joined(config.up_types)}, mapping "
+            f"{_joined(config.mapping_sizes) or 'none'}, identity "
+            f"{config.identity_size} from {config.encoder or 'an unknown encoder'}"
+        )
+    return text
+
+
+def _joined(values) -> str:
+    return " ".join(str(value) for value in values)
+
+
+def main(flag_values: flags.FlagValues, source: str, destination: str) -> int:
+    """Converts and prints; returns the exit status.
+
+    Args:
+        flag_values: Parsed flags.
+        source: What is read.
+        destination: What is written.
+    """
+    model, difference = convert(
+        source,
+        destination,
+        flag_values.kind,
+        flag_values.layout,
+        flag_values.encoder,
+        flag_values.seed,
+    )
+    print(describe(model))
+    print(f"{destination}: largest output difference {difference:.2e}")
+    return cli.DONE
+
+
+if __name__ == "__main__":
+    cli.run(main, define_flags, positional=("in.h5", "out.keras"))

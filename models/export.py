@@ -1,0 +1,170 @@
+"""Exports a generator for other runtimes, and compares each with Keras.
+
+    python models/export.py generator.keras generator.onnx --fused
+
+The ending of the second argument decides: `.keras`, `.h5`, `.onnx`, `.tflite` (LiteRT),
+`.xml` (OpenVINO, with a `.bin` beside it); a name without an ending becomes a
+TensorFlow SavedModel. The exported file is run on a seeded random input and the largest
+difference to Keras is printed.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import pathlib
+
+import keras
+import numpy as np
+from absl import flags
+
+from facedancer import cli
+from facedancer.errors import InputError
+from facedancer.models import published, saving
+from facedancer.models.fused import fuse
+
+# Ending: Keras's name of the format, and the packages that write and run it.
+FORMATS = {
+    "": ("tf_saved_model", ()),
+    ".onnx": ("onnx", ("onnx", "tf2onnx", "onnxruntime")),
+    ".tflite": ("litert", ("ai_edge_litert",)),
+    ".xml": ("openvino", ("openvino",)),
+}
+_NATIVE = (".keras", ".h5")
+
+
+def define_flags(flag_values: flags.FlagValues) -> None:
+    """Defines the program's flags.
+
+    Args:
+        flag_values: Where they are defined.
+    """
+    flags.DEFINE_boolean(
+        "fused",
+        True,
+        "Export the fused form: the same function with fewer operations.",
+        flag_values=flag_values,
+    )
+
+
+def export(model: keras.Model, path) -> float:
+    """Writes a model for a runtime, runs it there and compares.
+
+    Args:
+        model: A generator or discriminator, of any form.
+        path: The file or folder; its ending decides the format, see `FORMATS`.
+
+    Returns:
+        The largest difference between the outputs of the runtime and of Keras.
+
+    Raises:
+        InputError: If the ending is unknown or a package is missing.
+    """
+    path = pathlib.Path(path)
+    check(path)
+    inputs = saving.random_inputs(model.config, batch=1)
+    expected = saving.output_of(model, inputs)
+    if path.suffix in _NATIVE:
+        saving.save(model, path)
+        found = saving.output_of(keras.saving.load_model(path), inputs)
+    else:
+        companions = (".bin",) if path.suffix == ".xml" else ()
+        with saving.whole(path, *companions) as temporary, saving.quiet():
+            model.export(str(temporary), format=FORMATS[path.suffix][0], verbose=False)
+        found = _RUN[path.suffix](path, inputs)
+    return float(np.abs(np.asarray(found) - expected).max())
+
+
+def check(path: pathlib.Path) -> None:
+    """Refuses a format that cannot be written here.
+
+    Args:
+        path: The file or folder to be written.
+
+    Raises:
+        InputError: If the ending is unknown or a package is missing.
+    """
+    known = [*_NATIVE, *FORMATS]
+    if path.suffix not in known:
+        raise InputError(
+            f"{path}: unknown format. Expected a name that ends in "
+            f"{', '.join(ending for ending in known if ending)}, or in nothing for a "
+            "SavedModel"
+        )
+    packages = FORMATS.get(path.suffix, ("", ()))[1]
+    missing = [name for name in packages if importlib.util.find_spec(name) is None]
+    if missing:
+        raise InputError(
+            f"{path}: {', '.join(missing)} not installed. Install it with: pip install "
+            '"facedancer[export]"'
+        )
+
+
+def _run_saved_model(path, inputs):
+    layer = keras.layers.TFSMLayer(str(path), call_endpoint="serve")
+    return layer(inputs if len(inputs) > 1 else inputs[0])
+
+
+def _by_rank(inputs, rank):
+    """Returns the input of a rank: images have four axes, vectors two."""
+    return next(array for array in inputs if array.ndim == rank)
+
+
+def _run_onnx(path, inputs):
+    runtime = importlib.import_module("onnxruntime")
+    session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    feed = {i.name: _by_rank(inputs, len(i.shape)) for i in session.get_inputs()}
+    return session.run(None, feed)[0]
+
+
+def _run_litert(path, inputs):
+    litert = importlib.import_module("ai_edge_litert.interpreter")
+    interpreter = litert.Interpreter(model_path=str(path), num_threads=2)
+    for detail in interpreter.get_input_details():
+        array = _by_rank(inputs, len(detail["shape"]))
+        interpreter.resize_tensor_input(detail["index"], array.shape)
+    interpreter.allocate_tensors()
+    for detail in interpreter.get_input_details():
+        array = _by_rank(inputs, len(detail["shape"]))
+        interpreter.set_tensor(detail["index"], array)
+    interpreter.invoke()
+    return interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+
+
+def _run_openvino(path, inputs):
+    openvino = importlib.import_module("openvino")
+    # Without the hint some CPUs compute in bfloat16.
+    model = openvino.Core().compile_model(
+        str(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
+    )
+    feed = [_by_rank(inputs, len(i.partial_shape)) for i in model.inputs]
+    return model(feed)[0]
+
+
+_RUN = {
+    "": _run_saved_model,
+    ".onnx": _run_onnx,
+    ".tflite": _run_litert,
+    ".xml": _run_openvino,
+}
+
+
+def main(flag_values: flags.FlagValues, source: str, destination: str) -> int:
+    """Exports and prints; returns the exit status.
+
+    Args:
+        flag_values: Parsed flags.
+        source: What is read, see `published.load_generator`.
+        destination: What is written.
+    """
+    check(pathlib.Path(destination))
+    model = published.load_generator(source)
+    if flag_values.fused:
+        model = fuse(model)
+    difference = export(model, destination)
+    print(f"{destination}: largest output difference {difference:.2e}")
+    return cli.DONE
+
+
+if __name__ == "__main__":
+    cli.run(main, define_flags, positional=("in.keras", "out"))
