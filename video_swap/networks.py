@@ -25,8 +25,7 @@ class NetworkSettings:
             package.
         device_id: Number of the GPU; -1 for the CPU.
         engine: What runs the generator: auto, keras or openvino.
-        precision: f32, bf16 or f16 (keras only) arithmetic of the generator, or int8
-            weights (openvino only).
+        precision: Arithmetic of the generator: f32, bf16, or f16 (keras only).
         score_threshold: Smallest score of a face, 0 to 1.
         working_size: Longer side of the frame in pixels while faces are searched; 0:
             full size. Larger finds smaller faces.

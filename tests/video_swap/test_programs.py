@@ -1,0 +1,228 @@
+"""Tests of the swapping programs with real, tiny, random networks; and the engines."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+from unittest import mock
+
+import keras
+import numpy as np
+from absl import flags
+from absl.testing import parameterized
+
+from facedancer import images, testing
+from facedancer.arcface_model import build_mobilefacenet
+from facedancer.errors import InputError
+from facedancer.models import GeneratorConfig, build_generator, get_preset
+from facedancer.video_swap import (
+    engines,
+    multi_face_single_source,
+    networks,
+    options,
+    provenance,
+    swap_image,
+    video,
+)
+from tests.video_swap import made
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+def tiny_generator(encoder="", **values):
+    config = {
+        "image_size": 64,
+        "base_width": 4,
+        "max_width": 16,
+        "mapping_sizes": (16,),
+        "identity_size": 32,
+    }
+    return build_generator(GeneratorConfig(**config | values, encoder=encoder))
+
+
+class ProgramTest(testing.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(folder.cleanup)
+        cls.networks = pathlib.Path(folder.name)
+        cls.encoder = build_mobilefacenet(embedding_size=32)
+        cls.encoder.save(cls.networks / "encoder.keras")
+        generator = tiny_generator(cls.encoder.name_with_hash)
+        generator.save(cls.networks / "generator.keras")
+
+    def setUp(self):
+        super().setUp()
+        self.folder = self.tempdir()
+        home = mock.patch.dict(os.environ, {"XDG_CONFIG_HOME": str(self.folder / "c")})
+        home.start()
+        self.addCleanup(home.stop)
+        detector = mock.patch.object(
+            networks, "load_detector", lambda path, **options: made.SquareDetector()
+        )
+        detector.start()
+        self.addCleanup(detector.stop)
+        images.write_image(self.folder / "me.png", made.scene((made.RED, 30, 20, 50)))
+
+    def flags_of(self, program, **values):
+        values = {
+            "facedancer_path": self.networks / "generator.keras",
+            "arcface_path": self.networks / "encoder.keras",
+            "swap_source": self.folder / "me.png",
+            "engine": "keras",
+        } | values
+        parsed = flags.FlagValues()
+        program.define_flags(parsed)
+        parsed(["program"] + [f"--{name}={value}" for name, value in values.items()])
+        return parsed
+
+    def run_program(self, program, **values):
+        with mock.patch("builtins.print") as printed:
+            status = program.main(self.flags_of(program, **values))
+        return status, [str(call.args[0]) for call in printed.call_args_list]
+
+    def test_video(self):
+        clip = made.write_clip(self.folder / "clip.mp4", made.moving_scenes(10))
+        output, report = self.folder / "o.mp4", self.folder / "r.json"
+        status, lines = self.run_program(
+            multi_face_single_source,
+            vid_path=clip,
+            output=output,
+            report=report,
+            preset="ultrafast",
+        )
+        self.assertEqual(status, 0)
+        self.assertEqual(lines[-1], str(output))
+        self.assertIn("10 faces in 10 of 10 frames swapped", " ".join(lines))
+        self.assertLen(list(video.VideoReader(output)), 10)
+        self.assertTrue(provenance.read(output).intact)
+        stored = json.loads(report.read_text())
+        self.assertEqual(stored["faces_swapped"], 10)
+        self.assertEqual(stored["provenance"], "watermarked, signed")
+        self.assertEqual(stored["networks"]["encoder"], self.encoder.name_with_hash)
+        self.assertEqual(stored["networks"]["engine"], "keras f32")
+
+    def test_image(self):
+        photo = self.folder / "photo.png"
+        images.write_image(photo, made.scene((made.RED, 20, 20, 40)))
+        output = self.folder / "new" / "o.png"
+        status, lines = self.run_program(
+            swap_image, img_path=photo, output=output, compare="true"
+        )
+        self.assertEqual(status, 0)
+        self.assertEqual(lines[-1], str(output))
+        self.assertEqual(images.read_image(output).shape, (96, 320, 3))
+        self.assertTrue(provenance.read(output).intact)
+        self.assertLen(list(output.parent.iterdir()), 1)
+
+    def test_image_without_a_face(self):
+        photo = images.write_image(self.folder / "photo.png", made.scene())
+        output = self.folder / "o.png"
+        with self.assertRaisesRegex(InputError, "0 faces were found, none"):
+            self.run_program(swap_image, img_path=photo, output=output)
+        self.assertFalse(output.exists())
+
+    def test_mapping_from_flags(self):
+        clip = made.write_clip(
+            self.folder / "clip.mp4", [made.scene((made.RED, 20, 20, 40))] * 3
+        )
+        me = self.folder / "me.png"
+        parsed = self.flags_of(
+            multi_face_single_source, vid_path=clip, map=f"{me}={me}", only=me
+        )
+        swapper, _ = options.make_swapper(parsed)
+        names = [rule.name for rule in swapper.rules]
+        self.assertEqual(names, [f"{me}={me}"] * 2)
+        self.assertTrue(swapper.compares)
+
+    @parameterized.parameters(
+        ({"vid_path": "none.mp4"}, "--vid_path: none.mp4: no such file"),
+        ({"swap_source": "none.png"}, "--swap_source: none.png: no such file"),
+        ({"map": "oops"}, "--map must be REFERENCE=SOURCE. Received: oops"),
+        ({"only": "none.png"}, "--only: none.png: no such file"),
+        ({"codec": "nonsense"}, "--codec=nonsense .* does not work here"),
+        ({"mask": "round"}, "--mask must be one of"),
+        ({"facedancer_path": "none.keras"}, "none.keras"),
+        ({"precision": "f8"}, "--precision must be one of f32, bf16, f16"),
+        ({"device_id": 7}, "--device_id must be -1"),
+    )
+    def test_bad_flags(self, values, words):
+        clip = made.write_clip(self.folder / "clip.mp4", made.moving_scenes(3))
+        values = {"vid_path": clip, "output": self.folder / "o.mp4"} | values
+        with self.assertRaisesRegex(InputError, words):
+            self.run_program(multi_face_single_source, **values)
+        self.assertFalse((self.folder / "o.mp4").exists())
+
+    def test_source_must_be_given_and_output_not_be_the_input(self):
+        clip = made.write_clip(self.folder / "clip.mp4", made.moving_scenes(3))
+        parsed = self.flags_of(multi_face_single_source, vid_path=clip)
+        parsed["swap_source"].value = []
+        with self.assertRaisesRegex(InputError, "Whose face .* Give --swap_source"):
+            options.make_swapper(parsed)
+        with self.assertRaisesRegex(InputError, "must not be the input itself"):
+            self.run_program(multi_face_single_source, vid_path=clip, output=clip)
+
+    def test_encoder_that_does_not_fit(self):
+        check = networks.check_encoder
+        name = self.encoder.name_with_hash
+        self.assertEqual(check(tiny_generator(name).config, self.encoder), ())
+        self.assertEqual(check(tiny_generator().config, self.encoder), ())
+        other_weights = tiny_generator("mobilefacenet@00000000").config
+        self.assertRegex(check(other_weights, self.encoder)[0], "likeness may be worse")
+        with self.assertRaisesRegex(InputError, "trained with the encoder arcface"):
+            check(tiny_generator("arcface@00000000").config, self.encoder)
+        with self.assertRaisesRegex(InputError, "vectors of 48 numbers"):
+            check(tiny_generator(identity_size=48).config, self.encoder)
+
+    def test_exit_status_of_the_process(self):
+        program = ROOT / "video_swap" / "multi_face_single_source.py"
+        done = subprocess.run(
+            [sys.executable, program, "--vid_path=none.mp4", "--swap_source=a.jpg"],
+            capture_output=True,
+            text=True,
+        )
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("Error: --vid_path: none.mp4: no such file", done.stderr)
+        self.assertNotIn("Traceback", done.stderr)
+
+
+class EngineTest(testing.TestCase):
+    def setUp(self):
+        super().setUp()
+        random = np.random.default_rng(0)
+        self.generator = tiny_generator()
+        self.targets = random.uniform(-1, 1, (3, 64, 64, 3)).astype("float32")
+        self.vectors = random.normal(size=(3, 32)).astype("float32")
+        self.expected = keras.ops.convert_to_numpy(
+            self.generator([self.targets, self.vectors], training=False)
+        )
+
+    @parameterized.parameters("keras", "openvino")
+    def test_f32_equals_the_plain_generator(self, name):
+        engine = engines.make_engine(self.generator, name)
+        self.assertEqual((engine.name, engine.precision), (name, "f32"))
+        scale = np.abs(self.expected).max()
+        for n in (3, 1, 2):
+            result = engine(self.targets[:n], self.vectors[:n])
+            error = np.abs(result - self.expected[:n]).max() / scale
+            self.assertLess(error, 1e-5)
+
+    @parameterized.parameters(("keras", "bf16"), ("keras", "f16"), ("openvino", "bf16"))
+    def test_half_precision_is_near(self, name, precision):
+        engine = engines.make_engine(self.generator, name, precision)
+        result = engine(self.targets, self.vectors)
+        self.assertEqual(result.dtype, np.float32)
+        error = np.abs(result - self.expected).mean() / self.expected.std()
+        self.assertLess(error, 0.05)
+
+    def test_wrong_words(self):
+        with self.assertRaisesRegex(InputError, "--engine must be one of auto, keras"):
+            engines.make_engine(self.generator, "tpu")
+        with self.assertRaisesRegex(InputError, "--precision must be one of f32, bf16"):
+            engines.make_engine(self.generator, "openvino", "f16")
+
+    def test_presets_exist_for_the_benchmark(self):
+        self.assertEqual(get_preset("facedancer_c").image_size, 256)
