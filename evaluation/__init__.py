@@ -1,1 +1,1 @@
-"""Measures of a face swapper."""
+"""How good is a swap? Identity, pose, expression, realism, flicker; reports."""

@@ -1,0 +1,89 @@
+"""Results of networks kept by the hash of what they were made from."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pathlib
+import zipfile
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+
+class Cache:
+    """Arrays by network and key, in memory and, where a folder is given, on disk.
+
+    Args:
+        folder: Where files are kept; empty for memory only. One file a network; a
+            network of other weights has another name and so another file.
+    """
+
+    def __init__(self, folder: str | os.PathLike = ""):
+        self.folder = pathlib.Path(folder) if folder else None
+        self.tables: dict[str, dict[str, np.ndarray]] = {}
+        self.changed: set[str] = set()
+
+    def compute(
+        self,
+        network: str,
+        keys: Sequence[str],
+        make: Callable[[list[int]], np.ndarray],
+        keep: bool = True,
+    ) -> np.ndarray:
+        """Returns one row for each key; only those that are missing are made.
+
+        Args:
+            network: Name and hash of what makes them.
+            keys: What each is made from.
+            make: From the places of missing keys to their rows.
+            keep: Whether new rows go to disk.
+        """
+        table = self.tables.get(network)
+        if table is None:
+            table = self.tables[network] = self._read(network)
+        first = {key: place for place, key in reversed(list(enumerate(keys)))}
+        missing = sorted(place for key, place in first.items() if key not in table)
+        made = {}
+        if missing:
+            rows = np.asarray(make(missing))
+            made = {keys[i]: row for i, row in zip(missing, rows, strict=True)}
+        if made and keep:
+            table |= made
+            self.changed.add(network)
+        return np.stack([made[k] if k in made else table[k] for k in keys])
+
+    def save(self) -> None:
+        """Writes what is new; each file appears whole or not at all."""
+        if self.folder is None:
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for network in sorted(self.changed):
+            path, table = self._path(network), self.tables[network]
+            temporary = path.with_name(f".tmp-{os.getpid()}-{path.name}")
+            try:
+                with open(temporary, "wb") as file:
+                    np.savez(
+                        file,
+                        keys=np.array(list(table), "S64"),
+                        rows=np.stack(list(table.values())),
+                    )
+                os.replace(temporary, path)
+            finally:
+                temporary.unlink(missing_ok=True)
+        self.changed.clear()
+
+    def _path(self, network):
+        plain = "".join(c if c.isalnum() or c in "-_" else "-" for c in network)[:60]
+        digest = hashlib.sha256(network.encode()).hexdigest()[:12]
+        return self.folder / f"{plain}-{digest}.npz"
+
+    def _read(self, network):
+        if self.folder is None or not self._path(network).is_file():
+            return {}
+        try:
+            with np.load(self._path(network), allow_pickle=False) as file:
+                keys, rows = file["keys"], file["rows"]
+        except (ValueError, OSError, KeyError, EOFError, zipfile.BadZipFile):
+            return {}  # damaged: made again and replaced
+        return {key.decode(): row for key, row in zip(keys, rows, strict=True)}

@@ -1,0 +1,96 @@
+"""Writes a seeded list of pairs, so that figures can be repeated.
+
+    python evaluation/make_pairs.py --data_dir faces/ --output pairs.csv --pairs 500
+
+The folder holds one folder of photos a person, or videos, of which ten frames each
+are drawn (as FaceForensics++ is used).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from absl import flags
+
+from facedancer import cli
+from facedancer.errors import InputError
+from facedancer.evaluation import frames, pairs
+
+
+@dataclasses.dataclass(frozen=True)
+class PairSettings:
+    """What is drawn.
+
+    Attributes:
+        data_dir: One folder of photos a person, or videos.
+        output: CSV file to write.
+        pairs: Number of pairs.
+        seed: Of all draws; the same seed gives the same list.
+        same_share: Share of pairs whose source is the target itself, 0 to 1.
+        frames_dir: For videos: folder that their frames are written to.
+        frames_per_video: For videos: frames that are drawn of each.
+    """
+
+    data_dir: str
+    output: str
+    pairs: int = 1000
+    seed: int = 0
+    same_share: float = 0.0
+    frames_dir: str = ""
+    frames_per_video: int = 10
+
+    def __post_init__(self):
+        if self.pairs < 1 or self.frames_per_video < 1:
+            raise ValueError(
+                "--pairs and --frames_per_video must be positive. "
+                f"Received: {self.pairs} and {self.frames_per_video}"
+            )
+
+
+def define_flags(flag_values: flags.FlagValues) -> None:
+    """Defines the flags of this program.
+
+    Args:
+        flag_values: Where the flags are defined.
+    """
+    cli.define_from(PairSettings, flag_values)
+
+
+def main(flag_values: flags.FlagValues) -> int:
+    """Writes the list and returns the exit status.
+
+    Args:
+        flag_values: Parsed flags.
+    """
+    settings = cli.settings_from(PairSettings, flag_values)
+    photos = find_photos(settings)
+    made = pairs.make_pairs(photos, settings.pairs, settings.seed, settings.same_share)
+    pairs.write_pairs(settings.output, made)
+    print(f"{settings.output}: {len(made)} pairs from {len(photos)} people")
+    return cli.DONE
+
+
+def find_photos(settings: PairSettings):
+    """Returns the photos by person, from folders or from frames of videos.
+
+    Args:
+        settings: Where to look.
+
+    Raises:
+        InputError: If there is nothing, or nowhere to put frames.
+    """
+    videos = frames.list_videos(settings.data_dir)
+    if not videos:
+        return pairs.photos_by_label(settings.data_dir)
+    if not settings.frames_dir:
+        raise InputError(
+            f"{settings.data_dir} holds {len(videos)} videos: give --frames_dir, a "
+            "folder for their frames"
+        )
+    return frames.extract(
+        videos, settings.frames_dir, settings.frames_per_video, settings.seed
+    )
+
+
+if __name__ == "__main__":
+    cli.run(main, define_flags)

@@ -1,0 +1,306 @@
+"""Settings of the evaluation program, and the tools they name."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+
+from facedancer import weights
+from facedancer.arcface_model import load_encoder
+from facedancer.errors import InputError
+from facedancer.evaluation import (
+    backbones,
+    embedding_maps,
+    face_mesh,
+    instruments,
+    judges,
+    pose_network,
+    runtime,
+)
+from facedancer.evaluation.cached import Cache
+from facedancer.evaluation.locating import Locator
+from facedancer.evaluation.measure import Perception, Tools
+from facedancer.retinaface import load_detector
+
+SWAPPERS = ("generator", "copy", "paste")
+STUDIES = (
+    "heat_map",
+    "look_alikes",
+    "drift",
+    "interpolation",
+    "match_curve",
+    "map",
+    "failures",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluateSettings:
+    """Settings of the program.
+
+    Attributes:
+        out: Folder for the report; index.html in it is the page to look at.
+        data_dir: One folder of photos a person: pairs are drawn from it.
+        pairs_csv: List of pairs, see make_pairs; relative paths start at --data_dir, or
+            without it at the list's folder.
+        results: Folder of triples made by any program: pairs.csv with a column swapped,
+            or folders source, target and swapped with equal names.
+        pairs: Number of pairs to draw from --data_dir, or to take from the head of the
+            list; 0: all of the list.
+        seed: Of all draws.
+        same_share: Share of drawn pairs whose source is the target itself.
+        swapper: generator, or one of two bounds: copy (the target) or paste (of the
+            source's aligned face).
+        facedancer_path: Generator, .h5 or .keras; empty: the packaged one.
+        arcface_path: Encoder of the generator; empty: the packaged one.
+        retina_path: Face detector; empty: the packaged one, or the mtcnn package.
+        judge_path: Encoder that judges identity: .keras, .h5, .onnx or .tflite; empty:
+            the packaged one.
+        judge_mean: For .onnx and .tflite: mean of each RGB channel in [0, 1], which is
+            subtracted.
+        judge_std: For .onnx and .tflite: what each channel is divided by.
+        judge_columns: For .tflite: first and last column of the aligned 112-pixel crop
+            it takes.
+        allow_same_judge: Let a judge pass that the generator was conditioned on.
+        pose_path: Head pose networks of FSA-Net's form, .onnx, .keras or .h5; their
+            mean is taken. Empty: five landmarks only.
+        landmarker_path: MediaPipe's face_landmarker .task file, for mesh, blendshapes,
+            gaze and mouth.
+        eval_model_expface: Keras network from face crops to an expression vector.
+        features_path: Network of the Frechet distance: InceptionV3 (as published) or
+            another one; empty: the one of --perceptual_path, else none.
+        perceptual_path: Weights of SqueezeNet or VGG16 for a perceptual distance.
+        lpips_weights: Weights of its channels, .npz.
+        aligned: Photos are aligned crops; where no face is found, the template is
+            taken.
+        cache_dir: Folder that keeps results of networks between runs.
+        studies: Which studies are made, all or none of them, or some of: heat_map,
+            look_alikes, drift, interpolation, match_curve, map, failures.
+        maps: How identity vectors are drawn in the plane: pca, tsne, umap.
+        rounds: How often results are fed back in the study drift.
+        draws: Of the bootstrap.
+        mask: Shape that a generator's face is pasted with: face or legacy.
+        device_id: Number of the GPU; -1 for the CPU.
+        engine: What runs the generator: auto, keras or openvino.
+        target_video: A video to measure flicker on.
+        swapped_video: Its result; empty: the swapper makes it.
+        swap_source: Photo of the person in the result of the video.
+    """
+
+    out: str
+    data_dir: str = ""
+    pairs_csv: str = ""
+    results: str = ""
+    pairs: int = 500
+    seed: int = 0
+    same_share: float = 0.0
+    swapper: str = "generator"
+    facedancer_path: str = ""
+    arcface_path: str = ""
+    retina_path: str = ""
+    judge_path: str = ""
+    judge_mean: tuple[float, ...] = (0.5, 0.5, 0.5)
+    judge_std: tuple[float, ...] = (0.5, 0.5, 0.5)
+    judge_columns: tuple[int, ...] = (0, 112)
+    allow_same_judge: bool = False
+    pose_path: tuple[str, ...] = ()
+    landmarker_path: str = ""
+    eval_model_expface: str = ""
+    features_path: str = ""
+    perceptual_path: str = ""
+    lpips_weights: str = ""
+    aligned: bool = False
+    cache_dir: str = ""
+    studies: tuple[str, ...] = ("all",)
+    maps: tuple[str, ...] = ("pca",)
+    rounds: int = 10
+    draws: int = 1000
+    mask: str = "face"
+    device_id: int = 0
+    engine: str = "auto"
+    target_video: str = ""
+    swapped_video: str = ""
+    swap_source: str = ""
+
+    def __post_init__(self):
+        if self.swapper not in SWAPPERS:
+            raise ValueError(
+                f"--swapper must be one of {', '.join(SWAPPERS)}. "
+                f"Received: {self.swapper}"
+            )
+        if not (self.data_dir or self.pairs_csv or self.results or self.target_video):
+            raise ValueError(
+                "What is to be measured? Give --data_dir, --pairs_csv, --results or "
+                "--target_video"
+            )
+        if self.results and (self.pairs_csv or self.data_dir):
+            raise ValueError("--results brings its own pairs: give it alone")
+        if self.swapped_video and not self.target_video:
+            raise ValueError("--swapped_video needs --target_video")
+        if self.target_video and not (self.swapped_video or self.swap_source):
+            raise ValueError("--target_video needs --swapped_video or --swap_source")
+        if self.lpips_weights and not self.perceptual_path:
+            raise ValueError("--lpips_weights needs --perceptual_path")
+        self._check_numbers()
+        embedding_maps.check(self.maps)
+
+    def _check_numbers(self):
+        for name, least in (("pairs", 0), ("rounds", 1), ("draws", 20)):
+            if getattr(self, name) < least:
+                raise ValueError(
+                    f"--{name} must be at least {least}. "
+                    f"Received: {getattr(self, name)}"
+                )
+        known = {*STUDIES, "all", "none"}
+        unknown = [name for name in self.studies if name not in known]
+        if unknown:
+            raise ValueError(
+                f"--studies must be of {', '.join(sorted(known))}. "
+                f"Received: {', '.join(unknown)}"
+            )
+
+    def wants(self, study: str) -> bool:
+        """Returns whether a study is asked for.
+
+        Args:
+            study: Its name.
+        """
+        return study in self.studies or "all" in self.studies
+
+    @property
+    def judge_input(self) -> judges.JudgeInput:
+        """How the judge's crops are made."""
+        return judges.JudgeInput(self.judge_mean, self.judge_std, self.judge_columns)
+
+
+@dataclasses.dataclass(frozen=True)
+class Loaded:
+    """The networks of an evaluation.
+
+    Attributes:
+        tools: What measures pairs.
+        judge: What judges identity.
+        networks: By role, name with hash and file, for the report.
+        official: Whether the Frechet distance is the published one.
+        notes: What is left out for lack of a network.
+    """
+
+    tools: Tools
+    judge: instruments.Instrument
+    networks: dict[str, dict]
+    official: bool
+    notes: tuple[str, ...]
+
+
+def load(settings: EvaluateSettings) -> Loaded:
+    """Returns the networks that the settings name.
+
+    Args:
+        settings: The settings.
+
+    Raises:
+        InputError: If a file is missing or of another kind.
+    """
+    detector = load_detector(settings.retina_path or None)
+    judge_path = settings.judge_path or weights.find("encoder")
+    judge = judges.load_judge(judge_path, settings.judge_input)
+    found = [judge]
+    networks = {
+        "detector": _detector(detector, settings.retina_path),
+        "judge": _entry(judge, judge_path),
+    }
+    if settings.pose_path:
+        found.append(pose_network.PoseNetwork(settings.pose_path))
+        networks["pose"] = _entry(found[-1], ",".join(settings.pose_path))
+    if settings.landmarker_path:
+        found.append(face_mesh.FaceMesh(settings.landmarker_path))
+        networks["mesh"] = _entry(found[-1], settings.landmarker_path)
+    if settings.eval_model_expface:
+        found.append(_expression(settings.eval_model_expface))
+        networks["expression"] = _entry(found[-1], settings.eval_model_expface)
+    features, official = _features(settings)
+    if features is not None:
+        found.append(features)
+        path = settings.features_path or settings.perceptual_path
+        networks["features"] = _entry(features, path)
+    perception = _perception(settings)
+    if perception is not None:
+        networks["perceptual"] = {
+            "name": perception.name,
+            "file": settings.perceptual_path,
+        }
+    cache = Cache(settings.cache_dir)
+    locator = Locator(detector, cache, settings.aligned)
+    tools = Tools(locator, cache, tuple(found), perception)
+    return Loaded(tools, judge, networks, official, _missing(settings))
+
+
+def _detector(detector, path):
+    digest = f"@{runtime.file_hash(path)[:8]}" if path else ""
+    return {"name": f"{detector.name}{digest}", "file": path}
+
+
+def _entry(instrument, path):
+    return {"name": instrument.name, "file": str(path)}
+
+
+def _expression(path):
+    network = pose_network.load_keras(path)
+    name = f"{pathlib.Path(path).stem}@{runtime.file_hash(path)[:8]}"
+    return instruments.ExpressionEmbedder(network, name)
+
+
+def _features(settings):
+    path = settings.features_path or settings.perceptual_path
+    if path:
+        backbone = backbones.load_backbone(path)
+        return instruments.BackboneFeatures(backbone), backbone.official
+    if weights.available("encoder"):
+        encoder = load_encoder(weights.find("encoder"))
+        return instruments.EncoderFeatures(encoder), False
+    return None, False
+
+
+def _perception(settings):
+    if not settings.perceptual_path:
+        return None
+    backbone = backbones.load_backbone(settings.perceptual_path)
+    channel_weights, name = None, f"{backbone.name}, all channels alike"
+    if settings.lpips_weights:
+        channel_weights = backbones.read_channel_weights(
+            settings.lpips_weights, backbone
+        )
+        digest = runtime.file_hash(settings.lpips_weights)[:8]
+        name = f"{backbone.name} with weights@{digest}"
+    return Perception(backbone, channel_weights, name)
+
+
+def _missing(settings):
+    optional = {
+        "pose_path": "pose by a network",
+        "landmarker_path": "mesh, blendshapes, gaze and mouth",
+        "perceptual_path": "perceptual distance",
+    }
+    notes = [
+        f"Not measured: {what} (--{name} not given)"
+        for name, what in optional.items()
+        if not getattr(settings, name)
+    ]
+    if not settings.features_path:
+        notes.append("Frechet distance by a small network: compare only with itself")
+    return tuple(notes)
+
+
+def check_out(settings: EvaluateSettings) -> pathlib.Path:
+    """Returns the folder for the report.
+
+    Args:
+        settings: The settings.
+
+    Raises:
+        InputError: If something else than a folder stands there.
+    """
+    path = pathlib.Path(settings.out)
+    if path.exists() and not path.is_dir():
+        raise InputError(f"--out: {path} is a file; give a folder")
+    return path

@@ -1,0 +1,213 @@
+"""The whole protocol: pairs, swaps, measurements, figures, studies."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import pathlib
+
+import numpy as np
+
+from facedancer.errors import InputError
+from facedancer.evaluation import (
+    clips,
+    experiments,
+    figures,
+    judges,
+    measure,
+    options,
+    plots,
+    report,
+    studies,
+    swappers,
+)
+from facedancer.evaluation import pairs as pair_lists
+from facedancer.evaluation.photos import Photo
+from facedancer.models import load_generator
+from facedancer.video_swap.networks import NetworkSettings, load_networks
+from facedancer.video_swap.swapper import SwapSettings
+
+_FEW = 8  # pairs that the costly studies take
+
+
+def evaluate(settings: options.EvaluateSettings) -> report.Report:
+    """Returns the report that the settings ask for.
+
+    Args:
+        settings: The settings.
+
+    Raises:
+        InputError: If an input cannot be used, or the judge is the generator's own.
+    """
+    pairs = _pairs(settings)
+    swapper = _swapper(settings)
+    loaded = options.load(settings)
+    warning = judges.refuse_own(
+        loaded.judge.name,
+        "" if swapper is None else swapper.encoder_name,
+        settings.allow_same_judge,
+    )
+    name = pathlib.Path(settings.results or settings.swapped_video).name
+    result = report.Report(
+        swapper=name if swapper is None else swapper.name,
+        networks=loaded.networks,
+        settings=dataclasses.asdict(settings),
+        notes=[*([warning] if warning else []), *loaded.notes],
+    )
+    if isinstance(swapper, swappers.GeneratorSwapper):
+        result.networks |= {
+            f"swap: {role}": {"name": text}
+            for role, text in swapper.networks.names.items()
+        }
+    if pairs:
+        _add_pairs(result, pairs, swapper, loaded, settings)
+    if settings.target_video:
+        _add_clip(result, swapper, loaded, settings)
+    for note in result.notes[:1] if warning else []:
+        logging.getLogger("absl").warning("%s", note)
+    loaded.tools.cache.save()
+    return result
+
+
+def _pairs(settings):
+    if settings.results:
+        found = pair_lists.read_results(settings.results)
+    elif settings.pairs_csv:
+        found = pair_lists.read_pairs(settings.pairs_csv, settings.data_dir)
+    elif settings.data_dir:
+        photos = pair_lists.photos_by_label(settings.data_dir)
+        return pair_lists.make_pairs(
+            photos, settings.pairs or 500, settings.seed, settings.same_share
+        )
+    else:
+        return []
+    return found[: settings.pairs] if settings.pairs else found
+
+
+def _swapper(settings):
+    """Returns what swaps, None where the results are there already."""
+    if settings.results or (
+        settings.swapped_video and not (settings.data_dir or settings.pairs_csv)
+    ):
+        return None
+    if settings.swapper == "copy":
+        return swappers.CopySwapper()
+    if settings.swapper == "paste":
+        return swappers.PasteSwapper()
+    networks = load_networks(
+        NetworkSettings(
+            facedancer_path=settings.facedancer_path,
+            arcface_path=settings.arcface_path,
+            retina_path=settings.retina_path,
+            device_id=settings.device_id,
+            engine=settings.engine,
+        )
+    )
+    for warning in networks.warnings:
+        logging.getLogger("absl").warning("%s", warning)
+    try:
+        swap_settings = SwapSettings(mask=settings.mask)
+    except ValueError as error:
+        raise InputError(str(error)) from None
+    encoder = ""
+    if settings.facedancer_path:
+        encoder = load_generator(settings.facedancer_path).config.encoder
+    return swappers.GeneratorSwapper(networks, encoder, swap_settings)
+
+
+def _add_pairs(result, pairs, swapper, loaded, settings):
+    measured = measure.measure(pairs, swapper, loaded.tools)
+    if loaded.tools.perception is not None:
+        measured.names["perception"] = loaded.tools.perception.name
+    result.counts = {
+        "asked for": len(pairs),
+        "measured": len(measured.pairs),
+        "skipped": len(measured.skipped),
+    }
+    result.notes += [f"Skipped: {line}" for line in measured.skipped[:20]]
+    builder = figures.compute(measured, settings.seed, settings.draws, loaded.official)
+    if settings.wants("look_alikes"):
+        studies.add_look_alikes(builder, measured)
+    result.figures, result.values = builder.figures, builder.values
+    result.rows = [
+        {
+            "source": str(pair.source),
+            "target": str(pair.target),
+            "source_label": pair.source_label,
+            "target_label": pair.target_label,
+        }
+        for pair in measured.pairs
+    ]
+    result.studies += _from_measurements(measured, builder, settings)
+    if swapper is not None:
+        _add_experiments(result, measured, swapper, loaded, settings)
+
+
+def _from_measurements(measured, builder, settings):
+    found = [studies.similarity(builder), studies.pose_spread(builder, "pnp")]
+    if "pose" in measured.vectors:
+        found[-1] = studies.pose_spread(builder, "net")
+    if settings.wants("match_curve"):
+        found.append(studies.match_curves(measured))
+    if settings.wants("map") and len(measured.pairs) >= 3:
+        found += [studies.plane_map(measured, m, settings.seed) for m in settings.maps]
+    if settings.wants("failures"):
+        likeness = np.where(measured.found, builder.values["id_source"], np.nan)
+        title = "Failures: least like the source"
+        found.append(studies.failures(measured, likeness, "failures_identity", title))
+        kind = "net" if "pose" in measured.vectors else "pnp"
+        off = -builder.values[f"pose_{kind}_l2"]
+        title = "Failures: pose lost (minus degrees)"
+        found.append(studies.failures(measured, off, "failures_pose", title))
+    return found
+
+
+def _add_experiments(result, measured, swapper, loaded, settings):
+    judge, locator = loaded.judge, loaded.tools.locator
+    few = slice(0, _FEW)
+    sources, targets = measured.faces["source"][few], measured.faces["target"][few]
+    if settings.wants("heat_map"):
+        people = studies.most_photographed(measured)
+        if len(people) == 2:
+            result.studies.append(experiments.heat_map(people, swapper, judge, locator))
+    if settings.wants("drift"):
+        result.studies.append(
+            experiments.drift(
+                sources, targets, swapper, judge, locator, settings.rounds
+            )
+        )
+    if not settings.wants("interpolation"):
+        return
+    if not hasattr(swapper, "swap_identities"):
+        result.notes.append("No interpolation of identity: only a generator can do it")
+    elif len(sources) > 1:
+        result.studies.append(
+            experiments.interpolation(
+                sources[0], sources[1], targets[:4], swapper, judge, locator
+            )
+        )
+
+
+def _add_clip(result, swapper, loaded, settings):
+    judge, locator = loaded.judge, loaded.tools.locator
+    face = vector = None
+    if settings.swap_source:
+        face = locator.largest([Photo.of_file(settings.swap_source)])[0]
+        if face is None:
+            raise InputError(f"{settings.swap_source}: no face was found")
+        vector = judge.run(judge.cut(face.photo.read(), face)[None])[0]
+    if settings.swapped_video:
+        both = clips.read_both(settings.target_video, settings.swapped_video)
+    else:
+        both = clips.swap_frames(settings.target_video, swapper, face, locator)
+    measured = clips.measure(both, locator, judge, vector)
+    result.figures += clips.figures(measured, judge.name, settings.seed)
+    lines = {
+        "difference to the next frame, movement undone (of 255)": {
+            "result": measured.swapped_flicker,
+            "target": measured.target_flicker,
+        }
+    }
+    text = "Flicker of the result beside the target's own."
+    image = plots.over_time(lines)
+    result.studies.append(studies.Study("video", "Flicker", text, image, {}))
