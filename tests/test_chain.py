@@ -141,7 +141,8 @@ def swap_clip(folder, generator):
     change = np.abs(before.astype(int) - after).mean(axis=(0, 3))
     changed = change > 8
     assert 0.005 < changed.mean() < 0.25  # a face, not the picture
-    assert np.median(change) < 2.0
+    assert np.median(change) < 5.0  # coding and the invisible watermark
+    assert change[changed].mean() > 4 * np.median(change)
 
 
 def copy_start(clip, path):

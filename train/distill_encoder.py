@@ -40,6 +40,8 @@ class DistillSettings:
             `data_dir`; empty for no evaluation.
         hints: Pairs `student_layer=teacher_layer` whose maps should agree too.
         hint_weight: Weight of each hint beside the embedding.
+        image_size: Side of the student's input in pixels, a multiple of 16.
+        width: Factor on the student's channels.
         steps: Number of updates.
         batch_size: Faces an update.
         learning_rate: At its highest, after the warm-up; falls by a cosine to zero.
@@ -55,6 +57,8 @@ class DistillSettings:
     eval_dir: str = ""
     hints: tuple[str, ...] = ()
     hint_weight: float = 0.25
+    image_size: int = 112
+    width: float = 1.0
     steps: int = 20_000
     batch_size: int = 32
     learning_rate: float = 2e-3
@@ -98,7 +102,8 @@ def distillation_loss(teacher, student, hints, hint_weight):
     Args:
         teacher: Outputs of the teacher's `tap_model`.
         student: Outputs of the student's.
-        hints: Pairs of layer names, student's and teacher's.
+        hints: Pairs of layer names, student's and teacher's. Maps of another height
+            and width are resized to the student's.
         hint_weight: Weight of each hint.
 
     Returns:
@@ -111,7 +116,10 @@ def distillation_loss(teacher, student, hints, hint_weight):
     )
     loss = 1.0 - cosine + relative_error(target, output)
     for own, other in hints:
-        loss = loss + hint_weight * relative_error(teacher[other], student[own])
+        aim, size = teacher[other], student[own].shape[1:3]
+        if aim.shape[1:3] != size:
+            aim = ops.image.resize(aim, size, antialias=True)
+        loss = loss + hint_weight * relative_error(aim, student[own])
     return loss
 
 
@@ -160,6 +168,9 @@ def make_step(teacher, student, optimizer, settings: DistillSettings):
         view = face_views.vary(crops)
         view = face_views.mix(view, settings.mixup)
         worse = face_views.degrade(view, settings.degrade)
+        if settings.image_size != view.shape[1]:
+            size = (settings.image_size, settings.image_size)
+            worse = tf.image.resize(worse, size, antialias=True)
         target = teacher_taps(teacher.contract.from_unit(view), training=False)
         with tf.GradientTape() as tape:
             output = student_taps(student.contract.from_unit(worse), training=True)
@@ -207,6 +218,24 @@ def make_optimizer(settings: DistillSettings) -> keras.optimizers.Optimizer:
     )
 
 
+def build_student(teacher, settings: DistillSettings) -> arcface_model.Encoder:
+    """Returns an encoder with new weights and vectors as long as the teacher's.
+
+    Args:
+        teacher: The encoder to agree with.
+        settings: Name the student's size and width.
+
+    Raises:
+        InputError: If there is no encoder of that size.
+    """
+    try:
+        return arcface_model.build_mobilefacenet(
+            teacher.embedding_size, settings.image_size, settings.width
+        )
+    except ValueError as error:
+        raise InputError(str(error)) from None
+
+
 def distill(settings: DistillSettings) -> None:
     """Trains the student and writes it.
 
@@ -218,7 +247,7 @@ def distill(settings: DistillSettings) -> None:
     """
     keras.utils.set_random_seed(settings.seed)
     teacher = arcface_model.load_encoder(settings.teacher)
-    student = arcface_model.build_mobilefacenet(teacher.embedding_size)
+    student = build_student(teacher, settings)
     optimizer = make_optimizer(settings)
     optimizer.build(student.trainable_variables)
     if settings.eval_dir:
@@ -231,10 +260,12 @@ def distill(settings: DistillSettings) -> None:
     state = tf.train.Checkpoint(student=student, optimizer=optimizer)
     manager = tf.train.CheckpointManager(state, f"{output}.checkpoints", max_to_keep=1)
     manager.restore_or_initialize()
-    run(step, student, optimizer, manager, settings)
+    run(step, student, optimizer, manager, teacher.contract.size, settings)
 
 
-def run(step, student, optimizer, manager, settings: DistillSettings) -> None:
+def run(
+    step, student, optimizer, manager, crop_size: int, settings: DistillSettings
+) -> None:
     """Steps to the end from wherever the optimiser stands.
 
     Args:
@@ -242,11 +273,12 @@ def run(step, student, optimizer, manager, settings: DistillSettings) -> None:
         student: The encoder.
         optimizer: Its optimiser.
         manager: Keeps the checkpoints.
+        crop_size: Side of the teacher's input in pixels.
         settings: All of it.
     """
     start = int(optimizer.iterations)
     seeded = dataclasses.replace(settings, seed=settings.seed + start)
-    data = iter(crop_dataset(seeded, student.contract.size))
+    data = iter(crop_dataset(seeded, crop_size))
     losses, began = [], time.monotonic()
     for number in range(start + 1, settings.steps + 1):
         losses.append(step(next(data)))
@@ -270,7 +302,7 @@ def write_averaged(student, optimizer, settings: DistillSettings) -> None:
         optimizer: Holds the average.
         settings: Names the file and the evaluation folder.
     """
-    averaged = arcface_model.build_mobilefacenet(student.embedding_size)
+    averaged = build_student(student, settings)
     averaged.set_weights(student.get_weights())
     pairs = zip(
         averaged.trainable_variables,
