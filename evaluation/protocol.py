@@ -167,7 +167,7 @@ def _add_experiments(result, measured, swapper, loaded, settings):
     few = slice(0, _FEW)
     sources, targets = measured.faces["source"][few], measured.faces["target"][few]
     if settings.wants("heat_map"):
-        people = studies.most_photographed(measured)
+        people = _two_people(settings, measured, locator)
         if len(people) == 2:
             result.studies.append(experiments.heat_map(people, swapper, judge, locator))
     if settings.wants("drift"):
@@ -186,6 +186,21 @@ def _add_experiments(result, measured, swapper, loaded, settings):
                 sources[0], sources[1], targets[:4], swapper, judge, locator
             )
         )
+
+
+def _two_people(settings, measured, locator, most=6):
+    """Returns faces of two people, of those with the most photos."""
+    if not settings.data_dir:
+        return studies.most_photographed(measured)
+    photos = pair_lists.photos_by_label(settings.data_dir)
+    order = sorted(photos, key=lambda label: (-len(photos[label]), label))
+    people = {}
+    for label in order[:10]:
+        faces = locator.largest([Photo.of_file(p) for p in photos[label][:most]])
+        faces = [face for face in faces if face is not None]
+        if faces and len(people) < 2:
+            people[label] = faces
+    return people
 
 
 def _add_clip(result, swapper, loaded, settings):

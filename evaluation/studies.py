@@ -124,14 +124,15 @@ def failures(
     """
     order = np.argsort(np.where(np.isfinite(values), values, -np.inf), kind="stable")
     order = order[:most]
+    gap = np.full((SIDE, 8, 3), 255, np.uint8)
     tiles = [
         (
-            np.hstack([measured.thumbnails[role][i] for role in ROLES]),
+            np.hstack([*(measured.thumbnails[role][i] for role in ROLES), gap]),
             f"pair {i + 1}: {values[i]:.2f}",
         )
         for i in order
     ]
-    sheet = contact_sheet(tiles, columns=4, side=3 * SIDE // 2)
+    sheet = contact_sheet(tiles, columns=4, side=2 * SIDE)
     text = "Source, target, result; worst first."
     worst = [
         {
