@@ -1,0 +1,236 @@
+"""Prints what shards hold; draws a contact sheet and distributions.
+
+    python dataset/inspect_shards.py --data_dir=shards/ --output=look/
+
+Each record is checked; damaged ones are counted and named.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import os
+import pathlib
+from collections.abc import Iterator
+
+import cv2
+import matplotlib
+import numpy as np
+import tqdm
+from absl import flags
+from matplotlib import pyplot
+
+from facedancer import cli, images
+from facedancer.dataset import contact_sheet, image_header, records, shard_index
+from facedancer.errors import InputError
+
+matplotlib.use("Agg")
+
+
+@dataclasses.dataclass(frozen=True)
+class InspectSettings:
+    """What is looked at.
+
+    Attributes:
+        data_dir: Shards: a folder with *.records files, or a glob pattern; several with
+            commas between.
+        output: Folder for the pictures; empty: only print.
+        pictures: Photos on the contact sheet, spread over all records.
+        seed: Of the choice of the photos.
+    """
+
+    data_dir: str
+    output: str = ""
+    pictures: int = 100
+    seed: int = 0
+
+
+@dataclasses.dataclass
+class Contents:
+    """What was found in a set of shards.
+
+    Attributes:
+        count: Whole records.
+        bytes: Size of the encoded photos.
+        sizes: Number of photos by `(height, width)`.
+        formats: Number of photos by format.
+        identities: Number of photos by name or number of the person.
+        features: Number of records that have a feature, by name.
+        damaged: What is wrong with the others.
+    """
+
+    count: int = 0
+    bytes: int = 0
+    sizes: collections.Counter = dataclasses.field(default_factory=collections.Counter)
+    formats: collections.Counter = dataclasses.field(
+        default_factory=collections.Counter
+    )
+    identities: collections.Counter = dataclasses.field(
+        default_factory=collections.Counter
+    )
+    features: collections.Counter = dataclasses.field(
+        default_factory=collections.Counter
+    )
+    damaged: list = dataclasses.field(default_factory=list)
+
+
+def define_flags(flag_values: flags.FlagValues) -> None:
+    """Defines a flag for each field of `InspectSettings`.
+
+    Args:
+        flag_values: Where they are defined.
+    """
+    cli.define_from(InspectSettings, flag_values)
+
+
+def main(flag_values: flags.FlagValues) -> int:
+    """Runs the program.
+
+    Args:
+        flag_values: Parsed flags.
+
+    Returns:
+        0, or 2 when a record is damaged.
+
+    Raises:
+        InputError: If there are no shards.
+    """
+    settings = cli.settings_from(InspectSettings, flag_values)
+    files = shard_index.find_shards(settings.data_dir)
+    by_set = collections.defaultdict(list)
+    for file in files:
+        by_set[str(shard_index.set_of(file))].append(file)
+    damaged = []
+    for name, members in by_set.items():
+        found, picked = inspect(members, settings.pictures, settings.seed)
+        print("\n".join(describe(name, members, found)))
+        damaged += found.damaged
+        if settings.output and picked:
+            _write_pictures(settings.output, os.path.basename(name), found, picked)
+    return cli.PARTIAL if damaged else cli.DONE
+
+
+def inspect(
+    files: list[str], pictures: int = 0, seed: int = 0
+) -> tuple[Contents, list[tuple[bytes, str]]]:
+    """Returns what shards hold, and some photos, chosen with equal chances.
+
+    Args:
+        files: The shards.
+        pictures: How many photos to choose.
+        seed: Of the choice.
+    """
+    found, picked = Contents(), []
+    random = np.random.default_rng(seed)
+    for file in tqdm.tqdm(files, unit="shard", disable=None):
+        for features in _whole_records(file, found):
+            _count(found, features)
+            # reservoir sampling (Vitter 1985, algorithm R)
+            if len(picked) < pictures:
+                picked.append(_picture(features))
+            elif pictures and (place := random.integers(found.count)) < pictures:
+                picked[place] = _picture(features)
+    return found, picked
+
+
+def _whole_records(file: str, found: Contents) -> Iterator[dict]:
+    """Yields the records; after a damaged one the rest of the file is passed over."""
+    number = 0
+    try:
+        for record in records.read_records(file):
+            yield records.decode_example(record)
+            number += 1
+    except records.CorruptRecordError as error:
+        found.damaged.append(str(error))
+    except InputError as error:
+        found.damaged.append(f"{file}: record {number}: {error}")
+
+
+def _count(found: Contents, features: dict) -> None:
+    found.count += 1
+    found.features.update(list(features))
+    data = features.get("face", b"")
+    found.bytes += len(data)
+    try:
+        kind, height, width = image_header.format_and_size(data)
+    except InputError:
+        found.formats["unknown"] += 1
+    else:
+        found.formats[kind] += 1
+        found.sizes[(height, width)] += 1
+    found.identities[_name(features)] += 1
+
+
+def _name(features: dict) -> str:
+    name = features.get("identity_name", b"").decode(errors="replace")
+    return name or str(features.get("identity", "unknown"))
+
+
+def _picture(features: dict) -> tuple[bytes, str]:
+    path = features.get("path", b"").decode(errors="replace")
+    return features.get("face", b""), path or _name(features)
+
+
+def describe(name: str, files: list[str], found: Contents) -> list[str]:
+    """Returns lines that say what was found.
+
+    Args:
+        name: Of the set.
+        files: Its shards.
+        found: From `inspect`.
+    """
+    known = found.identities.copy()
+    unknown = known.pop("unknown", 0)
+    lines = [
+        f"{name}: {found.count} photos in {len(files)} shards, "
+        f"{found.bytes / 1e6:.1f} MB"
+    ]
+    if known:
+        counts = sorted(known.values())
+        lines.append(
+            f"  identities: {len(known)}, photos of each {counts[0]} to {counts[-1]}, "
+            f"median {counts[len(counts) // 2]}; unknown: {unknown} photos"
+        )
+    sizes = ", ".join(f"{w}x{h}: {n}" for (h, w), n in found.sizes.most_common(5))
+    lines.append(f"  sizes (width x height): {sizes}")
+    formats = ", ".join(f"{kind}: {n}" for kind, n in found.formats.most_common())
+    lines.append(f"  formats: {formats}")
+    features = ", ".join(sorted(found.features))
+    lines.append(f"  features: {features}")
+    for why in found.damaged:
+        lines.append(f"  damaged: {why}")
+    return lines
+
+
+def _write_pictures(
+    output: str, name: str, found: Contents, picked: list[tuple[bytes, str]]
+) -> None:
+    folder = pathlib.Path(output)
+    decoded = [
+        (cv2.imdecode(np.frombuffer(data or b"\0", np.uint8), cv2.IMREAD_COLOR), text)
+        for data, text in picked
+    ]
+    shown = [(image[..., ::-1], text) for image, text in decoded if image is not None]
+    if shown:
+        sheet = contact_sheet.contact_sheet(shown)
+        images.write_image(folder / f"{name}.contact_sheet.jpg", sheet, 90)
+    folder.mkdir(parents=True, exist_ok=True)
+    figure = _distributions(found)
+    figure.savefig(folder / f"{name}.distributions.png", dpi=100)
+    pyplot.close(figure)
+
+
+def _distributions(found: Contents):
+    figure, (left, right) = pyplot.subplots(1, 2, figsize=(10, 4), layout="tight")
+    counts = np.array([n for name, n in found.identities.items() if name != "unknown"])
+    left.hist(counts, bins=min(40, max(1, len(np.unique(counts)))))
+    left.set(xlabel="photos of a person", ylabel="people")
+    left.set_title(f"{len(counts)} people, {found.count} photos")
+    sides = np.repeat([min(size) for size in found.sizes], list(found.sizes.values()))
+    right.hist(sides, bins=40)
+    right.set(xlabel="shorter side in pixels", ylabel="photos", title="sizes")
+    return figure
+
+
+if __name__ == "__main__":
+    cli.run(main, define_flags)
