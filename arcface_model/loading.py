@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from facedancer import model_files
+from facedancer import layer_lists, model_files, resnet50
 from facedancer.arcface_model.encoder import Encoder
 from facedancer.arcface_model.mobilefacenet import MobileFaceNet
 from facedancer.arcface_model.onnx_encoder import OnnxEncoder
@@ -40,7 +40,7 @@ def load_encoder(path: str | os.PathLike) -> Encoder:
     if found.kind == "h5":
         parts = _nested_parts(found.config)
         if parts is not None:
-            return _published_resnet50(found, *parts)
+            return _published(found, *parts)
     raise InputError(f"{path}: found {found.describe()}, expected {EXPECTED}")
 
 
@@ -49,39 +49,52 @@ def _nested_parts(config):
     trunk = head = None
     for layer in config.get("layers", ()):
         inner = layer["config"].get("layers", ())
-        names = [sub["config"].get("name") for sub in inner]
-        classes = [sub["class_name"] for sub in inner]
-        if "conv1_conv" in names and "conv5_block3_out" in names:
+        classes = {sub["class_name"] for sub in inner}
+        if "Conv2D" in classes:
             trunk = layer["config"]
-        elif "Dense" in classes and "Conv2D" not in classes:
+        elif "Dense" in classes:
             head = layer["config"]
     return (trunk, head) if trunk and head else None
 
 
-def _published_resnet50(found, trunk, head):
+def _published(found, trunk, head):
     dense = [sub for sub in head["layers"] if sub["class_name"] == "Dense"]
-    shape = trunk["layers"][0]["config"]["batch_input_shape"]
+    shape = trunk["layers"][0]["config"].get("batch_input_shape", [None] * 4)
     if len(dense) != 1 or shape[1] is None or shape[1] != shape[2]:
         raise InputError(
             f"{found.path}: found {len(dense)} dense layers in the head and input "
             f"shape {shape}, expected one and a square input"
         )
     dropout = [s["config"]["rate"] for s in head["layers"] if "rate" in s["config"]]
+    weights = model_files.group_weights(found.path, trunk["name"])
     encoder = ArcFaceResNet50(
         embedding_size=dense[0]["config"]["units"],
         image_size=shape[1],
         dropout=dropout[0] if dropout else 0.0,
+        trunk=_other_trunk(found, trunk, weights),
     )
-    weights = model_files.group_weights(found.path, trunk["name"])
+    _assign_trunk(encoder, weights, found.path)
+    _assign_head(encoder, found.path, head["name"])
+    return encoder
+
+
+def _other_trunk(found, trunk, weights):
+    """Returns None for ResNet50 as it is, else the layers of the file's own trunk."""
+    first, last = (weights.get(n) for n in ("conv1_conv", "conv5_block3_3_conv"))
+    if first and last and len(trunk["layers"]) == resnet50.LAYERS:
+        if (first[0][1].shape[-1], last[0][1].shape[-1]) == (64, 2048):
+            return None
+    return layer_lists.read_layers(trunk, found.path)
+
+
+def _assign_trunk(encoder, weights, path):
     expected = {layer.name for layer in encoder.layers if layer.weights}
     expected -= {"head_bn", "head_dense", "embedding_bn"}
     if set(weights) != expected:
         odd = sorted(set(weights) ^ expected)[:5]
-        raise InputError(f"{found.path}: not the layers of a ResNet50: {odd}")
+        raise InputError(f"{path}: weights do not fit the layers of the trunk: {odd}")
     for name, arrays in weights.items():
-        model_files.assign(encoder.get_layer(name), arrays, found.path)
-    _assign_head(encoder, found.path, head["name"])
-    return encoder
+        model_files.assign(encoder.get_layer(name), arrays, path)
 
 
 def _assign_head(encoder, path, group):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import keras
 from keras import layers
 
-from facedancer import resnet50
+from facedancer import layer_lists, resnet50
 from facedancer.arcface_model.encoder import Encoder
 
 # The maps that the published training compares (Rosberg et al., 2023).
@@ -28,6 +30,8 @@ class ArcFaceResNet50(Encoder):
         image_size: Side of the input in pixels.
         width: Channels of the first convolution; 64 is ResNet50.
         dropout: Share of features dropped in training.
+        trunk: None for ResNet50; or the layers of another trunk, as
+            `layer_lists.read_layers` gives them.
         folded_from: Empty, or the `name_with_hash` of the encoder whose batch norms
             are folded into this one's convolutions (`fold`).
         name: Name of the model.
@@ -39,7 +43,15 @@ class ArcFaceResNet50(Encoder):
 
     architecture = "resnet50"
     value_range = "unit"
-    taps = TAPS
+
+    @property
+    def taps(self) -> tuple[str, ...]:
+        """Names of the maps IFSR compares; of another trunk, those of its blocks."""
+        if self._settings["trunk"] is None:
+            return TAPS
+        names = [layer.name for layer in self.layers]
+        blocks = [n for n in names if re.fullmatch(r"conv[2-4]_block\d+_out", n)]
+        return tuple(reversed(blocks)) or (self._settings["trunk"]["outputs"][-1],)
 
     @staticmethod
     def norm_names(conv: str) -> tuple[str, ...]:
@@ -56,12 +68,18 @@ class ArcFaceResNet50(Encoder):
         image_size: int = 112,
         width: int = 64,
         dropout: float = 0.5,
+        trunk: dict | None = None,
         folded_from: str = "",
         name: str = "arcface_resnet50",
         **kwargs,
     ):
         image = layers.Input((image_size, image_size, 3), name="image")
-        x = resnet50.trunk(image, width, bool(folded_from))["conv5_block3_out"]
+        if trunk is None:
+            maps = resnet50.trunk(image, width, bool(folded_from))
+            x = maps["conv5_block3_out"]
+        else:
+            maps = layer_lists.build_layers(trunk, image)
+            x = maps[trunk["outputs"][-1]]
         x = layers.BatchNormalization(name="head_bn")(x)
         x = layers.Dropout(dropout, name="head_dropout")(x)
         x = layers.Flatten(name="head_flatten")(x)
@@ -78,6 +96,7 @@ class ArcFaceResNet50(Encoder):
             "image_size": image_size,
             "width": width,
             "dropout": dropout,
+            "trunk": trunk,
             "folded_from": folded_from,
         }
 

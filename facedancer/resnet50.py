@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from keras import layers
 
+LAYERS = 175  # of the trunk, its input among them
 # Stage, number of blocks, inner channels, stride of the first block.
 STAGES = ((2, 3, 64, 1), (3, 4, 128, 2), (4, 6, 256, 2), (5, 3, 512, 2))
 

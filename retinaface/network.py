@@ -12,7 +12,7 @@ import functools
 import keras
 from keras import layers, ops
 
-from facedancer import folding, resnet50
+from facedancer import folding, layer_lists, resnet50
 
 # Channels over those of the first convolution, and stride, of MobileNetV1's blocks up
 # to strides 8, 16 and 32 (Howard et al., 2017).
@@ -31,6 +31,8 @@ class SubtractMean(layers.Layer):
 
     Args:
         mean: Blue, green and red to subtract.
+        divisor: By which the difference is divided.
+        reverse: False keeps the order red, green, blue; `mean` is then in that order.
 
     Call arguments:
         image: `(batch, height, width, 3)`.
@@ -39,18 +41,26 @@ class SubtractMean(layers.Layer):
         A tensor of the same shape.
     """
 
-    def __init__(self, mean, **kwargs):
+    def __init__(self, mean, divisor=1.0, reverse=True, **kwargs):
         super().__init__(**kwargs)
         self.mean = tuple(mean)
+        self.divisor = divisor
+        self.reverse = reverse
 
     def call(self, image):
-        return ops.flip(image, axis=-1) - ops.cast(self.mean, image.dtype)
+        image = ops.flip(image, axis=-1) if self.reverse else image
+        return (image - ops.cast(self.mean, image.dtype)) / self.divisor
 
     def compute_output_shape(self, input_shape):
         return input_shape
 
     def get_config(self):
-        return {**super().get_config(), "mean": self.mean}
+        return {
+            **super().get_config(),
+            "mean": self.mean,
+            "divisor": self.divisor,
+            "reverse": self.reverse,
+        }
 
 
 @keras.saving.register_keras_serializable(package="facedancer")
@@ -91,6 +101,9 @@ class RetinaFace(keras.Model):
         channels: Of the feature pyramid, a multiple of 4; None for 64 or 256. Up to 64
             the activations are LeakyReLU of slope 0.1, above ReLU.
         mean: Blue, green and red that are subtracted from the photo.
+        trunk: None for the backbone as named; or the layers of another one with maps of
+            strides 8, 16 and 32, as `layer_lists.read_layers` gives them.
+        signed: Whether the photo is scaled to [-1, 1], RGB, instead of `mean`.
         folded: Without batch norms, for weights they were folded into (`fold`).
         name: Name of the model.
 
@@ -107,6 +120,8 @@ class RetinaFace(keras.Model):
         width: int | None = None,
         channels: int | None = None,
         mean: tuple[float, float, float] = (104.0, 117.0, 123.0),
+        trunk: dict | None = None,
+        signed: bool = False,
         folded: bool = False,
         name: str = "retinaface",
         **kwargs,
@@ -123,9 +138,12 @@ class RetinaFace(keras.Model):
                 f"`channels` must be a multiple of 4. Received: channels={channels}"
             )
         image = layers.Input((None, None, 3), name="image")
-        x = SubtractMean(mean, name="subtract_mean")(image)
+        x = _preprocess(image, mean, signed)
         unit = functools.partial(_unit, folded=folded)
-        if backbone == "mobilenet025":
+        if trunk is not None:
+            built = layer_lists.build_layers(trunk, x)
+            maps = [built[name] for name in trunk["outputs"]]
+        elif backbone == "mobilenet025":
             maps = _mobilenet(x, width, unit)
         else:
             maps = _resnet(x, width, folded)
@@ -146,6 +164,8 @@ class RetinaFace(keras.Model):
             "width": width,
             "channels": channels,
             "mean": [float(value) for value in mean],
+            "trunk": trunk,
+            "signed": signed,
             "folded": folded,
         }
 
@@ -183,10 +203,11 @@ def fold(network: RetinaFace) -> RetinaFace:
     For inference: it cannot be trained on as before.
 
     Args:
-        network: Any RetinaFace; one that is folded already is returned as it is.
+        network: Any RetinaFace; one that is folded already, or has a trunk of its own,
+            is returned as it is.
     """
     config = network.get_config()
-    if config["folded"]:
+    if config["folded"] or config["trunk"] is not None:
         return network
     folded = RetinaFace.from_config({**config, "folded": True})
     folding.transfer(network, folded, _norm_names)
@@ -196,6 +217,13 @@ def fold(network: RetinaFace) -> RetinaFace:
 def _norm_names(conv):
     stem = conv.removesuffix("_conv")
     return f"{stem}_norm", f"{stem}_bn"
+
+
+def _preprocess(image, mean, signed):
+    if signed:
+        mean, divisor = (127.5,) * 3, 127.5
+        return SubtractMean(mean, divisor, reverse=False, name="subtract_mean")(image)
+    return SubtractMean(mean, name="subtract_mean")(image)
 
 
 def _unit(x, filters, size, name, stride=1, slope=None, folded=False):

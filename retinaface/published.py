@@ -7,12 +7,10 @@ import re
 
 import numpy as np
 
-from facedancer import model_files
+from facedancer import layer_lists, model_files, resnet50
 from facedancer.errors import InputError
 from facedancer.retinaface.network import RetinaFace
 
-# retinaface-tf2 subtracts these from blue, green and red.
-KERAS_MEAN = (103.939, 116.779, 123.68)
 PYTORCH_MEAN = (104.0, 117.0, 123.0)
 PYRAMID_UNITS = ("output1", "output2", "output3", "merge1", "merge2")
 CONTEXT_UNITS = ("3", "5_1", "5_2", "7_2", "7_3")
@@ -56,17 +54,18 @@ def read_published_h5(found: model_files.ModelFile) -> RetinaFace:
     """
     named = _names_by_class(found)
     backbone = model_files.group_weights(found.path, named["backbone"][0])
-    if "conv1_conv" not in backbone or "conv5_block3_3_conv" not in backbone:
-        raise InputError(
-            f"{found.path}: found backbone {named['backbone'][0]!r}, expected a "
-            "ResNet50"
-        )
     network = RetinaFace(
         "resnet50",
-        width=backbone["conv1_conv"][0][1].shape[-1],
         channels=named["channels"],
-        mean=KERAS_MEAN,
+        trunk=_other_trunk(found, backbone),
+        **_preprocessing(found),
     )
+    expected = _trunk_layers(network)
+    if set(backbone) != expected:
+        odd = sorted(set(backbone) ^ expected)[:5]
+        raise InputError(
+            f"{found.path}: weights do not fit the layers of the backbone: {odd}"
+        )
     for name, arrays in backbone.items():
         model_files.assign(network.get_layer(name), arrays, found.path)
     _assign_units(network, found.path, named["FPN"][0], "fpn_", PYRAMID_UNITS)
@@ -78,6 +77,30 @@ def read_published_h5(found: model_files.ModelFile) -> RetinaFace:
             layer = network.get_layer(f"{head}{level}_conv")
             model_files.assign(layer, arrays, found.path)
     return network
+
+
+def _trunk_layers(network):
+    rest = ("fpn_", "ssh", *HEADS.values())
+    return {x.name for x in network.layers if x.weights and not x.name.startswith(rest)}
+
+
+def _other_trunk(found, weights):
+    """Returns None for ResNet50 as it is, else the layers of the file's own trunk."""
+    (trunk,) = [x["config"] for x in found.config["layers"] if "layers" in x["config"]]
+    first, last = (weights.get(n) for n in ("conv1_conv", "conv5_block3_3_conv"))
+    if first and last and len(trunk["layers"]) == resnet50.LAYERS:
+        if (first[0][1].shape[-1], last[0][1].shape[-1]) == (64, 2048):
+            return None
+    return layer_lists.read_layers(trunk, found.path)
+
+
+def _preprocessing(found):
+    """Returns what is done to the photo first, seen by its steps in the graph."""
+    for layer in found.config["layers"]:
+        if layer["config"].get("function") == "nn.bias_add":
+            bias = layer["inbound_nodes"][0][3]["bias"]
+            return {"mean": tuple(-value for value in bias)}
+    return {"signed": True}
 
 
 def _names_by_class(found):

@@ -52,7 +52,8 @@ class RetinaFaceDetector(Detector):
         n, height, width, _ = batch.shape
         size = [-(-side // MULTIPLE) * MULTIPLE for side in (height, width)]
         padded = np.empty((n, *size, 3), np.float32)
-        padded[:] = self.network.get_config()["mean"][::-1]
+        config = self.network.get_config()
+        padded[:] = (127.5,) * 3 if config["signed"] else config["mean"][::-1]
         padded[:, :height, :width] = batch
         return padded
 

@@ -2,12 +2,14 @@
 
 import lzma
 import shutil
+from unittest import mock
 
 import keras
 import numpy as np
+import pytest
 from absl.testing import parameterized
 
-from facedancer import images, testing, weights
+from facedancer import images, resnet50, testing, weights
 from facedancer.errors import InputError
 from facedancer.retinaface import (
     MtcnnDetector,
@@ -35,7 +37,7 @@ def worst_row(a, b):
 
 
 class PublishedTest(testing.TestCase):
-    def test_resnet50_gives_the_recorded_rows(self):
+    def check_resnet50(self):
         path = testing.shared("interop", "full", "retinaface_res50_tf210.h5.xz")
         recorded = np.load(
             testing.shared("interop", "full", "retinaface_res50_tf210.npz")
@@ -45,6 +47,16 @@ class PublishedTest(testing.TestCase):
         rows = detector(recorded["x0"])
         self.assertEqual(rows.shape, recorded["y0"].shape)
         self.assertLess(worst_row(rows, recorded["y0"]), 3e-4)
+        return detector.network.get_config()
+
+    def test_resnet50_gives_the_recorded_rows(self):
+        self.assertIsNone(self.check_resnet50()["trunk"])
+
+    @pytest.mark.large
+    def test_another_backbone_is_built_from_the_file(self):
+        """As if ResNet50 were not known: every layer is read from the file."""
+        with mock.patch.object(resnet50, "LAYERS", 0):
+            self.assertLen(self.check_resnet50()["trunk"]["layers"], 175)
 
     def test_pytorch_gives_the_recorded_outputs(self):
         network = load_network(testing.shared(*PYTORCH))

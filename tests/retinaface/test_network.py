@@ -58,7 +58,9 @@ class NetworkTest(testing.TestCase):
         nearest = anchors.make_anchors(192, 256)[changed[0].argmax()]
         self.assertLess(np.abs(nearest[:2] - [204, 36]).max(), 24)
 
-    @parameterized.product(backbone=sorted(SMALL), ending=[".keras", ".h5"])
+    @parameterized.parameters(
+        ("mobilenet025", ".keras"), ("mobilenet025", ".h5"), ("resnet50", ".h5")
+    )
     def test_round_trip(self, backbone, ending):
         model = network.build_retinaface(**SMALL[backbone], mean=(1.0, 2.0, 3.0))
         randomize(model)
@@ -66,7 +68,7 @@ class NetworkTest(testing.TestCase):
         model.save(path)
         again = load_network(path)
         self.assertEqual(again.get_config(), model.get_config())
-        self.assert_close(again(self.image), model(self.image), 0, 0)
+        self.assert_close(again.get_weights(), model.get_weights(), 0, 0)
 
     @parameterized.parameters(*sorted(SMALL))
     def test_fold(self, backbone):
@@ -86,6 +88,12 @@ class NetworkTest(testing.TestCase):
         image = np.float32([[[[1, 2, 3], [4, 5, 6]]]])
         expected = np.array([[[[-7, -18, -29], [-4, -15, -26]]]])
         self.assert_close(layer(image), expected)
+
+    def test_signed(self):
+        model = network.RetinaFace(width=4, channels=8, signed=True)
+        layer = model.get_layer("subtract_mean")
+        image = np.float32([[[[0, 127.5, 255]]]])
+        self.assert_close(layer(image), np.array([[[[-1.0, 0.0, 1.0]]]]))
 
     def test_subtract_mean_layer(self):
         x = np.ones((2, 3, 4, 3), "float32")
