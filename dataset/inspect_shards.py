@@ -223,7 +223,8 @@ def _write_pictures(
 def _distributions(found: Contents):
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(10, 4), layout="tight")
     counts = np.array([n for name, n in found.identities.items() if name != "unknown"])
-    left.hist(counts, bins=min(40, max(1, len(np.unique(counts)))))
+    most = counts.max(initial=1)
+    left.hist(counts, bins=np.arange(most + 1) + 0.5 if most <= 60 else 40)
     left.set(xlabel="photos of a person", ylabel="people")
     left.set_title(f"{len(counts)} people, {found.count} photos")
     sides = np.repeat([min(size) for size in found.sizes], list(found.sizes.values()))
