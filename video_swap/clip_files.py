@@ -325,6 +325,16 @@ def _report(job, reader, entries, swapper):
         "output": str(job.output),
         **{key: total(key) for key in keys},
         "swapped_by_rule": by_rule,
+        "landmark_jitter": _jitter(entries),
         "damage": [[float(a), float(b)] for a, b in reader.damage],
         "notes": list(reader.notes),
     }
+
+
+def _jitter(entries):
+    """Returns the mean second difference of landmarks, in eye distances."""
+    before, after, count = (
+        sum(entry["jitter"][i] for entry in entries) for i in range(3)
+    )
+    count = max(count, 1)
+    return {"before": round(before / count, 5), "after": round(after / count, 5)}

@@ -27,6 +27,8 @@ class StageSettings:
             once; 0: 4 on a CPU, 16 on a GPU.
         smoothing: Smoothing of landmarks over time, in frames to either side; 0: off.
         max_gap: Frames without the face up to which a track is filled in; 0: none.
+        detect_every: Search every n-th frame only, and take places in a straight line
+            between; the frames on both sides of a cut are always searched.
         compare: Write the target beside the result.
 
     Raises:
@@ -36,9 +38,14 @@ class StageSettings:
     batch_size: int = 0
     smoothing: float = 2.0
     max_gap: int = 6
+    detect_every: int = 1
     compare: bool = False
 
     def __post_init__(self):
+        if self.detect_every < 1:
+            raise ValueError(
+                f"--detect_every must be at least 1. Received: {self.detect_every}"
+            )
         for name in ("batch_size", "smoothing", "max_gap"):
             if getattr(self, name) < 0:
                 raise ValueError(
@@ -56,6 +63,10 @@ class Step:
         embeddings: `(n, d)` of the faces, None where nobody is compared.
         jobs: What to swap.
         filled: How many of the jobs are in gaps of the detection.
+        jitter: Sums over the jobs of how much the landmarks tremble, before and after
+            the smoothing, in eye distances, and how many were summed.
+        cut: Whether a new shot begins here.
+        search: Whether faces are searched for in this frame.
         image: The finished picture.
         known: Whether an earlier run has written this frame already.
     """
@@ -65,6 +76,9 @@ class Step:
     embeddings: np.ndarray | None = None
     jobs: tuple[FaceJob, ...] = ()
     filled: int = 0
+    jitter: tuple[float, float, int] = (0.0, 0.0, 0)
+    cut: bool = False
+    search: bool = True
     image: np.ndarray | None = None
     known: bool = False
 
@@ -88,27 +102,39 @@ def steps(
         chunk: Frames a segment. No batch crosses its border, so that a run that goes on
             at a segment computes what an uninterrupted one would.
     """
-    stages = _read(frames)
+    stages = _read(frames, settings.detect_every)
     stages = _find(pipeline.prefetch(stages, _AHEAD), swapper, known, chunk)
+    gap = max(settings.max_gap, settings.detect_every - 1)
     stages = tracking.follow(
-        pipeline.prefetch(stages, _AHEAD), swapper, settings.smoothing, settings.max_gap
+        pipeline.prefetch(stages, _AHEAD), swapper, settings.smoothing, gap
     )
     stages = _swap(stages, swapper, settings.batch_size or 4, chunk)
     stages = _finish(pipeline.prefetch(stages, _AHEAD), settings.compare, finish)
     return pipeline.prefetch(stages, _AHEAD)
 
 
-def _read(frames):
+def _read(frames, every):
+    """Yields steps one frame late: a cut is seen in the frame after it."""
+    cuts, held = tracking.Cuts(), None
     for frame in frames:
-        yield Step(frame)
+        cut = cuts.between(frame.image)
+        if held is not None:
+            yield dataclasses.replace(held, search=held.search or cut)
+        held = Step(frame, cut=cut, search=cut or frame.index % every == 0)
+    if held is not None:
+        yield dataclasses.replace(held, search=True)
 
 
 def _find(items, swapper, known, chunk):
     with contextlib.closing(items):
         for group in _chunked(items, 4, chunk):
             stored = [known(step.frame.index) for step in group]
-            new = [s for s, have in zip(group, stored, strict=True) if have is None]
-            found = iter(swapper.detect([s.frame.image for s in new]) if new else [])
+            new = [
+                step.frame.image
+                for step, have in zip(group, stored, strict=True)
+                if have is None and step.search
+            ]
+            found = iter(swapper.detect(new) if new else [])
             for step, have in zip(group, stored, strict=True):
                 yield _found(step, have, found, swapper)
 
@@ -117,7 +143,7 @@ def _found(step, have, found, swapper):
     if have is not None:
         faces, embeddings = have
         return dataclasses.replace(step, faces=faces, embeddings=embeddings, known=True)
-    faces, embeddings = next(found), None
+    faces, embeddings = next(found) if step.search else Faces.empty(), None
     if swapper.compares:
         embeddings = swapper.embed(step.frame.image, faces.landmarks)
     return dataclasses.replace(step, faces=faces, embeddings=embeddings)

@@ -197,6 +197,7 @@ def entry_of(step) -> dict:
         "found": len(step.faces),
         "swapped": len(rules),
         "filled": step.filled,
+        "jitter": step.jitter,
         "rules": rules,
         "end": (step.frame.pts, step.frame.duration),
     }
@@ -215,6 +216,7 @@ def summary(entries: list[dict]) -> dict:
         "faces_found": sum(entry["found"] for entry in entries),
         "faces_swapped": len(rules),
         "gaps_filled": sum(entry["filled"] for entry in entries),
+        "jitter": [sum(entry["jitter"][i] for entry in entries) for i in range(3)],
         "by_rule": {str(rule): rules.count(rule) for rule in sorted(set(rules))},
         "end": list(entries[-1]["end"]),
     }

@@ -45,6 +45,7 @@ class Track:
         self.last = -1
         self.vectors: collections.deque = collections.deque(maxlen=_MEMORY)
         self.rule: int | None = None
+        self.recent: collections.deque = collections.deque(maxlen=3)
 
     def add(self, index, landmarks, box, vector):
         """Takes a face found in a frame.
@@ -77,6 +78,28 @@ class Track:
         for between in range(previous + 1, index):
             part = (between - previous) / (index - previous)
             self.places[between] = (1 - part) * first + part * last
+
+    def tremble(self, index: int, place: np.ndarray) -> np.ndarray:
+        """Returns how far two frames ago, the last and this one are from a line.
+
+        Args:
+            index: The frame.
+            place: `(5, 2)`, its smoothed landmarks.
+
+        Returns:
+            The second difference in eye distances of the measured landmarks and of the
+            smoothed ones, and 1; zeros for the first two frames of a track.
+        """
+        self.recent.append((index, self.places[index], place))
+        numbers = [i for i, _, _ in self.recent]
+        if numbers != [index - 2, index - 1, index]:
+            return np.zeros(3)
+        scale = max(np.hypot(*(place[1] - place[0])), 1.0)
+        sizes = []
+        for kind in (1, 2):
+            a, b, c = (entry[kind] for entry in self.recent)
+            sizes.append(np.abs(a - 2 * b + c).mean() / scale)
+        return np.array([*sizes, 1.0])
 
     def forget(self, before: int) -> None:
         """Drops what no frame still to come needs.
@@ -197,18 +220,18 @@ def follow(items: Iterator, swapper, smoothing: float, max_gap: int) -> Iterator
     """Yields steps with their jobs, some frames later than they come.
 
     Args:
-        items: Steps with `faces`.
+        items: Steps with `faces` and `cut`.
         swapper: Decides whose face is swapped.
         smoothing: See `smooth`.
         max_gap: Frames without the face up to which a track is filled in.
     """
     reach = int(np.ceil(2 * smoothing))
     delay = max(reach, max_gap + 1 if max_gap else 0)
-    tracker, cuts = Tracker(max_gap), _Cuts()
+    tracker = Tracker(max_gap)
     window: collections.deque = collections.deque()
     with contextlib.closing(items):
         for step in items:
-            if cuts.between(step.frame.image):
+            if step.cut:
                 tracker.reset()
             tracks = tracker.add(step.frame.index, step.faces, step.embeddings)
             window.append((step, tracks))
@@ -224,16 +247,23 @@ def _ready(window, smoothing, swapper):
     index = step.frame.index
     _set_rules(step, own, swapper)
     tracks = {id(t): t for _, later in [(step, own), *window] for t in later}.values()
-    jobs, filled = [], 0
+    jobs, filled, jitter = [], 0, np.zeros(3)
     for track in tracks:
         if index in track.places and track.rule is not None:
-            jobs.append(FaceJob(smooth(track.places, index, smoothing), track.rule))
-            filled += index not in track.found
+            place = smooth(track.places, index, smoothing)
+            jobs.append(FaceJob(place, track.rule))
+            filled += step.search and index not in track.found
+            jitter += track.tremble(index, place)
     for track in tracks:
         track.forget(index - int(np.ceil(2 * smoothing)))
     if step.frame.damaged:
         jobs, filled = [], 0
-    return dataclasses.replace(step, jobs=tuple(jobs), filled=filled)
+    return dataclasses.replace(
+        step,
+        jobs=tuple(jobs),
+        filled=filled,
+        jitter=(float(jitter[0]), float(jitter[1]), int(jitter[2])),
+    )
 
 
 def _set_rules(step, tracks, swapper):
@@ -248,7 +278,7 @@ def _set_rules(step, tracks, swapper):
         track.rule = rule
 
 
-class _Cuts:
+class Cuts:
     """Sees cuts by how little neighbouring pictures have in common."""
 
     def __init__(self):

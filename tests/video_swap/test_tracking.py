@@ -137,6 +137,36 @@ class FollowTest(testing.TestCase):
         steps = self.run_on(images, rules=[rule])
         self.assertEqual([len(step.jobs) for step in steps], [1] * 8)
 
+    @parameterized.parameters(2, 5)
+    def test_places_between_searched_frames(self, every):
+        searched = []
+
+        class Counting(made.SquareDetector):
+            def _search(self, image):
+                searched.append(image)
+                return super()._search(image)
+
+        swapper = made.make_swapper(detector=Counting())
+        images = made.moving_scenes(12)
+        frames = (video.Frame(i, image, 10 * i) for i, image in enumerate(images))
+        settings = clip_swap.StageSettings(max_gap=0, detect_every=every)
+        steps = list(clip_swap.steps(frames, swapper, settings, lambda a, i: a))
+        self.assertLen(searched, {2: 7, 5: 4}[every])  # and always the last one
+        for i, step in enumerate(steps):
+            centre = step.jobs[0].landmarks[:, 0].mean()
+            self.assertAlmostEqual(centre, 10 + 2 * i + 19.5, delta=0.5)
+            self.assertEqual(step.filled, 0)
+
+    def test_jitter_is_measured(self):
+        track = tracking.Track(0)
+        points = alignment.template(1) * 100
+        wide = np.hypot(*(points[1] - points[0]))
+        for i, shift in enumerate((0.0, 1.0, 0.0)):
+            track.add(i, points + [shift, 0.0], np.zeros(4), None)
+            found = track.tremble(i, points)
+        # |0 - 2 + 0| in x, nothing in y: 1 on average, of the eye distance.
+        self.assert_close(found, np.array([1.0 / wide, 0.0, 1.0]))
+
     def test_settings_are_checked(self):
         with self.assertRaisesRegex(ValueError, "--smoothing must not be negative"):
             clip_swap.StageSettings(smoothing=-1.0)
