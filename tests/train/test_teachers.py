@@ -69,7 +69,7 @@ class TeacherTest(testing.TestCase):
         self.assertLen(maps, 2)
         self.assertEqual(tuple(vector.shape), (3, tiny.VECTOR))
         self.assert_close(teacher.embed(image.numpy()), vector.numpy(), atol=1e-5)
-        resized = tf.image.resize(image, (32, 32))
+        resized = tf.image.resize(image, (tiny.ENCODED, tiny.ENCODED))
         self.assert_close(vector, teacher.encoder(resized).numpy(), atol=1e-5)
 
     def test_unknown_block(self):

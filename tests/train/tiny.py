@@ -7,15 +7,15 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from facedancer.arcface_model import build_mobilefacenet
+from facedancer.arcface_model import Encoder
 from facedancer.dataset import records
 from facedancer.models.config import DiscriminatorConfig, GeneratorConfig
 from facedancer.train import state, step
 from facedancer.train.objectives import get_objective
 from facedancer.train.teachers import Teacher
 
-SIZE, VECTOR = 16, 8
-TAPS = ("stage2_block5_out", "stage3_block7_out")
+SIZE, ENCODED, VECTOR = 16, 20, 8
+TAPS = ("first_out", "second_out")
 GENERATOR = GeneratorConfig(
     image_size=SIZE,
     base_width=4,
@@ -38,10 +38,24 @@ EVERYTHING = dataclasses.replace(
 )
 
 
+class TinyEncoder(Encoder):
+    """Two convolutions and a dense layer."""
+
+    architecture = "tiny"
+    taps = TAPS
+
+    def __init__(self, name="tiny", **kwargs):
+        image = keras.Input((ENCODED, ENCODED, 3))
+        x = keras.layers.Conv2D(8, 5, 2, activation="elu", name=TAPS[0])(image)
+        x = keras.layers.Conv2D(8, 3, 2, activation="elu", name=TAPS[1])(x)
+        vector = keras.layers.Dense(VECTOR)(keras.layers.Flatten()(x))
+        super().__init__(inputs=image, outputs=vector, name=name, **kwargs)
+
+
 def encoder(seed=0):
     """An identity encoder with random weights."""
     keras.utils.set_random_seed(seed)
-    return build_mobilefacenet(VECTOR, image_size=32, width=0.125)
+    return TinyEncoder()
 
 
 def batch(count, seed=0):

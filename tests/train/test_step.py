@@ -1,0 +1,285 @@
+"""The training step: equal however it is divided, and each option does its work."""
+
+import dataclasses
+
+import numpy as np
+import tensorflow as tf
+from absl.testing import parameterized
+
+from facedancer import testing
+from facedancer.train import measures, step
+from tests.train import tiny
+
+PLAIN = dataclasses.replace(tiny.EVERYTHING, ema=0.0, lr=1e-3)
+
+
+def weights_of(train_step):
+    return train_step.state.to_arrays()
+
+
+class DividedStepTest(testing.TestCase):
+    """N replicas, or parts, equal one replica on the same global batch."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.batches = [tiny.batch(8, seed) for seed in range(2)]
+        whole = tiny.make_step(batch_size=8, sgd=True, objective=cls.objective())
+        cls.values = tiny.run(whole, cls.batches)
+        cls.arrays = weights_of(whole)
+
+    @staticmethod
+    def objective(**changes):
+        return dataclasses.replace(
+            tiny.EVERYTHING, look=True, clip_norm=1.0, cycle_every=2, **changes
+        )
+
+    def assert_equal_to_whole(self, other, batches):
+        values = tiny.run(other, batches)
+        for found, expected in zip(values, self.values, strict=True):
+            self.assertEqual(list(found), list(expected))
+            for name in expected:
+                np.testing.assert_allclose(
+                    found[name], expected[name], 2e-5, 1e-6, err_msg=name
+                )
+        arrays = weights_of(other)
+        for name, expected in self.arrays.items():
+            np.testing.assert_allclose(arrays[name], expected, 0, 1e-5, err_msg=name)
+
+    def test_the_terms_are_at_work(self):
+        """Else the comparisons below would prove nothing."""
+        for name in (
+            "adversarial identity reconstruction perceptual cycle ifsr low_frequency "
+            "outside r1 g_gradient_norm d_gradient_norm"
+        ).split():
+            self.assertGreater(self.values[0][name], 1e-4, name)
+        start = weights_of(
+            tiny.make_step(batch_size=8, sgd=True, objective=self.objective())
+        )
+        moved = max(np.abs(start[k] - self.arrays[k]).max() for k in start)
+        self.assertGreater(moved, 1e-4)
+
+    def test_two_replicas(self):
+        strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+        other = tiny.make_step(
+            batch_size=8, sgd=True, objective=self.objective(), strategy=strategy
+        )
+        self.assertEqual(other.replicas, 2)
+        split = [
+            strategy.experimental_distribute_values_from_function(
+                lambda context, one=one: {
+                    k: v[context.replica_id_in_sync_group * 4 :][:4]
+                    for k, v in one.items()
+                }
+            )
+            for one in self.batches
+        ]
+        self.assert_equal_to_whole(other, split)
+
+    def test_accumulation(self):
+        other = tiny.make_step(
+            batch_size=8, sgd=True, objective=self.objective(), accumulation=2
+        )
+        self.assert_equal_to_whole(other, self.batches)
+
+    def test_batch_that_cannot_be_divided(self):
+        with self.assertRaisesRegex(
+            ValueError,
+            "multiple of replicas times accumulation. Received: batch_size=4",
+        ):
+            tiny.make_step(batch_size=4, accumulation=3)
+
+
+class OptionsTest(testing.TestCase):
+    def gradients(self, margins=(0.01, 0.01), **changes):
+        objective = dataclasses.replace(PLAIN, **changes)
+        train_step = tiny.make_step(objective, batch_size=4, margins=margins)
+        phase = step.phase_of(objective, 0)
+        batch = train_step._with_look(tiny.batch(4), tf.constant(0), tf.constant(0))
+        return train_step, phase, train_step._gradients_of(batch, phase, None)
+
+    def test_each_term_can_be_switched_off(self):
+        """Each weight changes the gradient, and without it the term is not made."""
+        train_step, phase, (all_grads, _, sums) = self.gradients()
+        everything = train_step._report(sums, phase)
+        for name in (
+            "adversarial identity reconstruction perceptual cycle ifsr low_frequency "
+            "outside"
+        ).split():
+            self.assertIn(name, everything)
+            train_step.objective = dataclasses.replace(PLAIN, **{name: 0.0})
+            batch = train_step._with_look(tiny.batch(4), tf.constant(0), 0)
+            g_grads, d_grads, sums = train_step._gradients_of(batch, phase, None)
+            changed = [
+                np.abs(a - b).max() for a, b in zip(g_grads, all_grads, strict=True)
+            ]
+            self.assertGreater(max(changed), 1e-6, name)
+            terms = train_step._report(sums, phase)
+            self.assertEqual(bool(d_grads), name != "adversarial")
+            if name not in ("identity", "reconstruction"):  # these are watched
+                self.assertNotIn(name, terms)
+
+    @parameterized.parameters("nonsaturating", "relativistic", "hinge", "lsgan")
+    def test_kinds_have_the_gradient_of_their_formula(self, kind):
+        """The shared backward pass against a plain one."""
+        changes = dict.fromkeys(
+            (
+                "identity",
+                "reconstruction",
+                "perceptual",
+                "cycle",
+                "ifsr",
+                "low_frequency",
+                "outside",
+            ),
+            0.0,
+        )
+        train_step, phase, found = self.gradients(kind=kind, **changes)
+        self.assertEqual(train_step._shared, kind in ("nonsaturating", "relativistic"))
+        train_step._shared = False
+        batch = train_step._with_look(tiny.batch(4), tf.constant(0), tf.constant(0))
+        plain = train_step._gradients_of(batch, phase, None)
+        for a, b in zip(tf.nest.flatten(found), tf.nest.flatten(plain), strict=True):
+            np.testing.assert_allclose(a, b, 1e-4, 1e-6)
+        self.assertGreater(max(np.abs(g).max() for g in found[0]), 0.0)
+
+    def test_real_images(self):
+        sums = {}
+        for real in ("source", "target"):
+            sums[real] = self.gradients(real_images=real)[2][2]
+        self.assertNotAlmostEqual(
+            float(sums["source"]["d_real"]), float(sums["target"]["d_real"]), places=4
+        )
+        self.assertAlmostEqual(
+            float(sums["source"]["d_fake"]), float(sums["target"]["d_fake"]), places=4
+        )
+
+    def test_hinge_on_the_mean_or_per_sample(self):
+        sums = self.gradients()[2][2]
+        margins = tuple(np.asarray(sums["ifsr_distances"]) / 4)
+        values = []
+        for per_sample in (False, True):
+            train_step, phase, (_, _, sums) = self.gradients(
+                margins, ifsr_per_sample=per_sample, ifsr_scale=1.0
+            )
+            values.append(float(train_step._report(sums, phase)["ifsr"]))
+        self.assertAlmostEqual(values[0], 0.0, places=5)
+        self.assertGreater(values[1], 1e-3)
+
+    def test_pairs_of_one_person_reconstruct(self):
+        train_step = tiny.make_step(
+            dataclasses.replace(PLAIN, same_person_ratio=0.5), batch_size=4
+        )
+        batch = tiny.batch(4)
+        batch["source_identity"] = tf.constant([0, 1, 102, -1], tf.int64)
+        batch["target_identity"] = tf.constant([0, 1, 2, -1], tf.int64)
+        seen = train_step._with_look(batch, tf.constant(0), tf.constant(0))
+        self.assert_close(seen["same"], np.array([1, 1, 0, 0], "f4"))
+
+    def test_cycle_on_a_part(self):
+        for every, count in ((1, 4.0), (2, 2.0), (4, 1.0)):
+            sums = self.gradients(cycle_every=every)[2][2]
+            self.assertEqual(float(sums["cycled"]), count)
+
+
+class ScheduleTest(testing.TestCase):
+    def test_phases(self):
+        objective = dataclasses.replace(PLAIN, warmup_steps=3, r1_every=2)
+        phases = [step.phase_of(objective, k) for k in range(6)]
+        self.assertEqual([p.warm_up for p in phases], [True] * 3 + [False] * 3)
+        self.assertEqual([p.with_r1 for p in phases], [False] * 4 + [True, False])
+        never = dataclasses.replace(objective, r1_gamma=0.0)
+        self.assertFalse(step.phase_of(never, 4).with_r1)
+
+    def test_lazy_r1_has_the_matching_weight(self):
+        grads = []
+        for every in (1, 4):
+            objective = dataclasses.replace(PLAIN, r1_every=every)
+            train_step = tiny.make_step(objective, batch_size=4)
+            batch = train_step._with_look(tiny.batch(4), tf.constant(0), 0)
+            both = [
+                train_step._gradients_of(batch, step.Phase(with_r1=r1), None)[1]
+                for r1 in (True, False)
+            ]
+            grads.append([a - b for a, b in zip(*both, strict=True)])
+        for one, four in zip(*grads, strict=True):
+            np.testing.assert_allclose(4.0 * one, four, 1e-2, 1e-4)
+
+    def test_warm_up_only_reconstructs(self):
+        objective = dataclasses.replace(PLAIN, warmup_steps=1)
+        train_step = tiny.make_step(objective, batch_size=4)
+        before = weights_of(train_step)
+        first, second = tiny.run(train_step, [tiny.batch(4), tiny.batch(4)])
+        self.assertEqual(
+            list(first),
+            ["g_loss", "low_frequency", "reconstruction", "g_gradient_norm"],
+        )
+        self.assertIn("identity", second)
+        self.assertGreater(len(before), 0)
+
+    def test_average_of_the_generator(self):
+        train_step = tiny.make_step(dataclasses.replace(PLAIN, ema=0.999), batch_size=4)
+        start = [w.numpy() for w in train_step.state.generator.trainable_variables]
+        tiny.run(train_step, [tiny.batch(4)])
+        new = train_step.state.generator.trainable_variables
+        average = train_step.state.average.trainable_variables
+        # At step 0 the decay is (1 + 0) / (10 + 0).
+        for s, n, a in zip(start, new, average, strict=True):
+            np.testing.assert_allclose(a.numpy(), s + 0.9 * (n.numpy() - s), 1e-4, 1e-6)
+        self.assertIs(train_step.state.best_generator, train_step.state.average)
+
+    def test_clipping_bounds_the_step(self):
+        norms = []
+        for clip in (0.0, 0.5):
+            objective = dataclasses.replace(PLAIN, clip_norm=clip, lr=1.0)
+            train_step = tiny.make_step(objective, batch_size=4, sgd=True)
+            start = weights_of(train_step)
+            (values,) = tiny.run(train_step, [tiny.batch(4)])
+            moved = [
+                weights_of(train_step)[k] - start[k]
+                for k in start
+                if k.startswith("generator/")
+            ]
+            norms.append(np.sqrt(sum((m**2).sum() for m in moved)))
+            self.assertGreater(values["g_gradient_norm"], 0.5)
+        self.assertAlmostEqual(norms[0], values["g_gradient_norm"], delta=1e-2)
+        self.assertAlmostEqual(norms[1], 0.5, delta=1e-3)
+
+
+class PrecisionTest(testing.TestCase):
+    @parameterized.parameters("mixed_bfloat16", "mixed_float16")
+    def test_reduced_precision(self, precision):
+        exact = tiny.make_step(PLAIN, batch_size=4)
+        other = tiny.make_step(PLAIN, batch_size=4, precision=precision)
+        (expected,), (found,) = (
+            tiny.run(one, [tiny.batch(4)]) for one in (exact, other)
+        )
+        for name in ("identity", "reconstruction", "cycle", "adversarial", "d_loss"):
+            np.testing.assert_allclose(found[name], expected[name], 0.05, 0.02)
+        self.assertEqual(
+            {str(w.dtype) for w in other.state.generator.weights}, {"float32"}
+        )
+        other.set_learning_rate(0.25)
+        self.assertEqual(float(other.state.g_optimizer.learning_rate), 0.25)
+
+    def test_float16_overflow_skips_the_step_and_lowers_the_scale(self):
+        train_step = tiny.make_step(PLAIN, batch_size=4, precision="mixed_float16")
+        scale = train_step.state.g_optimizer.dynamic_scale
+        scale.assign(1e30)
+        start = weights_of(train_step)
+        tiny.run(train_step, [tiny.batch(4)])
+        self.assertLess(float(scale.numpy()), 1e30)
+        for name, array in weights_of(train_step).items():
+            if name.startswith("generator/"):
+                np.testing.assert_array_equal(array, start[name])
+
+
+class PerceptualSumTest(testing.TestCase):
+    def test_by_hand(self):
+        seen = measures.Seen(None, np.array([1.0, 0.0], "f4"), None, None, [], None)
+        target = [np.full((2, 2, 3, 1), 2.0, "f4")]
+        swapped = [np.full((2, 2, 3, 1), 5.0, "f4")]
+        found = measures.perceptual_sum(seen, target, swapped, relative=False)
+        self.assertAlmostEqual(float(found), 3.0, places=5)
+        found = measures.perceptual_sum(seen, target, swapped, relative=True)
+        self.assertAlmostEqual(float(found), 1.5, places=5)
