@@ -50,9 +50,10 @@ class _Config:
                 f"Widths must be positive. Received: base_width={self.base_width}, "
                 f"max_width={self.max_width}, widths={widths}"
             )
-        if widths and widths == _progression(len(widths), widths[0], max(widths)):
-            self._set(base_width=widths[0], max_width=max(widths))
-            widths = ()
+        for maximum in (self.max_width, max(widths, default=1)):
+            if widths and widths == _progression(len(widths), widths[0], maximum):
+                self._set(base_width=widths[0], max_width=maximum)
+                widths = ()
         self._set(widths=widths)
 
     def _check_divisible(self, least: int):

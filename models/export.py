@@ -66,7 +66,8 @@ def export(model: keras.Model, path) -> float:
     expected = saving.output_of(model, inputs)
     if path.suffix in _NATIVE:
         saving.save(model, path)
-        found = saving.output_of(keras.saving.load_model(path), inputs)
+        with saving.quiet():
+            found = saving.output_of(keras.saving.load_model(path), inputs)
     else:
         companions = (".bin",) if path.suffix == ".xml" else ()
         with saving.whole(path, *companions) as temporary, saving.quiet():

@@ -50,8 +50,8 @@ def whole(path: str | os.PathLike, *companions: str) -> Iterator[pathlib.Path]:
         for made, _ in pairs:
             if made.is_dir():
                 shutil.rmtree(made)
-            else:
-                made.unlink(missing_ok=True)
+            elif made.exists():
+                made.unlink()
 
 
 @contextlib.contextmanager

@@ -95,6 +95,17 @@ class FlagsTest(testing.TestCase):
         with self.assertRaisesRegex(InputError, "Unexpected arguments: x y"):
             cli.refuse_leftover(["program", "x", "y"])
 
+    def test_arguments_without_a_flag(self):
+        names = ("in.h5", "out.keras")
+        self.assertEqual(cli.take_positional(["program", "a", "b"], names), ["a", "b"])
+        self.assertEqual(cli.take_positional(["program"], ()), [])
+        with self.assertRaisesRegex(InputError, "Unexpected arguments: c"):
+            cli.take_positional(["program", "a", "b", "c"], names)
+        with self.assertRaisesRegex(InputError, "in.h5 out.keras. Received: a"):
+            cli.take_positional(["program", "a"], names)
+        with self.assertRaisesRegex(InputError, "Received: none"):
+            cli.take_positional(["program"], names)
+
 
 PROGRAM = """
     from facedancer import cli

@@ -55,6 +55,8 @@ def test_explicit_widths_that_double_are_the_same_config():
     explicit = GeneratorConfig(image_size=64, stages=3, widths=(16, 32, 64, 64))
     assert explicit == GeneratorConfig(image_size=64, base_width=16, max_width=64)
     assert explicit.widths == ()
+    short = DiscriminatorConfig(image_size=8, widths=(2, 4))
+    assert short == DiscriminatorConfig(image_size=8, base_width=2)
     odd = GeneratorConfig(image_size=64, stages=3, widths=[4, 6, 12, 7])
     assert odd.stage_widths == odd.widths == (4, 6, 12, 7)
 

@@ -1,0 +1,174 @@
+"""Tests of the program `models/convert.py` and of `facedancer.models.saving`."""
+
+import contextlib
+import io
+import pathlib
+import subprocess
+import sys
+from unittest import mock
+
+import h5py
+import numpy as np
+from absl import flags
+from absl.testing import parameterized
+
+from facedancer import models, testing
+from facedancer.errors import InputError
+from facedancer.models import convert, published_writer, saving
+from facedancer.models.config import DiscriminatorConfig, GeneratorConfig
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+def small():
+    config = GeneratorConfig(
+        image_size=16,
+        base_width=3,
+        up_types=("affa", "d_affa", "do_affa"),
+        mapping_sizes=(5,),
+        identity_size=4,
+        encoder="some@0",
+        template="ffhq",
+    )
+    model = models.build_generator(config)
+    rng = np.random.default_rng(4)
+    model.set_weights([w + 0.1 * rng.normal(size=w.shape) for w in model.get_weights()])
+    return model
+
+
+class ConvertTest(testing.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.folder = self.tempdir()
+        self.model = small()
+        self.published = self.folder / "published.h5"
+        published_writer.save_published(self.model, self.published, first=4)
+
+    def run_main(self, *arguments):
+        """Runs the program in this process; returns what it printed."""
+        values = flags.FlagValues()
+        convert.define_flags(values)
+        words = values(["convert", *map(str, arguments)])[1:]
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            self.assertEqual(convert.main(values, *words), 0)
+        return printed.getvalue()
+
+    @parameterized.parameters("new/out.keras", "out.h5")
+    def test_published_to_ours(self, name):
+        path = self.folder / name
+        printed = self.run_main(self.published, path, "--encoder=arcface@12")
+        self.assertIn("generator, 16 px, ", printed)
+        self.assertIn("fusions affa d_affa do_affa, mapping 5, identity 4", printed)
+        difference = float(printed.split("largest output difference ")[1])
+        self.assertLess(difference, 1e-5)
+        again = models.load_generator(path)
+        self.assertEqual(again.config.encoder, "arcface@12")
+        for ours, theirs in zip(again.weights, self.model.weights, strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+        self.assertEqual([p.name for p in path.parent.glob(".tmp*")], [])
+
+    def test_ours_to_published(self):
+        own, path = self.folder / "own.keras", self.folder / "back.h5"
+        saving.save(self.model, own)
+        self.run_main(own, path, "--layout=published")
+        self.assertEqual(published_counts(path), published_counts(self.published))
+        again = models.load_generator(path)
+        for ours, theirs in zip(again.weights, self.model.weights, strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+
+    def test_ours_keeps_what_it_says(self):
+        own, path = self.folder / "own.h5", self.folder / "back.keras"
+        saving.save(self.model, own)
+        self.run_main(own, path)
+        self.assertEqual(models.load_generator(path).config, self.model.config)
+
+    def test_discriminator(self):
+        model = models.build_discriminator(
+            DiscriminatorConfig(image_size=8, base_width=2)
+        )
+        source, path = self.folder / "dis.h5", self.folder / "dis.keras"
+        published_writer.save_published(model, source)
+        printed = self.run_main(source, path, "--kind=discriminator")
+        self.assertIn("discriminator, 8 px, ", printed)
+        self.assertEqual(models.load_discriminator(path).config, model.config)
+        with self.assertRaisesRegex(InputError, "encoder is for generators"):
+            self.run_main(source, path, "--encoder=x")
+
+    def test_a_wrong_weight_shows_in_the_difference(self):
+        """The printed figure is measured on the written file."""
+
+        def broken(model, path, layout="native"):
+            first = model.get_layer("stem")
+            first.set_weights([2 * w for w in first.get_weights()])
+            saving.check(path, layout)
+            model.save(path)
+            first.set_weights([w / 2 for w in first.get_weights()])
+
+        with mock.patch.object(saving, "save", broken):
+            _, difference = convert.convert(self.published, self.folder / "out.keras")
+        self.assertGreater(difference, 1e-2)
+
+    @parameterized.parameters(
+        (("published.h5", "published.h5"), "is also the file to be read"),
+        (("published.h5", "out.onnx"), "ends in .keras or .h5"),
+        (("published.h5", "o.keras", "--layout=published"), "published for .h5"),
+        (("none.h5", "none.h5"), "no such file"),
+        (("published.h5", "o.keras", "--kind=discriminator"), "found a generator"),
+        (("published.h5", "published.h5/o.keras"), "cannot be written"),
+    )
+    def test_refused(self, arguments, words):
+        paths = [self.folder / name for name in arguments[:2]]
+        with self.assertRaisesRegex(InputError, words):
+            self.run_main(*paths, *arguments[2:])
+        self.assertEqual([p.name for p in self.folder.iterdir()], ["published.h5"])
+
+    def test_program(self):
+        program = [sys.executable, ROOT / "models" / "convert.py"]
+        done = subprocess.run(
+            [*program, self.published, self.folder / "out.keras"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        self.assertRegex(done.stdout, r"^generator, .*\n.*difference \d\.\d\de-\d\d\n$")
+
+
+def published_counts(path):
+    with h5py.File(path) as file:
+        group = file["model_weights"]
+        return [len(group[name].attrs["weight_names"]) for name in group]
+
+
+class WholeTest(testing.TestCase):
+    def test_nothing_is_left_behind_on_failure(self):
+        folder = self.tempdir()
+        (folder / "a.txt").write_text("old")
+        with self.assertRaisesRegex(RuntimeError, "stop"):
+            with saving.whole(folder / "a.txt", ".bin") as temporary:
+                temporary.write_text("new")
+                temporary.with_suffix(".bin").write_text("new")
+                raise RuntimeError("stop")
+        self.assertEqual([p.name for p in folder.iterdir()], ["a.txt"])
+        self.assertEqual((folder / "a.txt").read_text(), "old")
+
+    def test_companions_and_folders_are_renamed(self):
+        folder = self.tempdir()
+        with saving.whole(folder / "new" / "a.xml", ".bin") as temporary:
+            self.assertEqual(temporary.suffix, ".xml")
+            temporary.write_text("1")
+            temporary.with_suffix(".bin").write_text("2")
+        self.assertEqual((folder / "new" / "a.bin").read_text(), "2")
+        for text in ("1", "2"):
+            with saving.whole(folder / "b") as temporary:
+                temporary.mkdir()
+                (temporary / "x").write_text(text)
+        self.assertEqual((folder / "b" / "x").read_text(), "2")
+        self.assertEqual(sorted(p.name for p in folder.iterdir()), ["b", "new"])
+
+    def test_random_inputs_are_seeded(self):
+        config = small().config
+        first, second = saving.random_inputs(config), saving.random_inputs(config)
+        self.assert_close(first, second)
+        self.assertEqual([a.shape for a in first], [(2, 16, 16, 3), (2, 4)])
+        other = saving.random_inputs(config, seed=1)
+        self.assertGreater(np.abs(first[0] - other[0]).max(), 0.1)

@@ -1,0 +1,99 @@
+"""Tests of `facedancer.models.export`: each runtime gives the output of Keras."""
+
+import contextlib
+import importlib.util
+import io
+import unittest
+from unittest import mock
+
+import keras
+import numpy as np
+from absl import flags
+from absl.testing import parameterized
+
+from facedancer import models, testing
+from facedancer.errors import InputError
+from facedancer.models import export, saving
+from facedancer.models.config import GeneratorConfig
+
+BACKEND = keras.backend.backend()
+
+
+def small():
+    config = GeneratorConfig(
+        image_size=16,
+        base_width=3,
+        up_types=("affa", "do_affa", "concat"),
+        mapping_sizes=(5,),
+        identity_size=4,
+    )
+    model = models.build_generator(config)
+    rng = np.random.default_rng(4)
+    model.set_weights([w + 0.1 * rng.normal(size=w.shape) for w in model.get_weights()])
+    return model
+
+
+class ExportTest(testing.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.folder = self.tempdir()
+
+    @parameterized.parameters(
+        ("out.keras", False),
+        ("out.h5", False),
+        ("out", False),
+        ("out", True),
+        ("out.onnx", True),
+        ("out.tflite", True),
+        ("out.xml", True),
+    )
+    def test_parity(self, name, fused):
+        path = self.folder / "made" / name
+        missing = [
+            package
+            for package in export.FORMATS.get(path.suffix, ("", ()))[1]
+            if importlib.util.find_spec(package) is None
+        ]
+        if missing:
+            raise unittest.SkipTest(f"{missing} not installed")
+        if BACKEND != "tensorflow" and path.suffix in export.FORMATS:
+            raise unittest.SkipTest("exported by the TensorFlow backend")
+        model = small()
+        if fused:
+            model = models.fuse(model)
+        self.assertLess(export.export(model, path), 2e-5)
+        names = {name, "out.bin"} if path.suffix == ".xml" else {name}
+        self.assertEqual({p.name for p in path.parent.iterdir()}, names)
+
+    def test_difference_is_measured(self):
+        other = small()
+        other.set_weights([2 * weight for weight in other.get_weights()])
+        with mock.patch.object(keras.saving, "load_model", return_value=other):
+            self.assertGreater(export.export(small(), self.folder / "out.keras"), 0.1)
+
+    def test_unknown_format(self):
+        with self.assertRaisesRegex(InputError, "unknown format.*.onnx, .tflite, .xml"):
+            export.export(small(), self.folder / "model.pt")
+        self.assertEqual(list(self.folder.iterdir()), [])
+
+    def test_missing_package(self):
+        formats = {".onnx": ("onnx", ("no_such_package_here",))}
+        words = r"no_such_package_here not installed.*facedancer\[export\]"
+        with mock.patch.dict(export.FORMATS, formats):
+            with self.assertRaisesRegex(InputError, words):
+                export.export(small(), self.folder / "model.onnx")
+
+    @parameterized.parameters(True, False)
+    def test_program(self, fused):
+        source, path = self.folder / "in.keras", self.folder / "out.keras"
+        saving.save(small(), source)
+        values = flags.FlagValues()
+        export.define_flags(values)
+        values(["export", f"--fused={fused}"])
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            self.assertEqual(export.main(values, str(source), str(path)), 0)
+        self.assertIn(
+            "out.keras: largest output difference 0.00e+00", printed.getvalue()
+        )
+        again = type(models.load_generator(path)).__name__
+        self.assertEqual(again, "FaceDancerFused" if fused else "FaceDancerGenerator")
