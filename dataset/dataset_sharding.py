@@ -32,7 +32,7 @@ from facedancer.dataset import (
 from facedancer.errors import InputError
 
 IDENTITIES = ("folder", "none")
-_CHECK_THREADS = 16
+_CHECK_THREADS, _CHECK_CHUNK = 8, 256
 
 
 @dataclasses.dataclass(frozen=True)
@@ -244,18 +244,22 @@ def _shares(settings: ShardSettings) -> dict[str, float | int]:
 def _usable(data_dir: str) -> tuple[list[str], np.ndarray, list[str]]:
     paths = photos.list_photos(data_dir)
 
-    def check(path: str) -> tuple[int, str]:
-        try:
-            return image_header.check_file(os.path.join(data_dir, path)), ""
-        except InputError as error:
-            return -1, str(error)
-
     sizes, broken = np.empty(len(paths), np.int64), []
+
+    def check(start: int) -> list[str]:
+        wrong = []
+        for row in range(start, min(start + _CHECK_CHUNK, len(paths))):
+            try:
+                full = os.path.join(data_dir, paths[row])
+                sizes[row] = image_header.check_file(full)
+            except InputError as error:
+                sizes[row] = -1
+                wrong.append(str(error))
+        return wrong
+
     with ThreadPoolExecutor(_CHECK_THREADS) as pool:
-        for row, (size, why) in enumerate(pool.map(check, paths, chunksize=256)):
-            sizes[row] = size
-            if why:
-                broken.append(why)
+        for wrong in pool.map(check, range(0, len(paths), _CHECK_CHUNK)):
+            broken += wrong
     if len(broken) == len(paths):
         raise InputError(f"{data_dir}: none of its images can be read: {broken[0]}")
     good = [path for path, size in zip(paths, sizes, strict=True) if size >= 0]

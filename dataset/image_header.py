@@ -73,11 +73,10 @@ def check_file(path: str | os.PathLike) -> int:
         InputError: If it is missing, empty, no image or cut off.
     """
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb", buffering=0) as file:
             head = file.read(_HEAD)
             size = os.fstat(file.fileno()).st_size
-            file.seek(max(0, size - 64))
-            tail = file.read()
+            tail = os.pread(file.fileno(), 64, max(0, size - 64))
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from None
     ends = {"jpeg": _JPEG_END, "png": _PNG_END}

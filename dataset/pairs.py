@@ -28,7 +28,7 @@ from facedancer.errors import InputError
 
 ON_CORRUPT = ("stop", "skip")
 # Salts that make of the seed and the batch's number one seed per use.
-_JITTER_TARGET, _JITTER_SOURCE, _FLIP = 101, 102, 103
+_JITTER_TARGET, _JITTER_SOURCE, _CHANGES = 101, 102, 103
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,23 +146,23 @@ def make_dataset(
 
 def _read_batch(reader: PairReader, number, first_row: int, rows: int):
     size = reader.settings.image_size
-    images = (rows, size, size, 3)
     target, source, same, target_identity, source_identity = tf.numpy_function(
         lambda k: reader.rows(int(k), first_row, first_row + rows),
         [number],
-        [tf.uint8, tf.uint8, tf.bool, tf.int64, tf.int64],
+        [tf.uint8, tf.uint8, tf.float32, tf.int64, tf.int64],
         stateful=False,
     )
-    target, source = tf.ensure_shape(target, images), tf.ensure_shape(source, images)
-    same = tf.ensure_shape(same, (rows,))
-    target, source = _signed(target), _signed(source)
-    seed = _seeds(reader.settings.seed, number)
-    place = (first_row, reader.settings.batch_size)
-    target, source = _augment(reader.settings, target, source, same, seed, place)
+    target = _signed(tf.ensure_shape(target, (rows, size, size, 3)))
+    source = _signed(tf.ensure_shape(source, (rows, size, size, 3)))
+    if reader.settings.jitter == "legacy":
+        seed = tf.stack([tf.cast(reader.settings.seed, tf.int64), number])
+        fold = tf.random.experimental.stateless_fold_in
+        target = augmentation.jitter_legacy(target, fold(seed, _JITTER_TARGET))
+        source = augmentation.jitter_legacy(source, fold(seed, _JITTER_SOURCE))
     return {
         "target": target,
         "source": source,
-        "same": tf.cast(same, tf.float32),
+        "same": tf.ensure_shape(same, (rows,)),
         "target_identity": tf.ensure_shape(target_identity, (rows,)),
         "source_identity": tf.ensure_shape(source_identity, (rows,)),
     }
@@ -170,25 +170,6 @@ def _read_batch(reader: PairReader, number, first_row: int, rows: int):
 
 def _signed(image):
     return (tf.cast(image, tf.float32) - 127.5) / 127.5
-
-
-def _seeds(seed: int, number):
-    """Returns a function from a salt to the `(2,)` seed of one use in one batch."""
-    base = tf.stack([tf.cast(seed, tf.int64), number])
-    return lambda salt: tf.random.experimental.stateless_fold_in(base, salt)
-
-
-def _augment(settings: PairSettings, target, source, same, seed, place):
-    pair = target, source, same
-    if settings.flip:
-        pair = *augmentation.flip_pairs(*pair, seed(_FLIP), place), same
-    if settings.jitter == "per_image":
-        return augmentation.jitter_pairs(*pair, seed(_JITTER_TARGET), place)
-    target, source, _ = pair
-    if settings.jitter == "legacy":
-        target = augmentation.jitter_legacy(target, seed(_JITTER_TARGET))
-        source = augmentation.jitter_legacy(source, seed(_JITTER_SOURCE))
-    return target, source
 
 
 @contextlib.contextmanager
@@ -249,8 +230,8 @@ class PairReader:
             stop: Row after the last.
 
         Returns:
-            Target and source `(rows, size, size, 3)` uint8 RGB, same `(rows,)` bool,
-            identities of target and source `(rows,)` int64.
+            Target and source `(rows, size, size, 3)` uint8 RGB, same `(rows,)` float32
+            of 0 and 1, identities of target and source `(rows,)` int64.
 
         Raises:
             InputError: If a record is damaged and `on_corrupt` is `"stop"`.
@@ -259,17 +240,28 @@ class PairReader:
         size = self.settings.image_size
         images = np.empty((2, stop - start, size, size, 3), np.uint8)
         identities = np.empty((2, stop - start), np.int64)
-        for row, (target, source) in enumerate(
-            zip(pairs.target, pairs.source, strict=True)
-        ):
-            images[0, row], used = self._good_photo(int(target))
-            identities[0, row] = self.index.identity[used]
+        draws = self._draws(number)[start:stop]
+        for row, photos in enumerate(zip(pairs.target, pairs.source, strict=True)):
+            for role in range(1 if pairs.same[row] else 2):
+                image, used = self._good_photo(int(photos[role]))
+                images[role, row] = self._changed(image, draws[row, role])
+                identities[role, row] = self.index.identity[used]
             if pairs.same[row]:
                 images[1, row], identities[1, row] = images[0, row], identities[0, row]
-                continue
-            images[1, row], used = self._good_photo(int(source))
-            identities[1, row] = self.index.identity[used]
-        return images[0], images[1], pairs.same, identities[0], identities[1]
+        same = pairs.same.astype(np.float32)
+        return images[0], images[1], same, identities[0], identities[1]
+
+    def _draws(self, number: int) -> np.ndarray:
+        """Returns the random numbers for each row, target and source of a batch."""
+        random = np.random.default_rng([self.settings.seed, _CHANGES, number])
+        return random.random((self.settings.batch_size, 2, 4))
+
+    def _changed(self, image: np.ndarray, draws: np.ndarray) -> np.ndarray:
+        if self.settings.flip and draws[0] < 0.5:
+            image = image[:, ::-1]
+        if self.settings.jitter == "per_image":
+            image = augmentation.jitter(np.ascontiguousarray(image), draws[1:])
+        return image
 
     def _good_photo(self, photo: int) -> tuple[np.ndarray, int]:
         """Returns a photo and its position; the next good one if it may be skipped."""

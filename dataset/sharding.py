@@ -143,7 +143,8 @@ def _examples(task: dict[str, Any]) -> Iterator[bytes]:
 
 def _photo_features(full: str, path: str) -> dict[str, Any]:
     try:
-        data = pathlib.Path(full).read_bytes()
+        with open(full, "rb", buffering=0) as file:
+            data = file.read()
         kind, height, width = image_header.format_and_size(data)
     except OSError as error:
         raise InputError(f"{full}: {error.strerror}") from None
