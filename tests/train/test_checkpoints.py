@@ -1,0 +1,103 @@
+"""Checkpoints: whole or not there, the last N and the best, clear refusals."""
+
+import dataclasses
+import os
+from unittest import mock
+
+import keras
+import numpy as np
+
+from facedancer import testing
+from facedancer.errors import InputError
+from facedancer.train import checkpoints, state
+from tests.train import tiny
+
+
+def make_state(seed=0, **changes):
+    keras.utils.set_random_seed(seed)
+    objective = dataclasses.replace(tiny.EVERYTHING, **changes)
+    return state.build_state(objective, tiny.GENERATOR, tiny.DISCRIMINATOR)
+
+
+class CheckpointsTest(testing.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.state = make_state()
+        self.folder = self.tempdir() / "deep" / "checkpoints"
+        self.saved = checkpoints.Checkpoints(self.folder, keep=2)
+
+    def save(self, step, score=None):
+        self.state.step = step
+        self.saved.save(self.state, {"generator": {"a": 1}}, score)
+
+    def test_everything_comes_back(self):
+        for number, optimizer in enumerate(
+            (self.state.g_optimizer, self.state.d_optimizer)
+        ):
+            for variable in optimizer.variables:
+                variable.assign(keras.ops.ones_like(variable) * (3 + number))
+        self.save(12)
+        other = make_state(seed=1)
+        record = self.saved.restore(other, 12)
+        self.assertEqual((other.step, record["generator"]), (12, {"a": 1}))
+        expected, found = self.state.to_arrays(), other.to_arrays()
+        parts = {name.split("/")[0] for name in found}
+        self.assertLen(parts, 5)
+        for name, array in expected.items():
+            np.testing.assert_array_equal(found[name], array)
+
+    def test_the_last_ones_and_the_best_are_kept(self):
+        for step, score in ((1, 0.5), (2, 0.9), (3, 0.1), (4, None), (5, 0.2)):
+            self.save(step, score)
+        self.assertEqual(self.saved.steps(), [2, 4, 5])
+        self.assertEqual(self.saved.best_step(), 2)
+        self.assertEqual(self.saved.find("best"), 2)
+        self.assertEqual(self.saved.find("latest"), 5)
+        self.assertEqual(self.saved.find("4"), 4)
+        with self.assertRaisesRegex(InputError, "no checkpoint '3'. There are 2, 4, 5"):
+            self.saved.find("3")
+
+    def test_going_back_sets_later_ones_aside(self):
+        for step in (1, 2):
+            self.save(step, score=float(step))
+        self.saved.set_aside(1)
+        self.assertEqual((self.saved.steps(), self.saved.best_step()), ([1], None))
+        self.assertTrue((self.folder / "step_00000002.npz.superseded").exists())
+        self.save(3, score=0.5)  # less than the score set aside
+        self.assertEqual(self.saved.best_step(), 3)
+
+    def test_nothing_yet(self):
+        self.assertEqual(self.saved.steps(), [])
+        with self.assertRaisesRegex(InputError, "no checkpoint 'latest'. There are no"):
+            self.saved.find("latest")
+
+    def test_a_full_disk_leaves_the_earlier_one_whole(self):
+        self.save(1)
+        full = OSError(28, "No space left on device")
+        with mock.patch.object(os, "fsync", side_effect=full):
+            with self.assertRaisesRegex(InputError, "step 2 .No space left on device"):
+                self.save(2)
+        self.assertEqual(os.listdir(self.folder), ["step_00000001.npz"])
+        self.saved.restore(make_state(), 1)
+
+    def test_what_a_killed_process_left_is_no_checkpoint(self):
+        self.folder.mkdir(parents=True)
+        left = self.folder / ".tmp-1-step_00000007.npz"
+        left.write_bytes(b"half")
+        self.assertEqual(self.saved.steps(), [])
+        self.save(8)
+        self.assertFalse(left.exists())
+
+    def test_damaged_file(self):
+        self.save(1)
+        path = self.saved.path(1)
+        path.write_bytes(path.read_bytes()[:-500])
+        with self.assertRaisesRegex(InputError, "damaged checkpoint"):
+            self.saved.restore(self.state, 1)
+
+    def test_other_structure(self):
+        self.save(1)
+        with self.assertRaisesRegex(InputError, "made with other settings"):
+            self.saved.restore(make_state(ema=0.0), 1)
+        with self.assertRaisesRegex(InputError, "no such file"):
+            self.saved.restore(self.state, 9)

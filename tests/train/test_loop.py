@@ -1,0 +1,151 @@
+"""The loop: resume equals undisturbed, NaN stops it, what a run leaves behind."""
+
+import dataclasses
+import json
+
+import numpy as np
+import tensorflow as tf
+from absl import logging
+
+from facedancer import testing
+from facedancer.train import loop, watch
+from facedancer.train.checkpoints import Checkpoints
+from facedancer.train.journal import Journal
+from tests.train import tiny
+
+OBJECTIVE = dataclasses.replace(
+    tiny.EVERYTHING, cycle=0.0, perceptual=0.0, outside=0.0, r1_gamma=0.0, look=True
+)
+STEPS = 4
+
+
+def batches(first, count=100, nan_at=None):
+    for number in range(first, count):
+        one = tiny.batch(4, number)
+        if number == nan_at:
+            one["target"] = one["target"] * np.nan
+        yield one
+
+
+class LoopTest(testing.TestCase):
+    def make_loop(self, folder, steps=STEPS, **options):
+        plan = loop.Plan(steps, log_every=2, save_every=2, sample_every=2, eval_every=2)
+        return loop.Loop(
+            tiny.make_step(OBJECTIVE),
+            plan,
+            Journal(folder),
+            Checkpoints(folder / "checkpoints"),
+            **options,
+        )
+
+    def test_resume_equals_undisturbed_and_the_run_folder(self):
+        whole, parts = self.tempdir(), self.tempdir()
+        undisturbed = self.make_loop(
+            whole,
+            show=lambda journal, step: journal.picture(
+                "swaps", step, np.full((6, 9, 3), step, np.uint8)
+            ),
+            validate=lambda: {"cosine_to_source": 0.25, "change": 3.0},
+        )
+        undisturbed.run(batches(0))
+
+        first = self.make_loop(parts)
+        for _ in range(3):  # one step beyond the checkpoint of step 2, then "killed"
+            first.plan = loop.Plan(first.state.step + 1, 1, 2, 9, 9)
+            first.run(batches(first.state.step))
+            if first.state.step == 3:
+                first.checkpoints.path(3).unlink()
+            if first.state.step == 1:
+                first.checkpoints.path(1).unlink()
+        again = self.make_loop(parts)
+        again.checkpoints.restore(again.state, again.checkpoints.find("latest"))
+        self.assertEqual(again.state.step, 2)
+        again.run(batches(2))
+
+        expected = undisturbed.state.to_arrays()
+        for name, array in again.state.to_arrays().items():
+            np.testing.assert_array_equal(array, expected[name], err_msg=name)
+        steps = [entry["step"] for entry in again.journal.entries()]
+        self.assertEqual(steps, [1, 2, 4])  # 3 was lost and taken again
+        self.check_run_folder(undisturbed, whole)
+
+    def check_run_folder(self, undisturbed, folder):
+        lines = [json.loads(x) for x in open(folder / "metrics.jsonl")]
+        kinds = [(entry["kind"], entry["step"]) for entry in lines]
+        self.assertEqual(kinds, [("train", 2), ("eval", 2), ("train", 4), ("eval", 4)])
+        self.assertIn("g_loss", lines[0])
+        self.assertEqual(lines[1]["change"], 3.0)
+        self.assertEqual(undisturbed.checkpoints.best_step(), 2)
+        self.assertTrue((folder / "samples" / "swaps_00000004.png").is_file())
+        self.assertLen(list((folder / "tensorboard").glob("events*")), 1)
+        self.assertGreater(undisturbed.journal.curves().stat().st_size, 10_000)
+
+    def test_nan_stops_with_the_loss_and_the_step(self):
+        folder = self.tempdir()
+        training = self.make_loop(folder, steps=50)
+        with self.assertRaisesRegex(
+            watch.NotFiniteError, "step 4: .*reconstruction.*became NaN.*Lower --lr"
+        ):
+            training.run(batches(0, nan_at=3))
+        self.assertEqual(training.checkpoints.steps(), [2])
+        fresh = self.make_loop(folder)
+        fresh.checkpoints.restore(fresh.state, 2)
+        for array in fresh.state.to_arrays().values():
+            self.assertTrue(np.isfinite(array).all())
+
+
+class IntervalTest(testing.TestCase):
+    def test_means_and_the_first_bad_step(self):
+        interval = loop.Interval()
+        interval.add(7, ["a", "b"], tf.constant([1.0, 2.0]))
+        interval.add(8, ["a"], tf.constant([3.0]))
+        self.assertEqual(interval.means(), {"a": 2.0, "b": 2.0})
+        interval.add(9, ["a", "b"], tf.constant([1.0, np.inf]))
+        with self.assertRaisesRegex(watch.NotFiniteError, "step 9: b became NaN"):
+            interval.means()
+
+    def test_plan(self):
+        plan = loop.Plan(steps=25)
+        self.assertEqual(
+            [plan.due(10, step) for step in (1, 10, 20, 25)], [False, True, True, True]
+        )
+
+    def test_starving_is_told(self):
+        training = loop.Loop.__new__(loop.Loop)
+        training.step = type("S", (), {"batch_size": 4, "objective": OBJECTIVE})()
+        training.step.state = type("S", (), {"step": 2})()
+        training.plan = loop.Plan(steps=10)
+        training.journal = Journal("unused", active=False)
+        interval = loop.Interval()
+        for number in (1, 2):
+            interval.add(number, ["a"], tf.constant([1.0]))
+        interval.waited = 1e6
+        with self.assertLogs(logging.get_absl_logger(), "WARNING") as logs:
+            training._log(interval)
+        self.assertIn("reading is the bottleneck", logs.output[0])
+
+
+class AlarmsTest(testing.TestCase):
+    def means(self, **changes):
+        return {
+            "cosine_to_source": 0.3,
+            "cosine_apart": 0.01,
+            "fooled": 0.4,
+            "trusted": 0.6,
+        } | changes
+
+    def test_all_is_well(self):
+        self.assertEmpty(watch.alarms(self.means(), 9000, 5000))
+        self.assertEmpty(watch.alarms({"reconstruction": 1.0}, 9000, 5000))
+
+    def test_copying(self):
+        means = self.means(cosine_to_source=0.02)
+        self.assertEmpty(watch.alarms(means, 100, 5000))
+        (text,) = watch.alarms(means, 9000, 5000)
+        self.assertIn("the generator copies the target", text)
+
+    def test_discriminator(self):
+        (text,) = watch.alarms(self.means(fooled=0.001, trusted=0.999), 1, 5)
+        self.assertIn("always right", text)
+        (text,) = watch.alarms(self.means(fooled=0.5, trusted=0.5), 1, 5)
+        self.assertIn("has collapsed", text)
