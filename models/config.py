@@ -9,7 +9,7 @@ from typing import Any
 from facedancer import contract
 
 UP_TYPES = ("no_skip", "concat", "add", "affa", "d_affa", "do_affa")
-FORMS = ("composed", "plain")
+FORMS = ("plain", "composed")
 OUTPUTS = ("linear", "tanh")
 
 

@@ -26,13 +26,14 @@ def generator(**changes):
         "up_types": ("affa", "d_affa", "do_affa", "concat"),
         "mapping_sizes": (9, 7),
         "identity_size": 6,
+        "gain_bias": 1.0,  # as after training: an untrained AdaIN is mostly noise
     }
     if "up_types" in changes and changes["up_types"] != UP_TYPES:
         changes["up_types"] = changes["up_types"][:4]
     model = models.build_generator(GeneratorConfig(**{**values, **changes}), "plain")
     rng = np.random.default_rng(1)
     model.set_weights(
-        [w + 0.15 * rng.normal(size=w.shape) for w in model.get_weights()]
+        [w + 0.08 * rng.normal(size=w.shape) for w in model.get_weights()]
     )
     return model
 
@@ -50,7 +51,7 @@ class FuseTest(testing.TestCase):
         expected = ops.convert_to_numpy(model(x))
         scale = max(expected.std(), 1.0)
         self.assertGreater(expected.std(), 0.05)
-        self.assert_close(fast(x) / scale, expected / scale, rtol=0, atol=1e-5)
+        self.assert_close(fast(x) / scale, expected / scale, rtol=1e-5, atol=1e-5)
 
     @parameterized.named_parameters(*VARIANTS.items())
     def test_same_function(self, changes):
