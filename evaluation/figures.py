@@ -331,6 +331,7 @@ def _add_frechet(builder, measured, official):
     if count < 4:
         return
     estimate = bootstrap.jackknife(distance, count, seed=builder.seed)
+    estimate = dataclasses.replace(estimate, low=max(estimate.low, 0.0))
     builder.other("frechet", "Realism", text, "", "lower", estimate, by)
 
 

@@ -84,16 +84,18 @@ def match_curve(curves) -> bytes:
     """Returns cumulative match curves.
 
     Args:
-        curves: Dictionary from a text to `(ranks,)` shares.
+        curves: Dictionary from a text to `(ranks,)` shares: of the sources, then of
+            the results.
     """
     figure, axes = _axes()
-    for (text, curve), colour in zip(curves.items(), COLOURS.values(), strict=False):
+    for (text, curve), colour in zip(curves.items(), (SOURCE, SWAPPED), strict=True):
         ranks = np.arange(1, len(curve) + 1)
         axes[0, 0].plot(ranks, 100 * np.asarray(curve), color=colour, label=text)
     axes[0, 0].set(
         xlabel="rank", ylabel="right person found, %", ylim=(0, 102), xscale="log"
     )
-    axes[0, 0].legend(frameon=False)
+    axes[0, 0].xaxis.set_major_formatter("{x:g}")
+    axes[0, 0].legend(frameon=False, loc="lower right")
     return _png(figure)
 
 
