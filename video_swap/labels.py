@@ -12,7 +12,7 @@ import numpy as np
 
 from facedancer.video_swap import credentials, provenance, watermark
 
-_REUSED = 8  # frames that share a difference: what one computes also fits the next
+REUSED = 8  # frames that share a difference: what one computes also fits the next
 _TEXT = "AI face swap"
 
 
@@ -95,7 +95,7 @@ class Labeller:
             image = draw_label(image)
         if self.credentials is None:
             return image
-        if self._difference is None or index % _REUSED == 0:
+        if self._difference is None or index % REUSED == 0:
             self._difference = watermark.difference(image, self.payload)
         return watermark.add(image, self._difference)
 

@@ -11,7 +11,7 @@ from facedancer.contract import InputContract
 from facedancer.errors import InputError
 from facedancer.models import load_generator
 from facedancer.retinaface import load_detector
-from facedancer.video_swap import angles, engines
+from facedancer.video_swap import angles, engines, parsing
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,6 +23,8 @@ class NetworkSettings:
         arcface_path: Identity encoder, .h5 or .keras; empty: the packaged one.
         retina_path: Face detector, .h5 or .keras; empty: the packaged one, or the mtcnn
             package.
+        parsing_path: Model that parses faces (19 classes of CelebAMask-HQ), .keras;
+            then hair, hands and what else covers a face stays. Empty: none.
         device_id: Number of the GPU; -1 for the CPU.
         engine: What runs the generator: auto, keras or openvino.
         precision: Arithmetic of the generator: f32, bf16, or f16 (keras only).
@@ -37,6 +39,7 @@ class NetworkSettings:
     facedancer_path: str = ""
     arcface_path: str = ""
     retina_path: str = ""
+    parsing_path: str = ""
     device_id: int = 0
     engine: str = "auto"
     precision: str = "f32"
@@ -68,6 +71,7 @@ class Networks:
         detector: Finds faces.
         embedder: Gives identity vectors.
         names: What they are, for reports, by role.
+        parser: Tells what covers a face, or None.
         warnings: What the user should know, one line each.
     """
 
@@ -76,6 +80,7 @@ class Networks:
     detector: object
     embedder: Embedder
     names: dict[str, str]
+    parser: parsing.FaceParser | None = None
     warnings: tuple[str, ...] = ()
 
 
@@ -109,9 +114,12 @@ def load_networks(settings: NetworkSettings) -> Networks:
         "detector": detector.name,
         "engine": f"{engine.name} {engine.precision}",
     }
-    return Networks(
-        engine, generator.contract, detector, Embedder(encoder), names, warnings
-    )
+    parser = None
+    if settings.parsing_path:
+        parser = parsing.FaceParser(settings.parsing_path)
+        names["parser"] = pathlib.Path(settings.parsing_path).name
+    contract, embedder = generator.contract, Embedder(encoder)
+    return Networks(engine, contract, detector, embedder, names, parser, warnings)
 
 
 def check_encoder(config, encoder) -> tuple[str, ...]:

@@ -90,6 +90,7 @@ def make_swapper(flag_values: flags.FlagValues) -> tuple[FaceSwapper, dict[str, 
         loaded.embedder,
         rules,
         settings,
+        loaded.parser,
     )
     return swapper, loaded.names
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -90,6 +90,23 @@ class FaceJob:
 
 
 @dataclasses.dataclass(frozen=True)
+class Crop:
+    """An aligned face, ready for the generator.
+
+    Attributes:
+        image: `(size, size, 3)` uint8 RGB.
+        matrix: `(2, 3)` from the frame to the crop.
+        landmarks: `(5, 2)` pixels of the crop.
+        identity: `(d,)` float32, who it becomes.
+    """
+
+    image: np.ndarray
+    matrix: np.ndarray
+    landmarks: np.ndarray
+    identity: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
 class SwapResult:
     """A swapped frame.
 
@@ -114,6 +131,8 @@ class FaceSwapper:
         embedder: With `embed(crops) -> vectors` and `encoder`.
         rules: Who becomes whom. At least one must have a source.
         settings: How.
+        parser: A `parsing.FaceParser`: what it does not take for face (hair, a hand)
+            stays the target's; None for none.
 
     Raises:
         InputError: If there is no rule with a source.
@@ -131,11 +150,12 @@ class FaceSwapper:
         embedder,
         rules: Sequence[identities.Rule],
         settings: SwapSettings | None = None,
+        parser=None,
     ):
         self.engine, self.contract = engine, contract
         self.detector, self.embedder = detector, embedder
         self.rules = tuple(rules)
-        self.settings = settings or SwapSettings()
+        self.settings, self.parser = settings or SwapSettings(), parser
         if all(rule.source is None for rule in self.rules):
             raise InputError("There is no source: give --swap_source or --map")
         self.compares = any(rule.reference is not None for rule in self.rules)
@@ -218,18 +238,44 @@ class FaceSwapper:
         Returns:
             New frames; where a frame has no job, the frame itself.
         """
-        crops = [
+        crops = self.cut(frames, jobs)
+        return self.put_back(frames, jobs, crops, self.generate(crops))
+
+    def cut(
+        self, frames: Sequence[np.ndarray], jobs: Sequence[Sequence[FaceJob]]
+    ) -> list[Crop]:
+        """Returns the aligned crops of given faces, far ones first in each frame.
+
+        Args:
+            frames: See `swap_frames`.
+            jobs: See `swap_frames`.
+        """
+        return [
             self._cut(frame, job)
             for frame, some in zip(frames, jobs, strict=True)
             for job in _far_first(some)
         ]
-        swapped = iter(self._generate(crops))
+
+    def put_back(
+        self,
+        frames: Sequence[np.ndarray],
+        jobs: Sequence[Sequence[FaceJob]],
+        crops: Sequence[Crop],
+        swapped: Iterator[np.ndarray],
+    ) -> list[np.ndarray]:
+        """Returns the frames with swapped crops pasted in.
+
+        Args:
+            frames: See `swap_frames`.
+            jobs: See `swap_frames`.
+            crops: What `cut` gave.
+            swapped: What `generate` gave.
+        """
         waiting, results = iter(crops), []
         for frame, some in zip(frames, jobs, strict=True):
             result = frame.copy() if len(some) else frame
             for _ in some:
-                crop = next(waiting)
-                self._put_back(result, crop, next(swapped))
+                self._put_back(result, next(waiting), next(swapped))
             results.append(result)
         return results
 
@@ -238,7 +284,7 @@ class FaceSwapper:
         matrix = alignment.crop_matrix(
             job.landmarks, size, self.contract.template, self.contract.shrink
         )
-        return _Crop(
+        return Crop(
             alignment.crop(frame, matrix, size),
             matrix,
             alignment.apply(matrix, job.landmarks),
@@ -252,8 +298,12 @@ class FaceSwapper:
         target = self.embed(frame, job.landmarks[None])[0]
         return mix_identities(target, source, strength)
 
-    def _generate(self, crops):
-        """Yields each crop's swapped form, float32 in [0, 255] and a bit beyond."""
+    def generate(self, crops: Sequence[Crop]) -> Iterator[np.ndarray]:
+        """Yields each crop's swapped form, float32 in [0, 255] and a bit beyond.
+
+        Args:
+            crops: What `cut` gave.
+        """
         if not crops:
             return
         boost = self.settings.pixel_boost
@@ -273,20 +323,14 @@ class FaceSwapper:
             if settings.mask == "legacy"
             else masks.face_mask(crop.landmarks, size)
         )
+        if self.parser is not None:
+            mask = mask * self.parser.visible(crop.image)
         target = crop.image.astype(np.float32)
         swapped = colour_transfer.correct(settings.colour, swapped, target, mask)
         if settings.match_sharpness:
             swapped = paste.match_sharpness(swapped, target, mask)
         swapped = paste.sharpen(swapped, settings.sharpen)
         paste.paste(frame, swapped, mask, crop.matrix)
-
-
-@dataclasses.dataclass(frozen=True)
-class _Crop:
-    image: np.ndarray
-    matrix: np.ndarray
-    landmarks: np.ndarray
-    identity: np.ndarray
 
 
 def _far_first(jobs):

@@ -1,12 +1,13 @@
 """Tests of facedancer.video_swap.swapper, identities and angles."""
 
+import keras
 import numpy as np
 from absl.testing import parameterized
 
 from facedancer import alignment, images, testing
 from facedancer.errors import InputError
 from facedancer.faces import Faces
-from facedancer.video_swap import angles, identities, swapper
+from facedancer.video_swap import angles, identities, parsing, swapper
 from tests.video_swap import made
 
 BOTH = ((made.RED, 10, 20, 40), (made.GREEN, 100, 30, 32))
@@ -157,6 +158,34 @@ class FaceSwapperTest(testing.TestCase):
     def test_settings_are_checked(self, values, words):
         with self.assertRaisesRegex(ValueError, words):
             swapper.SwapSettings(**values)
+
+
+class ParsingTest(testing.TestCase):
+    def write(self, classes=19):
+        """A model that takes dark pixels for background and bright ones for skin."""
+        image = keras.Input((16, 16, 3))
+        bright = keras.ops.mean(image, axis=-1, keepdims=True)
+        rest = [keras.ops.full_like(bright, -9.0)] * (classes - 2)
+        scores = keras.ops.concatenate([-bright, bright, *rest], axis=-1)
+        path = self.tempdir() / "parser.keras"
+        keras.Model(image, scores).save(path)
+        return path
+
+    def test_what_covers_the_face_stays(self):
+        frame = np.full((100, 120, 3), 200, np.uint8)
+        frame[:, 60:] = 20  # a dark hand over one half
+        job = swapper.FaceJob(alignment.template(60) + [30, 20], 0)
+        tool = made.make_swapper()
+        tool.parser = parsing.FaceParser(self.write())
+        image = tool.swap_frames([frame], [[job]])[0]
+        self.assert_close(image[55, 48], np.array(made.BLUE), atol=8)
+        self.assertLess(np.abs(image[55, 72].astype(int) - 20).max(), 8)
+
+    def test_other_models_are_refused(self):
+        with self.assertRaisesRegex(InputError, "19 scores a pixel. Received"):
+            parsing.FaceParser(self.write(classes=5))
+        with self.assertRaisesRegex(InputError, "--parsing_path: none.keras"):
+            parsing.FaceParser("none.keras")
 
 
 class IdentityReaderTest(testing.TestCase):

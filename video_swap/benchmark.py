@@ -1,0 +1,271 @@
+"""Measures how fast a swap is on this machine, stage by stage.
+
+python video_swap/benchmark.py --preset_name=facedancer_c
+
+The clip is made here: faces (NASA's portrait of Eileen Collins, public domain, from
+scikit-image) that move over a grey ground. Without files the networks have random
+weights, which are as fast as trained ones. Times are milliseconds a frame; `cold` is
+the first frame with loading and compiling, `warm` the frames a second of the whole
+chain, all stages side by side.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pathlib
+import tempfile
+import time
+from fractions import Fraction
+
+import cv2
+import numpy as np
+import skimage.data
+from absl import flags
+
+from facedancer import cli, weights
+from facedancer.arcface_model import Embedder, build_mobilefacenet, load_encoder
+from facedancer.models import build_generator, get_preset, load_generator
+from facedancer.retinaface import load_detector
+from facedancer.video_swap import (
+    clip_swap,
+    engines,
+    identities,
+    labels,
+    segments,
+    video,
+    video_writer,
+    watermark,
+)
+from facedancer.video_swap.swapper import FaceJob, FaceSwapper
+
+_HEIGHTS = {"480p": (854, 480), "720p": (1280, 720), "1080p": (1920, 1080)}
+_RATE = 25
+COLUMNS = ("detect", "align", "generate", "paste", "mark", "encode")
+
+
+@dataclasses.dataclass(frozen=True)
+class BenchmarkSettings:
+    """What is measured.
+
+    Attributes:
+        preset_name: Preset of a generator with random weights; not used with a file.
+        facedancer_path: Generator to measure instead.
+        arcface_path: Encoder to measure; empty: MobileFaceNet with random weights.
+        engine: auto, keras or openvino.
+        precision: f32, bf16 or f16.
+        device_id: Number of the GPU, -1 for the CPU.
+        sizes: Heights of the frames: 480p, 720p, 1080p.
+        faces: Faces a frame: 1 to 4.
+        frames: Frames for each figure.
+
+    Raises:
+        ValueError: If a size or a number is unknown.
+    """
+
+    preset_name: str = "facedancer_c"
+    facedancer_path: str = ""
+    arcface_path: str = ""
+    engine: str = "auto"
+    precision: str = "f32"
+    device_id: int = 0
+    sizes: tuple[str, ...] = ("480p", "720p", "1080p")
+    faces: tuple[int, ...] = (1, 4)
+    frames: int = 24
+
+    def __post_init__(self):
+        if not set(self.sizes) <= set(_HEIGHTS):
+            raise ValueError(
+                f"--sizes must be of {', '.join(_HEIGHTS)}. Received: {self.sizes}"
+            )
+        if not all(1 <= count <= 4 for count in self.faces) or self.frames < 2:
+            raise ValueError(
+                "--faces must lie in [1, 4] and --frames be at least 2. Received: "
+                f"{self.faces}, {self.frames}"
+            )
+
+
+def define_flags(flag_values: flags.FlagValues) -> None:
+    """Defines the flags of this program.
+
+    Args:
+        flag_values: Where the flags are defined.
+    """
+    cli.define_from(BenchmarkSettings, flag_values)
+
+
+def main(flag_values: flags.FlagValues) -> int:
+    """Prints the table and returns the exit status.
+
+    Args:
+        flag_values: Parsed flags.
+    """
+    settings = cli.settings_from(BenchmarkSettings, flag_values)
+    swapper, start = make_swapper(settings)
+    engine = swapper.engine
+    print(f"Engine {engine.name} {engine.precision}, ready in {start:.1f} s")
+    print(f"| size | faces | {' | '.join(COLUMNS)} | cold s | warm frames/s |")
+    print("|" + "---|" * (len(COLUMNS) + 4))
+    for size in settings.sizes:
+        for count in settings.faces:
+            row = measure(swapper, size, count, settings.frames)
+            cells = [f"{row[name]:.1f}" for name in COLUMNS]
+            print(
+                f"| {size} | {count} | {' | '.join(cells)} | {row['cold']:.2f} | "
+                f"{row['warm']:.2f} |"
+            )
+    return cli.DONE
+
+
+def make_swapper(settings: BenchmarkSettings) -> tuple[FaceSwapper, float]:
+    """Returns the swapper to measure, and the seconds until its engine was ready.
+
+    Args:
+        settings: What is measured.
+
+    Raises:
+        InputError: If a network cannot be loaded.
+    """
+    engines.use_device(settings.device_id)
+    generator = (
+        load_generator(settings.facedancer_path)
+        if settings.facedancer_path
+        else build_generator(get_preset(settings.preset_name))
+    )
+    encoder = (
+        load_encoder(settings.arcface_path)
+        if settings.arcface_path
+        else build_mobilefacenet()
+    )
+    start = time.perf_counter()
+    engine = engines.make_engine(generator, settings.engine, settings.precision)
+    ready = time.perf_counter() - start
+    source = np.random.default_rng(0).normal(size=generator.config.identity_size)
+    rule = identities.Rule("source", None, source.astype(np.float32))
+    known = weights.available("detector")
+    detector = load_detector(weights.find("detector") if known else None)
+    return (
+        FaceSwapper(engine, generator.contract, detector, Embedder(encoder), [rule]),
+        ready,
+    )
+
+
+def make_frames(size: str, faces: int, count: int) -> list[np.ndarray]:
+    """Returns frames in which portraits move.
+
+    Args:
+        size: Key of the table of heights.
+        faces: Portraits in each.
+        count: Number of frames.
+
+    Returns:
+        `(height, width, 3)` uint8 RGB each.
+    """
+    width, height = _HEIGHTS[size]
+    portrait = skimage.data.astronaut()[:300, 80:380]
+    side = height // (1 if faces == 1 else 2) * 9 // 10
+    portrait = cv2.resize(portrait, (side, side), interpolation=cv2.INTER_AREA)
+    frames = []
+    for i in range(count):
+        frame = np.full((height, width, 3), 110, np.uint8)
+        for face in range(faces):
+            left = (face % 2) * width // 2 + 2 * (i % 20)
+            top = (face // 2) * height // 2
+            frame[top : top + side, left : left + side] = portrait
+        frames.append(frame)
+    return frames
+
+
+def measure(swapper: FaceSwapper, size: str, faces: int, count: int) -> dict:
+    """Returns milliseconds a frame by stage, and the speed of the whole chain.
+
+    Args:
+        swapper: What is measured.
+        size: Key of the table of heights.
+        faces: Faces a frame.
+        count: Number of frames.
+    """
+    frames = make_frames(size, faces, count)
+    start = time.perf_counter()
+    swapper.swap_frame(frames[0])
+    cold = time.perf_counter() - start
+    with tempfile.TemporaryDirectory() as folder:
+        row = _stages(swapper, frames, pathlib.Path(folder))
+        row["warm"] = count / _whole(swapper, frames, pathlib.Path(folder))
+    return {**row, "cold": cold}
+
+
+def _stages(swapper, frames, folder):
+    """Times each stage by itself, over all frames."""
+    row, clock = {}, _Clock(len(frames))
+    found = clock.time(row, "detect", lambda: swapper.detect(frames))
+    jobs = [[FaceJob(points, 0) for points in one.landmarks] for one in found]
+    crops = clock.time(row, "align", lambda: swapper.cut(frames, jobs))
+    swapped = clock.time(row, "generate", lambda: list(swapper.generate(crops)))
+    done = clock.time(
+        row, "paste", lambda: swapper.put_back(frames, jobs, crops, iter(swapped))
+    )
+    mark = _Marker()
+    marked = clock.time(
+        row, "mark", lambda: [mark(image, i) for i, image in enumerate(done)]
+    )
+    clock.time(row, "encode", lambda: _encode(marked, folder / "stage.nut"))
+    return row
+
+
+class _Clock:
+    def __init__(self, count):
+        self.count = count
+
+    def time(self, row, name, call):
+        start = time.perf_counter()
+        result = call()
+        row[name] = 1000 * (time.perf_counter() - start) / self.count
+        return result
+
+
+class _Marker:
+    """Marks frames as `labels.Labeller` does, without making a key."""
+
+    def __call__(self, image, index):
+        if index % labels.REUSED == 0:
+            self.difference = watermark.difference(image, 0)
+        return watermark.add(image, self.difference)
+
+
+def _info(frames):
+    height, width = frames[0].shape[:2]
+    return video.ClipInfo(
+        pathlib.Path("benchmark"), (width, height), Fraction(_RATE), Fraction(1, _RATE)
+    )
+
+
+def _encode(images, path):
+    settings = video_writer.EncodeSettings()
+    encoder = video_writer.SegmentEncoder(
+        path, _info(images), video.Colour(1, 1, 1), settings
+    )
+    for i, image in enumerate(images):
+        encoder.write(video.Frame(i, image, i, 1))
+    encoder.close()
+
+
+def _whole(swapper, frames, folder):
+    """Returns the seconds of the whole chain, side by side, and into a file."""
+    settings = video_writer.EncodeSettings()
+    sink = segments.SegmentSink(
+        folder / "parts", "", _info(frames), video.Colour(1, 1, 1), settings
+    )
+    start = time.perf_counter()
+    made = (video.Frame(i, image, i, 1) for i, image in enumerate(frames))
+    for step in clip_swap.steps(made, swapper, clip_swap.StageSettings(), _Marker()):
+        sink.write(step)
+    sink.close()
+    video_writer.join(
+        sink.segments, None, os.fspath(folder / "whole.mp4"), Fraction(0), None
+    )
+    return time.perf_counter() - start
+
+
+if __name__ == "__main__":
+    cli.run(main, define_flags)
