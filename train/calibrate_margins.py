@@ -1,0 +1,147 @@
+"""Measures the IFSR margins of an identity encoder from the results of a face swapper.
+
+    python train/calibrate_margins.py --arcface_path=encoder.keras \\
+        --facedancer_path=facedancer.keras --data_dir="shards/faces_test_*" \\
+        --output=margins.json
+    python train/calibrate_margins.py --arcface_path=encoder.keras \\
+        --pairs_dir=results --output=margins.json
+
+The swapper is a FaceDancer generator that runs on pairs of the shards, or anything
+whose results lie in a folder: `target/` and `swapped/`, perhaps `source/`, with equal
+file names. Train with `--margins_file=margins.json`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import pathlib
+
+import numpy as np
+from absl import flags
+
+from facedancer import cli, images
+from facedancer.arcface_model import load_encoder
+from facedancer.errors import InputError
+from facedancer.models import load_generator
+from facedancer.train import calibration, ifsr, validation
+from facedancer.train.teachers import Teacher
+
+
+@dataclasses.dataclass(frozen=True)
+class CalibrationConfig:
+    """Settings of the calibration.
+
+    Attributes:
+        arcface_path: File of the identity encoder whose margins are wanted.
+        output: The margins file (JSON); the plot lies beside it as .png.
+        facedancer_path: Generator that swaps; then --data_dir is needed.
+        swapper_arcface_path: Encoder that feeds the generator. Empty: --arcface_path.
+        data_dir: Shards of the photos to swap.
+        pairs_dir: Folder with target/, swapped/ and perhaps source/.
+        blocks: Layers of the encoder. Empty: its default.
+        count: Pairs to swap.
+        shrink_factor: Of the crops in --pairs_dir; the shards' is the generator's.
+        seed: Of the choice of pairs.
+
+    Raises:
+        ValueError: If not one of the two ways is chosen, or a number is out of range.
+    """
+
+    arcface_path: str
+    output: str = "margins.json"
+    facedancer_path: str = ""
+    swapper_arcface_path: str = ""
+    data_dir: str = ""
+    pairs_dir: str = ""
+    blocks: tuple[str, ...] = ()
+    count: int = 500
+    shrink_factor: float = 1.0
+    seed: int = 0
+
+    def __post_init__(self):
+        ways = bool(self.facedancer_path and self.data_dir), bool(self.pairs_dir)
+        if sum(ways) != 1:
+            raise ValueError(
+                "Give either --facedancer_path and --data_dir, or --pairs_dir"
+            )
+        if self.count < 1 or not 0.0 < self.shrink_factor <= 1.0:
+            raise ValueError(
+                "--count must be positive and --shrink_factor lie in (0, 1]. Received: "
+                f"{self.count}, {self.shrink_factor}"
+            )
+
+
+def define_flags(flag_values: flags.FlagValues) -> None:
+    """Defines the program's flags.
+
+    Args:
+        flag_values: Where they are defined.
+    """
+    cli.define_from(CalibrationConfig, flag_values)
+
+
+def main(flag_values: flags.FlagValues) -> int:
+    """Measures, writes and prints the margins; returns the exit status.
+
+    Args:
+        flag_values: Parsed flags.
+
+    Raises:
+        InputError: If a file cannot be used.
+    """
+    config = cli.settings_from(CalibrationConfig, flag_values)
+    encoder = load_encoder(config.arcface_path)
+    taps = config.blocks or encoder.taps
+    if config.pairs_dir:
+        teacher = Teacher(encoder, taps, config.shrink_factor)
+        size = round(encoder.contract.size / config.shrink_factor)
+        triples = calibration.read_triples(config.pairs_dir, size)
+    else:
+        generator = load_generator(config.facedancer_path)
+        teacher = Teacher(encoder, taps, generator.contract.shrink)
+        triples = _swapped(config, generator, teacher)
+    distances = calibration.measure(teacher, triples)
+    return _write(config, encoder.name_with_hash, distances)
+
+
+def _swapped(config: CalibrationConfig, generator, teacher: Teacher):
+    """Yields batches of triples made by the generator."""
+    feeding = teacher
+    if config.swapper_arcface_path:
+        other = load_encoder(config.swapper_arcface_path)
+        feeding = Teacher(other, (), generator.contract.shrink)
+    size = feeding.encoder.output_shape[-1]
+    if generator.config.identity_size != size:
+        raise InputError(
+            f"{config.facedancer_path} takes identity vectors of "
+            f"{generator.config.identity_size}, the encoder gives {size}: give "
+            "--swapper_arcface_path"
+        )
+    found = validation.read_pairs(
+        config.data_dir, generator.contract.size, config.count, config.seed
+    )
+    vectors = validation.vectors_of(feeding, found.sources)
+    for start in range(0, len(vectors), 16):
+        part = slice(start, start + 16)
+        targets = found.targets[part]
+        swapped = np.asarray(generator([targets, vectors[part]], training=False))
+        yield targets, swapped.clip(-1, 1), found.sources[part]
+
+
+def _write(config: CalibrationConfig, name: str, distances) -> int:
+    margins = distances.margins(name)
+    count = len(distances.values["target_swapped"])
+    path = pathlib.Path(config.output)
+    ifsr.write_margins(path, margins, {"pairs": count, **distances.summary()})
+    picture = io.BytesIO()
+    calibration.histograms(distances).savefig(picture, dpi=90, format="png")
+    images.write_atomic(path.with_suffix(".png"), picture.getvalue())
+    for tap, value in zip(margins.taps, margins.values, strict=True):
+        print(f"{tap}  {value:.6f}")
+    print(f"{count} pairs. Margins: {path}  plot: {path.with_suffix('.png')}")
+    return cli.DONE
+
+
+if __name__ == "__main__":
+    cli.run(main, define_flags)
