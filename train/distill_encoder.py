@@ -213,8 +213,9 @@ def make_optimizer(settings: DistillSettings) -> keras.optimizers.Optimizer:
         warmup_target=settings.learning_rate,
         warmup_steps=max(1, warmup),
     )
+    momentum = min(0.999, max(0.5, 1.0 - 20.0 / settings.steps))  # short runs forget
     return keras.optimizers.AdamW(
-        schedule, weight_decay=1e-4, clipnorm=1.0, use_ema=True, ema_momentum=0.999
+        schedule, weight_decay=1e-4, clipnorm=1.0, use_ema=True, ema_momentum=momentum
     )
 
 
