@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from facedancer.faces import Faces
+from facedancer.retinaface import suppression
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,6 +27,8 @@ class DetectorOptions:
             boxes is dropped.
         enlarge: Whether a smaller image is made as large as `working_size`.
         batch_size: Images searched in one call of the network.
+        turned: Whether to search the image also turned by 90, 180 and 270 degrees, for
+            faces that lie on their side or stand on their head. Four times the work.
 
     Raises:
         ValueError: If a value lies outside its range.
@@ -37,6 +40,7 @@ class DetectorOptions:
     nms_threshold: float = 0.4
     enlarge: bool = False
     batch_size: int = 8
+    turned: bool = False
 
     def __post_init__(self):
         for name in ("score_threshold", "nms_threshold"):
@@ -114,11 +118,30 @@ class Detector(abc.ABC):
         size = part[0][1].shape[:2]
         scales = [max(images[i].shape[:2]) / max(size) for i, _ in part]
         least = self.options.min_face / max(scales)
-        faces = self._search(np.stack([small for _, small in part]), least)
+        batch = np.stack([small for _, small in part])
+        search = self._search_turned if self.options.turned else self._search
+        faces = search(batch, least)
         return {
             index: self._finish(one, size, images[index].shape[:2])
             for (index, _), one in zip(part, faces, strict=True)
         }
+
+    def _search_turned(self, batch, least):
+        """Of the views of one face the best stays: the upright one scores highest."""
+        views = []
+        for turns in range(4):
+            turned = np.ascontiguousarray(np.rot90(batch, turns, axes=(1, 2)))
+            found = self._search(turned, least)
+            views.append([turn_back(f, turns, batch.shape[1:3]) for f in found])
+        return [self._best_view(faces) for faces in zip(*views, strict=True)]
+
+    def _best_view(self, views):
+        boxes, landmarks, scores = (
+            np.concatenate([getattr(faces, name) for faces in views])
+            for name in ("boxes", "landmarks", "scores")
+        )
+        keep = suppression.suppress(boxes, scores, self.options.nms_threshold)
+        return Faces(boxes, landmarks, scores)[keep]
 
     def _shrink(self, image):
         height, width = image.shape[:2]
@@ -143,6 +166,25 @@ class Detector(abc.ABC):
         )
         faces = faces[keep]
         return faces[np.argsort(-faces.scores, kind="stable")]
+
+
+def turn_back(faces: Faces, turns: int, size: tuple[int, int]) -> Faces:
+    """Returns faces of an image turned by `numpy.rot90` in pixels of the image itself.
+
+    Args:
+        faces: In pixels of the turned image.
+        turns: Quarter turns, counterclockwise.
+        size: Height and width of the image before it was turned.
+    """
+    corners, points = faces.boxes.reshape(-1, 2, 2), faces.landmarks
+    for turn in range(turns, 0, -1):
+        width = size[1] if turn % 2 else size[0]  # before this turn
+        corners, points = (
+            np.stack([width - 1 - xy[..., 1], xy[..., 0]], axis=-1)
+            for xy in (corners, points)
+        )
+    boxes = np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)
+    return Faces(boxes, points, faces.scores)
 
 
 def _checked(image):

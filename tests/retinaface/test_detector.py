@@ -4,13 +4,15 @@ import keras
 import numpy as np
 from absl.testing import parameterized
 
-from facedancer import testing
+from facedancer import images, testing
 from facedancer.faces import Faces
 from facedancer.retinaface import (
     Detector,
     DetectorOptions,
     RetinaFaceDetector,
     build_retinaface,
+    detector,
+    load_detector,
     retinaface_detector,
 )
 
@@ -106,6 +108,59 @@ class DetectorTest(testing.TestCase):
         (name,) = options
         with self.assertRaisesRegex(ValueError, f"`{name}` must .* Received: "):
             DetectorOptions(**options)
+
+
+class Spots(Detector):
+    """Finds one face at the brightest pixel; surest where it has the wanted shape."""
+
+    name = "spots"
+
+    def __init__(self, shape, **options):
+        super().__init__(DetectorOptions(**options))
+        self.shape = shape
+
+    def _search(self, batch, least):
+        found = []
+        for image in batch:
+            y, x = np.argwhere(image[..., 0] == 255)[0]
+            points = np.float32([[x, y], [x + 1, y], [x, y], [x, y], [x, y]])
+            score = 0.9 if image.shape[:2] == self.shape else 0.6
+            found.append(Faces([[x - 2, y - 1, x + 2, y + 1]], points[None], [score]))
+        return found
+
+
+class TurnedTest(testing.TestCase):
+    @parameterized.parameters(0, 1, 2, 3)
+    def test_turn_back_follows_a_pixel(self, turns):
+        image = photo(5, 8)
+        image[1, 6] = 255
+        turned = np.rot90(image, turns)
+        found = Spots((5, 8))._search(turned[None], 0)[0]
+        back = detector.turn_back(found, turns, (5, 8))
+        self.assert_close(back.landmarks[0, 0], np.array([6, 1]))
+        wide = [4, 0, 8, 2] if turns % 2 == 0 else [5, -1, 7, 3]
+        self.assert_close(back.boxes[0], np.array(wide))
+
+    def test_the_surest_view_stays(self):
+        image = photo(5, 8)
+        image[1, 6] = 255
+        (upright,) = Spots((5, 8)).detect(image).landmarks
+        self.assert_close(upright[1], np.array([7, 1]))
+        options = dict(turned=True, nms_threshold=0.1)
+        faces = Spots((8, 5), **options).detect(image)
+        self.assert_close(faces.scores, np.array([0.9]))
+        # turned once, "right" is down in the photo
+        self.assert_close(faces.landmarks[0, 1], np.array([6, 2]))
+
+    def test_a_photo_on_its_side(self):
+        path = testing.shared("faces", "lfw", "AJ_Cook", "AJ_Cook_0001.jpg")
+        weights = testing.shared("models", "detection", "retinaface_mobilenet025.npz")
+        image = images.read_image(path)
+        expected = load_detector(weights).detect(image).landmarks[0]
+        found = load_detector(weights, turned=True).detect(np.rot90(image).copy())
+        self.assertLen(found, 1)
+        turned = np.stack([expected[:, 1], 249 - expected[:, 0]], axis=1)
+        self.assert_close(found.landmarks[0], turned, 0, 2.0)
 
 
 class RetinaFaceDetectorTest(testing.TestCase):
