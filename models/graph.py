@@ -101,6 +101,8 @@ def _references(value: Any) -> Iterator[str]:
     """
     if isinstance(value, list):
         if len(value) >= 3 and isinstance(value[0], str) and type(value[1]) is int:
+            if value[0] == "_CONSTANT_VALUE":  # a number in place of a layer
+                return
             yield value[0]
             value = value[3:]
         for item in value:

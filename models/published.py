@@ -139,6 +139,11 @@ def _load_published(stored, kind, form, dtype):
         raise InputError(
             f"expected a FaceDancer generator or discriminator, found {what}"
         )
+    if not stored.weights:
+        raise InputError(
+            f"found a {found} in a .keras archive that this project did not write. "
+            "Save it as .h5"
+        )
     read = _READERS[found](graph)
     try:
         model = CLASSES[found](read.config, form, dtype)

@@ -358,6 +358,14 @@ class RefusedTest(testing.TestCase):
                     target.writestr(name, archive.read(name))
         self.refused(mixed, "damaged or do not fit")
 
+    def test_archive_of_another_program(self):
+        objects = published.PUBLISHED_OBJECTS
+        self.path.write_bytes(self.data)
+        foreign = keras.saving.load_model(self.path, objects, compile=False)
+        path = self.folder / "foreign.keras"
+        foreign.save(path)
+        self.refused(path, "found a generator in a .keras archive.*Save it as .h5")
+
     @parameterized.parameters(".keras", ".h5")
     def test_another_kind(self, ending):
         path = self.folder / f"dis{ending}"
