@@ -187,7 +187,9 @@ def write(
     images.write_atomic(folder / "compare.md", markdown(differences, names).encode())
     bars = [
         (
-            f"{one.figure.text[:60]}",
+            one.figure.text
+            if len(one.figure.text) < 60
+            else one.figure.text[:57] + "...",
             one.estimate.value,
             one.estimate.low,
             one.estimate.high,

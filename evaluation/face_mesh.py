@@ -69,10 +69,21 @@ class FaceMesh(Instrument):
             raise InputError(f"{path}: not a Face Landmarker file ({error})") from None
 
     def cut(self, image, face):
+        """Returns the crop of a face that the network takes.
+
+        Args:
+            image: See `Instrument.cut`.
+            face: See `Instrument.cut`.
+        """
         matrix = alignment.crop_matrix(face.landmarks, _SIDE, "arcface", 0.45)
         return alignment.crop(image, matrix, _SIDE)
 
     def run(self, crops):
+        """Returns meshes, blendshapes and scores, `(n, d)` float32.
+
+        Args:
+            crops: `(n, ...)` uint8, what `cut` gave.
+        """
         parts = [
             self._run(crops[start : start + 16]) for start in range(0, len(crops), 16)
         ]

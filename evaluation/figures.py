@@ -247,13 +247,14 @@ def _add_pose(builder, measured):
 
 
 def _pose_figures(builder, kind, angles, by):
+    words = "landmarks" if kind == "pnp" else "network"
     apart = pose.angle_difference(angles["target"], angles["swapped"])
     for axis, name in enumerate(("yaw", "pitch", "roll")):
         values = np.abs(apart[:, axis])
-        key, text = f"pose_{kind}_{name}", f"{name} off by"
+        key, text = f"pose_{kind}_{name}", f"{name} off by ({words})"
         builder.mean(key, "Pose", text, "deg", "lower", values, by)
     values = np.linalg.norm(apart, axis=1)
-    text = "length of the three differences"
+    text = f"all three, length of the difference ({words})"
     builder.mean(f"pose_{kind}_l2", "Pose", text, "deg", "lower", values, by)
 
 
@@ -261,7 +262,7 @@ def _add_expression(builder, measured):
     rows = [
         (
             "expr_landmarks",
-            "five landmarks apart, pose taken out (% of the eyes' distance)",
+            "five landmarks apart without pose (% of the eyes' distance)",
             np.where(
                 measured.found,
                 expression.landmark_distance(
@@ -292,7 +293,7 @@ def _mesh_rows(measured):
     return [
         (
             "expr_mesh",
-            "478 points apart, pose taken out (% of the eyes' distance)",
+            "478 points apart without pose (% of the eyes' distance)",
             expression.mesh_distance(mesh, own_mesh),
             by,
         ),

@@ -77,9 +77,20 @@ class BackboneFeatures(Instrument):
         self.name = backbone.name
 
     def cut(self, image, face):
+        """Returns the crop of a face that the network takes.
+
+        Args:
+            image: See `Instrument.cut`.
+            face: See `Instrument.cut`.
+        """
         return wide_crop(image, face.landmarks, self.backbone.size)
 
     def run(self, crops):
+        """Returns the deepest map's means, `(n, d)` float32.
+
+        Args:
+            crops: `(n, ...)` uint8, what `cut` gave.
+        """
         return in_batches(self.backbone.vectors, crops)
 
 
@@ -100,9 +111,20 @@ class EncoderFeatures(Instrument):
         self.name = f"{encoder.name_with_hash} maps"
 
     def cut(self, image, face):
+        """Returns the crop of a face that the network takes.
+
+        Args:
+            image: See `Instrument.cut`.
+            face: See `Instrument.cut`.
+        """
         return wide_crop(image, face.landmarks, self.contract.size)
 
     def run(self, crops):
+        """Returns the means of the tap maps, `(n, d)` float32.
+
+        Args:
+            crops: `(n, ...)` uint8, what `cut` gave.
+        """
         return in_batches(self._features, crops)
 
     def _features(self, crops):
@@ -127,11 +149,22 @@ class ExpressionEmbedder(Instrument):
         _, self.size, _, self.channels = network.input_shape
 
     def cut(self, image, face):
+        """Returns the crop of a face that the network takes.
+
+        Args:
+            image: See `Instrument.cut`.
+            face: See `Instrument.cut`.
+        """
         return alignment.crop(
             image, alignment.crop_matrix(face.landmarks, self.size), self.size
         )
 
     def run(self, crops):
+        """Returns expression vectors, `(n, d)` float32.
+
+        Args:
+            crops: `(n, ...)` uint8, what `cut` gave.
+        """
         return in_batches(self._vectors, crops)
 
     def _vectors(self, crops):

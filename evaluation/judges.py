@@ -59,6 +59,12 @@ class KerasJudge(Instrument):
         self.contract = encoder.contract
 
     def cut(self, image, face):
+        """Returns the crop of a face that the network takes.
+
+        Args:
+            image: See `Instrument.cut`.
+            face: See `Instrument.cut`.
+        """
         matrix = alignment.crop_matrix(
             face.landmarks,
             self.contract.size,
@@ -68,6 +74,11 @@ class KerasJudge(Instrument):
         return alignment.crop(image, matrix, self.contract.size)
 
     def run(self, crops):
+        """Returns identity vectors, `(n, d)` float32.
+
+        Args:
+            crops: `(n, ...)` uint8, what `cut` gave.
+        """
         return self.embedder.embed(crops)
 
 
@@ -95,10 +106,21 @@ class PortableJudge(Instrument):
             )
 
     def cut(self, image, face):
+        """Returns the crop of a face that the network takes.
+
+        Args:
+            image: See `Instrument.cut`.
+            face: See `Instrument.cut`.
+        """
         crop = alignment.crop(image, alignment.crop_matrix(face.landmarks, 112), 112)
         return crop[:, slice(*self.settings.columns)]
 
     def run(self, crops):
+        """Returns identity vectors, `(n, d)` float32.
+
+        Args:
+            crops: `(n, ...)` uint8, what `cut` gave.
+        """
         parts = [
             self.network(self._normalise(crops[start : start + 32]))[0]
             for start in range(0, len(crops), 32)

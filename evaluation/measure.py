@@ -240,20 +240,32 @@ def _add_pixels(rows, perception):
 
 
 def _add_perception(rows, perception, face_masks):
-    crops = [
+    """Outside the face, results are compared with the target's face put into them.
+
+    A network's maps look beyond their places: what changed inside would be seen from
+    outside.
+    """
+    target, swapped = [
         np.stack([row["thumbnail", role] for row in rows])
         for role in ("target", "swapped")
     ]
-    missing = _BATCH - len(rows)  # one size only, so that Keras compiles once
-    targets, swapped = [
-        perception.backbone.maps(np.concatenate([one, one[:1].repeat(missing, 0)]))
-        for one in crops
-    ]
-    maps = background.perceptual_maps(targets, swapped, perception.weights)
-    maps = [one[: len(rows)] for one in maps]
-    inside, outside = background.perceptual_distances(maps, np.stack(face_masks))
+    inside_masks = np.stack(face_masks)
+    surroundings = np.where(inside_masks[..., None] > 0.0, target, swapped)
+    maps = [_maps(perception, crops) for crops in (target, swapped, surroundings)]
+    weights = perception.weights
+    changed = background.perceptual_maps(maps[0], maps[1], weights)
+    inside, _ = background.perceptual_distances(changed, inside_masks)
+    changed = background.perceptual_maps(maps[0], maps[2], weights)
+    _, outside = background.perceptual_distances(changed, inside_masks)
     for row, one, other in zip(rows, inside, outside, strict=True):
         row["pixels", "lpips_inside"], row["pixels", "lpips_outside"] = one, other
+
+
+def _maps(perception, crops):
+    """Returns the maps of crops, filled up to one size so that Keras compiles once."""
+    missing = _BATCH - len(crops)
+    full = np.concatenate([crops, crops[:1].repeat(missing, axis=0)])
+    return [one[: len(crops)] for one in perception.backbone.maps(full)]
 
 
 def _collect(result, rows):

@@ -203,8 +203,9 @@ def compared(rows, names) -> bytes:
     place.axvline(0, color="black", lw=0.8)
     place.set(yticks=[], ylim=(len(rows) - 0.5, -0.5), xlim=(-13.2, 13.2))
     place.set_xlabel(
-        f"{names[1]} less {names[0]}, in half widths of the 95 % interval (at most "
-        "12); green better, brown worse",
+        f"{names[1]} less {names[0]},\n"
+        "in half widths of the 95 % interval, at most 12;\n"
+        "green better, brown worse, grey neither",
         fontsize=8,
     )
     return _png(figure)

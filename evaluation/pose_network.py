@@ -46,9 +46,20 @@ class PoseNetwork(Instrument):
         (self.size,) = sizes
 
     def cut(self, image, face):
+        """Returns the crop of a face that the network takes.
+
+        Args:
+            image: See `Instrument.cut`.
+            face: See `Instrument.cut`.
+        """
         return box_crop(image, face.box, self.size, _ENLARGE)
 
     def run(self, crops):
+        """Returns yaw, pitch and roll in degrees, `(n, d)` float32.
+
+        Args:
+            crops: `(n, ...)` uint8, what `cut` gave.
+        """
         return in_batches(self._mean, crops).astype(np.float32)
 
     def _mean(self, crops):
