@@ -18,7 +18,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from facedancer.models import layers
+from facedancer.models import layers, normalization
 from facedancer.models.config import GeneratorConfig
 from facedancer.models.generator import GeneratorModel, generator_graph
 from facedancer.models.parts import LayerParts
@@ -53,11 +53,15 @@ class FusedParts(LayerParts):
 
     def modulated_norm(self, x, w, name):
         """Returns instance norm and AdaIN in one layer."""
-        return layers.ModulatedNorm(dtype=self.dtype, name=f"{name}_adain")([x, w])
+        return normalization.ModulatedNorm(dtype=self.dtype, name=f"{name}_adain")(
+            [x, w]
+        )
 
     def mask(self, x, filters, name):
         """Returns a mask whose norm has no affine part."""
-        x = layers.InstanceNorm(affine=False, dtype=self.dtype, name=f"{name}_norm")(x)
+        x = normalization.InstanceNorm(
+            affine=False, dtype=self.dtype, name=f"{name}_norm"
+        )(x)
         return keras.layers.Conv2D(
             filters, 1, activation="sigmoid", dtype=self.dtype, name=name
         )(x)
@@ -126,7 +130,7 @@ def fuse(generator, dtype=None):
 def _folded(layer: keras.Layer, stored: dict[str, list[np.ndarray]]):
     """Returns the weights of one layer of the fused form."""
     name = layer.name
-    if isinstance(layer, layers.ModulatedNorm):
+    if isinstance(layer, normalization.ModulatedNorm):
         return _folded_adain(
             stored[f"{name.removesuffix('_adain')}_norm"], stored[name]
         )

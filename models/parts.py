@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import keras
 
-from facedancer.models import layers
+from facedancer.models import layers, normalization
 
 SLOPE = 0.2
 
@@ -20,7 +20,7 @@ class LayerParts:
     Args:
         form: `"plain"` or `"composed"`, see `layers.PooledConv2D`.
         dtype: Policy of the layers; `None` is the global one.
-        gain_bias: See `layers.AdaIN`.
+        gain_bias: See `normalization.AdaIN`.
     """
 
     def __init__(self, form="composed", dtype=None, gain_bias=0.0):
@@ -60,14 +60,14 @@ class LayerParts:
 
     def norm(self, x, name):
         """Returns an instance norm."""
-        return layers.InstanceNorm(dtype=self.dtype, name=name)(x)
+        return normalization.InstanceNorm(dtype=self.dtype, name=name)(x)
 
     def modulated_norm(self, x, w, name):
         """Returns an instance norm followed by AdaIN."""
         x = self.norm(x, f"{name}_norm")
-        return layers.AdaIN(self.gain_bias, dtype=self.dtype, name=f"{name}_adain")(
-            [x, w]
-        )
+        return normalization.AdaIN(
+            self.gain_bias, dtype=self.dtype, name=f"{name}_adain"
+        )([x, w])
 
     def mask(self, x, filters, name):
         """Returns a mask in [0, 1]: instance norm, 1x1 convolution, sigmoid."""

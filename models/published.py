@@ -14,7 +14,7 @@ import os
 import keras
 
 from facedancer.errors import InputError
-from facedancer.models import files, layers, structure
+from facedancer.models import files, layers, normalization, structure
 from facedancer.models import graph as graphs
 from facedancer.models.config import DiscriminatorConfig, GeneratorConfig
 from facedancer.models.discriminator import FaceDancerDiscriminator
@@ -24,9 +24,9 @@ from facedancer.models.generator import FaceDancerGenerator
 # What `keras.saving.load_model(path, custom_objects=PUBLISHED_OBJECTS)` needs for
 # published files without products of masks (those hold a TFOpLambda).
 PUBLISHED_OBJECTS = {
-    "AdaIN": layers.AdaIN,
+    "AdaIN": normalization.AdaIN,
     "AdaptiveAttention": layers.Blend,
-    "Addons>InstanceNormalization": layers.InstanceNormalization,
+    "Addons>InstanceNormalization": normalization.InstanceNormalization,
 }
 CLASSES = {"generator": FaceDancerGenerator, "discriminator": FaceDancerDiscriminator}
 _CONFIGS = {"generator": GeneratorConfig, "discriminator": DiscriminatorConfig}

@@ -6,7 +6,7 @@ from absl.testing import parameterized
 from keras import ops
 
 from facedancer import models, testing
-from facedancer.models import fused, macs
+from facedancer.models import fused, macs, normalization
 from facedancer.models.config import UP_TYPES, GeneratorConfig
 
 VARIANTS = {
@@ -78,7 +78,7 @@ class FuseTest(testing.TestCase):
                 _, height, width, filters = layer.output.shape
                 size, _, channels, _ = layer.kernel.shape
                 total += height * width * size**2 * channels * filters
-            elif isinstance(layer, keras.layers.Dense | fused.layers.ModulatedNorm):
+            elif isinstance(layer, keras.layers.Dense | normalization.ModulatedNorm):
                 total += layer.kernel.shape[0] * layer.kernel.shape[1]
         self.assertEqual(total, macs.count(model.config, composed=True).macs)
 
