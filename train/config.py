@@ -12,7 +12,7 @@ from facedancer.train.objectives import Objective, get_objective
 
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 STRATEGIES = ("auto", "one", "mirrored", "multi_worker")
-FORMATS = ("onnx", "litert", "saved_model")
+FORMATS = ("onnx", "litert", "openvino", "saved_model")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +40,8 @@ class TrainConfig:
         tanh: End the generator in tanh; published is false, a linear output.
         load: Checkpoint to start from: a step, latest or best. Empty: the latest.
         export: Write the generator of --load to the folder export and end.
-        export_formats: Further formats of the export: onnx, litert, saved_model.
+        export_formats: Further formats of the export: onnx, litert, openvino or
+            saved_model.
         resume: Go on from the latest checkpoint of the run, if there is one.
         init_generator: Generator file to fine-tune, published .h5 or own. Its
             structure replaces the preset.

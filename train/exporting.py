@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 import pathlib
-import shutil
 
 import keras
 import numpy as np
 
 from facedancer.errors import InputError
 from facedancer.models import build_generator
+from facedancer.models import export as model_export
 
-SUFFIX = {"onnx": ".onnx", "litert": ".tflite", "saved_model": ""}
-_KERAS_NAME = {"onnx": "onnx", "litert": "litert", "saved_model": "tf_saved_model"}
+# Format -> ending of the file.
+ENDINGS = {"onnx": ".onnx", "litert": ".tflite", "openvino": ".xml", "saved_model": ""}
 
 
 def plain_generator(config, arrays: dict[str, np.ndarray]) -> keras.Model:
@@ -33,7 +33,7 @@ def plain_generator(config, arrays: dict[str, np.ndarray]) -> keras.Model:
         generator.set_weights(values)
     except ValueError as error:
         raise InputError(
-            f"The checkpoint is of another generator than the flags: {error}"
+            f"The checkpoint does not hold the generator its record names: {error}"
         ) from None
     return generator
 
@@ -48,108 +48,19 @@ def export(
 
     Args:
         generator: What is written.
-        folder: Where to.
+        folder: Where to; it is made.
         name: Of the files, without ending.
-        formats: Of `onnx`, `litert` and `saved_model`.
+        formats: Keys of `ENDINGS`.
 
     Returns:
         Each file and the largest difference of its output to the generator's, on a
-        fixed random input.
+        seeded random input.
 
     Raises:
         InputError: If a format needs a package that is missing.
     """
-    folder = pathlib.Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    written = []
-    for suffix in (".keras", ".h5"):
-        path = folder / f"{name}{suffix}"
-        temporary = folder / f".tmp-{os.getpid()}-{name}{suffix}"
-        try:
-            generator.save(temporary)
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
-        written.append((path, _difference(generator, _keras_runner(path))))
-    for kind in formats:
-        path = folder / f"{name}{SUFFIX[kind]}"
-        _export_to(generator, kind, path)
-        written.append((path, _difference(generator, _RUNNERS[kind](path))))
-    return written
-
-
-def _export_to(generator, kind, path):
-    generator(_example(generator))  # the exporters want a model that was called
-    temporary = path.with_name(f".tmp-{os.getpid()}-{path.name}")
-    try:
-        generator.export(temporary, format=_KERAS_NAME[kind], verbose=False)
-        if path.is_dir():
-            shutil.rmtree(path)
-        os.replace(temporary, path)
-    except ImportError as error:
-        raise InputError(
-            f"--export_formats={kind} needs a package that is missing ({error}): "
-            'pip install "facedancer[export]"'
-        ) from None
-    finally:
-        if temporary.is_dir():
-            shutil.rmtree(temporary)
-        temporary.unlink(missing_ok=True)
-
-
-def _example(generator):
-    random = np.random.default_rng(0)
-    shapes = [tuple(part.shape[1:]) for part in generator.inputs]
-    target = random.uniform(-1, 1, (1, *shapes[0])).astype(np.float32)
-    return [target, random.normal(size=(1, *shapes[1])).astype(np.float32)]
-
-
-def _difference(generator, runner) -> float:
-    inputs = _example(generator)
-    expected = np.asarray(generator(inputs, training=False))
-    return float(np.abs(np.asarray(runner(inputs)) - expected).max())
-
-
-def _keras_runner(path):
-    from facedancer.models import load_generator
-
-    return load_generator(path)
-
-
-def _onnx_runner(path):
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(path)
-    names = [part.name for part in session.get_inputs()]
-    return lambda inputs: session.run(None, dict(zip(names, inputs, strict=True)))[0]
-
-
-def _litert_runner(path):
-    import tensorflow as tf
-
-    interpreter = tf.lite.Interpreter(str(path))
-    interpreter.allocate_tensors()
-    # The order of the inputs is not kept: they are told apart by their rank.
-    places = {len(d["shape"]): d["index"] for d in interpreter.get_input_details()}
-
-    def run(inputs):
-        for value in inputs:
-            interpreter.set_tensor(places[value.ndim], value)
-        interpreter.invoke()
-        return interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
-
-    return run
-
-
-def _saved_model_runner(path):
-    import tensorflow as tf
-
-    model = tf.saved_model.load(str(path))
-    return lambda inputs: model.serve(inputs)
-
-
-_RUNNERS = {
-    "onnx": _onnx_runner,
-    "litert": _litert_runner,
-    "saved_model": _saved_model_runner,
-}
+    endings = [".keras", ".h5", *(ENDINGS[kind] for kind in formats)]
+    paths = [pathlib.Path(folder, name + ending) for ending in endings]
+    for path in paths:
+        model_export.check(path)
+    return [(path, model_export.export(generator, path)) for path in paths]

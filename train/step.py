@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from facedancer.train import losses, measures, teachers
+from facedancer.train import adversarial, losses, measures, teachers
 from facedancer.train.objectives import Objective
 from facedancer.train.state import State
 
@@ -114,7 +114,7 @@ class TrainStep:
         # XLA cannot compile the all-reduce within; then the sums are made before.
         self._sums_first = accumulation > 1 or (xla and self.replicas > 1)
         self._functions: dict[Phase, Callable] = {}
-        half = hasattr(state.g_optimizer, "dynamic_scale")
+        half = hasattr(state.d_optimizer, "dynamic_scale")
         # With float16 the shared backward pass would lose small values.
         self._shared = objective.kind in ("nonsaturating", "relativistic") and not half
 
@@ -332,10 +332,18 @@ class TrainStep:
                 objective, linked, self.batch_size, margins, phase.warm_up
             )
             total = measures.weighted(objective, terms)
-        scale = _loss_scale(self.state.g_optimizer)
+        scale = adversarial.loss_scale(self.state.g_optimizer)
         outputs, upstream, d_grads = [total], [scale], []
         if objective.adversarial and not phase.warm_up:
-            d_grads, at_swapped, d_sums = self._discriminate(batch, swapped, phase)
+            d_grads, at_swapped, d_sums = adversarial.discriminate(
+                self.state,
+                objective,
+                batch[objective.real_images],
+                swapped,
+                self.batch_size,
+                phase.with_r1,
+                self._shared,
+            )
             outputs.append(swapped)
             upstream.append(objective.adversarial * scale * at_swapped)
             sums = sums | d_sums
@@ -347,61 +355,6 @@ class TrainStep:
             unconnected_gradients=tf.UnconnectedGradients.ZERO,
         )
         return g_grads, d_grads, sums
-
-    def _discriminate(self, batch, swapped, phase: Phase):
-        """The discriminator's gradients, the generator's at its images, and sums."""
-        objective = self.objective
-        real, fake = batch[objective.real_images], tf.stop_gradient(swapped)
-        scale = _loss_scale(self.state.d_optimizer)
-        with tf.GradientTape(persistent=not self._shared) as tape:
-            tape.watch(fake)
-            fake_logits, real_logits, penalty = self._logits(fake, real, phase)
-            kind = objective.kind
-            parts = losses.discriminator_adversarial_loss(
-                kind, fake_logits, real_logits
-            )
-            g_loss = losses.generator_adversarial_loss(kind, fake_logits, real_logits)
-            sums = {
-                "adversarial": tf.reduce_sum(g_loss),
-                "d_fake": tf.reduce_sum(parts[0]),
-                "d_real": tf.reduce_sum(parts[1]),
-                "fooled": tf.reduce_sum(tf.sigmoid(_flat(fake_logits))),
-                "trusted": tf.reduce_sum(tf.sigmoid(_flat(real_logits))),
-            }
-            loss = sums["d_fake"] + sums["d_real"]
-            if phase.with_r1:
-                sums["r1"] = tf.reduce_sum(penalty)
-                factor = 0.5 * objective.r1_gamma * objective.r1_every
-                loss += factor * sums["r1"]
-            loss *= scale / self.batch_size
-            wanted = sums["adversarial"] / self.batch_size
-        weights = [w.value for w in self.state.discriminator.trainable_variables]
-        if not self._shared:
-            at_swapped = tape.gradient(wanted, fake)
-            return tape.gradient(loss, weights), at_swapped, sums
-        *d_grads, at_swapped = tape.gradient(loss, [*weights, fake])
-        # Examples do not see each other in the discriminator. Both losses depend on an
-        # image through its own logit only: their gradients differ by a factor each,
-        # that of softplus(-x) to that of softplus(x).
-        margin = _flat(fake_logits)
-        if kind == "relativistic":
-            margin -= _flat(real_logits)
-        ratio = -tf.exp(-tf.maximum(margin, -60.0)) / scale
-        return d_grads, at_swapped * ratio[:, None, None, None], sums
-
-    def _logits(self, fake, real, phase: Phase):
-        """Returns the logits of both, and R1 per example where it is due."""
-        discriminator = self.state.discriminator
-        if not phase.with_r1:
-            both = discriminator(tf.concat([fake, real], 0), training=True)
-            return *tf.split(tf.cast(both, tf.float32), 2), None
-        with tf.GradientTape() as tape:
-            tape.watch(real)
-            logits = tf.cast(discriminator(real, training=True), tf.float32)
-            total = tf.reduce_sum(logits)
-        penalty = losses.r1_penalty(tape.gradient(total, real))
-        fake_logits = tf.cast(discriminator(fake, training=True), tf.float32)
-        return fake_logits, logits, penalty
 
     def _report(self, sums: dict, phase: Phase) -> dict:
         """Returns the values of one step: unweighted terms and what is watched."""
@@ -422,7 +375,7 @@ class TrainStep:
         if self.replicas > 1:
             context = tf.distribute.get_replica_context()
             grads = context.all_reduce(tf.distribute.ReduceOp.SUM, grads)
-        scale = _loss_scale(optimizer)
+        scale = adversarial.loss_scale(optimizer)
         norm = tf.linalg.global_norm(grads) / scale
         factor = 1.0 / self.replicas  # the optimiser sums over replicas again
         if self.objective.clip_norm:
@@ -430,15 +383,6 @@ class TrainStep:
         grads = [grad * factor for grad in grads]
         optimizer.apply(grads, model.trainable_variables)
         return norm
-
-
-def _loss_scale(optimizer):
-    scale = getattr(optimizer, "dynamic_scale", None)
-    return tf.constant(1.0) if scale is None else tf.cast(scale.value, tf.float32)
-
-
-def _flat(logits):
-    return tf.reshape(logits, [-1])
 
 
 def _add(first, second):

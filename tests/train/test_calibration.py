@@ -1,0 +1,109 @@
+"""Margins from triples: by hand, from folders, by the program."""
+
+import json
+
+import numpy as np
+from absl import flags
+
+from facedancer import images, testing
+from facedancer.arcface_model import build_mobilefacenet
+from facedancer.errors import InputError
+from facedancer.models import build_generator
+from facedancer.train import calibrate_margins, calibration, ifsr
+from facedancer.train.teachers import Teacher
+from tests.train import tiny
+
+
+class CalibrationTest(testing.TestCase):
+    def test_margins_and_summary_by_hand(self):
+        values = {
+            "target_swapped": np.array([[0.1, 0.2], [0.3, 0.4]]),
+            "target_source": np.array([[0.5, 0.3], [0.7, 0.5]]),
+        }
+        distances = calibration.Distances(("a", "b"), values)
+        margins = distances.margins("tiny@0")
+        np.testing.assert_allclose(margins.values, [0.2, 0.3])
+        summary = distances.summary()
+        self.assertAlmostEqual(summary["mean_target_source"]["a"], 0.6)
+        self.assertEqual(summary["equal_error"]["a"], {"threshold": 0.3, "rate": 0.0})
+        self.assertEqual(summary["equal_error"]["b"]["rate"], 0.5)
+
+    def test_equal_targets_are_at_distance_zero(self):
+        image = tiny.batch(3)["target"].numpy()
+        source = tiny.batch(3)["source"].numpy()
+        teacher = Teacher(tiny.encoder(), tiny.TAPS)
+        found = calibration.measure(teacher, [(image, image, source)] * 2)
+        self.assertEqual(found.values["target_swapped"].shape, (6, 2))
+        np.testing.assert_allclose(found.values["target_swapped"], 0.0, atol=1e-5)
+        np.testing.assert_allclose(
+            found.values["target_source"], found.values["swapped_source"], atol=1e-5
+        )
+        self.assertGreater(found.values["target_source"][1].min(), 1e-3)
+
+    def test_nothing_to_measure(self):
+        with self.assertRaisesRegex(InputError, "no pair of target and swapped"):
+            calibration.measure(Teacher(tiny.encoder(), tiny.TAPS), [])
+
+
+class ProgramTest(testing.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.folder = self.tempdir()
+        build_mobilefacenet(tiny.VECTOR, image_size=32, width=0.125).save(
+            self.folder / "encoder.keras"
+        )
+
+    def run_program(self, *words):
+        flag_values = flags.FlagValues()
+        calibrate_margins.define_flags(flag_values)
+        flag_values(
+            [
+                "calibrate_margins.py",
+                f"--arcface_path={self.folder / 'encoder.keras'}",
+                f"--output={self.folder / 'margins.json'}",
+                *words,
+            ]
+        )
+        return calibrate_margins.main(flag_values)
+
+    def check_output(self, pairs, name):
+        record = json.loads((self.folder / "margins.json").read_text())
+        self.assertEqual(record["pairs"], pairs)
+        margins = ifsr.read_margins(self.folder / "margins.json", record["encoder"])
+        self.assertStartsWith(margins.encoder, name)
+        self.assertLen(margins.values, 3)
+        picture = images.read_image(self.folder / "margins.png")
+        self.assertGreater(len(np.unique(picture)), 20)
+
+    def write_pairs(self, *parts):
+        random = np.random.default_rng(0)
+        for part in parts:
+            for number in range(3):
+                image = random.integers(0, 255, (40, 40, 3), dtype=np.uint8)
+                images.write_image(self.folder / "p" / part / f"{number}.png", image)
+
+    def test_from_a_folder(self):
+        self.write_pairs("target", "swapped", "source")
+        self.assertEqual(self.run_program(f"--pairs_dir={self.folder / 'p'}"), 0)
+        self.check_output(3, "mobilefacenet@")
+
+    def test_from_a_generator_and_shards(self):
+        build_generator(tiny.GENERATOR).save(self.folder / "generator.keras")
+        pattern = tiny.write_shards(self.folder, count=6)
+        status = self.run_program(
+            f"--facedancer_path={self.folder / 'generator.keras'}",
+            f"--data_dir={pattern}",
+            "--count=4",
+        )
+        self.assertEqual(status, 0)
+        self.check_output(4, "mobilefacenet@")
+
+    def test_refusals(self):
+        with self.assertRaisesRegex(InputError, "Give either --facedancer_path and"):
+            self.run_program()
+        with self.assertRaisesRegex(InputError, "swapped: no such folder"):
+            self.write_pairs("target")
+            self.run_program(f"--pairs_dir={self.folder / 'p'}")
+        with self.assertRaisesRegex(InputError, "Unknown taps"):
+            self.write_pairs("target", "swapped")
+            self.run_program(f"--pairs_dir={self.folder / 'p'}", "--blocks=nothing")
