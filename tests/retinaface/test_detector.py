@@ -152,6 +152,17 @@ class TurnedTest(testing.TestCase):
         # turned once, "right" is down in the photo
         self.assert_close(faces.landmarks[0, 1], np.array([6, 2]))
 
+    @parameterized.named_parameters(
+        ("overlaps", [[1, 0, 11, 10]], True),
+        ("centre_inside", [[4, 4, 30, 30]], True),
+        ("beside", [[6, 0, 16, 10]], False),
+        ("none", np.zeros((0, 4)), False),
+    )
+    def test_seen_already(self, others, expected):
+        box = np.float32([0, 0, 10, 10])
+        found = detector._seen_already(box, np.float32(others), 0.4)
+        self.assertEqual(found, expected)
+
     def test_a_photo_on_its_side(self):
         path = testing.shared("faces", "lfw", "AJ_Cook", "AJ_Cook_0001.jpg")
         weights = testing.shared("models", "detection", "retinaface_mobilenet025.npz")
