@@ -1,0 +1,200 @@
+"""The program: flags, refusals, a whole run, a killed run."""
+
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from absl import flags
+from absl.testing import parameterized
+
+from facedancer import cli, testing
+from facedancer.arcface_model import build_mobilefacenet
+from facedancer.errors import InputError
+from facedancer.models import load_generator
+from facedancer.train import checkpoints, train
+from facedancer.train.config import TrainConfig
+from tests.train import tiny
+
+PROGRAM = pathlib.Path(train.__file__)
+SMALL = (
+    "--preset=facedancer_lite_64",
+    "--image_size=16",
+    "--up_types=no_skip,affa,concat",
+    "--mapping_depth=1",
+    "--mapping_size=8",
+    "--perceptual=encoder",
+    "--batch_size=4",
+    "--log_every=1",
+    "--eval_pairs=4",
+)
+
+
+def parse(*words):
+    flag_values = flags.FlagValues()
+    train.define_flags(flag_values)
+    flag_values(cli.join_booleans(["train.py", *words], flag_values))
+    return flag_values
+
+
+def settings(*words):
+    return cli.settings_from(TrainConfig, parse(*words))
+
+
+class FlagsTest(testing.TestCase):
+    def test_published_defaults(self):
+        config = settings("--data_dir=x", "--arcface_path=y")
+        objective = config.objective()
+        self.assertEqual((config.batch_size, objective.lr), (10, 1e-4))
+        self.assertFalse(config.export)
+        generator = config.generator_config(512, "resnet50@0")
+        self.assertEqual(generator.mapping_sizes, (512,) * 4)
+        self.assertEqual((generator.image_size, generator.encoder), (256, "resnet50@0"))
+        self.assertEqual(generator.output_activation, "linear")
+        self.assertFalse(generator.normalise_identity)
+        self.assertEqual(config.discriminator_config(generator).stage_widths[0], 64)
+
+    def test_lists_and_booleans_as_in_the_original_readme(self):
+        config = settings(
+            *("--load", "30", "--export", "True", "--shuffle", "False"),
+            "--up_types=concat,concat,add",
+            "--ifsr_margin=0.1,0.2",
+            "--ifsr_blocks=a,b",
+        )
+        self.assertEqual(
+            (config.load, config.export, config.shuffle), ("30", True, False)
+        )
+        self.assertEqual(config.up_types, ("concat", "concat", "add"))
+        self.assertEqual(config.ifsr_margin, (0.1, 0.2))
+        self.assertEqual(config.ifsr_blocks, ("a", "b"))
+
+    def test_flags_override_the_recipe(self):
+        config = settings(
+            "--recipe=improved", "--i_lambda=3", "--adversarial=hinge", "--look=False"
+        )
+        objective = config.objective()
+        self.assertEqual(objective.identity, 3.0)
+        self.assertEqual((objective.kind, objective.look), ("hinge", False))
+        self.assertEqual(objective.r1_every, 16)
+        generator = config.generator_config(128, "")
+        self.assertTrue(generator.normalise_identity)
+        self.assertEqual(generator.output_activation, "tanh")
+        config = settings("--perceptual=none")
+        self.assertEqual(config.objective().perceptual, 0.0)
+
+    @parameterized.parameters(
+        ("--steps=0", "--steps must be positive. Received: 0"),
+        ("--precision=float8", "--precision must be one of float32"),
+        ("--strategy=tpu", "--strategy must be one of"),
+        ("--recipe=best", "Unknown recipe 'best'"),
+        ("--export_formats=pb", "--export_formats must be of onnx"),
+        ("--real_images=both", "`real_images` must be one of"),
+        ("--ifsr_margin=much", "--ifsr_margin must be float values"),
+    )
+    def test_bad_values(self, word, message):
+        with self.assertRaisesRegex(InputError, message):
+            settings(word)
+
+    def test_a_wrong_fusion_type(self):
+        config = settings("--up_types=no_skip,affa2,concat", "--image_size=16")
+        with self.assertRaisesRegex(InputError, "`up_types` must be 3 of no_skip"):
+            config.generator_config(8, "")
+
+
+class RunTest(testing.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.folder = self.tempdir()
+        self.addCleanup(os.chdir, os.getcwd())
+        os.chdir(self.folder)
+        self.encoder = self.folder / "encoder.keras"
+        build_mobilefacenet(tiny.VECTOR, image_size=32, width=0.125).save(self.encoder)
+        self.pattern = tiny.write_shards(self.folder)
+
+    def words(self, *more):
+        return (
+            *SMALL,
+            f"--data_dir={self.pattern}",
+            f"--arcface_path={self.encoder}",
+            f"--log_dir={self.folder / 'runs'}",
+            *more,
+        )
+
+    def test_refusals(self):
+        for words, message in (
+            (("--data_dir=",), "--data_dir must be given"),
+            (("--arcface_path=",), "--arcface_path must be given"),
+            ((f"--data_dir={self.folder}/none_*",), "none_"),
+            (("--arcface_path=none.keras",), "none.keras"),
+            (("--ifsr_blocks=conv9", "--ifsr_margin=0.1"), "no such IFSR blocks"),
+            (("--ifsr_margin=0.1,0.2",), "one margin per block"),
+            (("--accumulation=3",), "multiple of replicas times accumulation"),
+            (("--load=7",), "no checkpoint '7'. There are none"),
+            (("--export=True",), "no checkpoint 'latest'"),
+            (("--i2_lambda=1",), "give --second_arcface_path"),
+            (("--perceptual=none.h5",), "--perceptual must be vgg16, encoder, none or"),
+            (("--image_size=18",), "must be a multiple of"),
+            (("--init_generator=none.h5",), "none.h5"),
+            (("--device_id=1", "--devices=GPU:9"), "--devices must be of"),
+        ):
+            with self.assertRaisesRegex(InputError, message):
+                train.main(parse(*self.words(*words)))
+        self.assertFalse((self.folder / "runs").exists())
+
+    def test_train_and_export(self):
+        words = self.words(
+            *("--a_lambda=0", "--c_lambda=0", "--ema=0.9", "--steps=2"),
+            f"--eval_dir={self.pattern}",
+        )
+        self.assertEqual(train.main(parse(*words)), 0)
+        run = self.folder / "runs" / "facedancer"
+        names = sorted(path.name for path in run.iterdir())
+        expected = (
+            "checkpoints config.json curves.png metrics.jsonl samples tensorboard"
+        )
+        self.assertEqual(names, expected.split())
+        self.assertEqual(
+            sorted(path.name for path in (run / "samples").iterdir()),
+            ["masks_00000002.png", "swaps_00000002.png"],
+        )
+        with self.assertRaisesRegex(InputError, "Choose another --log_name"):
+            train.main(parse(*words, "--resume=False"))
+        status = train.main(
+            parse(f"--log_dir={self.folder / 'runs'}", "--load=2", "--export=True")
+        )
+        self.assertEqual(status, 0)
+        for ending in ("keras", "h5"):
+            path = pathlib.Path("exports", "facedancer", f"facedancer_2.{ending}")
+            config = load_generator(path).config
+            self.assertStartsWith(config.encoder, "mobilefacenet@")
+            self.assertEqual((config.image_size, config.identity_size), (16, 8))
+
+    @pytest.mark.large
+    def test_killed_and_restarted_equals_undisturbed(self):
+        def start(name, **options):
+            words = self.words("--steps=8", "--save_every=1", "--keep=9", "--ema=0.9")
+            words += ("--recipe=improved", "--warmup_steps=2", f"--log_name={name}")
+            return subprocess.Popen([sys.executable, PROGRAM, *words], **options)
+
+        self.assertEqual(start("whole").wait(timeout=280), 0)
+        saved = checkpoints.Checkpoints(self.folder / "runs/killed/checkpoints", 9)
+        for least in (1, 4):
+            process = start("killed")
+            deadline = time.time() + 200
+            while not saved.steps() or saved.steps()[-1] < least:
+                self.assertLess(time.time(), deadline)
+                self.assertIsNone(process.poll())
+                time.sleep(0.05)
+            os.kill(process.pid, signal.SIGKILL)
+            process.wait()
+            self.assertLess(saved.steps()[-1], 8)
+        self.assertEqual(start("killed").wait(timeout=280), 0)
+        whole = checkpoints.Checkpoints(self.folder / "runs/whole/checkpoints", 9)
+        expected, found = (checkpoints.read(c.path(8))[0] for c in (whole, saved))
+        self.assertEqual(set(found), set(expected))
+        for name, array in expected.items():
+            np.testing.assert_array_equal(found[name], array, err_msg=name)
