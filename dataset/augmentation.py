@@ -32,14 +32,33 @@ def jitter(image: np.ndarray, draws: np.ndarray) -> np.ndarray:
         image: `(height, width, 3)` uint8 RGB.
         draws: Three numbers in [0, 1): for brightness, contrast and saturation.
     """
+    return apply_map(image, jitter_map(image, draws))
+
+
+def jitter_map(image: np.ndarray, draws: np.ndarray) -> np.ndarray:
+    """Returns the colour map of `jitter`, `(3, 4)`, to apply it to another image too.
+
+    Args:
+        image: `(height, width, 3)` uint8 RGB; its mean is what contrast keeps.
+        draws: See `jitter`.
+    """
     brightness = 255.0 * BRIGHTNESS * (draws[0] - 0.5)
     contrast = CONTRAST[0] + (CONTRAST[1] - CONTRAST[0]) * draws[1]
     saturation = SATURATION[0] + (SATURATION[1] - SATURATION[0]) * draws[2]
-    mean = np.array(cv2.mean(image)[:3])
+    mean = np.array(cv2.mean(np.ascontiguousarray(image))[:3])
     colour = saturation * np.eye(3) + (1.0 - saturation) * _LUMA
     offset = colour @ (mean * (1.0 - contrast) + brightness)
-    matrix = np.column_stack([colour * contrast, offset])
-    return cv2.transform(image, matrix)
+    return np.column_stack([colour * contrast, offset])
+
+
+def apply_map(image: np.ndarray, colour_map: np.ndarray) -> np.ndarray:
+    """Returns an image with its colours mapped, rounded and clipped.
+
+    Args:
+        image: `(height, width, 3)` uint8 RGB.
+        colour_map: `(3, 4)`: a matrix and an offset in grey levels.
+    """
+    return cv2.transform(np.ascontiguousarray(image), colour_map)
 
 
 def jitter_legacy(image_signed, seed):

@@ -40,14 +40,25 @@ def _tile(picture: np.ndarray, caption: str, side: int) -> np.ndarray:
     scale = side / max(picture.shape[:2])
     width = max(1, round(picture.shape[1] * scale))
     height = max(1, round(picture.shape[0] * scale))
-    way = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    small = cv2.resize(picture, (width, height), interpolation=way)
+    small = fitted(picture, height, width)
     top, left = (side - height) // 2, (side - width) // 2
     tile[top : top + height, left : left + width] = small
     place = (2, side + CAPTION_HEIGHT - 4)
     plain = caption.encode("ascii", "replace").decode()[-side // 6 :]
     cv2.putText(tile, plain, place, cv2.FONT_HERSHEY_SIMPLEX, 0.33, (0, 0, 0), 1)
     return tile
+
+
+def fitted(picture: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Returns an image of another size, averaged where it gets smaller.
+
+    Args:
+        picture: `(any, any, 3)` uint8.
+        height: In pixels.
+        width: In pixels.
+    """
+    way = cv2.INTER_AREA if height < picture.shape[0] else cv2.INTER_LINEAR
+    return cv2.resize(picture, (width, height), interpolation=way)
 
 
 def mark_face(image: np.ndarray, box, landmarks) -> np.ndarray:

@@ -18,12 +18,11 @@ import re
 import threading
 from collections.abc import Iterator
 
-import cv2
 import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from facedancer.dataset import augmentation, records, sampling, shard_index
+from facedancer.dataset import augmentation, sampling, shard_index
 from facedancer.errors import InputError
 
 ON_CORRUPT = ("stop", "skip")
@@ -260,7 +259,7 @@ class PairReader:
         if self.settings.flip and draws[0] < 0.5:
             image = image[:, ::-1]
         if self.settings.jitter == "per_image":
-            image = augmentation.jitter(np.ascontiguousarray(image), draws[1:])
+            image = augmentation.jitter(image, draws[1:])
         return image
 
     def _good_photo(self, photo: int) -> tuple[np.ndarray, int]:
@@ -276,7 +275,7 @@ class PairReader:
         raise InputError(f"{self.settings.data_dir}: no record can be read")
 
     def _skip(self, photo: int, why: str) -> None:
-        place = self.index.files[self.index.shard[photo]], int(self.index.number[photo])
+        place = self.index.place(photo)
         with self._lock:
             new = place not in self.skipped
             self.skipped[place] = why
@@ -292,49 +291,4 @@ class PairReader:
         Raises:
             CorruptRecordError: If it cannot be read.
         """
-        features = self.features(photo)
-        return _decode(features.get("face"), self.settings.image_size, self._at(photo))
-
-    def features(self, photo: int) -> dict:
-        """Returns the features of one record, checked.
-
-        Args:
-            photo: Its position in the index.
-
-        Raises:
-            CorruptRecordError: If it cannot be read.
-        """
-        file, number = self._at(photo)
-        try:
-            with open(file, "rb", buffering=0) as opened:
-                data = os.pread(
-                    opened.fileno(),
-                    int(self.index.size[photo]),
-                    int(self.index.offset[photo]),
-                )
-        except OSError as error:
-            raise records.CorruptRecordError(file, number, str(error)) from None
-        record = records.check_frame(data, file, number)
-        try:
-            return records.decode_example(record)
-        except InputError as error:
-            raise records.CorruptRecordError(file, number, str(error)) from None
-
-    def _at(self, photo: int) -> tuple[str, int]:
-        return self.index.files[self.index.shard[photo]], int(self.index.number[photo])
-
-
-def _decode(data: bytes | None, size: int, place: tuple[str, int]) -> np.ndarray:
-    if not data:
-        raise records.CorruptRecordError(*place, "it has no feature `face`")
-    try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    except cv2.error:
-        image = None
-    if image is None:
-        raise records.CorruptRecordError(*place, "its image cannot be decoded")
-    if image.shape[:2] != (size, size):
-        smaller = size < min(image.shape[:2])
-        way = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
-        image = cv2.resize(image, (size, size), interpolation=way)
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+        return self.index.image(photo, self.settings.image_size)

@@ -16,6 +16,7 @@ import re
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 
+import cv2
 import numpy as np
 
 from facedancer.dataset import records
@@ -49,6 +50,46 @@ class ShardIndex:
 
     def __len__(self):
         return len(self.shard)
+
+    def place(self, photo: int) -> tuple[str, int]:
+        """Returns the file of a record and its number in it."""
+        return self.files[self.shard[photo]], int(self.number[photo])
+
+    def features(self, photo: int) -> dict:
+        """Returns the features of one record, checked.
+
+        Args:
+            photo: Its position in the index.
+
+        Raises:
+            CorruptRecordError: If it cannot be read.
+        """
+        file, number = self.place(photo)
+        try:
+            with open(file, "rb", buffering=0) as opened:
+                size, offset = int(self.size[photo]), int(self.offset[photo])
+                data = os.pread(opened.fileno(), size, offset)
+        except OSError as error:
+            raise records.CorruptRecordError(file, number, str(error)) from None
+        record = records.check_frame(data, file, number)
+        try:
+            return records.decode_example(record)
+        except InputError as error:
+            raise records.CorruptRecordError(file, number, str(error)) from None
+
+    def image(self, photo: int, size: int, feature: str = "face") -> np.ndarray:
+        """Returns a photo of a record, `(size, size, 3)` uint8 RGB.
+
+        Args:
+            photo: Its position in the index.
+            size: Side in pixels; a photo of another size is resized.
+            feature: The feature that holds it.
+
+        Raises:
+            CorruptRecordError: If it cannot be read.
+        """
+        features = self.features(photo)
+        return decode_image(features.get(feature), size, self.place(photo), feature)
 
 
 def find_shards(data_dir: str) -> list[str]:
@@ -215,3 +256,32 @@ def _labels(data: bytes, file: str, number: int) -> dict:
 def top_folder(path: str) -> str:
     """Returns the first folder of a relative path, "" if there is none."""
     return path.split("/", 1)[0] if "/" in path else ""
+
+
+def decode_image(
+    data: bytes | None, size: int, place: tuple[str, int], feature: str = "face"
+) -> np.ndarray:
+    """Returns an encoded image as `(size, size, 3)` uint8 RGB, resized only if needed.
+
+    Args:
+        data: The encoded image.
+        size: Side in pixels.
+        place: File and record it comes from, for the message.
+        feature: Its feature, for the message.
+
+    Raises:
+        CorruptRecordError: If it cannot be decoded.
+    """
+    if not data:
+        raise records.CorruptRecordError(*place, f"it has no feature `{feature}`")
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error:
+        image = None
+    if image is None:
+        raise records.CorruptRecordError(*place, "its image cannot be decoded")
+    if image.shape[:2] != (size, size):
+        smaller = size < min(image.shape[:2])
+        way = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
+        image = cv2.resize(image, (size, size), interpolation=way)
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)

@@ -1,0 +1,208 @@
+"""Distorted and corrupted copies of face crops, for systems that learn to repair them.
+
+The warp, colour match and motion blur of faceswap-GAN v2.2, the affine change and the
+corruption of few-shot face translation. Every function takes its random numbers from
+the generator it is given.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import cv2
+import numpy as np
+
+from facedancer import alignment
+
+_GRID = 5
+# Of a side of 256 pixels, as in faceswap-GAN v2.2.
+_COVERAGE = (78 / 256, 97 / 256)
+_SIGMA = (5.0 / 256, 6.2 / 256)
+_INSET = 60 / 256
+_BLUR_SIZES = (5, 7, 9, 11)
+_TO_XYZ = np.array(  # linear sRGB to CIE XYZ, D65
+    [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class AffineRange:
+    """How far `random_affine` goes.
+
+    Attributes:
+        degrees: Largest rotation to each side.
+        zoom: Smallest and largest factor.
+        shift: Largest shift by the side of the image.
+        flip: Probability of mirroring.
+    """
+
+    degrees: float = 10.0
+    zoom: tuple[float, float] = (0.9, 1.1)
+    shift: float = 0.05
+    flip: float = 0.5
+
+
+# Few-shot face translation changes all images and masks of a sample alike by this.
+FEW_SHOT = AffineRange(degrees=5.0, zoom=(1.0, 1.05))
+
+
+def random_affine(
+    images: list[np.ndarray],
+    random: np.random.Generator,
+    limits: AffineRange = AffineRange(),  # noqa: B008 (frozen)
+) -> list[np.ndarray]:
+    """Returns images and masks of one sample, all turned, zoomed and shifted alike.
+
+    What comes in at the border repeats the border.
+
+    Args:
+        images: Each `(height, width)` or `(height, width, channels)`, one size.
+        random: Random numbers.
+        limits: How far.
+    """
+    height, width = images[0].shape[:2]
+    angle = random.uniform(-limits.degrees, limits.degrees)
+    zoom = random.uniform(*limits.zoom)
+    shift = random.uniform(-limits.shift, limits.shift, 2) * (width, height)
+    matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle, zoom)
+    matrix[:, 2] += shift
+    if random.random() < limits.flip:
+        matrix = matrix @ np.array([[-1.0, 0, width - 1], [0, 1, 0], [0, 0, 1]])
+    return [
+        cv2.warpAffine(image, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE)
+        for image in images
+    ]
+
+
+def random_warp(
+    image: np.ndarray, size: int, random: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns a distorted crop and the straight crop of the same part.
+
+    The knots of a 5 x 5 grid about the centre are moved at random; the distorted crop
+    follows them, the straight one is cut by the similarity that fits them best.
+
+    Args:
+        image: `(side, side, 3)` uint8.
+        size: Side of the results in pixels.
+        random: Random numbers.
+
+    Returns:
+        Two `(size, size, 3)` uint8 images.
+    """
+    side = image.shape[0]
+    reach = side * random.uniform(*_COVERAGE)
+    knots = np.linspace(-reach, reach, _GRID) + (side - 1) / 2
+    x, y = np.meshgrid(knots, knots)
+    sigma = side * random.uniform(*_SIGMA)
+    moved = np.stack([x, y], axis=-1) + random.normal(0, sigma, (_GRID, _GRID, 2))
+    between = _interpolation(size)
+    way = np.einsum("rk,klc,sl->rsc", between, moved, between).astype(np.float32)
+    warped = cv2.remap(
+        image, way, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+    regular = np.linspace(0, size - 1, _GRID)
+    places = np.stack(np.meshgrid(regular, regular), axis=-1)
+    matrix = alignment.similarity(moved.reshape(-1, 2), places.reshape(-1, 2))
+    straight = cv2.warpAffine(
+        image, matrix, (size, size), borderMode=cv2.BORDER_REPLICATE
+    )
+    return warped, straight
+
+
+def _interpolation(size: int) -> np.ndarray:
+    """Returns weights `(size, 5)` from knots to pixels, corner knots on corners."""
+    place = np.linspace(0, _GRID - 1, size)
+    return np.maximum(0.0, 1.0 - np.abs(place[:, None] - np.arange(_GRID)))
+
+
+def match_colour(
+    image: np.ndarray, other: np.ndarray, random: np.random.Generator
+) -> np.ndarray:
+    """Returns an image with mean and spread of its colours drawn towards another's.
+
+    Statistics are of the middle; half of the time in XYZ, and by a random part of the
+    way.
+
+    Args:
+        image: `(height, width, 3)` uint8 RGB.
+        other: Any size, uint8 RGB.
+        random: Random numbers.
+    """
+    matrix = _TO_XYZ if random.random() < 0.5 else np.eye(3)
+    part = random.random()
+    source, goal = _colours(image, matrix), _colours(other, matrix)
+    mean, spread = _middle_statistics(source)
+    goal_mean, goal_spread = _middle_statistics(goal)
+    matched = (source - mean) / (spread + 1e-6) * goal_spread + goal_mean
+    mixed = source + part * (matched - source)
+    return np.rint(mixed @ np.linalg.inv(matrix).T).clip(0, 255).astype(np.uint8)
+
+
+def _colours(image: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    return image.astype(np.float64) @ matrix.T
+
+
+def _middle_statistics(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    height, width = image.shape[:2]
+    top, left = round(height * _INSET), round(width * _INSET)
+    middle = image[top : height - top, left : width - left].reshape(-1, 3)
+    return middle.mean(axis=0), middle.std(axis=0)
+
+
+def motion_blur(
+    images: list[np.ndarray], random: np.random.Generator
+) -> list[np.ndarray]:
+    """Returns images all blurred by one motion along a straight line.
+
+    Args:
+        images: `(height, width, 3)` uint8 each.
+        random: Random numbers.
+    """
+    size = int(random.choice(_BLUR_SIZES))
+    angle = random.uniform(0, np.pi)
+    kernel = np.zeros((size, size), np.float32)
+    middle, reach = (size - 1) / 2, (size - 1) / 2
+    step = reach * np.array([np.cos(angle), np.sin(angle)])
+    first = np.rint(middle - step).astype(int).tolist()
+    last = np.rint(middle + step).astype(int).tolist()
+    cv2.line(kernel, first, last, 1.0)
+    kernel /= kernel.sum()
+    return [cv2.filter2D(image, -1, kernel) for image in images]
+
+
+def corrupt(
+    image: np.ndarray, mask: np.ndarray, random: np.random.Generator
+) -> np.ndarray:
+    """Returns an image whose face has lost its identity.
+
+    Nine times of ten the face is what is left of 4 to 15 pixels, else noise about the
+    image's mean colour; the edge of the face is soft.
+
+    Args:
+        image: `(side, side, 3)` uint8.
+        mask: `(side, side)`, above 0 inside the face.
+        random: Random numbers.
+    """
+    side = image.shape[0]
+    cover = (np.asarray(mask) > 0).astype(np.float32)
+    if random.random() < 0.9:
+        small = int(random.integers(4, 16))
+        ways = (cv2.INTER_CUBIC, cv2.INTER_LINEAR)
+        down, up = random.integers(2, size=2)
+        tiny = cv2.resize(image, (small, small), interpolation=ways[down])
+        content = cv2.resize(tiny, (side, side), interpolation=ways[up])
+        cover = _feather(cover, side // 20)
+    else:
+        grain = random.normal(0, 0.1 * 255, image.shape)
+        content = image.reshape(-1, 3).mean(axis=0) + grain
+        edge = side // int(random.integers(13, 21))
+        cover = cv2.erode(cover, np.ones((max(1, edge), max(1, edge))))
+        cover = _feather(cover, edge)
+    cover = cover[..., None]
+    mixed = cover * content + (1.0 - cover) * image
+    return np.rint(mixed).clip(0, 255).astype(np.uint8)
+
+
+def _feather(cover: np.ndarray, kernel: int) -> np.ndarray:
+    return cv2.GaussianBlur(cover, (kernel | 1, kernel | 1), 0)

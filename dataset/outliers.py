@@ -1,0 +1,196 @@
+"""Moves crops that show somebody else than the rest of their folder.
+
+    python dataset/outliers.py --data_dir=aligned/ --arcface_path=encoder.keras
+
+Folders are people. A crop is an outlier if its identity vector is far from the mean of
+the others in its folder. Outliers are moved to `DATA_DIR.outliers`, in the same
+folders, with a contact sheet; nothing is deleted.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+import os
+import pathlib
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import tqdm
+from absl import flags
+
+from facedancer import cli, images
+from facedancer.dataset import contact_sheet, photos
+from facedancer.errors import InputError
+
+_MAX_PICTURES = 80
+
+
+@dataclasses.dataclass(frozen=True)
+class OutlierSettings:
+    """What counts as an outlier.
+
+    Attributes:
+        data_dir: Folder of aligned crops, one folder a person.
+        arcface_path: Weights of an identity encoder.
+        min_similarity: Smallest cosine between a crop and the mean of the others.
+        min_photos: Folders with fewer photos are left alone.
+        dry_run: Only say what would be moved.
+
+    Raises:
+        ValueError: If a value is out of its range.
+    """
+
+    data_dir: str
+    arcface_path: str
+    min_similarity: float = 0.2
+    min_photos: int = 3
+    dry_run: bool = False
+
+    def __post_init__(self):
+        if not -1.0 <= self.min_similarity <= 1.0:
+            raise ValueError(
+                f"`min_similarity` must lie in [-1, 1]. Received: {self.min_similarity}"
+            )
+        if self.min_photos < 3:
+            raise ValueError(
+                f"`min_photos` must be at least 3. Received: {self.min_photos}"
+            )
+
+
+def define_flags(flag_values: flags.FlagValues) -> None:
+    """Defines a flag for each field of `OutlierSettings`.
+
+    Args:
+        flag_values: Where they are defined.
+    """
+    cli.define_from(OutlierSettings, flag_values)
+
+
+def main(flag_values: flags.FlagValues) -> int:
+    """Runs the program.
+
+    Args:
+        flag_values: Parsed flags.
+
+    Raises:
+        InputError: If there are no crops or the encoder cannot be read.
+    """
+    settings = cli.settings_from(OutlierSettings, flag_values)
+    found = move_outliers(settings, _embedder(settings.arcface_path))
+    verb = "would be moved" if settings.dry_run else "moved"
+    print(f"{len(found)} outliers {verb} to {_target(settings)}")
+    return cli.DONE
+
+
+def _embedder(path: str) -> Callable[[np.ndarray], np.ndarray]:
+    # Here, so that looking for outliers with other vectors does without Keras.
+    from facedancer import arcface_model
+
+    encoder = arcface_model.load_encoder(path)
+    embedder = arcface_model.Embedder(encoder)
+    size = encoder.contract.size
+
+    def embed(crops: np.ndarray) -> np.ndarray:
+        return embedder.embed(np.stack([_resized(crop, size) for crop in crops]))
+
+    return embed
+
+
+def _resized(crop: np.ndarray, size: int) -> np.ndarray:
+    return contact_sheet.fitted(crop, size, size)
+
+
+def _target(settings: OutlierSettings) -> pathlib.Path:
+    return pathlib.Path(settings.data_dir.rstrip("/") + ".outliers")
+
+
+def similarities(vectors: np.ndarray) -> np.ndarray:
+    """Returns the cosine of each vector with the mean of the others, `(n,)`.
+
+    Args:
+        vectors: `(n, d)`, n at least 2, of any length.
+    """
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True).clip(1e-12)
+    others = unit.sum(axis=0) - unit
+    others /= np.linalg.norm(others, axis=1, keepdims=True).clip(1e-12)
+    return (unit * others).sum(axis=1)
+
+
+def find_outliers(vectors: np.ndarray, min_similarity: float) -> np.ndarray:
+    """Returns which vectors are outliers, the farthest taken out first.
+
+    Each one that is found no longer counts for the mean of the others, so that two
+    strangers do not excuse each other.
+
+    Args:
+        vectors: `(n, d)`.
+        min_similarity: Smallest cosine with the mean of the others.
+
+    Returns:
+        `(n,)` bool; at least two vectors always stay.
+    """
+    out = np.zeros(len(vectors), bool)
+    while (~out).sum() > 2:
+        left = np.flatnonzero(~out)
+        cosines = similarities(vectors[left])
+        if cosines.min() >= min_similarity:
+            break
+        out[left[cosines.argmin()]] = True
+    return out
+
+
+def move_outliers(
+    settings: OutlierSettings, embed: Callable[[np.ndarray], np.ndarray]
+) -> list[str]:
+    """Moves the outliers of all folders; returns their paths.
+
+    Args:
+        settings: What counts as one.
+        embed: From `(n, size, size, 3)` uint8 crops to `(n, d)` vectors.
+
+    Raises:
+        InputError: If there are no crops, or crops of one folder differ in size.
+    """
+    found = []
+    for group in tqdm.tqdm(list(_folders(settings)), unit="folder", disable=None):
+        crops = [images.read_image(_full(settings, path)) for path in group]
+        if len({crop.shape for crop in crops}) > 1:
+            raise InputError(
+                f"{photos.parent(group[0])}: crops of several sizes; give a folder "
+                "that crop_align wrote"
+            )
+        out = find_outliers(embed(np.stack(crops)), settings.min_similarity)
+        found += [group[place] for place in np.flatnonzero(out)]
+    if found and not settings.dry_run:
+        _move(settings, found)
+    return found
+
+
+def _folders(settings: OutlierSettings) -> Iterator[list[str]]:
+    paths = photos.list_photos(settings.data_dir)
+    for folder, group in itertools.groupby(paths, key=photos.parent):
+        group = list(group)
+        if folder and len(group) >= settings.min_photos:
+            yield group
+
+
+def _full(settings: OutlierSettings, path: str) -> str:
+    return os.path.join(settings.data_dir, path)
+
+
+def _move(settings: OutlierSettings, found: list[str]) -> None:
+    target = _target(settings)
+    for path in found:
+        (target / path).parent.mkdir(parents=True, exist_ok=True)
+        os.replace(_full(settings, path), target / path)
+    shown = [(images.read_image(target / p), p) for p in found[:_MAX_PICTURES]]
+    sheet = contact_sheet.contact_sheet(shown)
+    images.write_image(f"{target}.contact_sheet.jpg", sheet, 90)
+    lines = "".join(json.dumps({"path": path}) + "\n" for path in found)
+    images.write_atomic(f"{target}.jsonl", lines.encode())
+
+
+if __name__ == "__main__":
+    cli.run(main, define_flags)
