@@ -7,6 +7,8 @@ import dataclasses
 import json
 import os
 import pathlib
+import re
+import shutil
 import tempfile
 import zipfile
 
@@ -117,14 +119,15 @@ def load_own(found: ModelFile, cls: type[keras.Model]) -> keras.Model:
 @contextlib.contextmanager
 def _weights_file(found):
     """Gives a file whose name tells Keras its format, whatever the given one's name."""
+    if found.kind == "h5" and re.search(r"(?<!\.weights)\.h5$", found.path.name):
+        yield found.path
+        return
     with tempfile.TemporaryDirectory() as folder:
         if found.kind == "keras":
             with zipfile.ZipFile(found.path) as archive:
                 yield archive.extract("model.weights.h5", folder)
         else:
-            link = pathlib.Path(folder) / "model.h5"
-            link.symlink_to(found.path.resolve())
-            yield link
+            yield shutil.copy(found.path, pathlib.Path(folder) / "model.h5")
 
 
 def group_weights(
