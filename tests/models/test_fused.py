@@ -58,7 +58,7 @@ class FuseTest(testing.TestCase):
         model = generator(**changes)
         self.assert_same_function(model, models.fuse(model))
 
-    @parameterized.parameters(*"bcde", "lite_96")
+    @parameterized.parameters("b", "e", "lite_96")
     def test_presets(self, preset):
         values = models.get_preset(f"facedancer_{preset}").to_dict()
         values |= {"image_size": 64, "base_width": 2, "max_width": 6}
