@@ -56,7 +56,8 @@ setup(
     extras_require={
         "cpu": ["tensorflow-cpu>=2.19", "openvino"],
         "gpu": ["tensorflow[and-cuda]>=2.19"],
-        "export": ["onnx", "tf2onnx", "onnxruntime"],
+        "export": ["onnx", "tf2onnx", "onnxruntime", "openvino", "ai-edge-litert"],
+        "evaluation": ["scikit-learn"],
         "ui": ["gradio>=6"],
         "beam": ["apache-beam[tfrecord]"],
         "tensorboard": ["tensorboard"],
@@ -66,10 +67,18 @@ setup(
         "console_scripts": [
             "facedancer-crop-align = facedancer.programs:crop_align",
             "facedancer-dataset-sharding = facedancer.programs:dataset_sharding",
+            "facedancer-shards = facedancer.programs:shards",
             "facedancer-train = facedancer.programs:train",
+            "facedancer-calibrate-margins = facedancer.programs:calibrate_margins",
+            "facedancer-distill-encoder = facedancer.programs:distill_encoder",
+            "facedancer-onnx-encoder = facedancer.programs:onnx_encoder",
             "facedancer-convert = facedancer.programs:convert",
+            "facedancer-export = facedancer.programs:export",
             "facedancer-swap-image = facedancer.programs:swap_image",
             "facedancer-swap-video = facedancer.programs:swap_video",
+            "facedancer-verify = facedancer.programs:verify",
+            "facedancer-benchmark = facedancer.programs:benchmark",
+            "facedancer-evaluate = facedancer.programs:evaluate",
             "facedancer-demo = facedancer.programs:demo",
         ]
     },
