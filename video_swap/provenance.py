@@ -40,6 +40,7 @@ _SETTINGS = {
         "ocsp_fetch": False,
     },
     "builder": {"thumbnail": {"enabled": False}},
+    "core": {"backing_store_memory_threshold_in_mb": 16},  # more goes to disk
 }
 _NOT_TRUSTED = "signingCredential.untrusted"
 
