@@ -68,6 +68,8 @@ setup(
             "facedancer-crop-align = facedancer.programs:crop_align",
             "facedancer-dataset-sharding = facedancer.programs:dataset_sharding",
             "facedancer-shards = facedancer.programs:shards",
+            "facedancer-outliers = facedancer.programs:outliers",
+            "facedancer-make-faces = facedancer.programs:make_faces",
             "facedancer-train = facedancer.programs:train",
             "facedancer-calibrate-margins = facedancer.programs:calibrate_margins",
             "facedancer-distill-encoder = facedancer.programs:distill_encoder",
@@ -78,7 +80,9 @@ setup(
             "facedancer-swap-video = facedancer.programs:swap_video",
             "facedancer-verify = facedancer.programs:verify",
             "facedancer-benchmark = facedancer.programs:benchmark",
+            "facedancer-make-pairs = facedancer.programs:make_pairs",
             "facedancer-evaluate = facedancer.programs:evaluate",
+            "facedancer-compare-reports = facedancer.programs:compare_reports",
             "facedancer-demo = facedancer.programs:demo",
         ]
     },
