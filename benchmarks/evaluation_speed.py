@@ -3,9 +3,9 @@
     python benchmarks/evaluation_speed.py --data_dir FACES --out /tmp/speed \
         --swapper paste --pairs 1000 --judge_path ... --pose_path ...
 
-Takes the flags of `evaluation/evaluate.py`. Photos are brought to `--side` pixels first,
-so that figures of different machines can be compared. Two runs are timed: with an empty
-cache, and again with what the first one kept.
+Takes the flags of `evaluation/evaluate.py`. Photos are brought to `--side` pixels
+first, so that figures of different machines can be compared. Two runs are timed: with
+an empty cache, and again with what the first one kept.
 """
 
 from __future__ import annotations

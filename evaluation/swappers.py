@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from facedancer import alignment
+from facedancer.errors import InputError
 from facedancer.evaluation.photos import Face
 from facedancer.video_swap import identities, masks, paste
 from facedancer.video_swap.networks import Networks
@@ -115,10 +116,13 @@ class GeneratorSwapper:
         Args:
             vectors: `(n, d)` raw identity vectors.
             targets: `n` faces that are changed.
+
+        Raises:
+            InputError: If the generator gives values that are not finite.
         """
         rules = [identities.Rule(str(i), None, v) for i, v in enumerate(vectors)]
         swapper = FaceSwapper(
-            self.networks.engine,
+            self._finite,
             self.networks.contract,
             self.networks.detector,
             self.networks.embedder,
@@ -128,3 +132,14 @@ class GeneratorSwapper:
         frames = [target.photo.read() for target in targets]
         jobs = [[FaceJob(target.landmarks, i)] for i, target in enumerate(targets)]
         return swapper.swap_frames(frames, jobs)
+
+    def _finite(self, targets, vectors):
+        """Runs the engine; values that are no numbers would become black faces."""
+        output = self.networks.engine(targets, vectors)
+        if not np.isfinite(output).all():
+            raise InputError(
+                f"The generator {self.name} gave values that are not finite "
+                f"({self.networks.names.get('engine', 'engine unknown')}). Try "
+                "--engine=keras; if that gives the same, its weights are damaged"
+            )
+        return output

@@ -299,6 +299,14 @@ class GeneratorTest(testing.TestCase):
             self.assertTrue((result[60:90, 70:110] != image[60:90, 70:110]).any())
             self.assertTrue((result != changed).any())
 
+    def test_values_that_are_no_numbers_stop_the_run(self):
+        broken = dataclasses.replace(
+            self.swapper.networks, engine=lambda x, z: np.full_like(x, np.nan)
+        )
+        swapper = swappers.GeneratorSwapper(broken)
+        with self.assertRaisesRegex(InputError, "tiny gave values that are not finite"):
+            swapper.swap(self.faces[:1], self.faces[1:2])
+
     def test_interpolation(self):
         study = experiments.interpolation(
             self.faces[0],
