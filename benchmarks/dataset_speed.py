@@ -144,8 +144,10 @@ def measure_reading(settings, folder, crops):
         for _ in dataset.take(count):
             pass
 
-    def ours(jitter):
-        made = pairs.PairSettings(str(shards), BATCH, SIZE, jitter=jitter, same_ratio=0)
+    def ours(jitter, pairing="random"):
+        made = pairs.PairSettings(
+            str(shards), BATCH, SIZE, jitter=jitter, same_ratio=0, pairing=pairing
+        )
         dataset = pairs.make_dataset(made)
         return lambda turn: iterate(dataset)
 
@@ -154,6 +156,7 @@ def measure_reading(settings, folder, crops):
         "plain (original's pipeline)": lambda turn: iterate(plain),
         "ours, the same work": ours("none"),
         "ours, with jitter": ours("per_image"),
+        "ours, sources from the batch": ours("none", "batch"),
     }
     alternate(settings.turns, "reading", count * BATCH * 2, sides)
 

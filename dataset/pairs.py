@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import os
 import re
 import threading
@@ -41,8 +42,9 @@ class PairSettings:
         image_size: Side of the images in pixels. Others are resized.
         same_ratio: Probability that the source is the target photo itself; above 0 at
             least one such pair is in each batch.
-        pairing: random, different (source and target show different people) or
-            same_person (two photos of one person).
+        pairing: random, different (source and target show different people),
+            same_person (two photos of one person) or batch (sources are the targets of
+            the same batch in another order: about twice as fast to read).
         same_person_ratio: Share of pairs of two photos of one person.
         balance: none, identity or folder: each person or source folder (the first
             folder of a photo's path) gets the same share of the pairs.
@@ -240,9 +242,10 @@ class PairReader:
         images = np.empty((2, stop - start, size, size, 3), np.uint8)
         identities = np.empty((2, stop - start), np.int64)
         draws = self._draws(number)[start:stop]
+        read = functools.lru_cache(maxsize=None)(self._good_photo)  # of this batch
         for row, photos in enumerate(zip(pairs.target, pairs.source, strict=True)):
             for role in range(1 if pairs.same[row] else 2):
-                image, used = self._good_photo(int(photos[role]))
+                image, used = read(int(photos[role]))
                 images[role, row] = self._changed(image, draws[row, role])
                 identities[role, row] = self.index.identity[used]
             if pairs.same[row]:

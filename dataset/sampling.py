@@ -14,7 +14,7 @@ import numpy as np
 
 from facedancer.errors import InputError
 
-PAIRINGS = ("random", "different", "same_person")
+PAIRINGS = ("random", "different", "same_person", "batch")
 BALANCES = ("none", "identity", "folder")
 
 # Each use of random numbers has its own stream of the seed.
@@ -58,8 +58,9 @@ class PairSampler:
         batch_size: Pairs in a batch.
         same_ratio: Probability that a source becomes the target photo itself. Where
             it is above 0, at least one pair of each batch is such a pair.
-        pairing: `"random"`, `"different"` (the source shows another person) or
-            `"same_person"` (another photo of the target's person).
+        pairing: `"random"`, `"different"` (the source shows another person),
+            `"same_person"` (another photo of the target's person) or `"batch"` (the
+            batch's own targets in another order, so that each photo is read once).
         same_person_ratio: Probability that a pair is made as by `"same_person"`,
             if the person has several photos.
         balance: `"none"`; `"identity"` or `"folder"` gives each person or source
@@ -90,6 +91,7 @@ class PairSampler:
         self.same_ratio = same_ratio
         self.same_person_ratio = 1.0 if pairing == "same_person" else same_person_ratio
         self.different = pairing == "different"
+        self.within_batch = pairing == "batch"
         self.shuffle = shuffle
         self.seed = seed
         self._people = _Groups(self.identity)
@@ -137,7 +139,10 @@ class PairSampler:
         """
         draws = np.random.default_rng([self.seed, _DRAWS, number])
         target = self._take(_TARGET, number)
-        source = self._take(_SOURCE, number)
+        if self.within_batch:
+            source = _neighbours(target, draws)
+        else:
+            source = self._take(_SOURCE, number)
         if self.different:
             source = self._another_person(target, source, draws)
         kin = draws.random(self.batch_size) < self.same_person_ratio
@@ -196,6 +201,14 @@ class PairSampler:
         step = 1 + np.floor(draws.random(len(target)) * np.maximum(count - 1, 1))
         other = self._people.neighbour(target, step.astype(np.int64))
         return np.where(count > 1, other, source)
+
+
+def _neighbours(photos: np.ndarray, draws: np.random.Generator) -> np.ndarray:
+    """Returns the same photos, each one place on in a random circle."""
+    circle = draws.permutation(len(photos))
+    shuffled = np.empty_like(photos)
+    shuffled[circle] = photos[np.roll(circle, 1)]
+    return shuffled
 
 
 class _Groups:

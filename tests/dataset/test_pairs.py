@@ -136,6 +136,16 @@ class MakeDatasetTest(PairsTestCase):
                 batch["target_identity"], batch["source_identity"]
             )
 
+    def test_pairs_within_the_batch(self):
+        options = {"pairing": "batch", "same_ratio": 0.0, "jitter": "per_image"}
+        for batch in self.batches(3, **options | {"jitter": "none"}):
+            target, source = map(photo_numbers, (batch["target"], batch["source"]))
+            np.testing.assert_array_equal(np.sort(target), np.sort(source))
+            np.testing.assert_array_equal(batch["source_identity"], LABELS[source])
+        batch = self.batches(1, **options)[0]  # the roles have jitter of their own
+        means = [np.sort(batch[r].mean(axis=(1, 2, 3))) for r in ("target", "source")]
+        self.assertFalse(np.allclose(*means))
+
     def test_bad_arguments(self):
         for options, words in (
             ({"pairing": "x"}, "pairing"),

@@ -94,6 +94,17 @@ class PairSamplerTest(testing.TestCase):
         counts = collections.Counter(pairs.source[of_two].tolist())
         self.assertEqual(set(counts), {4, 5})
 
+    def test_sources_from_the_batch(self):
+        sampler = make(batch_size=9, pairing="batch", same_ratio=0.0)
+        seen = set()
+        for number in range(12):
+            batch = sampler.batch(number)
+            np.testing.assert_array_equal(np.sort(batch.source), np.sort(batch.target))
+            if number < 6:  # later batches may hold a photo of two epochs twice
+                self.assertTrue((batch.source != batch.target).all())
+            seen.add(tuple(batch.source.argsort()))
+        self.assertGreater(len(seen), 6)
+
     def test_share_of_same_person_pairs(self):
         pairs = joined(make(same_person_ratio=0.5, same_ratio=0.0), 600)
         kin = IDENTITY[pairs.source] == IDENTITY[pairs.target]
