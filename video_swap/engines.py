@@ -25,6 +25,7 @@ class KerasEngine:
     Args:
         generator: What `load_generator` or a builder gave; it is fused here.
         precision: `"f32"`, or `"bf16"` or `"f16"` for mixed precision.
+        shares: See `add_shares`.
         jit: Whether XLA compiles it; None: on GPUs only (on CPUs it is slower).
 
     Raises:
@@ -33,12 +34,19 @@ class KerasEngine:
 
     name = "keras"
 
-    def __init__(self, generator, precision: str = "f32", jit: bool | None = None):
+    def __init__(
+        self,
+        generator,
+        precision: str = "f32",
+        shares: bool = False,
+        jit: bool | None = None,
+    ):
         _check_precision(precision, PRECISIONS)
         if jit is None:
             jit = bool(_gpus())
         self.precision = precision
-        self.call = _compiled(_in_precision(fuse(generator), precision), jit)
+        model = _in_precision(fuse(generator), precision)
+        self.call = _compiled(add_shares(model) if shares else model, jit)
 
     def __call__(self, targets: np.ndarray, identities: np.ndarray) -> np.ndarray:
         """Returns the swapped crops.
@@ -120,6 +128,7 @@ class OpenVINOEngine:
         generator: What `load_generator` or a builder gave; it is fused here.
         precision: `"f32"` or `"bf16"`; never left to the library, which would take bf16
             silently on a CPU that has it.
+        shares: See `add_shares`.
 
     Raises:
         InputError: If OpenVINO is not installed or the precision is unknown.
@@ -127,7 +136,7 @@ class OpenVINOEngine:
 
     name = "openvino"
 
-    def __init__(self, generator, precision: str = "f32"):
+    def __init__(self, generator, precision: str = "f32", shares: bool = False):
         _check_precision(precision, ("f32", "bf16"))
         if importlib.util.find_spec("openvino") is None:
             raise InputError(
@@ -136,9 +145,9 @@ class OpenVINOEngine:
             )
         import openvino
 
-        self.precision = precision
+        self.precision, model = precision, fuse(generator)
         self.compiled = openvino.Core().compile_model(
-            _openvino_model(fuse(generator)),
+            _openvino_model(add_shares(model) if shares else model),
             "CPU",
             {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"},
         )
@@ -188,7 +197,9 @@ def _check_precision(precision, known):
         )
 
 
-def make_engine(generator, name: str = "auto", precision: str = "f32"):
+def make_engine(
+    generator, name: str = "auto", precision: str = "f32", shares: bool = False
+):
     """Returns the engine for a generator.
 
     Args:
@@ -196,6 +207,7 @@ def make_engine(generator, name: str = "auto", precision: str = "f32"):
         name: One of `ENGINES`; `"auto"` is OpenVINO on a CPU where it is installed,
             else Keras.
         precision: See the engines.
+        shares: See `add_shares`.
 
     Raises:
         InputError: If the name or precision is unknown or the engine is missing.
@@ -213,4 +225,32 @@ def make_engine(generator, name: str = "auto", precision: str = "f32"):
         )
         name = "openvino" if fits else "keras"
     kind = {"keras": KerasEngine, "openvino": OpenVINOEngine}[name]
-    return kind(generator, precision)
+    return kind(generator, precision, shares)
+
+
+def add_shares(fused) -> keras.Model:
+    """Returns a generator whose output has a fourth channel.
+
+    It is the mask of the largest fusion block, averaged over its channels: near 1 where
+    the picture comes from the identity, near 0 where the target is let through, which a
+    generator learns to do with what covers a face.
+
+    Args:
+        fused: A fused generator.
+
+    Raises:
+        InputError: If none of its blocks has a mask (no fusion of the AFFA kinds).
+    """
+    blends = [layer for layer in fused.layers if layer.name.endswith("_blend")]
+    if not blends:
+        raise InputError(
+            "--occlusion=generator needs a generator with AFFA fusion. Received: "
+            f"{', '.join(fused.config.up_types)}"
+        )
+    share = max(blends, key=lambda layer: layer.output.shape[1]).input[0]
+    share = keras.ops.mean(share, axis=-1, keepdims=True)
+    times = fused.output.shape[1] // share.shape[1]
+    if times > 1:
+        share = keras.layers.UpSampling2D(times, interpolation="bilinear")(share)
+    parts = [keras.ops.cast(part, "float32") for part in (fused.output, share)]
+    return keras.Model(fused.inputs, keras.ops.concatenate(parts, axis=-1))

@@ -109,3 +109,25 @@ def border_fade(size: int) -> np.ndarray:
     ramp = np.clip(distance, 0.0, 1.0)
     ramp = (ramp * ramp * (3.0 - 2.0 * ramp)).astype(np.float32)
     return ramp[:, None] * ramp[None, :]
+
+
+def visible_by_share(share: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Returns where a generator's own fusion mask says that the face is not covered.
+
+    The share is compared with its upper quartile over the middle of the face, since its
+    level differs between generators: below 0.4 of it the target stays, from 0.8 on it
+    does not.
+
+    Args:
+        share: `(size, size)` float32, see `engines.add_shares`.
+        mask: `(size, size)` float32 in [0, 1], the shape of the face.
+
+    Returns:
+        `(size, size)` float32 in [0, 1]; ones where the share says nothing.
+    """
+    inside = mask > 0.9
+    level = float(np.quantile(share[inside], 0.75)) if inside.any() else 0.0
+    if level < 0.05:
+        return np.ones_like(mask)
+    part = np.clip((share / level - 0.4) / 0.4, 0.0, 1.0)
+    return (part * part * (3.0 - 2.0 * part)).astype(np.float32)

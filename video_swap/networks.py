@@ -28,6 +28,8 @@ class NetworkSettings:
         device_id: Number of the GPU; -1 for the CPU.
         engine: What runs the generator: auto, keras or openvino.
         precision: Arithmetic of the generator: f32, bf16, or f16 (keras only).
+        occlusion: none, or generator: leave out what the generator's own fusion masks
+            take from the target. See also --parsing_path.
         score_threshold: Smallest score of a face, 0 to 1.
         working_size: Longer side of the frame in pixels while faces are searched; 0:
             full size. Larger finds smaller faces.
@@ -43,12 +45,17 @@ class NetworkSettings:
     device_id: int = 0
     engine: str = "auto"
     precision: str = "f32"
+    occlusion: str = "none"
     score_threshold: float = 0.5
     working_size: int = 640
     min_face: int = 0
     multi_angle: bool = False
 
     def __post_init__(self):
+        if self.occlusion not in ("none", "generator"):
+            raise ValueError(
+                f"--occlusion must be none or generator. Received: {self.occlusion}"
+            )
         if not 0.0 <= self.score_threshold <= 1.0:
             raise ValueError(
                 "--score_threshold must lie in [0, 1]. "
@@ -107,7 +114,8 @@ def load_networks(settings: NetworkSettings) -> Networks:
     path = settings.facedancer_path or weights.find("generator")
     generator = load_generator(path)
     warnings = check_encoder(generator.config, encoder)
-    engine = engines.make_engine(generator, settings.engine, settings.precision)
+    shares = settings.occlusion == "generator"
+    engine = engines.make_engine(generator, settings.engine, settings.precision, shares)
     names = {
         "generator": pathlib.Path(path).name,
         "encoder": encoder.name_with_hash,

@@ -301,6 +301,8 @@ class FaceSwapper:
     def generate(self, crops: Sequence[Crop]) -> Iterator[np.ndarray]:
         """Yields each crop's swapped form, float32 in [0, 255] and a bit beyond.
 
+        A fourth channel is the share of `engines.add_shares`, if the engine gives it.
+
         Args:
             crops: What `cut` gave.
         """
@@ -314,7 +316,9 @@ class FaceSwapper:
         )
         for start in range(0, len(output), boost**2):
             one = pixel_boost.merge(output[start : start + boost**2], boost)
-            yield one * 127.5 + 127.5
+            one = np.array(one)
+            one[..., :3] = one[..., :3] * 127.5 + 127.5
+            yield one
 
     def _put_back(self, frame, crop, swapped):
         settings, size = self.settings, len(crop.image)
@@ -323,6 +327,9 @@ class FaceSwapper:
             if settings.mask == "legacy"
             else masks.face_mask(crop.landmarks, size)
         )
+        if swapped.shape[2] == 4:
+            swapped, share = swapped[..., :3], swapped[..., 3]
+            mask = mask * masks.visible_by_share(share, mask)
         if self.parser is not None:
             mask = mask * self.parser.visible(crop.image)
         target = crop.image.astype(np.float32)

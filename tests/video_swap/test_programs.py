@@ -218,6 +218,28 @@ class EngineTest(testing.TestCase):
         error = np.abs(result - self.expected).mean() / self.expected.std()
         self.assertLess(error, 0.05)
 
+    @parameterized.parameters("keras", "openvino")
+    def test_share_of_the_largest_fusion_mask(self, name):
+        engine = engines.make_engine(self.generator, name, shares=True)
+        result = engine(self.targets, self.vectors)
+        self.assertEqual(result.shape, (3, 64, 64, 4))
+        scale = np.abs(self.expected).max()
+        self.assertLess(np.abs(result[..., :3] - self.expected).max() / scale, 1e-5)
+        blend = self.generator.get_layer("fuse32_affa1_blend")
+        inner = keras.Model(self.generator.inputs, blend.input[0])
+        mask = keras.ops.convert_to_numpy(inner([self.targets, self.vectors]))
+        expected = mask.mean(axis=-1)
+        # Bilinear upsampling by two keeps the mean and the range.
+        self.assertAlmostEqual(
+            float(result[..., 3].mean()), float(expected.mean()), delta=1e-2
+        )
+        self.assertLessEqual(result[..., 3].max(), expected.max() + 1e-5)
+
+    def test_share_needs_fusion_masks(self):
+        plain = tiny_generator(up_types=("no_skip", "add", "concat", "concat"))
+        with self.assertRaisesRegex(InputError, "needs a generator with AFFA fusion"):
+            engines.make_engine(plain, "keras", shares=True)
+
     def test_wrong_words(self):
         with self.assertRaisesRegex(InputError, "--engine must be one of auto, keras"):
             engines.make_engine(self.generator, "tpu")

@@ -7,7 +7,7 @@ from absl.testing import parameterized
 from facedancer import alignment, images, testing
 from facedancer.errors import InputError
 from facedancer.faces import Faces
-from facedancer.video_swap import angles, identities, parsing, swapper
+from facedancer.video_swap import angles, identities, masks, parsing, swapper
 from tests.video_swap import made
 
 BOTH = ((made.RED, 10, 20, 40), (made.GREEN, 100, 30, 32))
@@ -158,6 +158,29 @@ class FaceSwapperTest(testing.TestCase):
     def test_settings_are_checked(self, values, words):
         with self.assertRaisesRegex(ValueError, words):
             swapper.SwapSettings(**values)
+
+
+class ShareTest(testing.TestCase):
+    def test_where_the_target_is_let_through_it_stays(self):
+        def engine(targets, vectors):
+            share = np.full((*targets.shape[:3], 1), 0.8, np.float32)
+            share[:, :, 32:] = 0.1  # the right half is covered, says the generator
+            return np.concatenate([made.colour_engine(targets, vectors), share], -1)
+
+        frame = np.full((100, 120, 3), 90, np.uint8)
+        job = swapper.FaceJob(alignment.template(60) + [30, 20], 0)
+        for boost in (1, 2):
+            tool = made.make_swapper(engine=engine, pixel_boost=boost)
+            image = tool.swap_frames([frame], [[job]])[0]
+            self.assert_close(image[55, 48], np.array(made.BLUE), atol=8)
+            self.assertLess(np.abs(image[55, 72].astype(int) - 90).max(), 8)
+
+    def test_share_that_says_nothing_changes_nothing(self):
+        mask = masks.legacy_mask(64)
+        for share in (np.zeros((64, 64)), np.full((64, 64), 0.7)):
+            self.assert_close(
+                masks.visible_by_share(share, mask), np.ones((64, 64), np.float32)
+            )
 
 
 class ParsingTest(testing.TestCase):
