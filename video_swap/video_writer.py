@@ -13,6 +13,7 @@ import dataclasses
 import itertools
 import os
 import pathlib
+import tempfile
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 
@@ -103,6 +104,32 @@ def check_encoder(settings: EncodeSettings) -> None:
             f"--pixel_format={settings.pixel_format} does not work here ({error}). "
             f"Known encoders: {' '.join(names)}"
         ) from None
+
+
+def check_container(output: str | os.PathLike, settings: EncodeSettings) -> None:
+    """Refuses an output whose container is unknown or cannot hold the picture.
+
+    Args:
+        output: The file that is to be written; nothing is written here.
+        settings: The codec.
+
+    Raises:
+        InputError: If it would fail at the end.
+    """
+    name = pathlib.Path(output).name
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            with av.open(os.path.join(folder, name), "w") as container:
+                kinds = container.supported_codecs
+        except (av.error.FFmpegError, ValueError):
+            raise InputError(
+                f"--output: {output}: unknown kind of file. Use .mp4, .mov, .mkv, "
+                ".webm, .gif, .webp, or a name without ending for a folder"
+            ) from None
+    if settings.codec not in kinds:
+        fits = [codec for codec in ("libx264", "libvpx-vp9") if codec in kinds]
+        advice = f"Give --codec={fits[0]}" if fits else "Use .mp4 or .mkv"
+        raise InputError(f"--output: {name} cannot hold {settings.codec}. {advice}")
 
 
 def _works(name):

@@ -125,6 +125,46 @@ class JoinTest(testing.TestCase):
         starts = [float(c["start"] * c["time_base"]) for c in chapters]
         self.assertEqual(starts, [0.0, 0.4])
 
+    def test_subtitles_are_copied_where_they_fit(self):
+        folder = self.tempdir()
+        path = made.write_clip(folder / "a.mp4", made.moving_scenes(25), tracks=0)
+        text = folder / "a.srt"
+        text.write_text("1\n00:00:00,200 --> 00:00:00,600\nHello there\n")
+        both = folder / "both.mkv"
+        with (
+            av.open(str(path)) as given,
+            av.open(str(text)) as words,
+            av.open(str(both), "w") as out,
+        ):
+            pairs = [
+                (stream, out.add_stream_from_template(stream))
+                for stream in (given.streams.video[0], words.streams.subtitles[0])
+            ]
+            for (stream, new), source in zip(pairs, (given, words), strict=True):
+                for packet in source.demux(stream):
+                    if packet.size:
+                        packet.stream = new
+                        out.mux(packet)
+        notes = rewrite(both, folder / "b.mkv")
+        self.assertRegex(notes[0], "subtitle stream 1 .subrip.: copied")
+        with av.open(str(folder / "b.mkv")) as container:
+            packets = [p for p in container.demux(subtitles=0) if p.size]
+        self.assertEqual([bytes(p) for p in packets], [b"Hello there"])
+        self.assertAlmostEqual(float(packets[0].pts * packets[0].time_base), 0.2)
+        notes = rewrite(both, folder / "b.mp4")
+        self.assertRegex(notes[0], "subrip.: left out, mp4 cannot hold it")
+
+    def test_webm(self):
+        folder = self.tempdir()
+        path = made.write_clip(folder / "a.mp4", made.moving_scenes(6))
+        settings = video_writer.EncodeSettings(codec="libvpx-vp9", segment_frames=4)
+        notes = rewrite(path, folder / "b.webm", settings)
+        self.assertRegex(notes[0], "encoded to libopus, webm cannot hold it")
+        self.assertLen(list(video.VideoReader(folder / "b.webm")), 6)
+        with av.open(str(folder / "b.webm")) as container:
+            length = sum(f.samples for f in container.decode(audio=0)) / 48000
+        self.assertAlmostEqual(length, 0.24, delta=0.15)
+
     def test_unwritable_output_is_one_clear_error(self):
         folder = self.tempdir()
         path = made.write_clip(folder / "a.mp4", made.moving_scenes(5))
@@ -180,6 +220,17 @@ class PictureTest(testing.TestCase):
         ):
             with self.assertRaisesRegex(ValueError, words):
                 video_writer.EncodeSettings(**values)
+
+    @parameterized.parameters(
+        ("a.webm", "libx264", "a.webm cannot hold libx264. Give --codec=libvpx-vp9"),
+        ("a.xyz", "libx264", "a.xyz: unknown kind of file"),
+        ("a.wav", "libx264", "cannot hold libx264. Use .mp4 or .mkv"),
+    )
+    def test_wrong_container_is_refused_early(self, name, codec, words):
+        settings = video_writer.EncodeSettings(codec=codec)
+        with self.assertRaisesRegex(InputError, words):
+            video_writer.check_container(name, settings)
+        video_writer.check_container("a.mp4", settings)
 
     def test_unknown_encoder_is_refused(self):
         video_writer.check_encoder(video_writer.EncodeSettings())
