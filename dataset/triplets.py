@@ -9,7 +9,6 @@ target itself. Like in `pairs`, batch k depends only on the settings and on k.
 from __future__ import annotations
 
 import dataclasses
-import os
 
 import numpy as np
 import tensorflow as tf
@@ -63,7 +62,8 @@ def make_dataset(
     Args:
         settings: What to read and how to mix it.
         first_batch: Number of the first batch: how many were used before.
-        num_parallel_calls: Batches prepared at the same time; 0 means one per CPU.
+        num_parallel_calls: Batches prepared at the same time; see
+            `PairSettings`.
 
     Returns:
         A dataset of dictionaries: `"source"`, `"target"` and `"truth"`
@@ -77,7 +77,7 @@ def make_dataset(
     dataset = tf.data.Dataset.range(first_batch, np.iinfo(np.int64).max)
     dataset = dataset.map(
         lambda number: _read_batch(reader, number),
-        num_parallel_calls=num_parallel_calls or os.cpu_count() or 1,
+        num_parallel_calls=num_parallel_calls or pairs.parallel_calls(),
         deterministic=True,
     )
     return dataset.prefetch(2)
