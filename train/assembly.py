@@ -77,6 +77,12 @@ def load_networks(config: TrainConfig) -> Networks:
         structure = config.generator_config(encoder.embedding_size, name)
     if config.init_discriminator:
         discriminator = load_discriminator(config.init_discriminator)
+        if discriminator.config.image_size != structure.image_size:
+            raise InputError(
+                f"--init_discriminator is for images of "
+                f"{discriminator.config.image_size} pixels, the generator for "
+                f"{structure.image_size}"
+            )
     margins = margins_of(config, name) if objective.ifsr else None
     taps = margins.taps if margins else ()
     if objective.perceptual_network == "encoder" and objective.perceptual:

@@ -76,7 +76,7 @@ class Journal:
                 file.write(json.dumps({"kind": kind, "step": step, **values}) + "\n")
             with self._board.as_default(step=step):
                 for name, value in values.items():
-                    tf.summary.scalar(f"{kind}/{name}", value)
+                    _summary(f"{kind}/{name}", np.float32(value), "scalars", 1)
             self._board.flush()
         except OSError as error:
             raise InputError(f"{self.path}: {error.strerror}") from None
@@ -92,8 +92,10 @@ class Journal:
         if not self.active or image is None:
             return
         images.write_image(self.folder / "samples" / f"{name}_{step:08d}.png", image)
+        height, width = (str(side).encode() for side in image.shape[:2])
+        encoded = images.encode_image(image, ".png")
         with self._board.as_default(step=step):
-            tf.summary.image(name, image[None])
+            _summary(name, np.array([width, height, encoded], object), "images", 3)
 
     def curves(self) -> pathlib.Path | None:
         """Draws all values over the steps to `curves.png` and returns the file."""
@@ -116,3 +118,10 @@ class Journal:
         path = self.folder / "curves.png"
         figure.savefig(path, dpi=80)
         return path
+
+
+def _summary(tag: str, value: np.ndarray, plugin: str, data_class: int) -> None:
+    """Writes what `tf.summary.scalar` and `image` write, which need TensorBoard."""
+    metadata = tf.compat.v1.SummaryMetadata(data_class=data_class)
+    metadata.plugin_data.plugin_name = plugin
+    tf.summary.write(tag, tf.constant(value), metadata=metadata)

@@ -6,6 +6,7 @@ import numpy as np
 from absl.testing import parameterized
 
 from facedancer import testing
+from facedancer.arcface_model import build_mobilefacenet, build_resnet50
 from facedancer.errors import InputError
 from facedancer.train import ifsr
 
@@ -17,6 +18,13 @@ class HingeTest(testing.TestCase):
         self.assertLen(known.taps, 11)
         # Recorded already scaled by 1.2.
         self.assert_close(1.2 * np.array(known.values), recorded["margin"], rtol=1e-4)
+
+    def test_every_known_tap_is_in_its_encoder(self):
+        for build in (build_mobilefacenet, build_resnet50):
+            encoder = build(embedding_size=4, image_size=32)
+            known = ifsr.known_margins(f"{encoder.architecture}@0")
+            names = {layer.name for layer in encoder.layers}
+            self.assertContainsSubset(known.taps, names)
 
     def test_distances_equal_numpy(self):
         random = np.random.default_rng(0)

@@ -77,8 +77,23 @@ class LoopTest(testing.TestCase):
         self.assertEqual(lines[1]["change"], 3.0)
         self.assertEqual(undisturbed.checkpoints.best_step(), 2)
         self.assertTrue((folder / "samples" / "swaps_00000004.png").is_file())
-        self.assertLen(list((folder / "tensorboard").glob("events*")), 1)
+        (events,) = (folder / "tensorboard").glob("events*")
+        self.check_board(events)
         self.assertGreater(undisturbed.journal.curves().stat().st_size, 10_000)
+
+    def check_board(self, path):
+        """What TensorBoard shows: read without it."""
+        found = {}
+        for record in tf.data.TFRecordDataset(str(path)):
+            event = tf.compat.v1.Event.FromString(record.numpy())
+            for value in event.summary.value:
+                plugin = value.metadata.plugin_data.plugin_name
+                array = tf.make_ndarray(value.tensor)
+                found[value.tag, event.step] = plugin, array
+        self.assertEqual(found["eval/change", 4], ("scalars", np.float32(3.0)))
+        plugin, (width, height, png) = found["swaps", 4]
+        self.assertEqual((plugin, width, height), ("images", b"9", b"6"))
+        self.assertEqual(tf.io.decode_png(png).shape, (6, 9, 3))
 
     def test_nan_stops_with_the_loss_and_the_step(self):
         folder = self.tempdir()
