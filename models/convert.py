@@ -54,12 +54,26 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         "Name of the identity encoder to be noted in the file.",
         flag_values=flag_values,
     )
+    flags.DEFINE_boolean(
+        "half",
+        False,
+        "Round the weights to 16 bits and compress the .keras file: half the size.",
+        flag_values=flag_values,
+    )
     flags.DEFINE_integer(
         "seed", 0, "Of the random test input.", flag_values=flag_values
     )
 
 
-def convert(source, destination, kind="auto", layout="native", encoder=None, seed=0):
+def convert(
+    source,
+    destination,
+    kind="auto",
+    layout="native",
+    encoder=None,
+    seed=0,
+    half=False,
+):
     """Converts one file and reports what was done.
 
     Args:
@@ -69,24 +83,33 @@ def convert(source, destination, kind="auto", layout="native", encoder=None, see
         layout: See `saving.save`.
         encoder: Name of the identity encoder to note; `None` keeps what the file says.
         seed: Of the test input.
+        half: Round the weights to 16 bits and compress the file, a `.keras`.
 
     Returns:
         The written model, read again, and the largest output difference.
 
     Raises:
-        InputError: If the source does not fit, or the destination is the source.
+        InputError: If the source does not fit, or the destination is the source or of
+            a kind that cannot be compressed.
     """
     source, destination = pathlib.Path(source), pathlib.Path(destination)
     saving.check(destination, layout)
+    if half and destination.suffix != ".keras":
+        raise InputError(f"--half is for .keras files. Received: {destination}")
     if destination.exists() and source.exists() and destination.samefile(source):
         raise InputError(f"{destination}: is also the file to be read")
     model = published.load(source, kind, form="plain")
     if encoder is not None:
         model = _with_encoder(model, encoder)
-    saving.save(model, destination, layout)
-    again = published.load(destination, kind)
     inputs = saving.random_inputs(model.config, seed=seed)
-    difference = saving.output_of(model, inputs) - saving.output_of(again, inputs)
+    before = saving.output_of(model, inputs)
+    if half:
+        saving.round_to_half(model)
+    saving.save(model, destination, layout)
+    if half:
+        saving.compress(destination)
+    again = published.load(destination, kind)
+    difference = before - saving.output_of(again, inputs)
     return again, float(np.abs(difference).max())
 
 
@@ -140,6 +163,7 @@ def main(flag_values: flags.FlagValues, source: str, destination: str) -> int:
         flag_values.layout,
         flag_values.encoder,
         flag_values.seed,
+        flag_values.half,
     )
     print(describe(model))
     print(f"{destination}: largest output difference {difference:.2e}")

@@ -6,6 +6,7 @@ import contextlib
 import os
 import pathlib
 import shutil
+import zipfile
 from collections.abc import Iterator
 
 import keras
@@ -83,6 +84,29 @@ def save(model: keras.Model, path: str | os.PathLike, layout: str = "native") ->
             published_writer.save_published(model, temporary)
         else:
             model.save(temporary, include_optimizer=False)
+
+
+def round_to_half(model: keras.Model) -> None:
+    """Rounds all weights to what 16 bits can hold (11 bits of precision), in place.
+
+    Args:
+        model: The model; its weights stay float32.
+    """
+    top = np.finfo(np.float16).max
+    rounded = [w.clip(-top, top).astype(np.float16) for w in model.get_weights()]
+    model.set_weights([w.astype(np.float32) for w in rounded])
+
+
+def compress(path: str | os.PathLike) -> None:
+    """Compresses a `.keras` file, which Keras writes uncompressed.
+
+    Args:
+        path: The file. Rounded weights (`round_to_half`) shrink to about half.
+    """
+    with whole(path) as temporary, zipfile.ZipFile(path) as stored:
+        with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, True, 9) as packed:
+            for name in stored.namelist():
+                packed.writestr(name, stored.read(name))
 
 
 def check(path: str | os.PathLike, layout: str = "native") -> None:

@@ -82,6 +82,21 @@ class ConvertTest(testing.TestCase):
         self.run_main(own, path)
         self.assertEqual(models.load_generator(path).config, self.model.config)
 
+    def test_half_is_smaller_and_nearly_equal(self):
+        whole, half = self.folder / "whole.keras", self.folder / "half.keras"
+        convert.convert(self.published, whole)
+        again, difference = convert.convert(self.published, half, half=True)
+        self.assertLess(half.stat().st_size, 0.6 * whole.stat().st_size)
+        self.assertBetween(difference, 1e-7, 2e-2)
+        exact = models.load_generator(whole).get_weights()
+        for rounded, weight in zip(again.get_weights(), exact, strict=True):
+            np.testing.assert_allclose(rounded, weight, rtol=2**-11, atol=1e-7)
+            np.testing.assert_array_equal(rounded, rounded.astype(np.float16))
+
+    def test_half_is_for_keras_files(self):
+        with self.assertRaisesRegex(InputError, "--half is for .keras files"):
+            convert.convert(self.published, self.folder / "half.h5", half=True)
+
     def test_discriminator(self):
         model = models.build_discriminator(
             DiscriminatorConfig(image_size=8, base_width=2)
