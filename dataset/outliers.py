@@ -78,13 +78,36 @@ def main(flag_values: flags.FlagValues) -> int:
         InputError: If there are no crops or the encoder cannot be read.
     """
     settings = cli.settings_from(OutlierSettings, flag_values)
-    found = move_outliers(settings, _embedder(settings.arcface_path))
+    shrink = alignment_shrink(settings.data_dir)
+    found = move_outliers(settings, _embedder(settings.arcface_path, shrink))
     verb = "would be moved" if settings.dry_run else "moved"
     print(f"{len(found)} outliers {verb} to {_target(settings)}")
     return cli.DONE
 
 
-def _embedder(path: str) -> Callable[[np.ndarray], np.ndarray]:
+def alignment_shrink(data_dir: str) -> float:
+    """Returns the `--shrink_factor` that crops were made with, 1 if unknown.
+
+    Args:
+        data_dir: A folder that `crop_align` wrote.
+
+    Raises:
+        InputError: If they were aligned to a template that no encoder knows.
+    """
+    try:
+        text = pathlib.Path(data_dir, "summary.json").read_text()
+        made_with = json.loads(text)["settings"]
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return 1.0
+    if made_with.get("template", "arcface") != "arcface":
+        raise InputError(
+            f"{data_dir}: its crops are aligned to the template "
+            f"{made_with['template']!r}; identity encoders need arcface"
+        )
+    return float(made_with.get("shrink_factor", 1.0))
+
+
+def _embedder(path: str, shrink: float) -> Callable[[np.ndarray], np.ndarray]:
     # Here, so that looking for outliers with other vectors does without Keras.
     from facedancer import arcface_model
 
@@ -93,13 +116,23 @@ def _embedder(path: str) -> Callable[[np.ndarray], np.ndarray]:
     size = encoder.contract.size
 
     def embed(crops: np.ndarray) -> np.ndarray:
-        return embedder.embed(np.stack([_resized(crop, size) for crop in crops]))
+        middles = [centre(crop, shrink) for crop in crops]
+        fitted = [contact_sheet.fitted(middle, size, size) for middle in middles]
+        return embedder.embed(np.stack(fitted))
 
     return embed
 
 
-def _resized(crop: np.ndarray, size: int) -> np.ndarray:
-    return contact_sheet.fitted(crop, size, size)
+def centre(crop: np.ndarray, shrink: float) -> np.ndarray:
+    """Returns the middle of a crop that is the crop for a shrink factor of 1.
+
+    Args:
+        crop: `(side, side, 3)`.
+        shrink: The factor it was aligned with.
+    """
+    side = crop.shape[0]
+    margin = round((1.0 - shrink) / 2.0 * side)
+    return crop[margin : side - margin, margin : side - margin]
 
 
 def _target(settings: OutlierSettings) -> pathlib.Path:

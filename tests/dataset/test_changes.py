@@ -273,6 +273,21 @@ class OutliersTest(testing.TestCase):
         self.assertTrue((data.parent / "aligned.outliers/ann/2.png").exists())
         self.assertTrue((data.parent / "aligned.outliers.contact_sheet.jpg").exists())
 
+    def test_shrunken_crops_are_cut_to_their_middle(self):
+        folder = self.tempdir()
+        self.assertEqual(outliers.alignment_shrink(str(folder)), 1.0)
+        summary = folder / "summary.json"
+        summary.write_text(
+            '{"settings": {"template": "arcface", "shrink_factor": 0.75}}'
+        )
+        self.assertEqual(outliers.alignment_shrink(str(folder)), 0.75)
+        crop = np.arange(64 * 64 * 3).reshape(64, 64, 3)
+        np.testing.assert_array_equal(outliers.centre(crop, 0.75), crop[8:56, 8:56])
+        np.testing.assert_array_equal(outliers.centre(crop, 1.0), crop)
+        summary.write_text('{"settings": {"template": "ffhq"}}')
+        with self.assertRaisesRegex(InputError, "'ffhq'; identity encoders need"):
+            outliers.alignment_shrink(str(folder))
+
     @parameterized.parameters(
         ({"min_similarity": 2.0}, "min_similarity"), ({"min_photos": 2}, "min_photos")
     )
