@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from facedancer import alignment, images
-from facedancer.dataset import quality
+from facedancer.dataset import quality, turned
 from facedancer.errors import InputError
 from facedancer.faces import Faces
 
@@ -50,6 +50,8 @@ class AlignSettings:
         score_threshold: Smallest score of a face, 0 to 1.
         min_face: Smallest longer side of a face's box in pixels.
         working_size: Longer side of the photo while it is searched.
+        turned: Search photos without a face again, turned by a quarter, half and three
+            quarters (scans and old phone photos without orientation).
         template: Where the landmarks go: arcface or ffhq.
         image_format: jpg, or png for crops without loss.
         quality: Of the JPEG files (chroma 4:4:4), 1 to 100.
@@ -76,6 +78,7 @@ class AlignSettings:
     score_threshold: float = 0.5
     min_face: int = 0
     working_size: int = 640
+    turned: bool = False
     template: str = "arcface"
     image_format: str = "jpg"
     quality: int = 95
@@ -153,7 +156,11 @@ def _read(path: str, settings: AlignSettings) -> tuple[dict, np.ndarray | None]:
 def _search(batch: list, settings: AlignSettings, detector: Any) -> None:
     if not batch:
         return
-    found = detector.detect_batch([image for _, _, image in batch])
+    photos = [image for _, _, image in batch]
+    if settings.turned:
+        found = turned.detect_with_turns(detector, photos)
+    else:
+        found = detector.detect_batch(photos)
     for (report, stem, image), faces in zip(batch, found, strict=True):
         _write_crops(report, stem, image, faces, settings)
 

@@ -207,6 +207,27 @@ class ChoiceTest(AlignTestCase):
         with self.subTest("the box detector's faces look ahead"):
             self.assertEqual(self.align(max_yaw=5.0), {"done": 2})
 
+    @parameterized.parameters(1, 2, 3)
+    def test_turned_photos(self, turns):
+        """The crop of a photo on its side is that of the upright one."""
+        upright = fixtures.photo()
+        images.write_image(self.data / "a.png", np.rot90(upright, -turns))
+
+        class Upright(fixtures.BoxDetector):
+            def detect(self, photo):
+                same = photo.shape == upright.shape and (photo == upright).all()
+                return super().detect(photo) if same else Faces.empty()
+
+        self.assertEqual(self.align(Upright()), {"no_face": 1})
+        self.target = self.tempdir() / "turned"
+        self.align(Upright(), turned=True, image_format="png")
+        crop = images.read_image(self.target / "a.png").astype(int)
+        self.target = self.tempdir() / "upright"
+        images.write_image(self.data / "a.png", upright)
+        self.align(Upright(), image_format="png")
+        expected = images.read_image(self.target / "a.png")
+        self.assertLess(np.abs(crop - expected).mean(), 1.0)
+
     def test_landmarks_that_coincide_are_no_face(self):
         class Broken:
             def detect_batch(self, batch):
