@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import pathlib
 
+import keras
 from absl import flags, logging
 
 from facedancer import cli
@@ -66,6 +67,7 @@ def train(config: TrainConfig) -> int:
     saved = assembly.checkpoints_of(config)
     start = _start(config, saved)
     running.quiet()
+    keras.utils.set_random_seed(config.seed)  # the first weights
     strategy = running.make_strategy(config.strategy, config.devices, config.device_id)
     with strategy.scope():
         networks = assembly.load_networks(config)
