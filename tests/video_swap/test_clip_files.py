@@ -166,16 +166,27 @@ class SwapClipTest(testing.TestCase):
         self.assertEmpty(self.left_behind())
 
     def test_other_settings_start_anew(self):
+        calls = []
+
         def dies(targets, vectors):
-            raise SystemExit
+            calls.append(len(targets))
+            if sum(calls) > 12:
+                raise SystemExit
+            return made.colour_engine(targets, vectors)
 
         with self.assertRaises(SystemExit):
             self.swap(made.make_swapper(engine=dies), resume=True)
+        done = []
+
+        def counts(targets, vectors):
+            done.append(len(targets))
+            return made.colour_engine(targets, vectors)
+
         job = dataclasses.replace(
             job_of(self.path, self.output, resume=True), describe="other networks"
         )
-        report = clip_files.swap_clip(job, made.make_swapper(), made.unlabelled())
-        self.assertEqual(report["faces_swapped"], 20)
+        clip_files.swap_clip(job, made.make_swapper(engine=counts), made.unlabelled())
+        self.assertEqual(sum(done), 20, "segments of another run were taken over")
 
     @parameterized.parameters("nothing", "part")
     def test_interrupted(self, leaves):

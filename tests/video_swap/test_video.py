@@ -1,5 +1,6 @@
 """Tests of facedancer.video_swap.video and hdr."""
 
+import struct
 from fractions import Fraction
 
 import av
@@ -67,6 +68,31 @@ class VideoReaderTest(testing.TestCase):
         self.assertEqual(video.colour_of(2, 2, 2, 480), video.Colour(6, 6, 6))
         self.assertEqual(video.colour_of(2, 2, 2, 720), video.Colour(1, 1, 1))
         self.assertEqual(video.colour_of(1, 9, 2, 480), video.Colour(1, 9, 1))
+
+    @parameterized.named_parameters(
+        # The matrix of the track header maps stored x, y to shown ones: a b / c d.
+        ("clockwise", (0, 1, -1, 0), -1),
+        ("half", (-1, 0, 0, -1), 2),
+        ("counterclockwise", (0, -1, 1, 0), 1),
+    )
+    def test_rotation_of_the_track_header(self, matrix, turns):
+        image = made.scene((made.RED, 10, 10, 30), (made.GREEN, 110, 50, 40))
+        path = made.write_clip(self.tempdir() / "a.mp4", [image] * 3, tracks=0)
+
+        def packed(a, b, c, d):
+            one = 1 << 16
+            return struct.pack(
+                ">9i", a * one, b * one, 0, c * one, d * one, 0, 0, 0, 1 << 30
+            )
+
+        data = path.read_bytes()
+        start = data.index(packed(1, 0, 0, 1), data.index(b"tkhd"))
+        path.write_bytes(data[:start] + packed(*matrix) + data[start + 36 :])
+        reader = video.VideoReader(path)
+        shown = np.rot90(image, turns)
+        self.assertEqual(reader.info.size_wh, (shown.shape[1], shown.shape[0]))
+        found = next(iter(reader)).image
+        self.assertLess(np.abs(found.astype(int) - shown).mean(), 3.0)
 
     def test_rotated_clip_is_upright(self):
         stored = testing.shared("faces", "video", "rotated_display90.mp4")
