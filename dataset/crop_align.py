@@ -89,15 +89,15 @@ def align_folder(
     _claim_target(settings)
     _remove_leftovers(settings.target_dir)
     progress = report.Report(os.path.join(settings.target_dir, report.NAME), paths)
-    todo = list(_unfinished_chunks(paths, progress, settings))
+    open_chunks = _unfinished_chunks(paths, progress, settings)
+    finished = len(paths) - sum(len(chunk) for chunk in open_chunks)
     results = workers.run_tasks(
         _align_task,
-        todo,
+        _unfinished_chunks(paths, progress, settings),  # anew: none are kept in memory
         settings.num_workers,
         _prepare,
         (settings, detector),
     )
-    finished = len(paths) - sum(len(chunk) for chunk in todo)
     bar = tqdm.tqdm(
         total=len(paths), initial=finished, unit="photo", disable=not show_progress
     )
