@@ -282,6 +282,19 @@ class PrecisionTest(testing.TestCase):
                 np.testing.assert_array_equal(array, start[name])
 
 
+@pytest.mark.large
+class XlaTest(testing.TestCase):
+    def test_compiled_equals_plain(self):
+        both = [
+            tiny.run(tiny.make_step(PLAIN, batch_size=4, xla=xla), [tiny.batch(4)])[0]
+            for xla in (False, True)
+        ]
+        for name, expected in both[0].items():
+            np.testing.assert_allclose(
+                both[1][name], expected, 1e-4, 1e-5, err_msg=name
+            )
+
+
 class PerceptualSumTest(testing.TestCase):
     def test_by_hand(self):
         seen = measures.Seen(None, np.array([1.0, 0.0], "f4"), None, None, [], None)
