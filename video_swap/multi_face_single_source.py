@@ -90,8 +90,8 @@ def make_job(flag_values: flags.FlagValues) -> clip_files.ClipJob:
     )
     clip_files.open_reader(job)
     if not pictures.is_picture(output):
-        video_writer.check_container(output, job.encode)
         video_writer.check_encoder(job.encode)
+        video_writer.check_container(output, job.encode)
     return job
 
 
