@@ -42,14 +42,17 @@ class KilledTest(testing.TestCase):
         undisturbed, killed = self.tempdir() / "a", self.tempdir() / "b"
         self.assertEqual(start(module, *words, f"--target_dir={undisturbed}").wait(), 0)
         total = len(list(undisturbed.rglob(pattern)))
+        in_the_middle = 0
         for count in kill_at:
             program = start(module, *words, f"--target_dir={killed}")
             while program.poll() is None and len(list(killed.rglob(pattern))) < count:
                 time.sleep(0.002)
             program.send_signal(signal.SIGKILL)
             program.wait()
-            self.assertEqual(program.returncode, -signal.SIGKILL, "it was too quick")
-            self.assertLess(len(list(killed.rglob(pattern))), total)
+            done = len(list(killed.rglob(pattern)))
+            # on a busy machine a run may end before the signal arrives
+            in_the_middle += program.returncode == -signal.SIGKILL and done < total
+        self.assertGreater(in_the_middle, 0, "every run was too quick")
         self.assertEqual(start(module, *words, f"--target_dir={killed}").wait(), 0)
         self.assertEqual(content(killed), content(undisturbed))
 
