@@ -153,6 +153,12 @@ def _make_sink(job, reader, labeller):
     if job.stages.compare:
         width *= 2
     info = dataclasses.replace(reader.info, size_wh=(width, height))
+    filled = video_writer.even_size(info.size_wh, job.encode.pixel_format)
+    if filled != info.size_wh:
+        reader.notes.append(
+            f"{width}x{height} was filled up to {filled[0]}x{filled[1]}: "
+            f"{job.encode.pixel_format} needs even sizes"
+        )
     job.output.parent.mkdir(parents=True, exist_ok=True)
     stat = job.path.stat()
     parts = [

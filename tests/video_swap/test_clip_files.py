@@ -101,6 +101,13 @@ class SwapClipTest(testing.TestCase):
                 colour_at(image, left, 40), np.array(colour, float), atol=14
             )
 
+    def test_odd_size_is_filled_up_and_said(self):
+        frames = [made.scene((made.RED, 20, 20, 40), size_wh=(161, 97))] * 3
+        self.path = made.write_clip(self.folder / "c.mkv", frames, pix_fmt="yuv444p")
+        report = self.swap()
+        self.assertStartsWith(report["notes"][0], "161x97 was filled up to 162x98")
+        self.assertEqual(images_of(self.output)[0].shape, (98, 162, 3))
+
     def test_gaps_are_filled(self):
         missed = made.BlinkingDetector({7, 8, 9})
         report = self.swap(made.make_swapper(detector=missed))
