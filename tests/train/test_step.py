@@ -188,6 +188,11 @@ class OptionsTest(testing.TestCase):
 
 
 class ScheduleTest(testing.TestCase):
+    def setUp(self):
+        super().setUp()
+        tf.config.run_functions_eagerly(True)  # one step: tracing would cost more
+        self.addCleanup(tf.config.run_functions_eagerly, False)
+
     def test_phases(self):
         objective = dataclasses.replace(PLAIN, warmup_steps=3, r1_every=2)
         phases = [step.phase_of(objective, k) for k in range(6)]

@@ -104,8 +104,9 @@ def make_step(
         if sgd:
             new.g_optimizer = keras.optimizers.SGD(objective.lr)
             new.g_optimizer.build(new.generator.trainable_variables)
-            new.d_optimizer = keras.optimizers.SGD(objective.lr)
-            new.d_optimizer.build(new.discriminator.trainable_variables)
+            if new.discriminator is not None:
+                new.d_optimizer = keras.optimizers.SGD(objective.lr)
+                new.d_optimizer.build(new.discriminator.trainable_variables)
         critics = step.Critics(teacher, margins)
         return step.TrainStep(new, critics, objective, batch_size, strategy, **options)
 
