@@ -42,6 +42,7 @@ setup(
         "av>=14",
         "c2pa-python",
         "cryptography",
+        "google-crc32c",
         "h5py",
         "keras>=3.12",
         "matplotlib",

@@ -8,6 +8,7 @@ import sys
 
 def _program(module):
     def run():
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # warnings, not chatter
         backend = os.environ.get("KERAS_BACKEND", "tensorflow")
         if importlib.util.find_spec(backend) is None:
             sys.exit(

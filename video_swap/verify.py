@@ -1,6 +1,6 @@
 """Tells whether a file is a signed face swap, whether it was altered, what it says.
 
-python video_swap/verify.py --path results/clip_swapped.mp4
+python video_swap/verify.py results/clip_swapped.mp4
 
 Exit status 0: signed and unaltered. 2: altered after it was signed, or no signature
 left but the watermark found. 1: neither, or no such file.
@@ -27,26 +27,18 @@ def define_flags(flag_values: flags.FlagValues) -> None:
     Args:
         flag_values: Where the flags are defined.
     """
-    flags.DEFINE_string(
-        "path",
-        "",
-        "The file; may also be given without the flag's name.",
-        flag_values=flag_values,
-    )
     flags.DEFINE_boolean(
         "json", False, "Print everything as JSON.", flag_values=flag_values
     )
 
 
-def main(flag_values: flags.FlagValues) -> int:
+def main(flag_values: flags.FlagValues, path: str) -> int:
     """Prints what was found and returns the exit status.
 
     Args:
         flag_values: Parsed flags.
+        path: The file.
     """
-    path = flag_values["path"].value
-    if not path:
-        raise InputError("Which file? Give --path=FILE")
     found = examine(path)
     if flag_values["json"].value:
         print(json.dumps(found, indent=2))
@@ -155,4 +147,4 @@ def in_words(found: dict) -> list[str]:
 
 
 if __name__ == "__main__":
-    cli.run(main, define_flags)
+    cli.run(main, define_flags, positional=("FILE",))

@@ -245,9 +245,9 @@ class VerifyTest(Installation):
     def run_on(self, path):
         values = flags.FlagValues()
         verify.define_flags(values)
-        values(["verify", f"--path={path}"])
+        values(["verify"])
         with mock.patch("builtins.print") as printed:
-            status = verify.main(values)
+            status = verify.main(values, str(path))
         return status, printed.call_args[0][0]
 
     def test_signed_altered_stripped_and_plain(self):
