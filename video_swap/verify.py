@@ -15,7 +15,6 @@ import numpy as np
 from absl import flags
 
 from facedancer import cli, images
-from facedancer.errors import InputError
 from facedancer.video_swap import credentials, pictures, provenance, video, watermark
 
 _FRAMES = 8  # frames of a clip that are searched for the watermark
