@@ -28,6 +28,7 @@ from facedancer.video_swap.networks import NetworkSettings, load_networks
 from facedancer.video_swap.swapper import SwapSettings
 
 _FEW = 8  # pairs that the costly studies take
+_HARDLY = 5.0  # percent of results nearer to the source, below which a note says so
 
 
 def evaluate(settings: options.EvaluateSettings) -> report.Report:
@@ -129,6 +130,12 @@ def _add_pairs(result, pairs, swapper, loaded, settings):
     if settings.wants("look_alikes"):
         studies.add_look_alikes(builder, measured)
     result.figures, result.values = builder.figures, builder.values
+    nearer = builder.values["id_nearer"]
+    if np.isfinite(nearer).any() and np.nanmean(nearer) < _HARDLY:
+        result.notes.append(
+            "The results still show the people of the targets: only "
+            f"{np.nanmean(nearer):.1f} % are nearer to their source"
+        )
     result.rows = [
         {
             "source": str(pair.source),

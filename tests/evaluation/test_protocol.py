@@ -132,13 +132,15 @@ class ProtocolTest(testing.TestCase):
         """What is the source itself is found as the source, at rank 1, every time."""
         root = self.tempdir()
         photos = pairs.photos_by_label(self.root / "faces")
-        made = [
+        triples = [
             dataclasses.replace(pair, swapped=pair.source)
             for pair in pairs.make_pairs(photos, 10, seed=1)
         ]
-        pairs.write_pairs(root / "pairs.csv", made)
+        pairs.write_pairs(root / "pairs.csv", triples)
         settings = self.settings(data_dir="", results=str(root), studies=("none",))
-        found = self.values_of(protocol.evaluate(settings))
+        made = protocol.evaluate(settings)
+        found = self.values_of(made)
+        self.assertNotIn("still show", " ".join(made.notes))
         self.assertAlmostEqual(found["id_source"], 1.0, places=5)
         for key in ("id_top1_image", "id_top1_centre", "id_top5_image"):
             self.assertEqual(found[key], 100.0, key)
