@@ -189,7 +189,8 @@ class ProtocolTest(testing.TestCase):
         settings = self.settings(data_dir="", results=str(root), studies=("none",))
         made = protocol.evaluate(settings)
         self.assertEqual(made.counts["skipped"], 1)
-        self.assertIn("8x9 pixels, but its target has 180x150", made.notes[-1])
+        notes = " ".join(made.notes)
+        self.assertIn("8x9 pixels, but its target has 180x150", notes)
 
     def test_nothing_measured(self):
         root = self.tempdir()
