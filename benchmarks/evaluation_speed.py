@@ -1,6 +1,6 @@
 """Seconds that an evaluation takes, all instruments included, without studies.
 
-    python benchmarks/evaluation_speed.py --data_dir FACES --out /tmp/speed \
+    python benchmarks/evaluation_speed.py --data_dir FACES --out speed/ \
         --swapper paste --pairs 1000 --judge_path ... --pose_path ...
 
 Takes the flags of `evaluation/evaluate.py`. Photos are brought to `--side` pixels
@@ -53,7 +53,7 @@ def main(flag_values: flags.FlagValues) -> int:
             studies=("none",),
         )
         for name in ("empty cache", "full cache"):
-            print(json.dumps({"run": name} | _timed(settings)))
+            print(json.dumps({"run": name} | _timed(settings)), flush=True)
     return cli.DONE
 
 

@@ -108,7 +108,7 @@ def _estimate(value, resampled, count):
 
 
 def jackknife(
-    function: Callable[[np.ndarray], float], count: int, groups: int = 20, seed: int = 0
+    function: Callable[[np.ndarray], float], count: int, groups: int = 10, seed: int = 0
 ) -> Estimate:
     """Returns a statistic and an interval from leaving groups of examples out.
 

@@ -30,7 +30,7 @@ def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:
     if max(len(a), len(b)) <= a.shape[1]:
         root = np.linalg.svd(centred_a @ centred_b.T, compute_uv=False).sum()
     else:
-        root = _root_trace(centred_a.T @ centred_a, centred_b.T @ centred_b)
+        root = _fast_root_trace(centred_a.T @ centred_a, centred_b.T @ centred_b)
     mean = ((a.mean(axis=0) - b.mean(axis=0)) ** 2).sum()
     distance = mean + (centred_a**2).sum() + (centred_b**2).sum() - 2.0 * root
     return float(max(distance, 0.0))
@@ -56,3 +56,18 @@ def _root_trace(a, b):
     values, vectors = np.linalg.eigh(a)
     half = (vectors * np.sqrt(values.clip(0.0))) @ vectors.T
     return np.sqrt(np.linalg.eigvalsh(half @ b @ half).clip(0.0)).sum()
+
+
+def _fast_root_trace(a, b):
+    """Returns the same by Cholesky factors, several times faster.
+
+    With A = L L^T and B = M M^T it is the sum of the singular values of L^T M. Features
+    that never vary in one sample add nothing and are left out.
+    """
+    live = (np.diagonal(a) > 0.0) & (np.diagonal(b) > 0.0)
+    a, b = a[np.ix_(live, live)], b[np.ix_(live, live)]
+    try:
+        first, second = np.linalg.cholesky(a), np.linalg.cholesky(b)
+    except np.linalg.LinAlgError:  # features that depend on each other
+        return _root_trace(a, b)
+    return np.linalg.svd(first.T @ second, compute_uv=False).sum()

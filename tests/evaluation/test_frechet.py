@@ -37,6 +37,17 @@ class FrechetTest(testing.TestCase):
             b = random.normal(size=(count + 3, 6)) + 0.5
             self.assert_close(frechet.frechet_distance(a, b), reference(a, b), 1e-6)
 
+    def test_features_that_never_vary_or_depend_on_each_other(self):
+        random = np.random.default_rng(4)
+        a, b = random.normal(size=(30, 5)), random.normal(size=(40, 5)) * 1.5
+        a[:, 2] = 3.0  # never varies in one sample
+        a[:, 4], b[:, 4] = a[:, 0] + a[:, 1], b[:, 0] - b[:, 3]
+        moments = [
+            part for x in (a, b) for part in (x.mean(0), np.cov(x, rowvar=False))
+        ]
+        expected = frechet.distance_of_moments(*moments)
+        self.assert_close(frechet.frechet_distance(a, b), expected, 1e-5)
+
     def test_fewer_examples_than_features(self):
         random = np.random.default_rng(2)
         a, b = random.normal(size=(5, 30)), random.normal(size=(9, 30)) * 2.0
