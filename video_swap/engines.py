@@ -145,9 +145,11 @@ class OpenVINOEngine:
             )
         import openvino
 
-        self.precision, model = precision, fuse(generator)
+        model = fuse(generator)
+        # Kept: the compiled model may still point into the weights.
+        self.precision, self.model = precision, add_shares(model) if shares else model
         self.compiled = openvino.Core().compile_model(
-            _openvino_model(add_shares(model) if shares else model),
+            _openvino_model(self.model),
             "CPU",
             {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"},
         )
@@ -186,7 +188,8 @@ def _openvino_model(generator):
     def call(targets, identities):
         return generator([targets, identities], training=False)
 
-    return openvino.convert_model(call.get_concrete_function())
+    # With shared weights OpenVINO would read memory that TensorFlow frees with the model.
+    return openvino.convert_model(call.get_concrete_function(), share_weights=False)
 
 
 def _check_precision(precision, known):

@@ -305,6 +305,9 @@ class FaceSwapper:
 
         Args:
             crops: What `cut` gave.
+
+        Raises:
+            InputError: If the generator's output is not finite.
         """
         if not crops:
             return
@@ -314,6 +317,12 @@ class FaceSwapper:
         output = self.engine(
             images.signed_from_uint8(tiles), vectors.astype(np.float32)
         )
+        if not np.isfinite(output).all():
+            raise InputError(
+                "The generator gave values that are not finite: its file is damaged, or "
+                f"the engine {getattr(self.engine, 'name', '')!r} computes it wrong; "
+                "try another --engine"
+            )
         for start in range(0, len(output), boost**2):
             one = pixel_boost.merge(output[start : start + boost**2], boost)
             one = np.array(one)
