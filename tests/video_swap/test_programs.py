@@ -31,6 +31,35 @@ from tests.video_swap import made
 ROOT = pathlib.Path(__file__).parents[2]
 
 
+OUTLIVES = """
+import gc
+import numpy as np
+from facedancer import models
+from facedancer.video_swap import engines
+
+generator = models.build_generator(models.get_preset("facedancer_lite_64"))
+random = np.random.default_rng(0)
+targets = random.uniform(-1, 1, (4, 64, 64, 3)).astype("float32")
+vectors = random.normal(size=(4, 128)).astype("float32")
+expected = np.asarray(generator([targets, vectors]))
+engine = engines.make_engine(generator, "openvino")
+del generator
+gc.collect()
+sizes = (10, 100, 128, 256, 512, 1024, 4096, 32768, 65536, 262144, 590000)
+counts = [300 if size < 5000 else 20 for size in sizes]
+churn = [
+    np.full(size, np.nan, np.float32)
+    for size, count in zip(sizes, counts)
+    for _ in range(count)
+]
+worst = 0.0
+for n in (1, 2, 3, 4, 1):
+    error = np.abs(engine(targets[:n], vectors[:n]) - expected[:n]).max()
+    worst = max(worst, np.nan_to_num(error, nan=9.0))
+print(worst / np.abs(expected).max())
+"""
+
+
 def tiny_generator(encoder="", **values):
     config = {
         "image_size": 64,
@@ -209,6 +238,17 @@ class EngineTest(testing.TestCase):
             result = engine(self.targets[:n], self.vectors[:n])
             error = np.abs(result - self.expected[:n]).max() / scale
             self.assertLess(error, 1e-5)
+
+    def test_openvino_outlives_the_generator(self):
+        """The engine must not read weights that are freed with the Keras model."""
+        done = subprocess.run(
+            [sys.executable, "-c", OUTLIVES],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        self.assertEqual(done.returncode, 0, done.stderr[-2000:])
+        self.assertLess(float(done.stdout), 1e-5)
 
     @parameterized.parameters(("keras", "bf16"), ("keras", "f16"), ("openvino", "bf16"))
     def test_half_precision_is_near(self, name, precision):

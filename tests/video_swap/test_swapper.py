@@ -35,6 +35,12 @@ class FaceSwapperTest(testing.TestCase):
         np.testing.assert_array_equal(frame, before)  # the caller's frame is kept
         np.testing.assert_array_equal(result.image[:15], frame[:15])
 
+    def test_output_that_is_not_finite(self):
+        bad = made.make_swapper()
+        bad.engine = lambda targets, identities: np.full_like(targets, np.nan)
+        with self.assertRaisesRegex(InputError, "values that are not finite"):
+            bad.swap_frame(made.scene(*BOTH))
+
     def test_many_to_many(self):
         rules = [
             identities.Rule(
