@@ -64,6 +64,7 @@ class TrainConfig:
         c_lambda: Weight of the cycle loss; published is 1.
         ifsr_lambda: Weight of IFSR; published is 1.
         low_lambda: Weight of the difference on an 8x8 grid; published is 0.
+        chroma_lambda: Weight of the difference in colour; published is 0.
         outside_lambda: Weight of the difference outside the face; published is 0.
         ifsr_scale: Factor on the IFSR margins; published is 1.2.
         ifsr_margin: IFSR margins, one per block or one for all. Empty: those known.
@@ -154,6 +155,7 @@ class TrainConfig:
     c_lambda: float | None = None
     ifsr_lambda: float | None = None
     low_lambda: float | None = None
+    chroma_lambda: float | None = None
     outside_lambda: float | None = None
     ifsr_scale: float | None = None
     ifsr_margin: tuple[float, ...] = ()
@@ -305,6 +307,7 @@ _OVERRIDES = {
     "c_lambda": "cycle",
     "ifsr_lambda": "ifsr",
     "low_lambda": "low_frequency",
+    "chroma_lambda": "chroma",
     "outside_lambda": "outside",
     "perceptual": "perceptual_network",
     "adversarial": "kind",

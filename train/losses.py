@@ -11,6 +11,8 @@ from keras import ops
 
 ADVERSARIAL_KINDS = ("nonsaturating", "hinge", "lsgan", "relativistic")
 
+LUMA = (0.299, 0.587, 0.114)
+
 
 def cosine_similarity(first, second):
     """The cosine between two arrays, flattened per example.
@@ -93,6 +95,24 @@ def low_frequency_loss(target, swapped, cells: int = 8):
     difference = ops.cast(target, "float32") - ops.cast(swapped, "float32")
     pool = (height // cells, width // cells)
     return absolute_difference(ops.average_pool(difference, pool, pool), 0.0)
+
+
+def chroma_loss(target, swapped):
+    """The mean absolute difference of two images in colour, not in brightness.
+
+    An encoder can be told of another identity by painted colours; this holds the
+    target's. The difference is taken without its luma (ITU-R BT.601).
+
+    Args:
+        target: `(batch, height, width, 3)` RGB.
+        swapped: Of the same shape.
+
+    Returns:
+        `(batch,)` float32; 0 for images that differ by grey values only.
+    """
+    difference = ops.cast(target, "float32") - ops.cast(swapped, "float32")
+    luma = ops.sum(difference * LUMA, axis=-1, keepdims=True)
+    return ops.mean(ops.abs(difference - luma), axis=(1, 2, 3))
 
 
 def face_ellipse(height: int, width: int):

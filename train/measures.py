@@ -54,6 +54,8 @@ def image_sums(objective: Objective, seen: Seen, swapped, warm_up: bool) -> dict
     if objective.low_frequency:
         values = losses.low_frequency_loss(seen.target, swapped)
         sums["low_frequency"] = ops.sum(values)
+    if objective.chroma and not warm_up:
+        sums["chroma"] = ops.sum(losses.chroma_loss(seen.target, swapped))
     if objective.outside and not warm_up:
         sums["outside"] = ops.sum(losses.outside_loss(seen.target, swapped))
     return sums
@@ -124,7 +126,14 @@ def combine(
     """
     terms = {
         name: sums[name] / batch
-        for name in ("identity", "second_identity", "low_frequency", "outside", "ifsr")
+        for name in (
+            "identity",
+            "second_identity",
+            "low_frequency",
+            "chroma",
+            "outside",
+            "ifsr",
+        )
         if name in sums
     }
     terms["reconstruction"] = losses.published_reconstruction(

@@ -29,6 +29,7 @@ class Objective:
         cycle: Weight of swapping back.
         ifsr: Weight of IFSR.
         low_frequency: Weight of the difference on an 8x8 grid, all pairs.
+        chroma: Weight of the difference in colour, all pairs.
         outside: Weight of the difference outside the face ellipse, all pairs.
         kind: Adversarial kind, one of `losses.ADVERSARIAL_KINDS`.
         real_images: `source` or `target`: what the discriminator sees as real.
@@ -69,6 +70,7 @@ class Objective:
     cycle: float = 1.0
     ifsr: float = 1.0
     low_frequency: float = 0.0
+    chroma: float = 0.0
     outside: float = 0.0
     kind: str = "nonsaturating"
     real_images: str = "source"
@@ -144,6 +146,7 @@ _WEIGHTS = (
     "cycle",
     "ifsr",
     "low_frequency",
+    "chroma",
     "outside",
 )
 
@@ -178,6 +181,7 @@ OBJECTIVES = {
         perceptual=1.0,
         ifsr=3.0,
         low_frequency=5.0,
+        chroma=5.0,
         outside=2.0,
         real_images="target",
         r1_gamma=2.0,

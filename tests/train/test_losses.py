@@ -53,6 +53,17 @@ class LossesTest(testing.TestCase):
         with self.assertRaisesRegex(ValueError, "must divide the image. Received: cel"):
             losses.low_frequency_loss(self.target, self.swapped, cells=5)
 
+    def test_chroma_by_hand(self):
+        red = np.zeros((1, 2, 4, 3), "float32")
+        red[..., 0] = 1.0  # luma 0.299: what is left is 0.701, 0.299, 0.299
+        found = losses.chroma_loss(red * 0, red)
+        self.assert_close(found, np.array([1.299 / 3], "float32"))
+
+    def test_chroma_is_blind_to_grey(self):
+        grey = np.random.default_rng(0).normal(size=(3, 16, 24, 1)).astype("float32")
+        found = losses.chroma_loss(self.target, self.target + grey)
+        self.assert_close(found, np.zeros(len(self.target), "float32"), atol=1e-6)
+
     def test_outside_ignores_the_face(self):
         mask = np.asarray(losses.face_ellipse(64, 48))[0, :, :, 0]
         self.assertEqual(mask.shape, (64, 48))

@@ -14,7 +14,7 @@ from tests.train import tiny
 PLAIN = dataclasses.replace(tiny.EVERYTHING, ema=0.0, lr=1e-3)
 # Quick to trace: the generator alone.
 SIMPLE = dataclasses.replace(
-    PLAIN, adversarial=0.0, cycle=0.0, perceptual=0.0, ifsr=0.0, outside=0.0
+    PLAIN, adversarial=0.0, cycle=0.0, perceptual=0.0, ifsr=0.0, outside=0.0, chroma=0.0
 )
 
 
@@ -55,7 +55,7 @@ class DividedStepTest(testing.TestCase):
         """Else the comparisons below would prove nothing."""
         for name in (
             "adversarial identity reconstruction perceptual cycle ifsr low_frequency "
-            "outside r1 g_gradient_norm d_gradient_norm"
+            "chroma outside r1 g_gradient_norm d_gradient_norm"
         ).split():
             self.assertGreater(self.values[0][name], 1e-4, name)
         start = weights_of(
@@ -109,7 +109,7 @@ class OptionsTest(testing.TestCase):
         everything = train_step._report(sums, phase)
         for name in (
             "adversarial identity reconstruction perceptual cycle ifsr low_frequency "
-            "outside"
+            "chroma outside"
         ).split():
             self.assertIn(name, everything)
             train_step.objective = dataclasses.replace(PLAIN, **{name: 0.0})
@@ -135,6 +135,7 @@ class OptionsTest(testing.TestCase):
                 "cycle",
                 "ifsr",
                 "low_frequency",
+                "chroma",
                 "outside",
             ),
             0.0,

@@ -30,6 +30,7 @@ DISCRIMINATOR = DiscriminatorConfig(image_size=SIZE, base_width=4, max_width=8)
 EVERYTHING = dataclasses.replace(
     get_objective("published"),
     low_frequency=1.0,
+    chroma=1.0,
     outside=1.0,
     perceptual_network="encoder",
     perceptual=0.5,
