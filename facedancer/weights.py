@@ -45,7 +45,33 @@ class Weights:
     note: str = ""
 
 
-CATALOGUE: dict[str, Weights] = {}
+_LFW = (
+    "Labeled Faces in the Wild, deep-funneled: 7,032 photos of 4,320 people, at most 5 "
+    "of each; 600 people held out"
+)
+
+CATALOGUE = {
+    "facedancer_lite_64": Weights(
+        kind="generator",
+        file="facedancer_lite_64.keras",
+        sha256="e01f2818bd4dd039819b15cadcf0a7a472a5240c370b8d18dc4d944e34c09f26",
+        licence="Apache-2.0",
+        trained_on=_LFW,
+        card="docs/model_cards/facedancer_lite_64.md",
+        note="The packaged generator is provisional: 64 pixels, trained for minutes on "
+        "two CPU cores. It keeps pose, light and expression and moves the identity "
+        "only a little; train your own for real results.",
+    ),
+    "mobilefacenet_64": Weights(
+        kind="encoder",
+        file="mobilefacenet_64.keras",
+        sha256="68d218afba4e61c322579927174ff90b46c71ebed4e5af8aa60011747c2c3ef0",
+        licence="Apache-2.0",
+        trained_on=_LFW,
+        card="docs/model_cards/mobilefacenet_64.md",
+        note="The packaged encoder is provisional: small, and trained on few people.",
+    ),
+}
 
 
 def find(kind: str) -> pathlib.Path:
