@@ -60,7 +60,7 @@ CATALOGUE = {
         card="docs/model_cards/facedancer_lite_64.md",
         note="The packaged generator is provisional: 64 pixels, trained for minutes on "
         "two CPU cores. It keeps pose, light and expression and moves the identity "
-        "only a little; train your own for real results.",
+        "part of the way; train your own for real results.",
     ),
     "mobilefacenet_64": Weights(
         kind="encoder",

@@ -16,6 +16,7 @@ _XYZ_FROM_RGB = np.array(
     ],
     np.float32,
 )
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 
 
 def correct(
@@ -26,7 +27,8 @@ def correct(
     Args:
         kind: `"none"`, `"lab"` (mean and deviation of each channel in CIE L*a*b*,
             Reinhard et al. 2001), `"adain"` (the same in RGB), `"adain_xyz"` (the same
-            in XYZ) or `"hist_match"` (the histogram of each RGB channel).
+            in XYZ), `"hist_match"` (the histogram of each RGB channel) or
+            `"target_chroma"` (brightness of the swapped face, colours of the target).
         swapped: `(size, size, 3)` float32 in [0, 255].
         target: The crop that was swapped, same form.
         mask: `(size, size)` float32 in [0, 1]: where colours are compared.
@@ -91,6 +93,12 @@ def _hist_match(swapped, target, mask):
     return matched
 
 
+def _target_chroma(swapped, target, mask):
+    """The brightness of the swapped face in the colours of the target."""
+    target = target.astype(np.float32)
+    return target + (swapped - target) @ _LUMA[:, None]
+
+
 def _moments_of(image, like, mask):
     """Returns an image with each channel's mean and deviation of another."""
     mean, deviation = _moments(image, mask)
@@ -112,4 +120,5 @@ KINDS: dict[str, Callable] = {
     "adain": _adain,
     "adain_xyz": _adain_xyz,
     "hist_match": _hist_match,
+    "target_chroma": _target_chroma,
 }

@@ -188,7 +188,7 @@ def _openvino_model(generator):
     def call(targets, identities):
         return generator([targets, identities], training=False)
 
-    # With shared weights OpenVINO would read memory that TensorFlow frees with the model.
+    # With shared weights OpenVINO would read memory that is freed with the model.
     return openvino.convert_model(call.get_concrete_function(), share_weights=False)
 
 

@@ -31,7 +31,8 @@ class SwapSettings:
             exaggerated.
         mask: Shape that is pasted: face (brows to chin, soft) or legacy (the original's
             soft rectangle).
-        colour: Colour correction: none, lab, adain, adain_xyz or hist_match.
+        colour: Colour correction: none, lab, adain, adain_xyz, hist_match or
+            target_chroma (the target's colours).
         sharpen: Amount of sharpening of the swapped face; 0 for none.
         match_sharpness: Soften the swapped face where the target is out of focus.
         pixel_boost: Work at this many times the generator's size (1 to 4), by as many
@@ -104,6 +105,10 @@ class Crop:
     matrix: np.ndarray
     landmarks: np.ndarray
     identity: np.ndarray
+
+
+def _name(engine) -> str:
+    return getattr(engine, "name", "unnamed")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -319,9 +324,9 @@ class FaceSwapper:
         )
         if not np.isfinite(output).all():
             raise InputError(
-                "The generator gave values that are not finite: its file is damaged, or "
-                f"the engine {getattr(self.engine, 'name', '')!r} computes it wrong; "
-                "try another --engine"
+                "The generator gave values that are not finite: its file is damaged "
+                f"or the engine computes it wrong (here: {_name(self.engine)}); try "
+                "another --engine"
             )
         for start in range(0, len(output), boost**2):
             one = pixel_boost.merge(output[start : start + boost**2], boost)

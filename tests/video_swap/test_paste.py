@@ -162,6 +162,15 @@ class ColourTransferTest(testing.TestCase):
             result.std((0, 1)), self.target.std((0, 1)), rtol=0.25, atol=0
         )
 
+    def test_target_chroma_by_hand(self):
+        red = np.zeros((16, 16, 3), np.float32) + (100.0, 0.0, 0.0)  # luma 29.9
+        grey = np.full((16, 16, 3), 50.0, np.float32)
+        mask = np.ones((16, 16), np.float32)
+        result = colour_transfer.correct("target_chroma", red, grey, mask)
+        self.assert_close(result, np.full((16, 16, 3), 29.9), rtol=1e-5)
+        result = colour_transfer.correct("target_chroma", grey, red, mask)
+        self.assert_close(result[0, 0], np.array([120.1, 20.1, 20.1]), rtol=1e-5)
+
     def test_only_the_mask_is_compared(self):
         self.mask[:, 16:] = 0.0
         self.target[:, 16:] = 0.0
