@@ -112,7 +112,8 @@ class Journal:
         figure = Figure(figsize=(4 * columns, 2.4 * rows), layout="constrained")
         for number, (name, points) in enumerate(sorted(series.items())):
             axes = figure.add_subplot(rows, columns, number + 1)
-            axes.plot(*zip(*points, strict=True), linewidth=1)
+            dot = "." if len(points) == 1 else None  # a line of one point is invisible
+            axes.plot(*zip(*points, strict=True), linewidth=1, marker=dot)
             axes.set_title(name, fontsize=9)
             axes.grid(alpha=0.3)
         path = self.folder / "curves.png"

@@ -39,7 +39,7 @@ class DistillTest(testing.TestCase):
             face = random.integers(0, 256, (28, 28, 3), np.uint8)
             path = folder / "faces" / f"p{index // 2}" / f"{index}.png"
             images.write_image(path, images.resize(face, 112))
-        teacher = arcface_model.build_mobilefacenet(8, width=0.125)
+        teacher = arcface_model.build_mobilefacenet(8, image_size=48, width=0.125)
         teacher.save(folder / "teacher.keras")
         settings = distill_encoder.DistillSettings(
             data_dir=str(folder / "faces"),
@@ -49,6 +49,8 @@ class DistillTest(testing.TestCase):
             steps=2,
             batch_size=2,
             eval_every=2,
+            image_size=32,
+            width=0.125,
         )
         return dataclasses.replace(settings, **changes)
 
