@@ -13,10 +13,10 @@ from collections.abc import Callable
 import h5py
 import keras
 import numpy as np
-from keras import layers
 
 from facedancer.errors import InputError
 from facedancer.evaluation import runtime
+from facedancer.squeezenet import build_squeezenet
 
 _BGR_MEAN = np.float32([103.939, 116.779, 123.68])
 _VGG_TAPS = (
@@ -147,41 +147,6 @@ def _whole(path, name):
     return Backbone(name, shape[1], _signed, network)
 
 
-def build_squeezenet(size: int) -> keras.Model:
-    """Returns SqueezeNet 1.1 with new weights (Iandola et al., 2016).
-
-    Args:
-        size: Side of the input in pixels.
-
-    Returns:
-        A model from images, BGR in [0, 255] less the mean of ImageNet, to the list of
-        maps that LPIPS compares.
-    """
-    image = keras.Input((size, size, 3))
-    x = layers.Conv2D(64, 3, 2, name="conv1")(image)
-    maps = {"relu_conv1": (x := layers.ReLU(name="relu_conv1")(x))}
-    for number in range(2, 10):
-        if number in (2, 4, 6):
-            x = layers.MaxPooling2D(3, 2, name=f"pool{number - 1}")(x)
-        x = maps[f"fire{number}"] = _fire(x, 16 * (number // 2), f"fire{number}")
-    return keras.Model(image, [maps[tap] for tap in _SQUEEZE_TAPS])
-
-
-def _fire(x, squeeze, name):
-    x = layers.Conv2D(squeeze, 1, activation="relu", name=f"{name}_squeeze1x1")(x)
-    sides = [
-        layers.Conv2D(
-            4 * squeeze,
-            kernel,
-            padding="same",
-            activation="relu",
-            name=f"{name}_expand{kernel}x{kernel}",
-        )(x)
-        for kernel in (1, 3)
-    ]
-    return layers.Concatenate(name=name)(sides)
-
-
 def _squeezenet(path, name, size):
     network = build_squeezenet(size)
     with h5py.File(path, "r") as file:
@@ -189,7 +154,8 @@ def _squeezenet(path, name, size):
             if layer.weights:
                 group = file[layer.name.replace("_", "/")]
                 layer.set_weights(_kernel_and_bias(group))
-    return Backbone(name, size, _less_mean, network)
+    outputs = [network.get_layer(tap).output for tap in _SQUEEZE_TAPS]
+    return Backbone(name, size, _less_mean, keras.Model(network.input, outputs))
 
 
 def _kernel_and_bias(group):

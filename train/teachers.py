@@ -138,7 +138,7 @@ class Teacher:
             look: Which part of them.
         """
         image = resample(ops.cast(image_signed, "float32"), look, self.contract.size)
-        return (image + 1.0) * 0.5 if self.contract.value_range == "unit" else image
+        return self.contract.from_signed(image)
 
     def __call__(self, image_signed, look: Look):
         """Returns `maps, embedding` of images.

@@ -25,6 +25,7 @@ from facedancer.evaluation import (
 from facedancer.evaluation.cached import Cache
 from facedancer.evaluation.photos import Face, Photo
 from facedancer.images import read_image
+from facedancer.squeezenet import build_squeezenet
 from tests.evaluation import fixtures
 
 LANDMARKS = np.float32([[60, 60], [100, 60], [80, 85], [65, 105], [97, 105]])
@@ -189,7 +190,7 @@ class FaceMeshTest(testing.TestCase):
 class BackboneTest(testing.TestCase):
     def squeezenet_file(self):
         """Writes a file of weights in the published layout; returns it and them."""
-        network = backbones.build_squeezenet(64)
+        network = build_squeezenet(64)
         path = self.tempdir() / "weights.h5"
         with h5py.File(path, "w") as file:
             for layer in network.layers:
@@ -205,7 +206,9 @@ class BackboneTest(testing.TestCase):
         self.assertTrue(backbone.name.startswith("squeezenet@"))
         crops = np.random.default_rng(0).integers(0, 255, (2, 64, 64, 3), np.uint8)
         bgr = crops[..., ::-1].astype("float32") - [103.939, 116.779, 123.68]
-        expected = [np.asarray(one) for one in network(bgr)]
+        taps = ["relu_conv1", *(f"fire{n}" for n in (3, 5, 6, 7, 8, 9))]
+        inner = keras.Model(network.input, [network.get_layer(t).output for t in taps])
+        expected = [np.asarray(one) for one in inner(bgr)]
         maps = backbone.maps(crops)
         self.assertEqual(
             [m.shape[-1] for m in maps], [64, 128, 256, 384, 384, 512, 512]
