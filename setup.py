@@ -48,7 +48,7 @@ setup(
         "matplotlib",
         "mtcnn>=1.0.0",
         "numpy",
-        "opencv-python-headless>=4.8",
+        "opencv-python-headless>=4.11",
         "pillow>=11",
         "scikit-image",
         "scipy",

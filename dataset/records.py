@@ -130,6 +130,41 @@ def decode_example(data: bytes) -> dict[str, bytes | int | np.ndarray]:
     return found
 
 
+def bytes_feature(data: bytes | memoryview, name: str) -> memoryview | None:
+    """Returns one feature of a serialized `tf.train.Example`, None if it has none.
+
+    Nothing is copied and the rest of the message is not looked at: a batch needs one
+    feature of many.
+
+    Args:
+        data: The message.
+        name: Of a bytes feature.
+
+    Raises:
+        InputError: If it is no such message.
+    """
+    key = name.encode()
+    try:
+        for number, features in _fields(memoryview(data)):
+            for entry_number, entry in _fields(features) if number == 1 else ():
+                if entry_number == 1 and (value := _value_of(entry, key)) is not None:
+                    return value
+    except (IndexError, TypeError, ValueError) as error:
+        raise InputError(f"not a tf.train.Example ({error})") from None
+    return None
+
+
+def _value_of(entry: memoryview, key: bytes) -> memoryview | None:
+    """Returns the bytes of a map entry with this key, None of another entry."""
+    fields = dict(_fields(entry))
+    if fields.get(1) != key:
+        return None
+    for kind, values in _fields(fields.get(2, memoryview(b""))):
+        for _, value in _fields(values) if kind == 1 else ():
+            return value
+    return None
+
+
 def _add_entry(found: dict, entry: dict) -> None:
     name = bytes(entry[1]).decode()
     for kind, values in _fields(entry.get(2, memoryview(b""))):
@@ -246,10 +281,10 @@ def check_frame(data: bytes, path: str | os.PathLike, index: int) -> memoryview:
     length = _checked_length(data[: _HEADER.size], path, index)
     if len(data) != length + OVERHEAD:
         raise CorruptRecordError(path, index, "the file ends early")
-    record = memoryview(data)[_HEADER.size : -_FOOTER.size]
-    if masked_crc(bytes(record)) != _FOOTER.unpack(data[-_FOOTER.size :])[0]:
+    record = data[_HEADER.size : -_FOOTER.size]
+    if masked_crc(record) != _FOOTER.unpack(data[-_FOOTER.size :])[0]:
         raise CorruptRecordError(path, index, "checksum of the data is wrong")
-    return record
+    return memoryview(record)
 
 
 def read_records(path: str | os.PathLike) -> Iterator[bytes]:

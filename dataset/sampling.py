@@ -16,6 +16,7 @@ from facedancer.errors import InputError
 
 PAIRINGS = ("random", "different", "same_person", "batch")
 BALANCES = ("none", "identity", "folder")
+WINDOW = 256  # photos; 50 MB decoded at 256 pixels
 
 # Each use of random numbers has its own stream of the seed.
 _TARGET, _SOURCE, _DRAWS = 0, 1, 2
@@ -49,8 +50,10 @@ class Pairs:
 class PairSampler:
     """Draws pairs of photos.
 
-    Targets go through all photos in a random order, each once an epoch; sources do
-    the same in another order, unless pairing or balance asks for something else.
+    Targets go through all photos in a random order, each once an epoch. Sources do
+    too, in another order, which is mixed within windows of the targets' order: a photo
+    is target and source within a short time, and is read and decoded once for both.
+    Pairing or balance may ask for something else.
 
     Args:
         identity: `(n,)` labels, -1 unknown.
@@ -67,6 +70,7 @@ class PairSampler:
             folder the same share, however many photos it has.
         shuffle: Off: targets and sources come in the order of the files.
         seed: Of all random draws.
+        window: Targets among which their sources are drawn, at most. 0: all photos.
 
     Raises:
         InputError: If the labels do not allow what is asked.
@@ -84,6 +88,7 @@ class PairSampler:
         balance: str = "none",
         shuffle: bool = True,
         seed: int = 0,
+        window: int = WINDOW,
     ):
         _check(batch_size, same_ratio, pairing, same_person_ratio, balance)
         self.identity = np.asarray(identity)
@@ -94,6 +99,7 @@ class PairSampler:
         self.within_batch = pairing == "batch"
         self.shuffle = shuffle
         self.seed = seed
+        self.window = window
         self._people = _Groups(self.identity)
         self._check_labels(pairing, balance)
         labels = {"none": None, "identity": self.identity, "folder": folder}[balance]
@@ -160,10 +166,29 @@ class PairSampler:
         epoch, place = np.divmod(
             np.arange(self.batch_size) + number * self.batch_size, len(self._pool)
         )
+        windowed = stream == _SOURCE and self.window and self.shuffle
+        take = self._from_windows if windowed else self._from_order
         taken = np.empty(self.batch_size, np.int64)
         for one in np.unique(epoch):
             rows = epoch == one
-            taken[rows] = self._ordered(stream, int(one))[place[rows]]
+            taken[rows] = take(stream, int(one), place[rows])
+        return taken
+
+    def _from_order(self, stream: int, epoch: int, place: np.ndarray) -> np.ndarray:
+        return self._ordered(stream, epoch)[place]
+
+    def _from_windows(self, stream: int, epoch: int, place: np.ndarray) -> np.ndarray:
+        """Returns the sources at these places of the targets' order."""
+        order = self._ordered(_TARGET, epoch)
+        total = len(order)
+        windows = -(-total // self.window)  # of sizes that differ by at most one
+        number = place * windows // total
+        taken = np.empty(len(place), np.int64)
+        for one in np.unique(number):
+            first, last = -(-one * total // windows), -(-(one + 1) * total // windows)
+            draws = np.random.default_rng([self.seed, stream, epoch, 2, int(one)])
+            sources = _neighbours(order[first:last], draws)
+            taken[number == one] = sources[place[number == one] - first]
         return taken
 
     def _ordered(self, stream: int, epoch: int) -> np.ndarray:

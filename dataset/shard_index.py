@@ -55,6 +55,27 @@ class ShardIndex:
         """Returns the file of a record and its number in it."""
         return self.files[self.shard[photo]], int(self.number[photo])
 
+    def record(self, photo: int) -> memoryview:
+        """Returns one record, checked: a serialized `tf.train.Example`.
+
+        Args:
+            photo: Its position in the index.
+
+        Raises:
+            CorruptRecordError: If it cannot be read or a checksum is wrong.
+        """
+        file, number = self.place(photo)
+        try:
+            opened = os.open(file, os.O_RDONLY)
+            try:
+                size, offset = int(self.size[photo]), int(self.offset[photo])
+                data = os.pread(opened, size, offset)
+            finally:
+                os.close(opened)
+        except OSError as error:
+            raise records.CorruptRecordError(file, number, str(error)) from None
+        return records.check_frame(data, file, number)
+
     def features(self, photo: int) -> dict:
         """Returns the features of one record, checked.
 
@@ -64,18 +85,11 @@ class ShardIndex:
         Raises:
             CorruptRecordError: If it cannot be read.
         """
-        file, number = self.place(photo)
-        try:
-            with open(file, "rb", buffering=0) as opened:
-                size, offset = int(self.size[photo]), int(self.offset[photo])
-                data = os.pread(opened.fileno(), size, offset)
-        except OSError as error:
-            raise records.CorruptRecordError(file, number, str(error)) from None
-        record = records.check_frame(data, file, number)
+        record = self.record(photo)
         try:
             return records.decode_example(record)
         except InputError as error:
-            raise records.CorruptRecordError(file, number, str(error)) from None
+            raise records.CorruptRecordError(*self.place(photo), str(error)) from None
 
     def image(self, photo: int, size: int, feature: str = "face") -> np.ndarray:
         """Returns a photo of a record, `(size, size, 3)` uint8 RGB.
@@ -88,8 +102,12 @@ class ShardIndex:
         Raises:
             CorruptRecordError: If it cannot be read.
         """
-        features = self.features(photo)
-        return decode_image(features.get(feature), size, self.place(photo), feature)
+        place, record = self.place(photo), self.record(photo)
+        try:
+            data = records.bytes_feature(record, feature)
+        except InputError as error:
+            raise records.CorruptRecordError(*place, str(error)) from None
+        return decode_image(data, size, place, feature)
 
 
 def find_shards(data_dir: str) -> list[str]:
@@ -259,7 +277,10 @@ def top_folder(path: str) -> str:
 
 
 def decode_image(
-    data: bytes | None, size: int, place: tuple[str, int], feature: str = "face"
+    data: bytes | memoryview | None,
+    size: int,
+    place: tuple[str, int],
+    feature: str = "face",
 ) -> np.ndarray:
     """Returns an encoded image as `(size, size, 3)` uint8 RGB, resized only if needed.
 
@@ -275,7 +296,7 @@ def decode_image(
     if not data:
         raise records.CorruptRecordError(*place, f"it has no feature `{feature}`")
     try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
     except cv2.error:
         image = None
     if image is None:
@@ -284,4 +305,4 @@ def decode_image(
         smaller = size < min(image.shape[:2])
         way = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
         image = cv2.resize(image, (size, size), interpolation=way)
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    return image

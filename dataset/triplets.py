@@ -91,7 +91,7 @@ def _read_batch(reader: TripletReader, number) -> dict:
     )
     images = tf.ensure_shape(images, (3, *shape))
     marks = tf.ensure_shape(marks, (3, photos.batch_size))
-    signed = (tf.cast(images, tf.float32) - 127.5) / 127.5
+    signed = pairs.signed(images)
     batch = {role: signed[place] for place, role in enumerate(ROLES)}
     names = ("has_truth", "same", "source_is_real")
     return batch | {name: marks[place] for place, name in enumerate(names)}

@@ -5,7 +5,7 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from facedancer import testing
-from facedancer.dataset import pairs, records, shard_index
+from facedancer.dataset import pairs, photo_cache, records, shard_index
 from facedancer.errors import InputError
 from tests.dataset import fixtures
 
@@ -62,7 +62,9 @@ class MakeDatasetTest(PairsTestCase):
             same = batch["same"] == 1.0
             np.testing.assert_array_equal(target[same], source[same])
             # [0, 255] becomes [-1, 1]: 200 is 72.5 / 127.5
-            np.testing.assert_allclose(batch["target"][:, 2, 2, 1], 72.5 / 127.5)
+            np.testing.assert_allclose(
+                batch["target"][:, 2, 2, 1], 72.5 / 127.5, atol=2e-7
+            )
             np.testing.assert_allclose(batch["target"][:, 12, 2, 1], -1.0)
 
     def test_every_photo_once_an_epoch(self):
@@ -90,6 +92,24 @@ class MakeDatasetTest(PairsTestCase):
     def test_the_number_of_threads_changes_nothing(self):
         one = self.batches(8, num_parallel_calls=1)
         assert_same_batches(one, self.batches(8, num_parallel_calls=6))
+
+    def test_memory_for_photos_changes_nothing(self):
+        one = self.batches(12, cache_mb=0)
+        assert_same_batches(one, self.batches(12, cache_mb=64))
+
+    def test_each_photo_is_decoded_once_a_window(self):
+        settings = self.settings(batch_size=10, same_ratio=0.0)
+        reader = pairs.PairReader(settings)
+        for number in range(4):
+            reader.rows(number, 0, 10)
+        self.assertEqual((reader.cache.hits, reader.cache.misses), (40, 40))
+
+    def test_signed(self):
+        image = np.arange(256, dtype=np.uint8).reshape(4, 64)
+        expected = (image.astype(np.float64) - 127.5) / 127.5
+        actual = pairs.signed(tf.constant(image)).numpy()
+        self.assertEqual(actual.dtype, np.float32)
+        np.testing.assert_allclose(actual, expected, atol=2e-7)
 
     def test_seeds_differ(self):
         one, two = self.batches(1, seed=1)[0], self.batches(1, seed=2)[0]
@@ -155,6 +175,8 @@ class MakeDatasetTest(PairsTestCase):
             ({"batch_size": 0}, "Received: batch_size=0"),
             ({"image_size": 0}, "image_size"),
             ({"seed": -1}, "seed"),
+            ({"window": -1}, "Received: window=-1"),
+            ({"cache_mb": -1}, "cache_mb"),
         ):
             with self.assertRaisesRegex(ValueError, words):
                 self.settings(**options)
@@ -170,6 +192,22 @@ class MakeDatasetTest(PairsTestCase):
         empty.touch()
         with self.assertRaisesRegex(InputError, "hold no record"):
             pairs.make_dataset(pairs.PairSettings(str(empty)))
+
+
+class PhotoCacheTest(testing.TestCase):
+    def test_the_photos_used_last_are_kept(self):
+        read = []
+
+        def reading(photo):
+            read.append(photo)
+            return np.full((2, 3, 3), photo), photo + 100
+
+        cache = photo_cache.PhotoCache(reading, 2)
+        for photo in (1, 2, 1, 3, 1, 2):  # 3 drives out 2, then 2 drives out 3
+            image, used = cache.get(photo)
+            self.assertEqual((image[0, 0, 0], used), (photo, photo + 100))
+        self.assertEqual(read, [1, 2, 3, 2])
+        self.assertEqual((cache.hits, cache.misses, len(cache)), (2, 4, 2))
 
 
 class CorruptTest(PairsTestCase):

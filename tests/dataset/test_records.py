@@ -43,6 +43,21 @@ class ExampleTest(testing.TestCase):
             with self.assertRaisesRegex(InputError, "not a tf.train.Example"):
                 records.decode_example(bad)
 
+    def test_one_feature(self):
+        example = tf.train.Example()
+        for name in ("name", "face", "faces"):
+            example.features.feature[name].bytes_list.value.append(name.encode() * 99)
+        example.features.feature["n"].int64_list.value.append(3)
+        example.features.feature["none"].bytes_list.SetInParent()
+        data = example.SerializeToString()
+        for name in ("name", "face", "faces"):
+            self.assertEqual(records.bytes_feature(data, name), name.encode() * 99)
+        for name in ("fac", "n", "none"):
+            self.assertIsNone(records.bytes_feature(data, name))
+        for bad in (data[:-1], b"\xff\xff\xff\xff", b"\x0b\x00"):
+            with self.assertRaisesRegex(InputError, "not a tf.train.Example"):
+                records.bytes_feature(bad, "other")
+
     def test_other_types_are_refused(self):
         with self.assertRaisesRegex(ValueError, "Received: x=1.5"):
             records.encode_example({"x": 1.5})

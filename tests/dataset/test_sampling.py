@@ -41,6 +41,27 @@ class PairSamplerTest(testing.TestCase):
         self.assertLess((pairs.source == pairs.target).mean(), 0.1)
         self.assertFalse(pairs.same.any())
 
+    @parameterized.parameters((20, 3), (55, 1), (7, 8), (1000, 1))
+    def test_sources_come_from_the_window_of_their_target(self, window, count):
+        sampler = make(batch_size=11, same_ratio=0.0, window=window)
+        pairs = joined(sampler, 10)
+        for epoch in (slice(0, 55), slice(55, 110)):
+            target, source = pairs.target[epoch], pairs.source[epoch]
+            np.testing.assert_array_equal(np.sort(source), np.arange(55))
+            self.assertTrue((source != target).all())
+            place = np.empty(55, int)
+            place[target] = np.arange(55)
+            number = np.arange(55) * count // 55  # windows of nearly the same size
+            np.testing.assert_array_equal(number[place[source]], number)
+
+    def test_window_of_all_photos(self):
+        """The two orders are independent: sources come from far away, too."""
+        pairs = joined(make(batch_size=11, same_ratio=0.0, window=0), 5)
+        place = np.empty(55, int)
+        place[pairs.target] = np.arange(55)
+        distance = np.abs(place[pairs.source] - np.arange(55))
+        self.assertGreater(distance.mean(), 10)
+
     def test_without_shuffling(self):
         batch = make(batch_size=4, shuffle=False, same_ratio=0.0).batch(3)
         np.testing.assert_array_equal(batch.target, [12, 13, 14, 15])
