@@ -32,7 +32,10 @@ from facedancer.dataset import (
 from facedancer.errors import InputError
 
 IDENTITIES = ("folder", "none")
+CHECKS = ("ends", "decode")
 _CHECK_THREADS, _CHECK_CHUNK = 8, 256
+# One process: hashes and files take their time outside the interpreter's lock.
+_THREADS = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +53,8 @@ class ShardSettings:
         split: Several sets at once, such as train=.9,val=.1: fractions of the people,
             and no person is in two of them. Takes the place of --data_type.
         holdout: Number of people that make a set `val` of their own.
+        check: ends: photos must begin and end as their format asks, or can be decoded;
+            decode: all are decoded, which takes several times as long.
         identities: folder: the folder a photo lies in is the person's name; none: no
             labels are written.
         num_workers: Processes.
@@ -73,6 +78,7 @@ class ShardSettings:
     seed: int = 0
     split: tuple[str, ...] = ()
     holdout: int = 0
+    check: str = "ends"
     identities: str = "folder"
     num_workers: int = 1
     runner: str = "local"
@@ -87,11 +93,12 @@ class ShardSettings:
                     f"`{name}` must be at least {least}. "
                     f"Received: {getattr(self, name)}"
                 )
-        if self.identities not in IDENTITIES:
-            raise ValueError(
-                f"`identities` must be one of {', '.join(IDENTITIES)}. "
-                f"Received: {self.identities!r}"
-            )
+        for name, known in (("identities", IDENTITIES), ("check", CHECKS)):
+            if getattr(self, name) not in known:
+                raise ValueError(
+                    f"`{name}` must be one of {', '.join(known)}. "
+                    f"Received: {getattr(self, name)!r}"
+                )
         if self.runner not in ("local", *beam_runner.RUNNERS):
             raise ValueError(
                 f"`runner` must be one of local, {', '.join(beam_runner.RUNNERS)}. "
@@ -192,7 +199,10 @@ def _write_shards(
     if settings.runner != "local":
         beam_runner.run(tasks, settings.runner, settings.beam_options)
         return
-    results = workers.run_tasks(sharding.process_shard, tasks, settings.num_workers)
+    if settings.num_workers == 1:
+        results = workers.run_in_threads(sharding.process_shard, tasks, _THREADS)
+    else:
+        results = workers.run_tasks(sharding.process_shard, tasks, settings.num_workers)
     bar = tqdm.tqdm(
         total=len(plan.paths), unit="photo", desc=plan.name, disable=not show_progress
     )
@@ -212,7 +222,7 @@ def make_plans(settings: ShardSettings) -> tuple[list[sharding.Plan], list[str]]
     Raises:
         InputError: If there is no usable photo, or a set would be empty.
     """
-    paths, sizes, broken = _usable(settings.data_dir)
+    paths, sizes, broken = _usable(settings.data_dir, settings.check == "decode")
     names = [
         photos.parent(path) if settings.identities == "folder" else "" for path in paths
     ]
@@ -241,7 +251,7 @@ def _shares(settings: ShardSettings) -> dict[str, float | int]:
     return {settings.data_type: 1.0}
 
 
-def _usable(data_dir: str) -> tuple[list[str], np.ndarray, list[str]]:
+def _usable(data_dir: str, decode: bool) -> tuple[list[str], np.ndarray, list[str]]:
     paths = photos.list_photos(data_dir)
 
     sizes, broken = np.empty(len(paths), np.int64), []
@@ -251,7 +261,7 @@ def _usable(data_dir: str) -> tuple[list[str], np.ndarray, list[str]]:
         for row in range(start, min(start + _CHECK_CHUNK, len(paths))):
             try:
                 full = os.path.join(data_dir, paths[row])
-                sizes[row] = image_header.check_file(full)
+                sizes[row] = image_header.check_file(full, decode)
             except InputError as error:
                 sizes[row] = -1
                 wrong.append(str(error))

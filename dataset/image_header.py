@@ -60,7 +60,7 @@ def _jpeg_size(data: bytes) -> tuple[int, int] | None:
     return None
 
 
-def check_file(path: str | os.PathLike) -> int:
+def check_file(path: str | os.PathLike, decode: bool = False) -> int:
     """Returns the size in bytes of an image file that can be used.
 
     Of JPEG and PNG only beginning and end are read; where the end is not the usual
@@ -68,6 +68,7 @@ def check_file(path: str | os.PathLike) -> int:
 
     Args:
         path: The file.
+        decode: Decode the image in any case, which also finds damage in the middle.
 
     Raises:
         InputError: If it is missing, empty, no image or cut off.
@@ -84,6 +85,6 @@ def check_file(path: str | os.PathLike) -> int:
         kind = format_and_size(head)[0]
     except InputError:
         kind = ""
-    if kind not in ends or not tail.endswith(ends[kind]):
+    if decode or kind not in ends or not tail.endswith(ends[kind]):
         images.read_image(path)
     return size

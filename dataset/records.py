@@ -55,44 +55,37 @@ def encode_example(features: dict[str, Feature]) -> bytes:
         ValueError: If a value has another type.
     """
     parts: list[bytes] = []
-    size = 0
     for name in sorted(features):
-        value = _feature(name, features[name])
-        key = _field(1, [name.encode()])
-        entry = key + _field(2, value)
-        size += _extend(parts, _field(1, entry))
-    return b"".join([b"\n", _varint(size), *parts])
+        kind, payload = _payload(name, features[name])
+        key = name.encode()
+        # from the inside out: list of values, feature, entry of the map
+        head = _TAG[1] + _varint(len(payload))
+        size = len(head) + len(payload)
+        head = _TAG[kind] + _varint(size) + head
+        size = len(head) + len(payload)
+        head = _TAG[1] + _varint(len(key)) + key + _TAG[2] + _varint(size) + head
+        size = len(head) + len(payload)
+        parts += _TAG[1] + _varint(size) + head, payload
+    return b"".join([_TAG[1] + _varint(sum(map(len, parts))), *parts])
 
 
-# A message under construction is a list of pieces, joined once: a photo is copied
-# once and not at each of the six levels it is wrapped in.
-
-
-def _feature(name: str, value: Feature) -> list[bytes]:
+def _payload(name: str, value: Feature) -> tuple[int, bytes]:
+    """Returns which of the three lists holds a value, and its bytes there."""
     if isinstance(value, str):
-        value = value.encode(errors="surrogateescape")  # names of files
+        return 1, value.encode(errors="surrogateescape")  # names of files
     if isinstance(value, bytes):
-        return _field(1, _field(1, [value]))
+        return 1, value
     if isinstance(value, np.ndarray):
-        return _field(2, _field(1, [value.astype("<f4").tobytes()]))
+        return 2, value.astype("<f4").tobytes()
     if isinstance(value, int | np.integer):
-        return _field(3, _field(1, [_varint(int(value) % (1 << 64))]))
+        return 3, _varint(int(value) % (1 << 64))
     raise ValueError(
         f"A feature must be bytes, str, int or an array. Received: {name}={value!r}"
     )
 
 
-def _field(number: int, pieces: list[bytes]) -> list[bytes]:
-    size = sum(map(len, pieces))
-    return [_BYTE[number << 3 | _BYTES] + _varint(size), *pieces]
-
-
-def _extend(parts: list[bytes], pieces: list[bytes]) -> int:
-    parts.extend(pieces)
-    return sum(map(len, pieces))
-
-
 _BYTE = [bytes([value]) for value in range(128)]
+_TAG = [_BYTE[number << 3 | _BYTES] for number in range(4)]
 
 
 def _varint(value: int) -> bytes:
