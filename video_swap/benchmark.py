@@ -31,7 +31,6 @@ from facedancer.video_swap import (
     clip_swap,
     engines,
     identities,
-    labels,
     segments,
     video,
     video_writer,
@@ -205,7 +204,7 @@ def _stages(swapper, frames, folder):
     done = clock.time(
         row, "paste", lambda: swapper.put_back(frames, jobs, crops, iter(swapped))
     )
-    mark = _Marker()
+    mark = watermark.Marker(0)
     marked = clock.time(
         row, "mark", lambda: [mark(image, i) for i, image in enumerate(done)]
     )
@@ -222,15 +221,6 @@ class _Clock:
         result = call()
         row[name] = 1000 * (time.perf_counter() - start) / self.count
         return result
-
-
-class _Marker:
-    """Marks frames as `labels.Labeller` does, without making a key."""
-
-    def __call__(self, image, index):
-        if index % labels.REUSED == 0:
-            self.difference = watermark.difference(image, 0)
-        return watermark.add(image, self.difference)
 
 
 def _info(frames):
@@ -258,7 +248,9 @@ def _whole(swapper, frames, folder):
     )
     start = time.perf_counter()
     made = (video.Frame(i, image, i, 1) for i, image in enumerate(frames))
-    for step in clip_swap.steps(made, swapper, clip_swap.StageSettings(), _Marker()):
+    for step in clip_swap.steps(
+        made, swapper, clip_swap.StageSettings(), watermark.Marker(0)
+    ):
         sink.write(step)
     sink.close()
     video_writer.join(

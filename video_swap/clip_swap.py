@@ -97,7 +97,8 @@ def steps(
         frames: The frames, in order.
         swapper: What swaps.
         settings: How.
-        finish: Called with each finished picture and the frame's number; marks it.
+        finish: Called with each finished picture and the frame's number in its segment;
+            marks it.
         known: Faces of frames that an earlier run has finished, by number.
         chunk: Frames a segment. No batch crosses its border, so that a run that goes on
             at a segment computes what an uninterrupted one would.
@@ -109,7 +110,7 @@ def steps(
         pipeline.prefetch(stages, _AHEAD), swapper, settings.smoothing, gap
     )
     stages = _swap(stages, swapper, settings.batch_size or 4, chunk)
-    stages = _finish(pipeline.prefetch(stages, _AHEAD), settings.compare, finish)
+    stages = _finish(pipeline.prefetch(stages, _AHEAD), settings.compare, finish, chunk)
     return pipeline.prefetch(stages, _AHEAD)
 
 
@@ -186,7 +187,7 @@ def _swap_group(group, swapper):
         yield step if step.known else dataclasses.replace(step, image=next(swapped))
 
 
-def _finish(items, compare, finish):
+def _finish(items, compare, finish, chunk):
     with contextlib.closing(items):
         for step in items:
             if step.known:
@@ -195,7 +196,8 @@ def _finish(items, compare, finish):
             image = step.image
             if compare:
                 image = side_by_side(step.frame.image, image)
-            yield dataclasses.replace(step, image=finish(image, step.frame.index))
+            image = finish(image, step.frame.index % chunk)
+            yield dataclasses.replace(step, image=image)
 
 
 def side_by_side(target: np.ndarray, swapped: np.ndarray) -> np.ndarray:

@@ -12,7 +12,6 @@ import numpy as np
 
 from facedancer.video_swap import credentials, provenance, watermark
 
-REUSED = 8  # frames that share a difference: what one computes also fits the next
 _TEXT = "AI face swap"
 
 
@@ -67,7 +66,7 @@ class Labeller:
                 "Provenance is off: the result carries no signature and no watermark. "
                 "Who publishes it must label it in another way"
             )
-        self._difference: np.ndarray | None = None
+        self._marker = watermark.Marker(self.payload)
 
     @property
     def describe(self) -> str:
@@ -88,16 +87,13 @@ class Labeller:
 
         Args:
             image: `(height, width, 3)` uint8 RGB; it may be changed.
-            index: Number of the frame, from 0 in order. Eight frames share what is
-                added, which then moves less than one made for each.
+            index: Number of the frame in its segment, from 0 in order.
         """
         if self.settings.visible_label:
             image = draw_label(image)
         if self.credentials is None:
             return image
-        if self._difference is None or index % REUSED == 0:
-            self._difference = watermark.difference(image, self.payload)
-        return watermark.add(image, self._difference)
+        return self._marker(image, index)
 
     def sign(
         self, path: pathlib.Path, target: pathlib.Path, output: pathlib.Path

@@ -84,11 +84,37 @@ class WatermarkTest(testing.TestCase):
 
     def test_mark_of_one_frame_fits_the_next(self):
         photo = self.photos()[0]
-        change = watermark.difference(photo, PAYLOAD)
+        marker = watermark.Marker(PAYLOAD)
+        marker(photo, 0)
         moved = np.roll(photo, 3, axis=1)
-        found = watermark.detect(watermark.add(moved, change))
+        found = watermark.detect(marker(moved, 1))
         self.assertTrue(found.found)
         self.assertEqual(found.payload, PAYLOAD)
+
+    def test_plain_areas_are_hardly_changed(self):
+        photo = self.photos()[0].copy()
+        photo[:, :200], photo[:, 200:260] = 20, 190  # a suit, a wall, an edge between
+        change = np.abs(watermark.embed(photo, PAYLOAD).astype(int) - photo)
+        self.assertLessEqual(change[:, :240].max(), 3)
+        self.assertLess(change[:, :240].mean(), 0.5)
+        self.assertGreater(change[:, 300:].mean(), 2 * change[:, :240].mean())
+
+    def test_stripes_are_no_texture(self):
+        photo = self.photos()[0].copy()
+        photo[:, :240] = 128 + 60 * np.sign(np.sin(np.arange(240) / 2))[:, None]
+        change = np.abs(watermark.embed(photo, PAYLOAD).astype(int) - photo)
+        self.assertLess(change[:, :210].mean(), 1.0)
+        self.assertLess(change[:, :210].max(), 6)
+
+    def test_frames_tell_more_than_one(self):
+        random, marker = np.random.default_rng(0), watermark.Marker(PAYLOAD)
+        photo, values = self.photos()[0], []
+        for index in range(6):
+            moved = marker(np.roll(photo, 5 * index, axis=1), index).astype(float)
+            noisy = moved + random.normal(0, 25, photo.shape)
+            values.append(watermark.values_of(noisy.clip(0, 255).astype(np.uint8)))
+        one = watermark.read_values(values[0]).score
+        self.assertGreater(watermark.read_values(np.mean(values, axis=0)).score, one)
 
 
 class Installation(testing.TestCase):
