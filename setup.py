@@ -68,6 +68,7 @@ setup(
         "console_scripts": [
             "facedancer-crop-align = facedancer.programs:crop_align",
             "facedancer-dataset-sharding = facedancer.programs:dataset_sharding",
+            "facedancer-triplet-sharding = facedancer.programs:triplet_sharding",
             "facedancer-shards = facedancer.programs:shards",
             "facedancer-outliers = facedancer.programs:outliers",
             "facedancer-make-faces = facedancer.programs:make_faces",

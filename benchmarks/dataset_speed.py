@@ -5,9 +5,10 @@
 The plain way is one process, one image after the other, a serial map: for reading the
 input pipeline of the original FaceDancer as its documentation describes it (two
 streams over the same files, interleave, shuffle buffer of 1000, decode, resize,
-scale), once as written and once as newer versions of TensorFlow rewrite it. Turns alternate, the medians of the ratios to the plain way are printed: of the
-time on the clock, and of images per second of one core (CPU time of all threads and
-processes), which a busy machine changes less. Without `--photos` pictures are made.
+scale), once as written and once as newer versions of TensorFlow rewrite it. Turns
+alternate, the medians of the ratios to the plain way are printed: of the time on the
+clock, and of images per second of one core (CPU time of all threads and processes),
+which a busy machine changes less. Without `--photos` pictures are made.
 """
 
 import dataclasses

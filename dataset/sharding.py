@@ -73,6 +73,30 @@ class Plan:
         return {i: self.identity_names[i] for i in set(identity.tolist()) if i >= 0}
 
 
+@dataclasses.dataclass(frozen=True)
+class Triplet:
+    """Three photos of which the third is what swapping should give.
+
+    Attributes:
+        path: `kind/name`, for the record.
+        source: Its file, relative to the photos' folder.
+        target: Its file.
+        truth: Its file.
+        source_is_real: Whether a discriminator takes the source as real, else the
+            target.
+    """
+
+    path: str
+    source: str
+    target: str
+    truth: str
+    source_is_real: bool
+
+    def files(self) -> tuple[str, str, str]:
+        """Returns the files of source, target and truth."""
+        return self.source, self.target, self.truth
+
+
 def plan_digest(
     paths: list[str],
     sizes: np.ndarray,
@@ -130,6 +154,10 @@ def _note_path(file: pathlib.Path) -> pathlib.Path:
 
 
 def _examples(task: dict[str, Any]) -> Iterator[bytes]:
+    if "triplets" in task:
+        for triplet in task["triplets"]:
+            yield records.encode_example(_triplet_features(task["data_dir"], triplet))
+        return
     for row, path in enumerate(task["paths"]):
         features = _photo_features(os.path.join(task["data_dir"], path), path)
         identity = task["identity"][row]
@@ -158,6 +186,20 @@ def _photo_features(full: str, path: str) -> dict[str, Any]:
         "width": width,
         "sha256": hashlib.sha256(data).digest(),
     }
+
+
+def _triplet_features(data_dir: str, triplet: Triplet) -> dict[str, Any]:
+    features: dict[str, Any] = {
+        "path": triplet.path,
+        "source_is_real": int(triplet.source_is_real),
+    }
+    for role in ("source", "target", "truth"):
+        full = os.path.join(data_dir, getattr(triplet, role))
+        try:
+            features[role] = pathlib.Path(full).read_bytes()
+        except OSError as error:
+            raise InputError(f"{full}: {error.strerror}") from None
+    return features
 
 
 def claim_target(plan: Plan, overwrite: bool) -> bool:

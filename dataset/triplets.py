@@ -4,6 +4,12 @@ A triplet with a known truth is a record with the images `source`, `target` and
 `truth` (such as `make_faces` writes, or photos with an edited copy: MobileFSGAN). The
 other rows are ordinary pairs of photos; where both are one photo the truth is the
 target itself. Like in `pairs`, batch k depends only on the settings and on k.
+
+    photos = pairs.PairSettings("shards/", batch_size=8)
+    settings = triplets.TripletSettings(
+        photos, "triplets/edits_beard*,triplets/edits_glasses*", (0.024, 0.042)
+    )
+    for batch in triplets.make_dataset(settings): ...
 """
 
 from __future__ import annotations
@@ -30,7 +36,8 @@ class TripletSettings:
         photos: How ordinary pairs are drawn; its batch and image size are those of
             all rows, its jitter and flip are not used.
         triplet_dir: Shards of triplets, named as in `PairSettings.data_dir`.
-        triplet_ratio: Probability that a row is a triplet.
+        triplet_ratio: Probability that a row is a triplet; or one for each part of
+            `triplet_dir` between commas.
         flip: Probability of mirroring, drawn for the source, and for target and truth
             together.
         augment: Change colours: jitter .3, grey source .02, grey target .01; the truth
@@ -42,16 +49,35 @@ class TripletSettings:
 
     photos: pairs.PairSettings
     triplet_dir: str
-    triplet_ratio: float = 0.3
+    triplet_ratio: float | tuple[float, ...] = 0.3
     flip: float = 0.5
     augment: bool = True
 
     def __post_init__(self):
-        for name in ("triplet_ratio", "flip"):
-            if not 0.0 <= getattr(self, name) <= 1.0:
-                raise ValueError(
-                    f"`{name}` must lie in [0, 1]. Received: {getattr(self, name)}"
-                )
+        shares = [share for _, share in self.parts()]
+        for name, value in (
+            *(("triplet_ratio", share) for share in shares),
+            ("triplet_ratio", sum(shares)),
+            ("flip", self.flip),
+        ):
+            if not 0.0 <= value <= 1.0:
+                raise ValueError(f"`{name}` must lie in [0, 1]. Received: {value}")
+
+    def parts(self) -> list[tuple[str, float]]:
+        """Returns the parts of `triplet_dir`, each with its share.
+
+        Raises:
+            ValueError: If there is not one share for each.
+        """
+        if not isinstance(self.triplet_ratio, tuple):
+            return [(self.triplet_dir, self.triplet_ratio)]
+        names = self.triplet_dir.split(",")
+        if len(names) != len(self.triplet_ratio):
+            raise ValueError(
+                "`triplet_ratio` must have one number for each part of `triplet_dir`. "
+                f"Received: {len(self.triplet_ratio)} for {len(names)}"
+            )
+        return list(zip(names, self.triplet_ratio, strict=True))
 
 
 def make_dataset(
@@ -103,7 +129,7 @@ class TripletReader:
     Attributes:
         settings: What it was made with.
         photos: The `PairReader` of the ordinary rows.
-        triplets: The `ShardIndex` of the triplets.
+        triplets: A `ShardIndex` for each part of the triplets.
 
     Args:
         settings: What to read and how to mix it.
@@ -117,13 +143,17 @@ class TripletReader:
         self.photos = pairs.PairReader(
             dataclasses.replace(settings.photos, jitter="none", flip=False)
         )
-        self.triplets = shard_index.open_index(settings.triplet_dir)
-        missing = set(ROLES) - set(self.triplets.features(0))
-        if missing:
-            raise InputError(
-                f"{settings.triplet_dir}: records of triplets need the features "
-                f"{', '.join(ROLES)}; {', '.join(sorted(missing))} are missing"
-            )
+        self.triplets = []
+        self._limits = np.cumsum([share for _, share in settings.parts()])
+        for name, _ in settings.parts():
+            index = shard_index.open_index(name)
+            self.triplets.append(index)
+            missing = set(ROLES) - set(index.features(0))
+            if missing:
+                raise InputError(
+                    f"{name}: records of triplets need the features "
+                    f"{', '.join(ROLES)}; {', '.join(sorted(missing))} are missing"
+                )
 
     def batch(self, number: int) -> tuple[np.ndarray, np.ndarray]:
         """Returns batch `number`.
@@ -144,19 +174,24 @@ class TripletReader:
         images = np.stack([source, target, truth])
         marks = np.stack([same, same, np.ones_like(same)])
         random = np.random.default_rng([photos.seed, _STREAM, number])
-        chosen = random.random(photos.batch_size) < self.settings.triplet_ratio
-        which = random.integers(len(self.triplets), size=photos.batch_size)
+        part = np.searchsorted(self._limits, random.random(photos.batch_size), "right")
+        which = random.random(photos.batch_size)
         draws = random.random((photos.batch_size, 12))
         for row in range(photos.batch_size):
-            if chosen[row]:
-                images[:, row], real = self._triplet(int(which[row]))
+            if part[row] < len(self.triplets):
+                index = self.triplets[part[row]]
+                images[:, row], real = self._triplet(
+                    index, int(which[row] * len(index))
+                )
                 marks[:, row] = 1.0, 0.0, real
             images[:, row] = self._changed(images[:, row], marks[0, row], draws[row])
         return images, marks
 
-    def _triplet(self, number: int) -> tuple[np.ndarray, float]:
-        features = self.triplets.features(number)
-        size, place = self.settings.photos.image_size, self.triplets.place(number)
+    def _triplet(
+        self, index: shard_index.ShardIndex, number: int
+    ) -> tuple[np.ndarray, float]:
+        features = index.features(number)
+        size, place = self.settings.photos.image_size, index.place(number)
         images = [
             shard_index.decode_image(features.get(role), size, place, role)
             for role in ROLES

@@ -22,6 +22,7 @@ def _program(module):
 
 crop_align = _program("dataset.crop_align")
 dataset_sharding = _program("dataset.dataset_sharding")
+triplet_sharding = _program("dataset.triplet_sharding")
 shards = _program("dataset.inspect_shards")
 outliers = _program("dataset.outliers")
 make_faces = _program("dataset.make_faces")

@@ -9,7 +9,12 @@ import time
 import pytest
 
 from facedancer import images, testing
-from facedancer.dataset import crop_align, dataset_sharding, make_faces
+from facedancer.dataset import (
+    crop_align,
+    dataset_sharding,
+    make_faces,
+    triplet_sharding,
+)
 from tests.dataset import fixtures
 
 
@@ -73,6 +78,16 @@ class KilledTest(testing.TestCase):
             fixtures.write_photos(data, {f"p{number}": 1}, size=(120, 120), boxes=())
         words = [f"--data_dir={data}", "--data_name=set", "--num_shards=200"]
         self.check(dataset_sharding, words, "*.records", (20, 90))
+
+    def test_triplet_sharding(self):
+        data = self.tempdir()
+        for number in range(400):
+            for role in ("original", "edited"):
+                path = data / f"grin/{number}.{role}.png"
+                path.parent.mkdir(exist_ok=True)
+                path.write_bytes(fixtures.coded(number % 256, (90, 90)))
+        words = [f"--data_dir={data}", "--num_shards=200"]
+        self.check(triplet_sharding, words, "*.records", (20, 90))
 
     def test_make_faces(self):
         words = ["--num_identities=12", "--num_images=1", "--image_size=32"]
