@@ -118,6 +118,7 @@ def write_faces(settings: MadeSettings, show_progress: bool = False) -> None:
     """
     _claim_target(settings)
     paths = [path for person in _people(settings) for path in person[1]]
+    _remove_leftovers(pathlib.Path(settings.target_dir))
     truth = report.Report(os.path.join(settings.target_dir, TRUTH), paths)
     written = iter([entry is not None for entry in truth.entries()])
     todo = [
@@ -165,6 +166,9 @@ def _people(settings: MadeSettings) -> Iterator[tuple[int, list[str]]]:
 def _write_person(task: tuple[MadeSettings, int]) -> list[dict]:
     """Writes all pictures of one person; returns the truth about them."""
     settings, number = task
+    masks = settings.target_dir.rstrip("/") + ".masks"
+    for folder in (settings.target_dir, masks):
+        _remove_leftovers(pathlib.Path(folder, f"{number:05d}"))
     entries = []
     for image in range(settings.num_images):
         face = nth_face(settings, number, image)
@@ -174,10 +178,16 @@ def _write_person(task: tuple[MadeSettings, int]) -> list[dict]:
         images.write_image(target, drawn.image)
         if settings.masks:
             mask = np.repeat(drawn.mask[..., None], 3, axis=2)
-            name = pathlib.Path(settings.target_dir.rstrip("/") + ".masks", path)
+            name = pathlib.Path(masks, path)
             images.write_image(name.with_suffix(".png"), mask)
         entries.append(_truth(path, number, face, drawn))
     return entries
+
+
+def _remove_leftovers(folder: pathlib.Path) -> None:
+    """Removes what a killed run left half-written."""
+    for leftover in folder.glob(".tmp-*"):
+        leftover.unlink()
 
 
 def _truth(path: str, number: int, face, drawn) -> dict:
