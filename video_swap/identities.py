@@ -7,6 +7,7 @@ import os
 import pathlib
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 
 from facedancer import alignment, images
@@ -15,8 +16,14 @@ from facedancer.errors import InputError
 from facedancer.faces import Faces
 
 ORDERS = ("all", "largest", "best", "left", "right", "top", "bottom")
-# From which cosine on two photos are taken as one person, by architecture.
-_SAME_PERSON = {"mobilefacenet": 0.35, "arcface_resnet50": 0.30}
+# From which cosine on two photos are taken as one person: by encoder where it was
+# measured (one in 100 pairs of different people passes: benchmarks/same_person.py),
+# else by architecture.
+_SAME_PERSON = {
+    "mobilefacenet@2108db43": 0.44,  # the packaged one
+    "mobilefacenet": 0.35,
+    "arcface_resnet50": 0.30,
+}
 _SAME_PERSON_ELSE = 0.35
 
 
@@ -103,20 +110,75 @@ def _whole(image, size):
     return np.array([[x, 0, 0.5 * x - 0.5], [0, y, 0.5 * y - 0.5]])
 
 
-def crop_of(image: np.ndarray, landmarks: np.ndarray, contract) -> np.ndarray:
+def crop_of(
+    image: np.ndarray, landmarks: np.ndarray, contract, aspect: float = 1.0
+) -> np.ndarray:
     """Returns the aligned crop of one face, as a network's contract wants it.
 
     Args:
         image: `(height, width, 3)` uint8 RGB.
         landmarks: `(5, 2)` pixels of the image.
         contract: The network's `InputContract`.
+        aspect: Width over height of one pixel of the image.
 
     Returns:
         `(size, size, 3)` uint8 RGB.
     """
-    size = contract.size
-    matrix = alignment.crop_matrix(landmarks, size, contract.template, contract.shrink)
-    return alignment.crop(image, matrix, size)
+    matrix = crop_matrix(landmarks, contract.size, contract, aspect)
+    return alignment.crop(image, matrix, contract.size)
+
+
+def crop_matrix(
+    landmarks: np.ndarray, size: int, contract, aspect: float = 1.0
+) -> np.ndarray:
+    """Returns the matrix from an image to a crop whose pixels are square.
+
+    Args:
+        landmarks: `(5, 2)` pixels of the image.
+        size: Side of the crop in pixels.
+        contract: The `InputContract` of the network the crop is for.
+        aspect: Width over height of one pixel of the image.
+
+    Returns:
+        `(2, 3)`: a similarity of the picture as it is shown.
+    """
+    shown = alignment.apply(_widening(aspect), landmarks)
+    matrix = alignment.crop_matrix(shown, size, contract.template, contract.shrink)
+    offset = matrix[:, :2] @ _widening(aspect)[:, 2] + matrix[:, 2]
+    return np.column_stack([matrix[:, :2] @ _widening(aspect)[:, :2], offset])
+
+
+def _widening(aspect):
+    """Returns the `(2, 3)` matrix from stored to shown pixels; edges lie at -0.5."""
+    return np.array([[aspect, 0.0, 0.5 * aspect - 0.5], [0.0, 1.0, 0.0]])
+
+
+def as_shown(image: np.ndarray, aspect: float) -> np.ndarray:
+    """Returns an image with square pixels.
+
+    Args:
+        image: `(height, width, 3)` uint8.
+        aspect: Width over height of one of its pixels.
+    """
+    height, width = image.shape[:2]
+    return cv2.resize(image, (max(1, round(width * aspect)), height))
+
+
+def as_stored(faces: Faces, aspect: float) -> Faces:
+    """Returns faces found in what `as_shown` gave, in pixels of the image itself.
+
+    Args:
+        faces: The faces.
+        aspect: See `as_shown`.
+    """
+    back = alignment.invert(_widening(aspect))
+    boxes = alignment.apply(back, faces.boxes.reshape(-1, 2, 2)).reshape(-1, 4)
+    landmarks = alignment.apply(back, faces.landmarks)
+    return Faces(
+        boxes.astype(faces.boxes.dtype),
+        landmarks.astype(faces.landmarks.dtype),
+        faces.scores,
+    )
 
 
 def default_threshold(encoder_name: str) -> float:
@@ -125,7 +187,9 @@ def default_threshold(encoder_name: str) -> float:
     Args:
         encoder_name: `name_with_hash` of the encoder.
     """
-    return _SAME_PERSON.get(encoder_name.split("@")[0].lower(), _SAME_PERSON_ELSE)
+    name = encoder_name.lower()
+    kind = _SAME_PERSON.get(name.split("@")[0], _SAME_PERSON_ELSE)
+    return _SAME_PERSON.get(name, kind)
 
 
 def choose(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Iterator, Sequence
 
@@ -161,6 +162,7 @@ class FaceSwapper:
         self.detector, self.embedder = detector, embedder
         self.rules = tuple(rules)
         self.settings, self.parser = settings or SwapSettings(), parser
+        self.aspect = 1.0
         if all(rule.source is None for rule in self.rules):
             raise InputError("There is no source: give --swap_source or --map")
         self.compares = any(rule.reference is not None for rule in self.rules)
@@ -168,13 +170,29 @@ class FaceSwapper:
             embedder.encoder.name_with_hash
         )
 
+    def with_aspect(self, aspect: float) -> FaceSwapper:
+        """Returns a swapper of the same parts for frames whose pixels are not square.
+
+        Args:
+            aspect: Width over height of one pixel.
+        """
+        other = copy.copy(self)
+        other.aspect = aspect
+        return other
+
     def detect(self, frames: Sequence[np.ndarray]) -> list[Faces]:
         """Returns the faces of several frames.
 
         Args:
             frames: Each `(height, width, 3)` uint8 RGB.
         """
-        return self.detector.detect_batch(frames)
+        if self.aspect == 1.0:
+            return self.detector.detect_batch(frames)
+        shown = [identities.as_shown(frame, self.aspect) for frame in frames]
+        return [
+            identities.as_stored(faces, self.aspect)
+            for faces in self.detector.detect_batch(shown)
+        ]
 
     def embed(self, image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
         """Returns the identity vectors of faces in a frame.
@@ -188,7 +206,10 @@ class FaceSwapper:
         """
         contract = self.embedder.encoder.contract
         size = contract.size
-        crops = [identities.crop_of(image, points, contract) for points in landmarks]
+        crops = [
+            identities.crop_of(image, points, contract, self.aspect)
+            for points in landmarks
+        ]
         return self.embedder.embed(
             np.stack(crops) if crops else np.zeros((0, size, size, 3), np.uint8)
         )
@@ -286,9 +307,7 @@ class FaceSwapper:
 
     def _cut(self, frame, job):
         size = self.contract.size * self.settings.pixel_boost
-        matrix = alignment.crop_matrix(
-            job.landmarks, size, self.contract.template, self.contract.shrink
-        )
+        matrix = identities.crop_matrix(job.landmarks, size, self.contract, self.aspect)
         return Crop(
             alignment.crop(frame, matrix, size),
             matrix,

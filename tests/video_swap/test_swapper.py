@@ -262,6 +262,8 @@ class IdentityReaderTest(testing.TestCase):
     def test_threshold_of_known_and_unknown_encoders(self):
         self.assertEqual(identities.default_threshold("arcface_resnet50@1234"), 0.30)
         self.assertEqual(identities.default_threshold("other@1234"), 0.35)
+        self.assertEqual(identities.default_threshold("mobilefacenet@1234"), 0.35)
+        self.assertEqual(identities.default_threshold("mobilefacenet@2108db43"), 0.44)
 
 
 class ChooseTest(testing.TestCase):
