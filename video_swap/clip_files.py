@@ -32,8 +32,9 @@ class ClipSettings:
         start: Seconds from the beginning at which to start.
         length: Seconds to use; 0: to the end.
         hdr: What to do with HDR video: refuse, or convert to ordinary BT.709.
-        resume: Go on after the last finished segment of a run that was killed, and keep
-            the segments when this one is.
+        resume: Go on after the last finished segment of a run that was killed or
+            failed, and keep the finished segments when this one is or does, in the
+            folder .<output>.parts beside the output.
         interrupted: What Ctrl-C leaves: nothing, or part (a playable file with what was
             finished).
 
@@ -110,8 +111,36 @@ def swap_clip(job: ClipJob, swapper, labeller: labels.Labeller) -> dict:
             cannot be written.
     """
     reader = open_reader(job)
-    if pictures.is_picture(job.output):
-        return _swap_to_pictures(job, reader, swapper, labeller)
+    swapper = swapper.with_aspect(float(reader.info.aspect))
+    with _new_parents(job.output):
+        if pictures.is_picture(job.output):
+            return _swap_to_pictures(job, reader, swapper, labeller)
+        return _swap_to_video(job, reader, swapper, labeller)
+
+
+@contextlib.contextmanager
+def _new_parents(output):
+    """Makes the folders above an output, and removes them if nothing comes into them.
+
+    Raises:
+        InputError: If they cannot be made.
+    """
+    missing = [folder for folder in output.parents if not folder.exists()]
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"{output.parent}: cannot be made ({error.strerror}). Give another --output"
+        ) from None
+    try:
+        yield
+    finally:
+        for folder in missing:
+            if folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()
+
+
+def _swap_to_video(job, reader, swapper, labeller):
     sink = _make_sink(job, reader, labeller)
     try:
         _run(job, reader, swapper, labeller, sink)
@@ -125,7 +154,7 @@ def swap_clip(job: ClipJob, swapper, labeller: labels.Labeller) -> dict:
     finally:
         sink.abandon()
         failed = sys.exc_info()[0] is not None
-        if not (failed and job.clip.resume):
+        if not (failed and job.clip.resume and sink.finished_frames):
             sink.remove()
 
 
@@ -159,7 +188,6 @@ def _make_sink(job, reader, labeller):
             f"{width}x{height} was filled up to {filled[0]}x{filled[1]}: "
             f"{job.encode.pixel_format} needs even sizes"
         )
-    job.output.parent.mkdir(parents=True, exist_ok=True)
     stat = job.path.stat()
     parts = [
         job.path.resolve(),
@@ -209,6 +237,7 @@ def _bar(job, reader):
 def _assemble(job, reader, sink, swapper, labeller):
     report = _report(job, reader, sink.entries, swapper)
     if not report["faces_swapped"]:
+        sink.remove()  # going on with these would find nothing either
         raise InputError(_nothing_swapped(job, report))
     with _temporary(job.output) as temporary:
         source = job.path if reader.info.kind == "video" else None
@@ -243,7 +272,6 @@ def _swap_to_pictures(job, reader, swapper, labeller):
                 bar.update()
                 yield step
 
-    job.output.parent.mkdir(parents=True, exist_ok=True)
     if job.output.suffix:
         signed = _write_animation(job, reader, finished(), entries, labeller)
     else:

@@ -180,8 +180,9 @@ class SegmentSink:
             self.encoder = None
 
     def remove(self) -> None:
-        """Removes the folder with all that is in it."""
+        """Removes the folder with all that is in it; nothing is finished then."""
         self.abandon()
+        self.state["segments"] = []
         shutil.rmtree(self.folder, ignore_errors=True)
 
 

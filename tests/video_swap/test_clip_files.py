@@ -61,7 +61,7 @@ class SwapClipTest(testing.TestCase):
 
     def left_behind(self):
         """What lies in the output's folder beside the output."""
-        return sorted(p.name for p in self.output.parent.iterdir() if p != self.output)
+        return sorted(p.name for p in self.output.parent.glob("*") if p != self.output)
 
     def test_faces_change_and_the_rest_stays(self):
         report = self.swap()
@@ -122,8 +122,55 @@ class SwapClipTest(testing.TestCase):
             clip_files.swap_clip(
                 job_of(path, self.output), made.make_swapper(), made.unlabelled()
             )
-        self.assertFalse(self.output.exists())
-        self.assertEmpty(self.left_behind())
+        self.assertFalse(self.output.parent.exists(), "a folder was left")
+
+    def test_nothing_found_leaves_nothing_to_go_on_with(self):
+        path = made.write_clip(self.folder / "c.mp4", [made.scene()] * 20)
+        job = job_of(path, self.output, resume=True)
+        with self.assertRaisesRegex(InputError, "no face was found"):
+            clip_files.swap_clip(job, made.make_swapper(), made.unlabelled())
+        self.assertFalse(self.output.parent.exists(), "a folder was left")
+
+    def test_failure_before_a_segment_is_finished_leaves_nothing(self):
+        def fails(targets, vectors):
+            raise InputError("the generator fails")
+
+        with self.assertRaisesRegex(InputError, "the generator fails"):
+            self.swap(made.make_swapper(engine=fails), resume=True)
+        self.assertFalse(self.output.parent.exists(), "a folder was left")
+
+    def test_a_folder_that_was_there_stays(self):
+        self.output.parent.mkdir()
+        self.test_error_in_a_stage_ends_the_run_and_leaves_nothing()
+        self.assertTrue(self.output.parent.exists())
+
+    def test_folder_that_cannot_be_made(self):
+        (self.folder / "out").write_text("a file")
+        with self.assertRaisesRegex(InputError, "out: cannot be made"):
+            self.swap()
+
+    def test_pixels_that_are_not_square(self):
+        frames = [made.scene() for _ in range(4)]
+        for frame in frames:
+            frame[20:60, 30:50] = made.RED  # shown, a square of 40 pixels
+        path = made.write_clip(self.folder / "wide.mp4", frames, aspect=Fraction(2))
+        crops = []
+
+        def looks(targets, vectors):
+            crops.extend(targets)
+            return made.colour_engine(targets, vectors)
+
+        clip_files.swap_clip(
+            job_of(path, self.output),
+            made.make_swapper(engine=looks),
+            made.unlabelled(),
+        )
+        middle = crops[0][8:-8, 8:-8] * 127.5 + 127.5
+        self.assertLess(np.abs(middle - made.RED).mean(), 12.0)
+        self.assert_close(
+            colour_at(images_of(self.output)[1], 40, 40), np.array(made.BLUE), atol=25
+        )
+        self.assertEqual(video.VideoReader(self.output).info.aspect, 2)
 
     def test_nobody_to_swap_leaves_nothing(self):
         rule = identities.Rule(
