@@ -131,23 +131,28 @@ def match_colour(
     """
     matrix = _TO_XYZ if random.random() < 0.5 else np.eye(3)
     part = random.random()
-    source, goal = _colours(image, matrix), _colours(other, matrix)
-    mean, spread = _middle_statistics(source)
-    goal_mean, goal_spread = _middle_statistics(goal)
-    matched = (source - mean) / (spread + 1e-6) * goal_spread + goal_mean
-    mixed = source + part * (matched - source)
-    return np.rint(mixed @ np.linalg.inv(matrix).T).clip(0, 255).astype(np.uint8)
+    mean, spread = _middle_statistics(image, matrix)
+    goal_mean, goal_spread = _middle_statistics(other, matrix)
+    stretch = goal_spread / (spread + 1e-6)
+    gain = 1.0 + part * (stretch - 1.0)
+    offset = part * (goal_mean - stretch * mean)
+    # in and out of XYZ and all between is one linear map of the colour
+    back = np.linalg.inv(matrix)
+    colour_map = np.column_stack([back @ (gain[:, None] * matrix), back @ offset])
+    return cv2.transform(np.ascontiguousarray(image), colour_map)
 
 
-def _colours(image: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    return image.astype(np.float64) @ matrix.T
-
-
-def _middle_statistics(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _middle_statistics(
+    image: np.ndarray, matrix: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns mean and spread of the middle's colours after a linear map."""
     height, width = image.shape[:2]
     top, left = round(height * _INSET), round(width * _INSET)
     middle = image[top : height - top, left : width - left].reshape(-1, 3)
-    return middle.mean(axis=0), middle.std(axis=0)
+    mean = middle.mean(axis=0)
+    covariance = (middle - mean).T @ (middle - mean) / len(middle)
+    spread = np.sqrt(np.einsum("ij,jk,ik->i", matrix, covariance, matrix))
+    return matrix @ mean, spread
 
 
 def motion_blur(

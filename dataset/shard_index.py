@@ -109,6 +109,23 @@ class ShardIndex:
             raise records.CorruptRecordError(*place, str(error)) from None
         return decode_image(data, size, place, feature)
 
+    def landmarks(self, photo: int, size: int) -> np.ndarray | None:
+        """Returns the landmarks of a record's photo, `(5, 2)` pixels, None if unknown.
+
+        Args:
+            photo: Its position in the index.
+            size: Side to which the photo is resized, pixels.
+
+        Raises:
+            CorruptRecordError: If it cannot be read.
+        """
+        features = self.features(photo)
+        if not {"landmarks", "height", "width"} <= set(features):
+            return None
+        points = features["landmarks"].reshape(5, 2).astype(np.float64)
+        scale = size / np.array([features["width"], features["height"]])
+        return (points + 0.5) * scale - 0.5
+
 
 def find_shards(data_dir: str) -> list[str]:
     """Returns the shard files that a flag names, sorted, each once.
