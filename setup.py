@@ -75,6 +75,8 @@ setup(
             "facedancer-train = facedancer.programs:train",
             "facedancer-calibrate-margins = facedancer.programs:calibrate_margins",
             "facedancer-distill-encoder = facedancer.programs:distill_encoder",
+            "facedancer-label-faces = facedancer.programs:label_faces",
+            "facedancer-train-detector = facedancer.programs:train_detector",
             "facedancer-onnx-encoder = facedancer.programs:onnx_encoder",
             "facedancer-convert = facedancer.programs:convert",
             "facedancer-export = facedancer.programs:export",

@@ -88,6 +88,21 @@ def match(
     return _encode(labels, boxes[face], landmarks[face], anchors)
 
 
+def leave_out(targets: Targets, boxes: np.ndarray, anchors: np.ndarray) -> Targets:
+    """Returns targets in which the background on some boxes is not counted.
+
+    Args:
+        targets: Of `match`.
+        boxes: `(n, 4)` pixels of what may be a face: too small, hidden, unsure.
+        anchors: `(n, 4)` from `anchors.make_anchors`.
+    """
+    if len(boxes) == 0:
+        return targets
+    near = suppression.overlap(corners(anchors)[:, None], boxes[None]).max(axis=1) > 0.2
+    labels = np.where(near & (targets.labels == NEGATIVE), IGNORED, targets.labels)
+    return dataclasses.replace(targets, labels=labels.astype(np.int32))
+
+
 def _background(n):
     return Targets(
         np.zeros(n, np.int32),

@@ -1,0 +1,101 @@
+"""Pictures without a face, for the training of a detector."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+
+def make_background(photos, size: int, random: np.random.Generator) -> np.ndarray:
+    """Returns a picture without a face.
+
+    A part of a photo beside its faces, a photo whose faces are painted over, or a
+    texture of noise and shapes.
+
+    Args:
+        photos: Labelled photos, see `scenes.Photos`.
+        size: Side in pixels.
+        random: Draws everything.
+
+    Returns:
+        `(size, size, 3)` uint8 RGB.
+    """
+    photo = photos[int(random.integers(len(photos)))]
+    kind = random.random()
+    if kind < 0.45:
+        part = _beside_faces(photo, random)
+        if part is not None:
+            return _turned(part, size, random)
+    if kind < 0.85:
+        return _turned(_painted_over(photo, random), size, random)
+    return texture(size, random)
+
+
+def _beside_faces(photo, random):
+    """A random window that touches no face, or None where ten draws found none."""
+    height, width = photo.image.shape[:2]
+    for _ in range(10):
+        side = int(random.uniform(0.2, 0.7) * min(height, width))
+        x, y = (int(random.integers(0, end - side + 1)) for end in (width, height))
+        touched = (photo.boxes[:, :2] < [x + side, y + side]) & (
+            photo.boxes[:, 2:] > [x, y]
+        )
+        if not touched.all(axis=1).any():
+            return photo.image[y : y + side, x : x + side]
+    return None
+
+
+def _painted_over(photo, random):
+    """Every face under an ellipse: skin without features, a blur, or another part."""
+    image = photo.image.copy()
+    coarse = cv2.resize(image, (9, 9), interpolation=cv2.INTER_AREA)
+    blurred = cv2.resize(coarse, image.shape[1::-1], interpolation=cv2.INTER_CUBIC)
+    moved = np.roll(image, image.shape[1] // 2, axis=1)
+    front = (blurred, moved, blurred[::-1])[int(random.integers(3))]
+    mask = np.zeros(image.shape[:2], np.uint8)
+    for box in photo.boxes:
+        centre, axes = (box[:2] + box[2:]) / 2, 0.6 * (box[2:] - box[:2])
+        points = [tuple(map(int, np.round(value))) for value in (centre, axes)]
+        cv2.ellipse(mask, *points, 0, 0, 360, 255, -1)
+    mask = cv2.GaussianBlur(mask, (0, 0), 3.0)[..., None] / 255.0
+    return (image + mask * (front.astype(np.float32) - image)).astype(np.uint8)
+
+
+def _turned(image, size, random):
+    """Resized to the scene, turned by quarters and mirrored."""
+    method = cv2.INTER_AREA if image.shape[0] > size else cv2.INTER_LINEAR
+    image = np.rot90(image, int(random.integers(4)))
+    image = image[:, ::-1] if random.random() < 0.5 else image
+    return cv2.resize(np.ascontiguousarray(image), (size, size), interpolation=method)
+
+
+def texture(size: int, random: np.random.Generator) -> np.ndarray:
+    """Returns noise of several scales with shapes and stripes on it.
+
+    Args:
+        size: Side in pixels.
+        random: Draws everything.
+
+    Returns:
+        `(size, size, 3)` uint8 RGB.
+    """
+    image = np.zeros((size, size, 3), np.float32) + random.uniform(0, 255, 3)
+    for cells in (2, 5, 13, 40):
+        noise = random.normal(0, random.uniform(5, 50), (cells, cells, 3))
+        image += cv2.resize(noise, (size, size), interpolation=cv2.INTER_CUBIC)
+    image = np.clip(image, 0, 255).astype(np.uint8)
+    for _ in range(int(random.integers(0, 12))):
+        colour = tuple(map(int, random.integers(0, 256, 3)))
+        one, two = (tuple(map(int, random.integers(0, size, 2))) for _ in range(2))
+        thick = int(random.integers(1, 8))
+        kind = int(random.integers(3))
+        if kind == 0:
+            cv2.line(image, one, two, colour, thick, cv2.LINE_AA)
+        elif kind == 1:
+            cv2.rectangle(image, one, two, colour, -1 if thick > 4 else thick)
+        else:
+            axes = (two[0] // 4 + 1, two[1] // 4 + 1)
+            turn = float(random.uniform(0, 180))
+            filled = -1 if thick > 3 else thick
+            cv2.ellipse(image, one, axes, turn, 0, 360, colour, filled, cv2.LINE_AA)
+    return image

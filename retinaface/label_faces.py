@@ -1,0 +1,77 @@
+"""Labels the faces of photos with a detector, for the training of another one.
+
+    python retinaface/label_faces.py --data_dir=photos --output=labels.csv \
+        --retina_path=teacher.npz
+
+Faces of a low score are written too: the training counts them neither as faces nor as
+background.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+
+from absl import flags
+from tqdm import tqdm
+
+from facedancer import cli, images
+from facedancer.retinaface import labels
+from facedancer.retinaface.loading import load_detector
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelSettings:
+    """Settings of the program.
+
+    Attributes:
+        data_dir: Photos, at any depth.
+        output: The table, a `.csv` file.
+        retina_path: The detector; empty for the packaged one.
+        score_threshold: Least score of a face that is written.
+        working_size: The longer side at which a photo is searched, in pixels.
+    """
+
+    data_dir: str
+    output: str
+    retina_path: str = ""
+    score_threshold: float = 0.2
+    working_size: int = 640
+
+
+def label(settings: LabelSettings) -> int:
+    """Writes the table and returns the number of faces in it.
+
+    Args:
+        settings: All of it.
+
+    Raises:
+        InputError: If there is no photo, or one cannot be read.
+    """
+    folder = pathlib.Path(settings.data_dir)
+    paths = images.list_images(folder)
+    detector = load_detector(
+        settings.retina_path or None,
+        score_threshold=settings.score_threshold,
+        working_size=settings.working_size,
+    )
+    found = {
+        path.relative_to(folder).as_posix(): detector.detect(images.read_image(path))
+        for path in tqdm(paths, unit="photo", disable=None)
+    }
+    labels.write_labels(settings.output, found)
+    return sum(len(faces) for faces in found.values())
+
+
+def define_flags(flag_values):
+    cli.define_from(LabelSettings, flag_values)
+
+
+def main(flag_values: flags.FlagValues) -> int:
+    settings = cli.settings_from(LabelSettings, flag_values)
+    print(f"{settings.output}: {label(settings)} faces")
+    return cli.DONE
+
+
+if __name__ == "__main__":
+    cli.run(main, define_flags)

@@ -1,0 +1,298 @@
+"""Trains RetinaFace-MobileNet on labelled photos.
+
+    python retinaface/train_detector.py --data_dir=photos --labels=labels.csv \
+        --backbone_path=mobilenet025_imagenet.npz --output=detector.keras
+
+The table of labels is that of `retinaface/label_faces.py`. Every picture is put
+together anew from the photos (`scenes`), degraded, and matched with the anchors. It
+runs on any backend of Keras. A run that was stopped goes on from its last epoch.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+
+import keras
+import numpy as np
+from absl import flags, logging
+from keras import ops
+
+from facedancer import cli
+from facedancer.errors import InputError
+from facedancer.retinaface import anchors, labels, losses, matching, published, scenes
+from facedancer.retinaface.network import build_retinaface
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainDetectorSettings:
+    """Settings of the program.
+
+    Attributes:
+        data_dir: Folders of photos, as many as tables of labels.
+        labels: Tables of labels, one a folder.
+        output: Where the detector goes; must end in `.keras`.
+        backbone_path: ImageNet weights of the MobileNet as `.npz`; empty for new ones.
+        exclude: File with names of folders or photos that are left out, one a line.
+        image_size: Side of the training pictures in pixels.
+        steps: Number of updates.
+        batch_size: Pictures an update.
+        learning_rate: At its highest, after the warm-up; falls by a cosine to zero.
+        save_every: Updates between checkpoints.
+        workers: Threads that make pictures.
+        seed: Of everything random.
+    """
+
+    data_dir: tuple[str, ...]
+    labels: tuple[str, ...]
+    output: str
+    backbone_path: str = ""
+    exclude: str = ""
+    image_size: int = 320
+    steps: int = 6000
+    batch_size: int = 16
+    learning_rate: float = 2e-3
+    save_every: int = 250
+    workers: int = 2
+    seed: int = 0
+
+    def __post_init__(self):
+        if not self.output.endswith(".keras"):
+            raise ValueError(f"--output must end in .keras. Received: {self.output}")
+        if len(self.data_dir) != len(self.labels):
+            raise ValueError(
+                "--data_dir and --labels go in pairs. "
+                f"Received: {len(self.data_dir)} folders, {len(self.labels)} tables"
+            )
+        for name in ("image_size", "steps", "batch_size", "save_every", "workers"):
+            if getattr(self, name) < 1:
+                value = getattr(self, name)
+                raise ValueError(f"`{name}` must be positive. Received: {value}")
+
+
+class Batches(keras.utils.PyDataset):
+    """Endless batches of scenes; the batch of a number is always the same.
+
+    Args:
+        photos: What scenes are put together from.
+        settings: Which scenes.
+        batch_size: Pictures a batch.
+        count: Batches an epoch.
+        seed: Of everything random.
+        **kwargs: `workers` and others of `keras.utils.PyDataset`.
+
+    Attributes:
+        epoch: Number of the epoch, part of the seed.
+    """
+
+    def __init__(
+        self, photos, settings: scenes.SceneSettings, batch_size, count, seed, **kwargs
+    ):
+        super().__init__(**kwargs)
+        self._photos = photos
+        self._settings = settings
+        self._batch_size = batch_size
+        self._count = count
+        self._seed = seed
+        self.epoch = 0
+
+    def __len__(self):
+        return self._count
+
+    def __getitem__(self, index):
+        """Returns `(images, targets)`: float32 RGB in [0, 255], fields of `Targets`."""
+        random = np.random.default_rng([self._seed, self.epoch, index])
+        pairs = [
+            make_example(self._photos, self._settings, random)
+            for _ in range(self._batch_size)
+        ]
+        images = np.stack([image for image, _ in pairs]).astype(np.float32)
+        fields = [field.name for field in dataclasses.fields(matching.Targets)]
+        targets = {
+            name: np.stack([getattr(target, name) for _, target in pairs])
+            for name in fields
+        }
+        return images, targets
+
+
+def make_example(photos, settings: scenes.SceneSettings, random: np.random.Generator):
+    """Returns a degraded picture and what the network should give for it.
+
+    Args:
+        photos: See `scenes.make_scene`.
+        settings: Which scenes.
+        random: Draws everything.
+
+    Returns:
+        `(size, size, 3)` uint8 RGB and its `matching.Targets`.
+    """
+    scene = scenes.make_picture(photos, settings, random)
+    faces = scene.counted
+    grid = anchors.make_anchors(*scene.image.shape[:2])
+    targets = matching.match(scene.boxes[faces], scene.landmarks[faces], grid)
+    return scene.image, matching.leave_out(targets, scene.boxes[~faces], grid)
+
+
+class DetectorTraining(keras.Model):
+    """A network with the loss of RetinaFace.
+
+    Args:
+        network: What is trained.
+    """
+
+    def __init__(self, network: keras.Model):
+        super().__init__()
+        self.network = network
+        names = ("classes", "boxes", "landmarks")
+        self.trackers = {name: keras.metrics.Mean(name) for name in names}
+
+    def call(self, image, training=False):
+        return self.network(image, training=training)
+
+    @property
+    def metrics(self):
+        """What Keras resets at the start of an epoch."""
+        return [*super().metrics, *self.trackers.values()]
+
+    def compute_loss(
+        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
+    ):
+        """Returns the mean of the weighted losses, see `losses.detection_losses`."""
+        found = losses.detection_losses(y, y_pred)
+        for name, tracker in self.trackers.items():
+            tracker.update_state(found[name])
+        return ops.mean(found["total"])
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        """Returns the means of the losses; Keras calls this."""
+        return self.get_metrics_result()
+
+
+def read_photos(settings: TrainDetectorSettings) -> scenes.Photos:
+    """Returns the labelled photos of all folders.
+
+    Args:
+        settings: Name folders, tables and what is left out.
+
+    Raises:
+        InputError: If a table or photo is not there, or nothing is left.
+    """
+    left_out = set()
+    if settings.exclude:
+        try:
+            left_out = set(pathlib.Path(settings.exclude).read_text().split("\n"))
+        except OSError as error:
+            raise InputError(
+                f"--exclude: {settings.exclude}: {error.strerror}"
+            ) from None
+    found = []
+    for folder, table in zip(settings.data_dir, settings.labels, strict=True):
+        photos = labels.read_labels(table, folder)
+        kept = [
+            photo
+            for photo in photos
+            if left_out.isdisjoint(photo.path.relative_to(folder).parts)
+        ]
+        logging.info(
+            "%s: %d photos, %d of them left out",
+            table,
+            len(photos),
+            len(photos) - len(kept),
+        )
+        found += kept
+    if not found:
+        raise InputError("No labelled photo is left. Check --labels and --exclude.")
+    return scenes.Photos(found)
+
+
+def make_optimizer(settings: TrainDetectorSettings) -> keras.optimizers.Optimizer:
+    """Returns AdamW with a warm-up and a cosine to zero.
+
+    Args:
+        settings: Learning rate and number of steps.
+    """
+    warmup = max(1, min(300, settings.steps // 10))
+    schedule = keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=0.0,
+        decay_steps=max(1, settings.steps - warmup),
+        warmup_target=settings.learning_rate,
+        warmup_steps=warmup,
+    )
+    return keras.optimizers.AdamW(schedule, weight_decay=5e-4, clipnorm=5.0)
+
+
+def train(settings: TrainDetectorSettings) -> None:
+    """Trains the detector and writes it.
+
+    Args:
+        settings: All of it.
+
+    Raises:
+        InputError: If a file is missing or does not fit.
+    """
+    keras.utils.set_random_seed(settings.seed)
+    photos = read_photos(settings)
+    network = build_retinaface()
+    if settings.backbone_path:
+        published.read_backbone(network, settings.backbone_path)
+    model = DetectorTraining(network)
+    # XLA takes eight times as long for depthwise convolutions on a CPU.
+    model.compile(optimizer=make_optimizer(settings), jit_compile=False)
+    output = pathlib.Path(settings.output)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    epochs = -(-settings.steps // settings.save_every)
+    data = Batches(
+        photos,
+        scenes.SceneSettings(size=settings.image_size),
+        settings.batch_size,
+        settings.save_every,
+        settings.seed,
+        workers=settings.workers,
+        max_queue_size=4,
+    )
+    shape = (settings.batch_size, settings.image_size, settings.image_size, 3)
+    model.build(shape)
+    model.fit(
+        data,
+        epochs=epochs,
+        verbose=2,
+        callbacks=[
+            keras.callbacks.BackupAndRestore(f"{output}.backup"),
+            TellEpoch(data),
+        ],
+    )
+    temporary = output.with_name("unfinished.keras")
+    network.save(temporary)
+    temporary.replace(output)
+
+
+class TellEpoch(keras.callbacks.Callback):
+    """Tells the batches which epoch it is, also after a restart.
+
+    Args:
+        data: The batches.
+    """
+
+    def __init__(self, data: Batches):
+        super().__init__()
+        self._data = data
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Keras calls this."""
+        self._data.epoch = epoch
+
+
+def define_flags(flag_values):
+    cli.define_from(TrainDetectorSettings, flag_values)
+
+
+def main(flag_values: flags.FlagValues) -> int:
+    logging.set_verbosity(logging.INFO)
+    settings = cli.settings_from(TrainDetectorSettings, flag_values)
+    train(settings)
+    print(settings.output)
+    return cli.DONE
+
+
+if __name__ == "__main__":
+    cli.run(main, define_flags)

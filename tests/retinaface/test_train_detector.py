@@ -1,0 +1,267 @@
+"""Tests of the training of detectors and of what is measured on them."""
+
+import dataclasses
+import math
+from unittest import mock
+
+import keras
+import numpy as np
+import pytest
+
+from facedancer import images, testing
+from facedancer.errors import InputError
+from facedancer.faces import Faces
+from facedancer.retinaface import (
+    anchors,
+    detector,
+    label_faces,
+    labels,
+    load_detector,
+    matching,
+    measuring,
+    scenes,
+    train_detector,
+)
+
+
+def face_picture(seed=0):
+    """A noisy picture with a disc that has two eyes; its box and landmarks."""
+    random = np.random.default_rng(seed)
+    image = random.integers(0, 90, (96, 112, 3)).astype(np.uint8)
+    y, x = np.mgrid[:96, :112]
+    image[(x - 56) ** 2 + (y - 48) ** 2 < 24**2] = (220, 180, 150)
+    points = np.array([[47, 42], [65, 42], [56, 50], [49, 58], [63, 58]], np.float64)
+    for px, py in points[:2]:
+        image[(x - px) ** 2 + (y - py) ** 2 < 16] = 20
+    return image, np.array([32.0, 24.0, 80.0, 72.0]), points
+
+
+def write_photos(folder, count=4):
+    """Writes pictures and their table; returns the table."""
+    found = {}
+    for number in range(count):
+        image, box, points = face_picture(number)
+        images.write_image(folder / f"person{number}" / "a.png", image)
+        faces = Faces(box[None], points[None], np.ones(1))
+        found[f"person{number}/a.png"] = faces
+    labels.write_labels(folder / "labels.csv", found)
+    return folder / "labels.csv"
+
+
+def tiny_network():
+    """Gives every anchor of a picture of 32 pixels some numbers."""
+    image = keras.layers.Input((32, 32, 3))
+    x = keras.layers.Rescaling(1 / 255)(image)
+    x = keras.layers.AveragePooling2D(16)(x)
+    x = keras.layers.Flatten()(x)
+    n = len(anchors.make_anchors(32, 32))
+    sizes = {"boxes": 4, "classes": 2, "landmarks": 10}
+    outputs = {
+        name: keras.layers.Reshape((n, size))(keras.layers.Dense(n * size)(x))
+        for name, size in sizes.items()
+    }
+    return keras.Model(image, outputs)
+
+
+def settings_for(folder, **more):
+    table = write_photos(folder)
+    given = dict(
+        data_dir=(str(folder),),
+        labels=(str(table),),
+        output=str(folder / "detector.keras"),
+        image_size=64,
+        steps=4,
+        batch_size=2,
+        save_every=2,
+        workers=1,
+    )
+    return train_detector.TrainDetectorSettings(**(given | more))
+
+
+class LeaveOutTest(testing.TestCase):
+    def test_by_hand(self):
+        grid = np.float32([[8, 8, 16, 16], [24, 8, 16, 16], [60, 8, 16, 16]])
+        faces, points = np.array([[0, 0, 16, 16]]), np.full((1, 5, 2), np.nan)
+        targets = matching.match(faces, points, grid)
+        found = matching.leave_out(targets, np.array([[18.0, 0, 34, 16]]), grid)
+        self.assertEqual(found.labels.tolist(), [1, -1, 0])
+        found = matching.leave_out(targets, np.zeros((0, 4)), grid)
+        self.assertEqual(found.labels.tolist(), [1, 0, 0])
+        found = matching.leave_out(targets, np.array([[0.0, 0, 16, 16]]), grid)
+        self.assertEqual(found.labels.tolist(), [1, 0, 0])  # a face stays a face
+
+
+class TrainDetectorTest(testing.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.folder = self.tempdir()
+
+    def test_targets_are_those_of_the_picture(self):
+        settings = settings_for(self.folder)
+        photos = train_detector.read_photos(settings)
+        kinds = scenes.SceneSettings(size=96, mosaics=0, crowds=0, empty=0)
+        random = np.random.default_rng
+        image, targets = train_detector.make_example(photos, kinds, random(5))
+        scene = scenes.make_picture(photos, kinds, random(5))
+        np.testing.assert_array_equal(image, scene.image)
+        grid = anchors.make_anchors(96, 96)
+        found = targets.labels == matching.POSITIVE
+        self.assertGreater(found.sum(), 0)
+        boxes = anchors.decode_boxes(targets.boxes[found], grid[found])
+        self.assert_close(boxes, np.repeat(scene.boxes[:1], len(boxes), 0), 1e-4, 1e-3)
+
+    def test_batches_repeat_by_number_and_change_by_epoch(self):
+        photos = train_detector.read_photos(settings_for(self.folder))
+        kinds = scenes.SceneSettings(size=64)
+        batches = train_detector.Batches(photos, kinds, 2, 3, seed=1)
+        self.assertEqual(len(batches), 3)
+        first, targets = batches[1]
+        self.assertEqual(first.shape, (2, 64, 64, 3))
+        self.assertEqual(first.dtype, np.float32)
+        n = len(anchors.make_anchors(64, 64))
+        self.assertEqual(targets["landmarks"].shape, (2, n, 10))
+        np.testing.assert_array_equal(first, batches[1][0])
+        batches.epoch = 1
+        self.assertTrue((first != batches[1][0]).any())
+
+    def test_the_loss_is_that_of_the_formulas(self):
+        network = keras.Sequential([keras.layers.Identity()])
+        model = train_detector.DetectorTraining(network)
+        n = 5
+        outputs = {
+            "classes": np.zeros((1, n, 2), np.float32),
+            "boxes": np.zeros((1, n, 4), np.float32),
+            "landmarks": np.zeros((1, n, 10), np.float32),
+        }
+        targets = {
+            "labels": np.array([[1, 0, 0, 0, -1]]),
+            "boxes": np.ones((1, n, 4), np.float32),
+            "landmarks": np.full((1, n, 10), 2.0, np.float32),
+            "has_landmarks": np.float32([[1, 0, 0, 0, 0]]),
+        }
+        # four anchors of log 2 by one face; 2 x four halves; ten of 2 - 1/2
+        loss = model.compute_loss(y=targets, y_pred=outputs)
+        self.assert_close(loss, np.array(4 * math.log(2) + 2 * 2 + 15))
+        self.assert_close(model.trackers["landmarks"].result(), np.array(15.0))
+
+    def test_a_stopped_run_ends_as_an_undisturbed_one(self):
+        excluded = self.folder / "no.txt"
+        excluded.write_text("person3\n")
+        whole = settings_for(self.folder, exclude=str(excluded), image_size=32)
+        self.assertEqual(len(train_detector.read_photos(whole)), 3)
+        stopped = dataclasses.replace(whole, output=str(self.folder / "other.keras"))
+        make = train_detector.make_example
+        calls = iter(range(6))  # three of four batches
+
+        def failing(*arguments):
+            if next(calls, None) is None:
+                raise RuntimeError("power cut")
+            return make(*arguments)
+
+        with mock.patch.object(train_detector, "build_retinaface", tiny_network):
+            train_detector.train(whole)
+            with mock.patch.object(train_detector, "make_example", failing):
+                with pytest.raises(Exception, match="power cut"):
+                    train_detector.train(stopped)
+            self.assertFalse((self.folder / "other.keras").exists())
+            train_detector.train(stopped)
+        one, other = (keras.saving.load_model(x.output) for x in (whole, stopped))
+        new = tiny_network().get_weights()
+        for expected, found, start in zip(
+            one.get_weights(), other.get_weights(), new, strict=True
+        ):
+            self.assert_close(found, expected)
+            self.assertTrue((expected != start).any())
+        self.assertFalse(list(self.folder.glob("unfinished*")))
+
+    @pytest.mark.large
+    def test_the_real_network_learns(self):
+        settings = settings_for(self.folder, steps=20, save_every=20)
+        train_detector.train(settings)
+        found = load_detector(settings.output, score_threshold=0.0, working_size=0)
+        self.assertEqual(found.name, "retinaface-mobilenet025")
+        outputs = found.network.predict(face_picture()[0][None], verbose=0)
+        wanted = anchors.make_anchors(96, 112)
+        self.assertEqual(outputs["boxes"].shape, (1, len(wanted), 4))
+
+    def test_errors(self):
+        with pytest.raises(ValueError, match="must end in .keras. Received: x.h5"):
+            settings_for(self.folder, output="x.h5")
+        with pytest.raises(ValueError, match="in pairs. Received: 2 folders, 1 tables"):
+            settings_for(self.folder, data_dir=("a", "b"))
+        with pytest.raises(ValueError, match="`steps` must be positive. Received: 0"):
+            settings_for(self.folder, steps=0)
+        settings = settings_for(self.folder, exclude="nowhere.txt")
+        with pytest.raises(InputError, match="--exclude: nowhere.txt: No such file"):
+            train_detector.read_photos(settings)
+        everybody = self.folder / "all.txt"
+        everybody.write_text("\n".join(f"person{i}" for i in range(4)))
+        settings = settings_for(self.folder, exclude=str(everybody))
+        with pytest.raises(InputError, match="No labelled photo is left"):
+            train_detector.read_photos(settings)
+
+
+class LabelFacesTest(testing.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.folder = self.tempdir()
+
+    def test_no_photo(self):
+        settings = label_faces.LabelSettings(
+            data_dir=str(self.folder), output=str(self.folder / "x.csv")
+        )
+        with pytest.raises(InputError, match="no images in"):
+            label_faces.label(settings)
+
+
+class Fixed(detector.Detector):
+    """Finds the same in every picture."""
+
+    def __init__(self, faces):
+        super().__init__(detector.DetectorOptions(score_threshold=0.0))
+        self.faces = faces
+
+    def _search(self, batch, least):
+        return [self.faces] * len(batch)
+
+
+class MeasuringTest(testing.TestCase):
+    def scene(self):
+        boxes = np.array([[0, 0, 20, 20], [40, 0, 60, 20], [70, 0, 90, 20]], float)
+        points = np.array([[5, 5], [15, 5], [10, 10], [6, 15], [14, 15]], float)
+        points = points + boxes[:, None, :2]
+        image = np.zeros((40, 100, 3), np.uint8)
+        return scenes.Scene(image, boxes, points, np.array([True, True, False]))
+
+    def found(self):
+        scene = self.scene()
+        boxes = scene.boxes[[0, 0, 2, 1]] + [
+            [1, 0, 1, 0],
+            [0] * 4,
+            [0] * 4,
+            [0, 30] * 2,
+        ]
+        points = scene.landmarks[[0, 0, 2, 1]] + [2.0, 0.0]
+        return Faces(boxes, points, np.array([0.9, 0.8, 0.7, 0.6]))
+
+    def test_matches_by_hand(self):
+        matches = measuring.match_detections(self.found(), self.scene())
+        # the first is right, the second finds the same again, the third is not
+        # counted, the fourth lies beside every face
+        self.assertEqual(matches.labels.tolist(), [1, 0, -1, 0])
+        self.assert_close(matches.errors[0], np.array(0.2))  # 2 of 10 pixels
+        self.assertTrue(np.isnan(matches.errors[1:]).all())
+
+    def test_quality_by_hand(self):
+        quality = measuring.measure(Fixed(self.found()), [self.scene()] * 2)
+        self.assertEqual(quality.faces, 4)
+        self.assertAlmostEqual(quality.recall, 0.5)
+        self.assertAlmostEqual(quality.threshold, 0.9, 5)
+        self.assertAlmostEqual(quality.average_precision, 0.5)
+        self.assertAlmostEqual(quality.landmark_error, 0.2, 5)
+
+    def test_a_precision_that_is_never_reached(self):
+        wrong = self.found()[3:]
+        quality = measuring.measure(Fixed(wrong), [self.scene()])
+        self.assertEqual((quality.recall, quality.threshold), (0.0, 1.0))
+        self.assertTrue(math.isnan(quality.landmark_error))
