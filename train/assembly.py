@@ -170,25 +170,32 @@ def pair_settings(config: TrainConfig, image_size: int) -> pairs.PairSettings:
         image_size: Side of the images.
 
     Raises:
-        InputError: If there are no shards.
+        InputError: If there are no shards, or a value is out of its range.
     """
     objective = config.objective()
     share = objective.same_person_ratio
     if share and shard_index.open_index(config.data_dir).identity.max(initial=-1) < 0:
         logging.warning("The shards have no labels: no pairs of one person")
         share = 0.0
-    return pairs.PairSettings(
-        config.data_dir,
-        batch_size=config.batch_size,
-        image_size=image_size,
-        same_ratio=objective.same_ratio,
-        same_person_ratio=share,
-        jitter=objective.jitter,
-        flip=objective.flip,
-        shuffle=config.shuffle,
-        seed=config.seed,
-        on_corrupt=config.on_corrupt,
-    )
+    try:
+        return pairs.PairSettings(
+            config.data_dir,
+            batch_size=config.batch_size,
+            image_size=image_size,
+            same_ratio=objective.same_ratio,
+            same_person_ratio=share,
+            jitter=objective.jitter,
+            flip=objective.flip,
+            colour_match=config.colour_match,
+            affine=config.affine,
+            motion_blur=config.motion_blur,
+            cache_mb=config.cache_mb,
+            shuffle=config.shuffle,
+            seed=config.seed,
+            on_corrupt=config.on_corrupt,
+        )
+    except ValueError as error:
+        raise InputError(str(error)) from None
 
 
 def build_step(

@@ -94,7 +94,11 @@ class TrainConfig:
             same pairs; needs shards with labels, and is dropped without.
         jitter: Colour jitter: legacy (published), per_image or none.
         flip: Mirror photos at random; published is false.
+        colour_match: Probability that a photo takes on colours of another one.
+        affine: Turn, zoom and shift photos at random: none, faceswap_gan or few_shot.
+        motion_blur: Probability that a photo is blurred along a line.
         shuffle: Shuffle the photos.
+        cache_mb: Memory for decoded photos.
         on_corrupt: stop at a damaged record, or skip it.
         strategy: one device, mirrored over all GPUs (or --devices), multi_worker from
             TF_CONFIG, or auto: what fits the machine.
@@ -181,7 +185,11 @@ class TrainConfig:
     same_person_ratio: float | None = None
     jitter: str | None = None
     flip: bool | None = None
+    colour_match: float = 0.0
+    affine: str = "none"
+    motion_blur: float = 0.0
     shuffle: bool = True
+    cache_mb: int = 256
     on_corrupt: str = "skip"
     strategy: str = "auto"
     devices: tuple[str, ...] = ()
