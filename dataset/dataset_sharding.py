@@ -35,7 +35,7 @@ IDENTITIES = ("folder", "none")
 CHECKS = ("ends", "decode")
 _CHECK_THREADS, _CHECK_CHUNK = 8, 256
 # One process: hashes and files take their time outside the interpreter's lock.
-_THREADS = 3
+_THREADS = 4
 
 
 @dataclasses.dataclass(frozen=True)
