@@ -68,11 +68,11 @@ def fold(encoder: Encoder) -> Encoder:
     For a frozen encoder: less work forward and backward. It cannot be trained on.
 
     Args:
-        encoder: Any encoder; one that is folded already, or has a trunk of its own, is
-            returned as it is.
+        encoder: Any encoder; one that is folded already, or whose graph was read from
+            a file, is returned as it is.
     """
     config = encoder.get_config()
-    if config["folded_from"] or config.get("trunk") is not None:
+    if config.get("folded_from", "read") or config.get("trunk") is not None:
         return encoder
     folded = type(encoder).from_config(
         {**config, "folded_from": encoder.name_with_hash}

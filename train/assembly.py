@@ -9,7 +9,7 @@ import tensorflow as tf
 from absl import logging
 
 from facedancer import images
-from facedancer.arcface_model import load_encoder
+from facedancer.arcface_model import fold, load_encoder
 from facedancer.dataset import pairs, shard_index
 from facedancer.errors import InputError
 from facedancer.models import load_discriminator, load_generator
@@ -67,7 +67,7 @@ def load_networks(config: TrainConfig) -> Networks:
         InputError: If a file is missing or they do not fit together.
     """
     objective = config.objective()
-    encoder = load_encoder(config.arcface_path)
+    encoder = fold(load_encoder(config.arcface_path))
     name = encoder.name_with_hash
     generator = discriminator = None
     if config.init_generator:
@@ -95,13 +95,15 @@ def load_networks(config: TrainConfig) -> Networks:
     )
     second = None
     if config.second_arcface_path:
-        second = Teacher(load_encoder(config.second_arcface_path), (), structure.shrink)
+        second = fold(load_encoder(config.second_arcface_path))
+        second = Teacher(second, (), structure.shrink)
     elif objective.second_identity:
         raise InputError("--i2_lambda needs an encoder: give --second_arcface_path")
     teacher = Teacher(encoder, taps, structure.shrink)
     judge = teacher
     if config.eval_arcface_path:
-        judge = Teacher(load_encoder(config.eval_arcface_path), (), structure.shrink)
+        judge = fold(load_encoder(config.eval_arcface_path))
+        judge = Teacher(judge, (), structure.shrink)
     critics = Critics(
         teacher,
         margins.values if margins else (),

@@ -42,6 +42,7 @@ class DistillSettings:
         hint_weight: Weight of each hint beside the embedding.
         image_size: Side of the student's input in pixels, a multiple of 16.
         width: Factor on the student's channels.
+        init: Encoder of this program to start from; empty for new weights.
         steps: Number of updates.
         batch_size: Faces an update.
         learning_rate: At its highest, after the warm-up; falls by a cosine to zero.
@@ -59,6 +60,7 @@ class DistillSettings:
     hint_weight: float = 0.25
     image_size: int = 112
     width: float = 1.0
+    init: str = ""
     steps: int = 20_000
     batch_size: int = 32
     learning_rate: float = 2e-3
@@ -237,6 +239,27 @@ def build_student(teacher, settings: DistillSettings) -> arcface_model.Encoder:
         raise InputError(str(error)) from None
 
 
+def load_like(student, path: str) -> arcface_model.Encoder:
+    """Returns an encoder to start from.
+
+    Args:
+        student: The encoder that it must resemble.
+        path: Its file.
+
+    Raises:
+        InputError: If it has another input size, width or length of the vector.
+    """
+    found = arcface_model.load_encoder(path)
+    shapes = [[weight.shape for weight in x.weights] for x in (student, found)]
+    if shapes[0] != shapes[1] or found.contract.size != student.contract.size:
+        raise InputError(
+            f"--init: {path} is {found.name} for {found.contract.size} px, expected an "
+            f"encoder of the same layers for {student.contract.size} px: set "
+            "--image_size and --width as they were when it was made."
+        )
+    return found
+
+
 def distill(settings: DistillSettings) -> None:
     """Trains the student and writes it.
 
@@ -249,6 +272,8 @@ def distill(settings: DistillSettings) -> None:
     keras.utils.set_random_seed(settings.seed)
     teacher = arcface_model.load_encoder(settings.teacher)
     student = build_student(teacher, settings)
+    if settings.init:
+        student.set_weights(load_like(student, settings.init).get_weights())
     optimizer = make_optimizer(settings)
     optimizer.build(student.trainable_variables)
     if settings.eval_dir:
@@ -295,6 +320,28 @@ def run(
         losses, began = [], time.monotonic()
 
 
+def measure_norms(encoder, settings: DistillSettings, batches: int = 24) -> None:
+    """Sets the statistics of the batch norms to those of the encoder's own weights.
+
+    Averaged weights are smaller than the ones the statistics were gathered with.
+
+    Args:
+        encoder: The encoder with averaged weights.
+        settings: Names the crops.
+        batches: Batches over which means and variances are averaged.
+    """
+    kind = keras.layers.BatchNormalization
+    norms = [layer for layer in encoder.layers if isinstance(layer, kind)]
+    paths = images.list_images(settings.data_dir)
+    draw = np.random.default_rng(settings.seed)
+    for number in range(batches):
+        for layer in norms:
+            layer.momentum = number / (number + 1)
+        chosen = draw.choice(paths, settings.batch_size)
+        crops = tf.constant(read_crops(chosen, encoder.contract.size), tf.float32) / 255
+        encoder(encoder.contract.from_unit(face_views.vary(crops)), training=True)
+
+
 def write_averaged(student, optimizer, settings: DistillSettings) -> None:
     """Writes the student with the moving average of its weights, and evaluates it.
 
@@ -312,6 +359,7 @@ def write_averaged(student, optimizer, settings: DistillSettings) -> None:
     )
     for weight, average in pairs:
         weight.assign(average)
+    measure_norms(averaged, settings)
     temporary = pathlib.Path(settings.output).with_name("unfinished.keras")
     averaged.save(temporary)
     temporary.replace(settings.output)

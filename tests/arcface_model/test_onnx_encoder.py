@@ -5,7 +5,7 @@ import pytest
 from absl.testing import parameterized
 
 from facedancer import testing
-from facedancer.arcface_model import load_encoder, onnx_encoder
+from facedancer.arcface_model import fold, load_encoder, onnx_encoder
 from facedancer.errors import InputError
 
 onnx = pytest.importorskip("onnx")
@@ -87,6 +87,7 @@ class OnnxEncoderTest(testing.TestCase):
         x = np.random.default_rng(2).normal(size=(2, 8, 8, 3)).astype("float32")
         self.assert_close(again(x), encoder(x))
         self.assertEqual(again.name_with_hash, encoder.name_with_hash)
+        self.assertIs(fold(again), again)
 
     @parameterized.named_parameters(
         ("node", make_model(odd_node="Sin"), "of type Sin is not understood"),

@@ -1,6 +1,7 @@
 """Tests of `facedancer.train.distill_encoder`."""
 
 import dataclasses
+import pathlib
 
 import keras
 import numpy as np
@@ -62,6 +63,35 @@ class DistillTest(testing.TestCase):
         distill_encoder.distill(dataclasses.replace(settings, steps=3))
         second = arcface_model.load_encoder(settings.output)
         self.assertNotEqual(first.name_with_hash, second.name_with_hash)
+
+    def test_starts_from_another_student(self):
+        settings = self.make_run(learning_rate=0.0, eval_dir="")
+        start = arcface_model.build_mobilefacenet(8, image_size=32, width=0.125)
+        path = str(pathlib.Path(settings.output).with_name("start.keras"))
+        start.save(path)
+        distill_encoder.distill(dataclasses.replace(settings, init=path))
+        found = arcface_model.load_encoder(settings.output)
+        pairs = zip(start.trainable_weights, found.trainable_weights, strict=True)
+        for expected, weight in pairs:
+            self.assert_close(weight, expected)
+        with self.assertRaisesRegex(ValueError, "for 32 px, expected .* for 48 px"):
+            distill_encoder.distill(
+                dataclasses.replace(settings, init=path, image_size=48)
+            )
+
+    def test_norms_are_measured_with_the_weights_they_belong_to(self):
+        settings = self.make_run()
+        encoder = arcface_model.build_mobilefacenet(8, image_size=32, width=0.125)
+        first = encoder.get_layer("stage1_conv")
+        first.kernel.assign(3.0 * first.kernel)
+        distill_encoder.measure_norms(encoder, settings, batches=6)
+        crops = distill_encoder.read_crops(images.list_images(settings.data_dir), 32)
+        signed = encoder.contract.from_unit(crops / np.float32(255))
+        maps = np.asarray(keras.Model(encoder.inputs, first.output)(signed))
+        norm = encoder.get_layer("stage1_conv_bn")
+        found = np.asarray(norm.moving_variance)
+        # the faces are varied on the way, hence only nearly
+        self.assert_close(found, maps.var(axis=(0, 1, 2)), rtol=0.7)
 
     def test_unknown_hint(self):
         with self.assertRaisesRegex(ValueError, "--hints: Unknown taps"):
