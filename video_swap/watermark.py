@@ -12,8 +12,9 @@ The score of a picture without a mark is a sum of independent terms, scaled to m
 and standard deviation 1. From `THRESHOLD` on it is taken for a mark; by the normal
 distribution that is wrong once in 3.5 million pictures.
 
-The mark survives scaling to half size, JPEG 75 and H.264 crf 28, for pictures of some
-400 pixels on (smaller ones often lose it to H.264), but neither cropping nor rotation.
+The mark survives scaling to half size, JPEG 75 and H.264 crf 28 (pictures below some
+400 pixels and dark clips often lose it to the latter), but neither cropping nor
+rotation.
 A picture of one colour can carry none.
 """
 
@@ -34,11 +35,11 @@ THRESHOLD = 5.0
 KEY = "facedancer swapped face, 1"
 REUSED = 8  # frames that share a difference: what one computes also fits the next
 _CALM = 17  # side of the neighbourhood whose least contrast decides
-_LEAST, _MOST = 1.2, 6.0  # contrast, in 1/255, that what is added keeps within
+_LEAST, _MOST = 1.0, 6.0  # contrast, in 1/255, that what is added keeps within
 _WEIGHED = 3.0  # contrast below which a place counts less when the mark is read
-_DARK = 60.0  # luma below which less is added
+_DARK = 90.0  # luma below which less is added; lower in a dark picture
 _QUIET = 0.9  # root mean square of a mark, in 1/255, up to which it may be stronger
-_LOUDEST = 0.65  # root mean square of a mark over what is allowed
+_LOUDEST = 0.6  # root mean square of a mark over what is allowed
 _ROUNDS = 4  # of the solution: rounding to whole numbers takes a part of each
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
@@ -252,7 +253,8 @@ def _allowed(luma):
     calm = np.minimum(_contrast(across, 3.0), _contrast(along, 3.0))
     calm = cv2.erode(calm, np.ones((_CALM, _CALM), np.uint8))
     calm = np.hypot(cv2.GaussianBlur(calm, (0, 0), 4.0), _LEAST)
-    return np.minimum(calm, _MOST) * np.minimum(1.0, 0.4 + 0.6 * luma / _DARK)
+    dark = min(_DARK, 1.5 * float(luma.mean()) + 1.0)
+    return np.minimum(calm, _MOST) * np.minimum(1.0, 0.3 + 0.7 * luma / dark)
 
 
 def _bell(size):
