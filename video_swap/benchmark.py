@@ -12,6 +12,7 @@ chain, all stages side by side.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import pathlib
 import tempfile
@@ -23,7 +24,7 @@ import numpy as np
 import skimage.data
 from absl import flags
 
-from facedancer import cli, weights
+from facedancer import cli
 from facedancer.arcface_model import Embedder, build_mobilefacenet, load_encoder
 from facedancer.models import build_generator, get_preset, load_generator
 from facedancer.retinaface import load_detector
@@ -51,8 +52,9 @@ class BenchmarkSettings:
         preset_name: Preset of a generator with random weights; not used with a file.
         facedancer_path: Generator to measure instead.
         arcface_path: Encoder to measure; empty: MobileFaceNet with random weights.
+        retina_path: Detector to measure; empty: the packaged one, or mtcnn.
         engine: auto, keras or openvino.
-        precision: f32, bf16 or f16.
+        precision: f32, bf16, f16 or int8.
         device_id: Number of the GPU, -1 for the CPU.
         sizes: Heights of the frames: 480p, 720p, 1080p.
         faces: Faces a frame: 1 to 4.
@@ -65,6 +67,7 @@ class BenchmarkSettings:
     preset_name: str = "facedancer_c"
     facedancer_path: str = ""
     arcface_path: str = ""
+    retina_path: str = ""
     engine: str = "auto"
     precision: str = "f32"
     device_id: int = 0
@@ -137,12 +140,14 @@ def make_swapper(settings: BenchmarkSettings) -> tuple[FaceSwapper, float]:
         else build_mobilefacenet()
     )
     start = time.perf_counter()
-    engine = engines.make_engine(generator, settings.engine, settings.precision)
+    embed = functools.partial(identities.embed_crops, Embedder(encoder))
+    engine = engines.make_engine(
+        generator, settings.engine, settings.precision, embed=embed
+    )
     ready = time.perf_counter() - start
     source = np.random.default_rng(0).normal(size=generator.config.identity_size)
     rule = identities.Rule("source", None, source.astype(np.float32))
-    known = weights.available("detector")
-    detector = load_detector(weights.find("detector") if known else None)
+    detector = load_detector(settings.retina_path or None)
     return (
         FaceSwapper(engine, generator.contract, detector, Embedder(encoder), [rule]),
         ready,

@@ -8,15 +8,18 @@ for batches of 1 and of `batch_size`; in between the batch is filled up.
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Callable
 
 import keras
 import numpy as np
 
+from facedancer import images
 from facedancer.errors import InputError
 from facedancer.models import fuse
+from facedancer.video_swap import quantization
 
 ENGINES = ("auto", "keras", "openvino")
-PRECISIONS = ("f32", "bf16", "f16")
+PRECISIONS = {"keras": ("f32", "bf16", "f16"), "openvino": ("f32", "bf16", "int8")}
 
 
 class KerasEngine:
@@ -41,7 +44,7 @@ class KerasEngine:
         shares: bool = False,
         jit: bool | None = None,
     ):
-        _check_precision(precision, PRECISIONS)
+        _check_precision(precision, PRECISIONS["keras"])
         if jit is None:
             jit = bool(_gpus())
         self.precision = precision
@@ -122,13 +125,17 @@ def use_device(device_id: int) -> None:
 
 
 class OpenVINOEngine:
-    """Runs a generator by OpenVINO on the CPU.
+    """Runs a generator by OpenVINO on the CPU, each face by itself, several at a time.
+
+    Threads that share one face wait for each other, and in a swap other stages take
+    their turns on the same cores; faces side by side need no waiting.
 
     Args:
         generator: What `load_generator` or a builder gave; it is fused here.
-        precision: `"f32"` or `"bf16"`; never left to the library, which would take bf16
-            silently on a CPU that has it.
+        precision: `"f32"`, `"bf16"` or `"int8"` (see `quantization`); never left to the
+            library, which would take bf16 silently on a CPU that has it.
         shares: See `add_shares`.
+        embed: For int8: gives the identity vectors of `(n, size, size, 3)` uint8 faces.
 
     Raises:
         InputError: If OpenVINO is not installed or the precision is unknown.
@@ -136,8 +143,14 @@ class OpenVINOEngine:
 
     name = "openvino"
 
-    def __init__(self, generator, precision: str = "f32", shares: bool = False):
-        _check_precision(precision, ("f32", "bf16"))
+    def __init__(
+        self,
+        generator,
+        precision: str = "f32",
+        shares: bool = False,
+        embed: Callable[[np.ndarray], np.ndarray] | None = None,
+    ):
+        _check_precision(precision, PRECISIONS["openvino"])
         if importlib.util.find_spec("openvino") is None:
             raise InputError(
                 '--engine=openvino needs OpenVINO: pip install "facedancer[cpu]", or '
@@ -148,12 +161,30 @@ class OpenVINOEngine:
         model = fuse(generator)
         # Kept: the compiled model may still point into the weights.
         self.precision, self.model = precision, add_shares(model) if shares else model
+        self.shape = self.model.output.shape[1:]
+        converted = _openvino_model(self.model)
+        self.places = _input_places(converted)
+        if precision == "int8":
+            self._quantize(converted, embed)
+        hint = "f32" if precision == "int8" else precision
         self.compiled = openvino.Core().compile_model(
-            _openvino_model(self.model),
+            converted,
             "CPU",
-            {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"},
+            {"INFERENCE_PRECISION_HINT": hint, "PERFORMANCE_HINT": "THROUGHPUT"},
         )
-        self.places = _input_places(self.compiled)
+        count = self.compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
+        self.requests = [self.compiled.create_infer_request() for _ in range(count)]
+
+    def _quantize(self, converted, embed):
+        if embed is None:
+            raise ValueError("int8 needs `embed` for its example faces. Received: None")
+        faces = quantization.example_faces(self.shape[0])
+        targets = images.signed_from_uint8(faces)
+        pairs = zip(targets, np.roll(embed(faces), 1, axis=0), strict=True)
+        quantization.quantize(
+            converted,
+            [{self.places[4]: x[None], self.places[2]: z[None]} for x, z in pairs],
+        )
 
     def __call__(self, targets: np.ndarray, identities: np.ndarray) -> np.ndarray:
         """Returns the swapped crops.
@@ -162,15 +193,23 @@ class OpenVINOEngine:
             targets: `(n, size, size, 3)` float32 in [-1, 1].
             identities: `(n, d)` float32.
         """
-        given = {self.places[4]: targets, self.places[2]: identities}
-        return np.array(self.compiled(given)[0], np.float32)
+        output = np.empty((len(targets), *self.shape), np.float32)
+        for i in range(len(targets) + len(self.requests)):
+            request = self.requests[i % len(self.requests)]
+            done = i - len(self.requests)
+            if done >= 0:
+                request.wait()
+                output[done] = request.get_output_tensor(0).data[0]
+            if i < len(targets):
+                given = {self.places[4]: targets[i : i + 1]}
+                request.start_async(given | {self.places[2]: identities[i : i + 1]})
+        return output
 
 
-def _input_places(compiled):
+def _input_places(model):
     """Returns the place of each input by its number of axes."""
     return {
-        len(port.get_partial_shape()): place
-        for place, port in enumerate(compiled.inputs)
+        len(port.get_partial_shape()): place for place, port in enumerate(model.inputs)
     }
 
 
@@ -201,7 +240,11 @@ def _check_precision(precision, known):
 
 
 def make_engine(
-    generator, name: str = "auto", precision: str = "f32", shares: bool = False
+    generator,
+    name: str = "auto",
+    precision: str = "f32",
+    shares: bool = False,
+    embed: Callable[[np.ndarray], np.ndarray] | None = None,
 ):
     """Returns the engine for a generator.
 
@@ -211,6 +254,7 @@ def make_engine(
             else Keras.
         precision: See the engines.
         shares: See `add_shares`.
+        embed: See `OpenVINOEngine`.
 
     Raises:
         InputError: If the name or precision is unknown or the engine is missing.
@@ -224,11 +268,12 @@ def make_engine(
             keras.backend.backend() == "tensorflow"
             and not _gpus()
             and importlib.util.find_spec("openvino") is not None
-            and precision in ("f32", "bf16")
+            and precision in PRECISIONS["openvino"]
         )
         name = "openvino" if fits else "keras"
-    kind = {"keras": KerasEngine, "openvino": OpenVINOEngine}[name]
-    return kind(generator, precision, shares)
+    if name == "openvino":
+        return OpenVINOEngine(generator, precision, shares, embed)
+    return KerasEngine(generator, precision, shares)
 
 
 def add_shares(fused) -> keras.Model:

@@ -128,6 +128,17 @@ def crop_of(
     return alignment.crop(image, matrix, contract.size)
 
 
+def embed_crops(embedder: Embedder, faces: np.ndarray) -> np.ndarray:
+    """Returns the identity vectors of faces that are roughly aligned, of any size.
+
+    Args:
+        embedder: What embeds.
+        faces: `(n, size, size, 3)` uint8 RGB.
+    """
+    size = embedder.encoder.contract.size
+    return embedder.embed(np.stack([images.resize(face, size) for face in faces]))
+
+
 def crop_matrix(
     landmarks: np.ndarray, size: int, contract, aspect: float = 1.0
 ) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import pathlib
 
 from facedancer import weights
@@ -11,7 +12,7 @@ from facedancer.contract import InputContract
 from facedancer.errors import InputError
 from facedancer.models import load_generator
 from facedancer.retinaface import load_detector
-from facedancer.video_swap import angles, engines, parsing
+from facedancer.video_swap import angles, engines, identities, parsing
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,7 +28,8 @@ class NetworkSettings:
             then hair, hands and what else covers a face stays. Empty: none.
         device_id: Number of the GPU; -1 for the CPU.
         engine: What runs the generator: auto, keras or openvino.
-        precision: Arithmetic of the generator: f32, bf16, or f16 (keras only).
+        precision: Arithmetic of the generator: f32, bf16, f16 (keras only) or int8
+            (openvino only: colours off by half a step of 255 on average, some by more).
         occlusion: none, or generator: leave out what the generator's own fusion masks
             take from the target. See also --parsing_path.
         score_threshold: Smallest score of a face, 0 to 1.
@@ -115,7 +117,14 @@ def load_networks(settings: NetworkSettings) -> Networks:
     generator = load_generator(path)
     warnings = check_encoder(generator.config, encoder)
     shares = settings.occlusion == "generator"
-    engine = engines.make_engine(generator, settings.engine, settings.precision, shares)
+    contract, embedder = generator.contract, Embedder(encoder)
+    engine = engines.make_engine(
+        generator,
+        settings.engine,
+        settings.precision,
+        shares,
+        functools.partial(identities.embed_crops, embedder),
+    )
     names = {
         "generator": pathlib.Path(path).name,
         "encoder": encoder.name_with_hash,
@@ -126,7 +135,6 @@ def load_networks(settings: NetworkSettings) -> Networks:
     if settings.parsing_path:
         parser = parsing.FaceParser(settings.parsing_path)
         names["parser"] = pathlib.Path(settings.parsing_path).name
-    contract, embedder = generator.contract, Embedder(encoder)
     return Networks(engine, contract, detector, embedder, names, parser, warnings)
 
 

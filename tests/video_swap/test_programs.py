@@ -16,13 +16,14 @@ from absl.testing import parameterized
 from facedancer import images, testing
 from facedancer.arcface_model import build_mobilefacenet
 from facedancer.errors import InputError
-from facedancer.models import GeneratorConfig, build_generator, get_preset
+from facedancer.models import GeneratorConfig, build_generator, fuse, get_preset
 from facedancer.video_swap import (
     engines,
     multi_face_single_source,
     networks,
     options,
     provenance,
+    quantization,
     swap_image,
     video,
 )
@@ -257,6 +258,52 @@ class EngineTest(testing.TestCase):
         self.assertEqual(result.dtype, np.float32)
         error = np.abs(result - self.expected).mean() / self.expected.std()
         self.assertLess(error, 0.05)
+
+    def quantized(self, vectors):
+        with mock.patch.object(
+            quantization, "quantize", wraps=quantization.quantize
+        ) as spied:
+            engine = engines.make_engine(
+                self.generator, "openvino", "int8", embed=lambda faces: vectors
+            )
+        return engine, spied
+
+    def test_int8_is_near(self):
+        vectors = np.random.default_rng(1).normal(size=(12, 32)).astype("float32")
+        engine, spied = self.quantized(vectors)
+        spied.assert_called_once()
+        result = engine(self.targets, self.vectors)
+        error = np.abs(result - self.expected).mean() / self.expected.std()
+        self.assertLess(error, 0.2)
+        self.assertGreater(error, 1e-4, "nothing was rounded")
+
+    def test_int8_rounds_hidden_convolutions_only(self):
+        model = engines._openvino_model(fuse(self.generator))
+        places = engines._input_places(model)
+        example = {places[4]: self.targets[:1], places[2]: self.vectors[:1]}
+        changed = quantization.quantize(model, [example])
+        nodes = model.get_ordered_ops()
+        kinds = [node.get_type_name() for node in nodes]
+        self.assertGreater(changed, 10)
+        self.assertEqual(kinds.count("FakeQuantize"), 2 * changed)
+        inputs = [
+            node.input_value(0).get_node().get_type_name()
+            for node in nodes
+            if node.get_type_name() == "Convolution"
+        ]
+        self.assertNotEqual(inputs[0], "FakeQuantize", "the picture comes in here")
+        self.assertNotEqual(inputs[-1], "FakeQuantize", "the picture is made here")
+
+    def test_int8_needs_faces(self):
+        with self.assertRaisesRegex(ValueError, "int8 needs `embed`"):
+            engines.make_engine(self.generator, "openvino", "int8")
+        with self.assertRaisesRegex(InputError, "one of f32, bf16, f16 for this"):
+            engines.make_engine(self.generator, "keras", "int8")
+
+    def test_example_faces_differ(self):
+        faces = quantization.example_faces(40)
+        self.assertEqual((faces.shape, faces.dtype), ((12, 40, 40, 3), np.uint8))
+        self.assertLen({face.tobytes() for face in faces}, 12)
 
     @parameterized.parameters("keras", "openvino")
     def test_share_of_the_largest_fusion_mask(self, name):
