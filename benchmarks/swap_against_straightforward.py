@@ -17,11 +17,9 @@ from fractions import Fraction
 import numpy as np
 
 from facedancer import alignment, cli, images
-from facedancer.models import build_generator, get_preset
 from facedancer.video_swap import (
     benchmark,
     clip_swap,
-    engines,
     masks,
     paste,
     segments,
@@ -101,10 +99,8 @@ def main(flag_values):
         flag_values: Parsed flags.
     """
     settings = cli.settings_from(benchmark.BenchmarkSettings, flag_values)
-    swapper, _ = benchmark.make_swapper(settings)
-    generator = build_generator(get_preset(settings.preset_name))
-    # Steady sizes of activations, as a trained network has; else errors mean nothing.
-    swapper.engine = engines.make_engine(generator, settings.engine, settings.precision)
+    generator = benchmark.make_generator(settings)
+    swapper, _ = benchmark.make_swapper(settings, generator)
     print("| size | faces | way | wall s | CPU s | wall ratio | CPU ratio | max diff |")
     print("|---|---|---|---|---|---|---|---|")
     for size in settings.sizes:

@@ -119,25 +119,35 @@ def main(flag_values: flags.FlagValues) -> int:
     return cli.DONE
 
 
-def make_swapper(settings: BenchmarkSettings) -> tuple[FaceSwapper, float]:
+def make_generator(settings: BenchmarkSettings):
+    """Returns the generator to measure.
+
+    Args:
+        settings: What is measured.
+    """
+    if settings.facedancer_path:
+        return load_generator(settings.facedancer_path)
+    return build_generator(get_preset(settings.preset_name))
+
+
+def make_swapper(
+    settings: BenchmarkSettings, generator=None
+) -> tuple[FaceSwapper, float]:
     """Returns the swapper to measure, and the seconds until its engine was ready.
 
     Args:
         settings: What is measured.
+        generator: The generator, None for the one of the settings.
 
     Raises:
         InputError: If a network cannot be loaded.
     """
     engines.use_device(settings.device_id)
-    generator = (
-        load_generator(settings.facedancer_path)
-        if settings.facedancer_path
-        else build_generator(get_preset(settings.preset_name))
-    )
+    generator = generator or make_generator(settings)
     encoder = (
         load_encoder(settings.arcface_path)
         if settings.arcface_path
-        else build_mobilefacenet()
+        else build_mobilefacenet(generator.config.identity_size)
     )
     start = time.perf_counter()
     embed = functools.partial(identities.embed_crops, Embedder(encoder))

@@ -32,8 +32,15 @@ def paste(
     shifted = matrix.copy()
     shifted[:, 2] += matrix[:, :2] @ (left, top)
     image, mask = _to_frame(swapped, mask, shifted, part.shape[:2])
-    blended = part + mask * (image - part)
-    np.copyto(part, np.rint(blended).clip(0, 255).astype(np.uint8), where=mask > 0.0)
+    left, top, width, height = cv2.boundingRect((mask > 0.0).astype(np.uint8))
+    if not width:
+        return
+    inside = slice(top, top + height), slice(left, left + width)
+    part, mask, image = part[inside], cv2.merge([mask[inside]] * 3), image[inside]
+    base = part.astype(np.float32)
+    blended = cv2.add(base, cv2.multiply(mask, cv2.subtract(image, base)))
+    # Rounds to even and clips, and where the mask is 0 gives the frame itself.
+    part[...] = cv2.convertScaleAbs(np.maximum(blended, 0.0, out=blended))
 
 
 def covered(
@@ -75,7 +82,7 @@ def _to_frame(swapped, mask, matrix, shape):
         borderMode=cv2.BORDER_REPLICATE,
     )
     mask = cv2.warpAffine(mask, matrix, size_wh, flags=flags | cv2.INTER_LINEAR)
-    return image, mask[..., None]
+    return image, mask
 
 
 def _smaller(swapped, mask, matrix, step):
