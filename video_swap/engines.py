@@ -1,8 +1,7 @@
 """What runs the generator: Keras on any device, OpenVINO on CPUs.
 
 An engine is called as `engine(targets, identities)`: `(n, size, size, 3)` float32 in
-[-1, 1] and `(n, d)` float32 give `(n, size, size, 3)` float32. The model is compiled
-for batches of 1 and of `batch_size`; in between the batch is filled up.
+[-1, 1] and `(n, d)` float32 give `(n, size, size, 3)` float32, for any n.
 """
 
 from __future__ import annotations
