@@ -19,7 +19,7 @@ import re
 import numpy as np
 from absl import flags
 
-from facedancer import cli
+from facedancer import cli, writing
 from facedancer.errors import InputError
 from facedancer.models import published, saving
 from facedancer.models.config import GeneratorConfig
@@ -104,10 +104,10 @@ def convert(
     inputs = saving.random_inputs(model.config, seed=seed)
     before = saving.output_of(model, inputs)
     if half:
-        saving.round_to_half(model)
+        writing.round_to_half(model)
     saving.save(model, destination, layout)
     if half:
-        saving.compress(destination)
+        writing.compress(destination)
     again = published.load(destination, kind)
     difference = before - saving.output_of(again, inputs)
     return again, float(np.abs(difference).max())

@@ -18,7 +18,7 @@ import keras
 import numpy as np
 from absl import flags
 
-from facedancer import cli
+from facedancer import cli, writing
 from facedancer.errors import InputError
 from facedancer.models import published, saving
 from facedancer.models.fused import fuse
@@ -70,7 +70,7 @@ def export(model: keras.Model, path) -> float:
             found = saving.output_of(keras.saving.load_model(path), inputs)
     else:
         companions = (".bin",) if path.suffix == ".xml" else ()
-        with saving.whole(path, *companions) as temporary, saving.quiet():
+        with writing.whole(path, *companions) as temporary, saving.quiet():
             model.export(str(temporary), format=FORMATS[path.suffix][0], verbose=False)
         found = _RUN[path.suffix](path, inputs)
     return float(np.abs(np.asarray(found) - expected).max())

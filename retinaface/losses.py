@@ -101,7 +101,9 @@ def landmark_loss(has_landmarks, landmarks, predicted):
     return _per_image(each, counted)
 
 
-def detection_losses(targets, outputs, ratio: float = 7.0, least: int = 16):
+def detection_losses(
+    targets, outputs, ratio: float = 7.0, least: int = 16, weights=WEIGHTS
+):
     """Returns the three losses of a batch by name.
 
     Args:
@@ -109,10 +111,11 @@ def detection_losses(targets, outputs, ratio: float = 7.0, least: int = 16):
         outputs: Dictionary that the network gives.
         ratio: See `hard_negatives`.
         least: See `hard_negatives`.
+        weights: Of the three by name.
 
     Returns:
-        `"classes"`, `"boxes"`, `"landmarks"`, each `(batch,)`, and `"total"`, their sum
-        weighted by `WEIGHTS`.
+        `"classes"`, `"boxes"`, `"landmarks"`, each `(batch,)`, and `"total"`, their
+        weighted sum.
     """
     labels = targets["labels"]
     losses = {
@@ -122,5 +125,5 @@ def detection_losses(targets, outputs, ratio: float = 7.0, least: int = 16):
             targets["has_landmarks"], targets["landmarks"], outputs["landmarks"]
         ),
     }
-    total = sum(WEIGHTS[name] * loss for name, loss in losses.items())
+    total = sum(weights[name] * loss for name, loss in losses.items())
     return {**losses, "total": total}

@@ -18,9 +18,10 @@ import numpy as np
 from absl import flags, logging
 from keras import ops
 
-from facedancer import cli
+from facedancer import cli, writing
 from facedancer.errors import InputError
 from facedancer.retinaface import anchors, labels, losses, matching, published, scenes
+from facedancer.retinaface.loading import load_network
 from facedancer.retinaface.network import build_retinaface
 
 
@@ -33,11 +34,13 @@ class TrainDetectorSettings:
         labels: Tables of labels, one a folder.
         output: Where the detector goes; must end in `.keras`.
         backbone_path: ImageNet weights of the MobileNet as `.npz`; empty for new ones.
+        init: Detector of this program to start from; empty for new weights.
         exclude: File with names of folders or photos that are left out, one a line.
         image_size: Side of the training pictures in pixels.
         steps: Number of updates.
         batch_size: Pictures an update.
         learning_rate: At its highest, after the warm-up; falls by a cosine to zero.
+        landmark_weight: Weight of the landmarks' loss beside that of the classes.
         save_every: Updates between checkpoints.
         workers: Threads that make pictures.
         seed: Of everything random.
@@ -47,11 +50,13 @@ class TrainDetectorSettings:
     labels: tuple[str, ...]
     output: str
     backbone_path: str = ""
+    init: str = ""
     exclude: str = ""
     image_size: int = 320
     steps: int = 6000
     batch_size: int = 16
     learning_rate: float = 2e-3
+    landmark_weight: float = losses.WEIGHTS["landmarks"]
     save_every: int = 250
     workers: int = 2
     seed: int = 0
@@ -138,10 +143,12 @@ class DetectorTraining(keras.Model):
 
     Args:
         network: What is trained.
+        weights: Of the losses by name.
     """
 
-    def __init__(self, network: keras.Model):
+    def __init__(self, network: keras.Model, weights=losses.WEIGHTS):
         super().__init__()
+        self._weights_of_losses = dict(weights)
         self.network = network
         names = ("classes", "boxes", "landmarks")
         self.trackers = {name: keras.metrics.Mean(name) for name in names}
@@ -158,7 +165,8 @@ class DetectorTraining(keras.Model):
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True
     ):
         """Returns the mean of the weighted losses, see `losses.detection_losses`."""
-        found = losses.detection_losses(y, y_pred)
+        weights = self._weights_of_losses
+        found = losses.detection_losses(y, y_pred, weights=weights)
         for name, tracker in self.trackers.items():
             tracker.update_state(found[name])
         return ops.mean(found["total"])
@@ -221,6 +229,23 @@ def make_optimizer(settings: TrainDetectorSettings) -> keras.optimizers.Optimize
     return keras.optimizers.AdamW(schedule, weight_decay=5e-4, clipnorm=5.0)
 
 
+def build_network(settings: TrainDetectorSettings) -> keras.Model:
+    """Returns the network to train: new, on a known backbone, or one begun before.
+
+    Args:
+        settings: Name the files.
+
+    Raises:
+        InputError: If a file is missing or does not fit.
+    """
+    if settings.init:
+        return load_network(settings.init)
+    network = build_retinaface()
+    if settings.backbone_path:
+        published.read_backbone(network, settings.backbone_path)
+    return network
+
+
 def train(settings: TrainDetectorSettings) -> None:
     """Trains the detector and writes it.
 
@@ -232,10 +257,9 @@ def train(settings: TrainDetectorSettings) -> None:
     """
     keras.utils.set_random_seed(settings.seed)
     photos = read_photos(settings)
-    network = build_retinaface()
-    if settings.backbone_path:
-        published.read_backbone(network, settings.backbone_path)
-    model = DetectorTraining(network)
+    network = build_network(settings)
+    weights = losses.WEIGHTS | {"landmarks": settings.landmark_weight}
+    model = DetectorTraining(network, weights)
     # XLA takes eight times as long for depthwise convolutions on a CPU.
     model.compile(optimizer=make_optimizer(settings), jit_compile=False)
     output = pathlib.Path(settings.output)
@@ -261,9 +285,22 @@ def train(settings: TrainDetectorSettings) -> None:
             TellEpoch(data),
         ],
     )
-    temporary = output.with_name("unfinished.keras")
-    network.save(temporary)
-    temporary.replace(output)
+    write_network(network, output)
+
+
+def write_network(network: keras.Model, path: pathlib.Path) -> None:
+    """Writes a detector, its weights rounded to 16 bits.
+
+    Args:
+        network: The detector; its weights are as before afterwards.
+        path: The `.keras` file.
+    """
+    rounded = type(network).from_config(network.get_config())
+    rounded.set_weights(network.get_weights())
+    writing.round_to_half(rounded)
+    with writing.whole(path) as temporary:
+        rounded.save(temporary)
+    writing.compress(path)
 
 
 class TellEpoch(keras.callbacks.Callback):

@@ -22,7 +22,7 @@ import tensorflow as tf
 from absl import flags, logging
 from keras import ops
 
-from facedancer import arcface_model, cli, images
+from facedancer import arcface_model, cli, images, writing
 from facedancer.arcface_model import verification
 from facedancer.errors import InputError
 from facedancer.train import face_views
@@ -360,9 +360,8 @@ def write_averaged(student, optimizer, settings: DistillSettings) -> None:
     for weight, average in pairs:
         weight.assign(average)
     measure_norms(averaged, settings)
-    temporary = pathlib.Path(settings.output).with_name("unfinished.keras")
-    averaged.save(temporary)
-    temporary.replace(settings.output)
+    with writing.whole(settings.output) as temporary:
+        averaged.save(temporary)
     if settings.eval_dir:
         logging.info("student: %s", evaluate(averaged, settings.eval_dir))
 

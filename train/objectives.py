@@ -132,9 +132,11 @@ class Objective:
 
         Args:
             step: Steps already taken.
-            steps: Steps of the whole training.
+            steps: Steps of the whole training. The schedule begins after the warm-up.
         """
-        return self.lr * _SCHEDULE[self.schedule](self, step, min(1.0, step / steps))
+        step = max(0, step - self.warmup_steps)
+        share = min(1.0, step / max(1, steps - self.warmup_steps))
+        return self.lr * _SCHEDULE[self.schedule](self, step, share)
 
 
 _WEIGHTS = (
@@ -176,7 +178,7 @@ _SCHEDULE = {
 OBJECTIVES = {
     "published": Objective(),
     "improved": Objective(
-        identity=12.0,
+        identity=20.0,
         reconstruction=10.0,
         perceptual=1.0,
         ifsr=3.0,
@@ -198,7 +200,7 @@ OBJECTIVES = {
         g_beta_1=0.5,
         clip_norm=10.0,
         ema=0.999,
-        warmup_steps=500,
+        warmup_steps=300,
     ),
 }
 

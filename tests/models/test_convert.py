@@ -12,7 +12,7 @@ import numpy as np
 from absl import flags
 from absl.testing import parameterized
 
-from facedancer import models, testing
+from facedancer import models, testing, writing
 from facedancer.errors import InputError
 from facedancer.models import convert, published_writer, saving
 from facedancer.models.config import DiscriminatorConfig, GeneratorConfig
@@ -159,7 +159,7 @@ class WholeTest(testing.TestCase):
         folder = self.tempdir()
         (folder / "a.txt").write_text("old")
         with self.assertRaisesRegex(RuntimeError, "stop"):
-            with saving.whole(folder / "a.txt", ".bin") as temporary:
+            with writing.whole(folder / "a.txt", ".bin") as temporary:
                 temporary.write_text("new")
                 temporary.with_suffix(".bin").write_text("new")
                 raise RuntimeError("stop")
@@ -168,13 +168,13 @@ class WholeTest(testing.TestCase):
 
     def test_companions_and_folders_are_renamed(self):
         folder = self.tempdir()
-        with saving.whole(folder / "new" / "a.xml", ".bin") as temporary:
+        with writing.whole(folder / "new" / "a.xml", ".bin") as temporary:
             self.assertEqual(temporary.suffix, ".xml")
             temporary.write_text("1")
             temporary.with_suffix(".bin").write_text("2")
         self.assertEqual((folder / "new" / "a.bin").read_text(), "2")
         for text in ("1", "2"):
-            with saving.whole(folder / "b") as temporary:
+            with writing.whole(folder / "b") as temporary:
                 temporary.mkdir()
                 (temporary / "x").write_text(text)
         self.assertEqual((folder / "b" / "x").read_text(), "2")
