@@ -46,7 +46,6 @@ setup(
         "h5py",
         "keras>=3.12",
         "matplotlib",
-        "mtcnn>=1.0.0",
         "numpy",
         "opencv-python-headless>=4.11",
         "pillow>=11",
@@ -60,9 +59,10 @@ setup(
         "export": ["onnx", "tf2onnx", "onnxruntime", "openvino", "ai-edge-litert"],
         "evaluation": ["scikit-learn"],
         "ui": ["gradio>=6"],
+        "mtcnn": ["mtcnn>=1.0.0"],
         "beam": ["apache-beam[tfrecord]"],
         "tensorboard": ["tensorboard"],
-        "test": ["pytest", "pytest-timeout", "ruff", "tensorboard"],
+        "test": ["pytest", "pytest-timeout", "ruff", "tensorboard", "mtcnn>=1.0.0"],
     },
     entry_points={
         "console_scripts": [

@@ -103,10 +103,6 @@ def make_detector(path: str) -> Detector:
     options = DetectorOptions(score_threshold=0.02)
     if path == "centre":
         return Centre(options)
-    if path == "mtcnn":
-        from facedancer.retinaface import MtcnnDetector
-
-        return MtcnnDetector(options)
     return load_detector(path, score_threshold=0.02)
 
 

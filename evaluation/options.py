@@ -53,7 +53,7 @@ class EvaluateSettings:
             source's aligned face).
         facedancer_path: Generator, .h5 or .keras; empty: the packaged one.
         arcface_path: Encoder of the generator; empty: the packaged one.
-        retina_path: Face detector; empty: the packaged one, or the mtcnn package.
+        retina_path: Face detector; empty: the packaged one; mtcnn: that package.
         judge_path: Encoder that judges identity: .keras, .h5, .onnx or .tflite; empty:
             the packaged one.
         judge_mean: For .onnx and .tflite: mean of each RGB channel in [0, 1], which is
@@ -236,8 +236,11 @@ def load(settings: EvaluateSettings) -> Loaded:
 
 
 def _detector(detector, path):
-    digest = f"@{runtime.file_hash(path)[:8]}" if path else ""
-    return {"name": f"{detector.name}{digest}", "file": path}
+    if detector.name == path:  # a package, not a file
+        return {"name": detector.name, "file": ""}
+    path = path or weights.find("detector")
+    digest = runtime.file_hash(path)[:8]
+    return {"name": f"{detector.name}@{digest}", "file": str(path)}
 
 
 def _entry(instrument, path):

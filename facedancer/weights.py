@@ -71,6 +71,15 @@ CATALOGUE = {
         card="docs/model_cards/mobilefacenet_64.md",
         note="The packaged encoder is provisional: small, and trained on few people.",
     ),
+    "retinaface_mobilenet025": Weights(
+        kind="detector",
+        file="retinaface_mobilenet025.keras",
+        sha256="34c46beeeb891e261a19f16bc324aba6ebf23b19feaeebd9162379419427c4a9",
+        licence="Apache-2.0",
+        trained_on="scenes put together from 7,032 photos of Labeled Faces in the Wild "
+        "and 400 of CelebAMask-HQ; 600 people and 120 photos held out",
+        card="docs/model_cards/retinaface_mobilenet025.md",
+    ),
 }
 
 

@@ -26,19 +26,19 @@ def load_detector(path: str | os.PathLike | None = None, **options) -> Detector:
     Args:
         path: This project's `.keras` or `.h5`; the published RetinaFace-ResNet50 `.h5`
             (retinaface-tf2); an `.npz` with the PyTorch weights of RetinaFace with
-            MobileNet0.25. None for the weights of the catalogue if the package carries
-            them, else the `mtcnn` package.
+            MobileNet0.25; or the word `mtcnn` for the package of that name. None for
+            the packaged weights.
         **options: Fields of `DetectorOptions`.
 
     Raises:
-        InputError: If the file is missing, damaged or of another kind.
+        InputError: If the file is missing, damaged or of another kind, or the package
+            `mtcnn` is not installed.
         ValueError: If an option lies outside its range.
     """
     settings = DetectorOptions(**options)
-    if path is None:
-        if not weights.available("detector"):
-            return MtcnnDetector(settings)
-        path = weights.find("detector")
+    if path == MtcnnDetector.name:
+        return MtcnnDetector(settings)
+    path = weights.find("detector") if path is None else path
     return RetinaFaceDetector(load_network(path), settings)
 
 

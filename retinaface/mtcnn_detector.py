@@ -1,4 +1,4 @@
-"""The detector of a machine without weights: package `mtcnn`, which carries its own."""
+"""A second detector: the package `mtcnn`, which carries its own weights."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ class MtcnnDetector(Detector):
             from mtcnn import stages
         except ImportError as error:
             raise InputError(
-                f"The built-in detector needs the package mtcnn and TensorFlow "
-                f'({error}): pip install "facedancer[cpu]", or give a RetinaFace file'
+                f"The mtcnn detector needs the package mtcnn ({error}): "
+                'pip install "facedancer[mtcnn]", or give a RetinaFace file'
             ) from None
         # Whole paths: from a bare name the package would prefer a file of that name
         # in the working directory.

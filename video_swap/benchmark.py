@@ -52,7 +52,7 @@ class BenchmarkSettings:
         preset_name: Preset of a generator with random weights; not used with a file.
         facedancer_path: Generator to measure instead.
         arcface_path: Encoder to measure; empty: MobileFaceNet with random weights.
-        retina_path: Detector to measure; empty: the packaged one, or mtcnn.
+        retina_path: Detector to measure; empty: the packaged one.
         engine: auto, keras or openvino.
         precision: f32, bf16, f16 or int8.
         device_id: Number of the GPU, -1 for the CPU.

@@ -22,7 +22,7 @@ class NetworkSettings:
     Attributes:
         facedancer_path: Generator, .h5 or .keras; empty: the packaged one.
         arcface_path: Identity encoder, .h5 or .keras; empty: the packaged one.
-        retina_path: Face detector, .h5 or .keras; empty: the packaged one, or the mtcnn
+        retina_path: Face detector, .h5 or .keras; empty: the packaged one; mtcnn: that
             package.
         parsing_path: Model that parses faces (19 classes of CelebAMask-HQ), .keras;
             then hair, hands and what else covers a face stays. Empty: none.

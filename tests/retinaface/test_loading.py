@@ -135,7 +135,7 @@ class RefusedTest(testing.TestCase):
 
 
 class DefaultTest(testing.TestCase):
-    """Without a path: the catalogue's weights, else the package `mtcnn`."""
+    """Without a path: the catalogue's weights; by its name: the package `mtcnn`."""
 
     def test_catalogue(self):
         folder = self.tempdir()
@@ -150,7 +150,9 @@ class DefaultTest(testing.TestCase):
 
     def test_without_weights(self):
         self.enter_context_patch(weights, "CATALOGUE", {})
-        detector = load_detector(score_threshold=0.9)
+        with self.assertRaisesRegex(InputError, "Give a file with --retina_path"):
+            load_detector()
+        detector = load_detector("mtcnn", score_threshold=0.9)
         self.assertEqual(detector.name, "mtcnn")
         self.assertEqual(detector.options.score_threshold, 0.9)
 

@@ -13,6 +13,7 @@ from facedancer.errors import InputError
 from facedancer.faces import Faces
 from facedancer.retinaface import (
     anchors,
+    build_retinaface,
     detector,
     label_faces,
     labels,
@@ -162,7 +163,10 @@ class TrainDetectorTest(testing.TestCase):
                 raise RuntimeError("power cut")
             return make(*arguments)
 
-        with mock.patch.object(train_detector, "build_retinaface", tiny_network):
+        with (
+            mock.patch.object(train_detector, "build_retinaface", tiny_network),
+            mock.patch.object(train_detector, "calibrate_scores"),
+        ):
             train_detector.train(whole)
             with mock.patch.object(train_detector, "make_example", failing):
                 with pytest.raises(Exception, match="power cut"):
@@ -177,6 +181,20 @@ class TrainDetectorTest(testing.TestCase):
             self.assert_close(found, expected)
             self.assertGreater(np.abs(expected - start).max(), 1e-3)
         self.assertFalse(list(self.folder.glob(".tmp*")))
+
+    def test_calibration_makes_one_half_of_the_score_that_was_right(self):
+        photos = train_detector.read_photos(settings_for(self.folder))
+        network = build_retinaface(width=4, channels=8)
+        image = face_picture()[0][None].astype(np.float32)
+        before = np.asarray(network(image)["classes"])
+        quality = measuring.Quality(9, 0.9, 0.8, 0.9, 0.1)
+        with mock.patch.object(measuring, "measure", return_value=quality) as measure:
+            train_detector.calibrate_scores(network, photos, most=2)
+        self.assertLen(list(measure.call_args.args[1]), 2)
+        after = np.asarray(network(image)["classes"])
+        odds = (before - after)[..., 1]
+        self.assert_close(odds, np.full(odds.shape, math.log(4.0)), atol=1e-4)
+        self.assert_close(before[..., 0], after[..., 0])
 
     @pytest.mark.large
     def test_the_real_network_learns(self):
