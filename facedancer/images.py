@@ -183,7 +183,7 @@ def list_images(folder: str | os.PathLike) -> list[pathlib.Path]:
     """Returns the image files below a folder, at any depth, sorted by path.
 
     Args:
-        folder: The folder. Hidden files and folders are left out.
+        folder: The folder. Hidden files and folders are left out, links followed.
 
     Raises:
         InputError: If it is missing, no folder, or holds no image.
@@ -191,15 +191,28 @@ def list_images(folder: str | os.PathLike) -> list[pathlib.Path]:
     folder = pathlib.Path(folder)
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder")
-    found = [
+    found = sorted(
         path
-        for path in sorted(folder.rglob("*"))
+        for inner in _folders(folder, set())
+        for path in inner.iterdir()
         if path.suffix.lower() in EXTENSIONS
+        and not path.name.startswith(".")
         and path.is_file()
-        and not any(p.startswith(".") for p in path.relative_to(folder).parts)
-    ]
+    )
     if not found:
         raise InputError(
             f"{folder}: no images in it. Known endings: {' '.join(EXTENSIONS)}"
         )
     return found
+
+
+def _folders(folder, seen):
+    """Yields a folder and those in it, each once, however it is linked."""
+    where = folder.resolve()
+    if where in seen:
+        return
+    seen.add(where)
+    yield folder
+    for inner in sorted(folder.iterdir()):
+        if inner.is_dir() and not inner.name.startswith("."):
+            yield from _folders(inner, seen)

@@ -126,6 +126,16 @@ class WriteTest(testing.TestCase):
         with self.assertRaisesRegex(InputError, "no such folder"):
             images.list_images(folder / "nowhere")
 
+    def test_list_images_follows_links_once(self):
+        folder = self.tempdir()
+        for name in ("all/anna/1.png", "elsewhere/2.png"):
+            images.write_image(folder / name, np.zeros((2, 3, 3), np.uint8))
+        (folder / "all" / "berta").symlink_to(folder / "elsewhere")
+        (folder / "all" / "anna" / "up").symlink_to(folder / "all")  # a circle
+        found = images.list_images(folder / "all")
+        names = [str(path.relative_to(folder / "all")) for path in found]
+        self.assertEqual(names, ["anna/1.png", "berta/2.png"])
+
     def test_resize(self):
         flat = np.full((8, 8, 3), 7, np.uint8)
         self.assertIs(images.resize(flat, 8), flat)
