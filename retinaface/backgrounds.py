@@ -9,8 +9,8 @@ import numpy as np
 def make_background(photos, size: int, random: np.random.Generator) -> np.ndarray:
     """Returns a picture without a face.
 
-    A part of a photo beside its faces, a photo whose faces are painted over, or a
-    texture of noise and shapes.
+    A part of a photo beside its faces, a photo whose faces are painted over, or noise;
+    often with shapes and words drawn on it.
 
     Args:
         photos: Labelled photos, see `scenes.Photos`.
@@ -20,15 +20,15 @@ def make_background(photos, size: int, random: np.random.Generator) -> np.ndarra
     Returns:
         `(size, size, 3)` uint8 RGB.
     """
-    photo = photos[int(random.integers(len(photos)))]
     kind = random.random()
-    if kind < 0.45:
-        part = _beside_faces(photo, random)
-        if part is not None:
-            return _turned(part, size, random)
-    if kind < 0.85:
-        return _turned(_painted_over(photo, random), size, random)
-    return texture(size, random)
+    if kind > 0.85:
+        return draw_shapes(texture(size, random), random)
+    photo = photos[int(random.integers(len(photos)))]
+    image = _beside_faces(photo, random) if kind < 0.45 else None
+    if image is None:
+        image = _painted_over(photo, random)
+    image = _turned(image, size, random)
+    return draw_shapes(image, random) if random.random() < 0.3 else image
 
 
 def _beside_faces(photo, random):
@@ -70,7 +70,7 @@ def _turned(image, size, random):
 
 
 def texture(size: int, random: np.random.Generator) -> np.ndarray:
-    """Returns noise of several scales with shapes and stripes on it.
+    """Returns noise of several scales.
 
     Args:
         size: Side in pixels.
@@ -83,19 +83,42 @@ def texture(size: int, random: np.random.Generator) -> np.ndarray:
     for cells in (2, 5, 13, 40):
         noise = random.normal(0, random.uniform(5, 50), (cells, cells, 3))
         image += cv2.resize(noise, (size, size), interpolation=cv2.INTER_CUBIC)
-    image = np.clip(image, 0, 255).astype(np.uint8)
+    return np.clip(image, 0, 255).astype(np.uint8)
+
+
+def draw_shapes(image: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Returns the picture with up to 11 lines, rectangles, ellipses and words on it.
+
+    Args:
+        image: `(size, size, 3)` uint8 RGB.
+        random: Draws everything.
+    """
+    image, size = np.ascontiguousarray(image), len(image)
     for _ in range(int(random.integers(0, 12))):
         colour = tuple(map(int, random.integers(0, 256, 3)))
         one, two = (tuple(map(int, random.integers(0, size, 2))) for _ in range(2))
         thick = int(random.integers(1, 8))
-        kind = int(random.integers(3))
+        kind = int(random.integers(4))
         if kind == 0:
             cv2.line(image, one, two, colour, thick, cv2.LINE_AA)
         elif kind == 1:
             cv2.rectangle(image, one, two, colour, -1 if thick > 4 else thick)
-        else:
+        elif kind == 2:
             axes = (two[0] // 4 + 1, two[1] // 4 + 1)
             turn = float(random.uniform(0, 180))
             filled = -1 if thick > 3 else thick
             cv2.ellipse(image, one, axes, turn, 0, 360, colour, filled, cv2.LINE_AA)
+        else:
+            _write_word(image, one, colour, random)
     return image
+
+
+def _write_word(image, place, colour, random):
+    """Letters, often with an outline: to a detector they are much like eyes."""
+    word = "".join(chr(c) for c in random.integers(48, 123, int(random.integers(1, 9))))
+    font, scale = int(random.integers(8)), float(random.uniform(0.4, 4.0))
+    thick = max(1, round(scale * random.uniform(1.0, 4.0)))
+    outline = tuple(map(int, random.integers(0, 256, 3)))
+    if random.random() < 0.5:
+        cv2.putText(image, word, place, font, scale, outline, 2 * thick, cv2.LINE_AA)
+    cv2.putText(image, word, place, font, scale, colour, thick, cv2.LINE_AA)

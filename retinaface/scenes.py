@@ -45,7 +45,7 @@ class SceneSettings:
     size: int = 320
     mosaics: float = 0.25
     crowds: float = 0.2
-    empty: float = 0.1
+    empty: float = 0.2
     smallest: float = 16.0
     degrees: float = 45.0
     sure: float = 0.8
