@@ -74,7 +74,7 @@ CATALOGUE = {
     "retinaface_mobilenet025": Weights(
         kind="detector",
         file="retinaface_mobilenet025.keras",
-        sha256="34c46beeeb891e261a19f16bc324aba6ebf23b19feaeebd9162379419427c4a9",
+        sha256="88c2ff8e786ddcd02b51fb5e52b85f8bdc713c9c8bfd331c9112d2c5b261f54e",
         licence="Apache-2.0",
         trained_on="scenes put together from 7,032 photos of Labeled Faces in the Wild "
         "and 400 of CelebAMask-HQ; 600 people and 120 photos held out",
