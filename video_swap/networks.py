@@ -32,7 +32,8 @@ class NetworkSettings:
             (openvino only: colours off by half a step of 255 on average, some by more).
         occlusion: none, or generator: leave out what the generator's own fusion masks
             take from the target. See also --parsing_path.
-        score_threshold: Smallest score of a face, 0 to 1.
+        score_threshold: Smallest score of a face, 0 to 1. A false face is seen at once,
+            a missed one can be had with a lower value.
         working_size: Longer side of the frame in pixels while faces are searched; 0:
             full size. Larger finds smaller faces.
         min_face: Smallest face in pixels that is swapped.
@@ -48,7 +49,7 @@ class NetworkSettings:
     engine: str = "auto"
     precision: str = "f32"
     occlusion: str = "none"
-    score_threshold: float = 0.5
+    score_threshold: float = 0.7
     working_size: int = 640
     min_face: int = 0
     multi_angle: bool = False
