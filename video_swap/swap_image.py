@@ -58,7 +58,8 @@ def main(flag_values: flags.FlagValues) -> int:
     if not swapped:
         raise InputError(
             f"{path}: {len(result.faces)} faces were found, none to be swapped. "
-            "Nothing was written. Lower --score_threshold, or check --map and --only"
+            "Nothing was written. Lower --score_threshold, turn on --multi_angle for "
+            "faces that do not stand upright, or check --map and --only"
         )
     image = result.image
     if flag_values["compare"].value:
