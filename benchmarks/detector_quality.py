@@ -72,12 +72,11 @@ def read_photos(settings: QualitySettings) -> scenes.Photos:
     Args:
         settings: Name folders, tables and which photos.
     """
-    words = settings.only and pathlib.Path(settings.only).read_text().split("\n")
-    wanted = set(words)
+    wanted = labels.read_names(settings.only) if settings.only else None
     found = []
     for folder, table in zip(settings.data_dir, settings.labels, strict=True):
         for photo in labels.read_labels(table, folder):
-            if not wanted or wanted & set(photo.path.relative_to(folder).parts):
+            if wanted is None or labels.is_named(photo, folder, wanted):
                 found.append(photo)
     return scenes.Photos(found)
 

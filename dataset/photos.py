@@ -9,11 +9,9 @@ import bisect
 import collections
 import itertools
 import os
-import pathlib
 from collections.abc import Iterator
 
 from facedancer import images
-from facedancer.errors import InputError
 
 
 def list_photos(folder: str | os.PathLike) -> list[str]:
@@ -26,25 +24,10 @@ def list_photos(folder: str | os.PathLike) -> list[str]:
     Raises:
         InputError: If it is missing, no folder, or holds no image.
     """
-    if not os.path.isdir(folder):
-        raise InputError(f"{folder}: no such folder")
-    found = sorted(_walk(os.fspath(folder)), key=order)
+    found = sorted(images.walk_images(folder), key=order)
     if not found:
-        raise InputError(
-            f"{folder}: no images in it. Known endings: {' '.join(images.EXTENSIONS)}"
-        )
+        raise images.no_images(folder)
     return found
-
-
-def _walk(folder: str) -> Iterator[str]:
-    for place, folders, files in os.walk(folder, followlinks=True):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        prefix = pathlib.Path(os.path.relpath(place, folder)).as_posix()
-        prefix = "" if prefix == "." else f"{prefix}/"
-        for name in files:
-            ending = os.path.splitext(name)[1].lower()
-            if not name.startswith(".") and ending in images.EXTENSIONS:
-                yield prefix + name
 
 
 def order(path: str) -> tuple[str, str]:

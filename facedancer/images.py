@@ -10,6 +10,7 @@ import os
 import pathlib
 import threading
 import warnings
+from collections.abc import Iterator
 
 import cv2
 import numpy as np
@@ -188,31 +189,50 @@ def list_images(folder: str | os.PathLike) -> list[pathlib.Path]:
     Raises:
         InputError: If it is missing, no folder, or holds no image.
     """
-    folder = pathlib.Path(folder)
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder")
-    found = sorted(
-        path
-        for inner in _folders(folder, set())
-        for path in inner.iterdir()
-        if path.suffix.lower() in EXTENSIONS
-        and not path.name.startswith(".")
-        and path.is_file()
-    )
+    paths = (pathlib.Path(folder, name) for name in walk_images(folder))
+    found = sorted(path for path in paths if path.is_file())
     if not found:
-        raise InputError(
-            f"{folder}: no images in it. Known endings: {' '.join(EXTENSIONS)}"
-        )
+        raise no_images(folder)
     return found
 
 
-def _folders(folder, seen):
-    """Yields a folder and those in it, each once, however it is linked."""
-    where = folder.resolve()
-    if where in seen:
-        return
-    seen.add(where)
-    yield folder
-    for inner in sorted(folder.iterdir()):
-        if inner.is_dir() and not inner.name.startswith("."):
-            yield from _folders(inner, seen)
+def walk_images(folder: str | os.PathLike) -> Iterator[str]:
+    """Yields the images below a folder as paths relative to it, with `/`, unsorted.
+
+    Args:
+        folder: The folder. Hidden files and folders are left out, links followed; a
+            folder that is linked twice, or above itself, is walked once.
+
+    Raises:
+        InputError: If it is missing or no folder.
+    """
+    if not os.path.isdir(folder):
+        raise InputError(f"{folder}: no such folder")
+    seen = set()
+    for place, folders, files in os.walk(folder, followlinks=True):
+        where = os.path.realpath(place)
+        if where in seen:
+            folders.clear()
+            continue
+        seen.add(where)
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        prefix = pathlib.Path(os.path.relpath(place, folder)).as_posix()
+        prefix = "" if prefix == "." else f"{prefix}/"
+        for name in files:
+            if not name.startswith(".") and _ending(name) in EXTENSIONS:
+                yield prefix + name
+
+
+def _ending(name):
+    return os.path.splitext(name)[1].lower()
+
+
+def no_images(folder: str | os.PathLike) -> InputError:
+    """Returns the error that a folder holds no image.
+
+    Args:
+        folder: The folder.
+    """
+    return InputError(
+        f"{folder}: no images in it. Known endings: {' '.join(EXTENSIONS)}"
+    )

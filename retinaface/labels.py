@@ -79,6 +79,32 @@ def read_labels(
     return photos
 
 
+def read_names(path: str | os.PathLike) -> set[str]:
+    """Returns the names in a file, one a line, of folders or photos.
+
+    Args:
+        path: The file.
+
+    Raises:
+        InputError: If it cannot be read.
+    """
+    try:
+        return set(pathlib.Path(path).read_text().split("\n")) - {""}
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from None
+
+
+def is_named(photo: LabelledPhoto, folder: str | os.PathLike, names: set[str]) -> bool:
+    """Tells whether a photo or a folder it lies in is among the names.
+
+    Args:
+        photo: The photo.
+        folder: Folder of all photos, which is not looked at itself.
+        names: See `read_names`.
+    """
+    return not names.isdisjoint(photo.path.relative_to(folder).parts)
+
+
 def _numbers(row, path, line):
     try:
         return [float(row[name]) for name in COLUMNS[1:]]

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
+import shutil
 
 import keras
 import numpy as np
@@ -47,7 +48,7 @@ class TrainDetectorSettings:
         init: Detector of this program to start from; empty for new weights.
         exclude: File with names of folders or photos that are left out, one a line.
         image_size: Side of the training pictures in pixels.
-        steps: Number of updates.
+        steps: Number of updates, rounded up to a multiple of --save_every.
         batch_size: Pictures an update.
         learning_rate: At its highest, after the warm-up; falls by a cosine to zero.
         landmark_weight: Weight of the landmarks' loss beside that of the classes.
@@ -195,22 +196,11 @@ def read_photos(settings: TrainDetectorSettings) -> scenes.Photos:
     Raises:
         InputError: If a table or photo is not there, or nothing is left.
     """
-    left_out = set()
-    if settings.exclude:
-        try:
-            left_out = set(pathlib.Path(settings.exclude).read_text().split("\n"))
-        except OSError as error:
-            raise InputError(
-                f"--exclude: {settings.exclude}: {error.strerror}"
-            ) from None
+    left_out = labels.read_names(settings.exclude) if settings.exclude else set()
     found = []
     for folder, table in zip(settings.data_dir, settings.labels, strict=True):
         photos = labels.read_labels(table, folder)
-        kept = [
-            photo
-            for photo in photos
-            if left_out.isdisjoint(photo.path.relative_to(folder).parts)
-        ]
+        kept = [p for p in photos if not labels.is_named(p, folder, left_out)]
         logging.info(
             "%s: %d photos, %d of them left out",
             table,
@@ -275,6 +265,7 @@ def train(settings: TrainDetectorSettings) -> None:
     output = pathlib.Path(settings.output)
     output.parent.mkdir(parents=True, exist_ok=True)
     epochs = -(-settings.steps // settings.save_every)
+    backup = pathlib.Path(f"{output}.backup")
     data = Batches(
         photos,
         scenes.SceneSettings(size=settings.image_size),
@@ -291,15 +282,18 @@ def train(settings: TrainDetectorSettings) -> None:
         epochs=epochs,
         verbose=2,
         callbacks=[
-            keras.callbacks.BackupAndRestore(f"{output}.backup"),
+            keras.callbacks.BackupAndRestore(backup, delete_checkpoint=False),
             TellEpoch(data),
         ],
     )
     calibrate_scores(network, photos)
     write_network(network, output)
+    shutil.rmtree(backup)
 
 
-def calibrate_scores(network: keras.Model, photos: scenes.Photos, most: int = 500):
+def calibrate_scores(
+    network: keras.Model, photos: scenes.Photos, most: int = 500
+) -> float:
     """Shifts the scores so that at one half 95 % of the finds are faces.
 
     The hard negatives of the training leave the scores too high.

@@ -79,3 +79,16 @@ class MatchingTest(testing.TestCase):
             box = np.float32([[30, 50, 30 + side, 50 + 1.2 * side]])
             found = matching.match(box, POINTS, made)
             self.assertGreater((found.labels == 1).sum(), 0, side)
+
+
+class LeaveOutTest(testing.TestCase):
+    def test_by_hand(self):
+        grid = np.float32([[8, 8, 16, 16], [24, 8, 16, 16], [60, 8, 16, 16]])
+        faces, points = np.array([[0, 0, 16, 16]]), np.full((1, 5, 2), np.nan)
+        targets = matching.match(faces, points, grid)
+        found = matching.leave_out(targets, np.array([[18.0, 0, 34, 16]]), grid)
+        self.assertEqual(found.labels.tolist(), [1, -1, 0])
+        found = matching.leave_out(targets, np.zeros((0, 4)), grid)
+        self.assertEqual(found.labels.tolist(), [1, 0, 0])
+        found = matching.leave_out(targets, np.array([[0.0, 0, 16, 16]]), grid)
+        self.assertEqual(found.labels.tolist(), [1, 0, 0])  # a face stays a face

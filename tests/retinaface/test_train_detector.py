@@ -79,19 +79,6 @@ def settings_for(folder, **more):
     return train_detector.TrainDetectorSettings(**(given | more))
 
 
-class LeaveOutTest(testing.TestCase):
-    def test_by_hand(self):
-        grid = np.float32([[8, 8, 16, 16], [24, 8, 16, 16], [60, 8, 16, 16]])
-        faces, points = np.array([[0, 0, 16, 16]]), np.full((1, 5, 2), np.nan)
-        targets = matching.match(faces, points, grid)
-        found = matching.leave_out(targets, np.array([[18.0, 0, 34, 16]]), grid)
-        self.assertEqual(found.labels.tolist(), [1, -1, 0])
-        found = matching.leave_out(targets, np.zeros((0, 4)), grid)
-        self.assertEqual(found.labels.tolist(), [1, 0, 0])
-        found = matching.leave_out(targets, np.array([[0.0, 0, 16, 16]]), grid)
-        self.assertEqual(found.labels.tolist(), [1, 0, 0])  # a face stays a face
-
-
 class TrainDetectorTest(testing.TestCase):
     def setUp(self):
         super().setUp()
@@ -181,6 +168,24 @@ class TrainDetectorTest(testing.TestCase):
             self.assert_close(found, expected)
             self.assertGreater(np.abs(expected - start).max(), 1e-3)
         self.assertFalse(list(self.folder.glob(".tmp*")))
+        self.assertFalse(list(self.folder.glob("*.backup")))
+
+    def test_a_run_stopped_at_its_end_need_not_train_again(self):
+        settings = settings_for(self.folder, image_size=32)
+        calibrate = mock.Mock(side_effect=[RuntimeError("power cut"), 0.5])
+        with (
+            mock.patch.object(train_detector, "build_retinaface", tiny_network),
+            mock.patch.object(train_detector, "calibrate_scores", calibrate),
+        ):
+            with pytest.raises(RuntimeError, match="power cut"):
+                train_detector.train(settings)
+            trained = calibrate.call_args.args[0].get_weights()
+            with mock.patch.object(train_detector.TellEpoch, "on_epoch_begin") as epoch:
+                train_detector.train(settings)
+        epoch.assert_not_called()
+        found = calibrate.call_args.args[0].get_weights()
+        for expected, weight in zip(trained, found, strict=True):
+            self.assert_close(weight, expected)
 
     def test_calibration_makes_one_half_of_the_score_that_was_right(self):
         photos = train_detector.read_photos(settings_for(self.folder))
@@ -219,7 +224,7 @@ class TrainDetectorTest(testing.TestCase):
         with pytest.raises(ValueError, match="`steps` must be positive. Received: 0"):
             settings_for(self.folder, steps=0)
         settings = settings_for(self.folder, exclude="nowhere.txt")
-        with pytest.raises(InputError, match="--exclude: nowhere.txt: No such file"):
+        with pytest.raises(InputError, match="nowhere.txt: No such file"):
             train_detector.read_photos(settings)
         everybody = self.folder / "all.txt"
         everybody.write_text("\n".join(f"person{i}" for i in range(4)))
