@@ -16,6 +16,7 @@ from facedancer.video_swap import (
     identities,
     masks,
     paste,
+    pixel_aspect,
     pixel_boost,
 )
 
@@ -188,9 +189,9 @@ class FaceSwapper:
         """
         if self.aspect == 1.0:
             return self.detector.detect_batch(frames)
-        shown = [identities.as_shown(frame, self.aspect) for frame in frames]
+        shown = [pixel_aspect.as_shown(frame, self.aspect) for frame in frames]
         return [
-            identities.as_stored(faces, self.aspect)
+            pixel_aspect.as_stored(faces, self.aspect)
             for faces in self.detector.detect_batch(shown)
         ]
 
@@ -307,7 +308,9 @@ class FaceSwapper:
 
     def _cut(self, frame, job):
         size = self.contract.size * self.settings.pixel_boost
-        matrix = identities.crop_matrix(job.landmarks, size, self.contract, self.aspect)
+        matrix = pixel_aspect.crop_matrix(
+            job.landmarks, size, self.contract, self.aspect
+        )
         return Crop(
             alignment.crop(frame, matrix, size),
             matrix,
