@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 
 from facedancer import alignment
 from facedancer.faces import Faces
+
+
+def search(detector, frames: Sequence[np.ndarray], aspect: float) -> list[Faces]:
+    """Returns the faces of frames, in pixels of the frames as they are stored.
+
+    Args:
+        detector: What finds faces in pictures of square pixels.
+        frames: Each `(height, width, 3)` uint8 RGB.
+        aspect: Width over height of one pixel.
+    """
+    if aspect == 1.0:
+        return detector.detect_batch(frames)
+    shown = [as_shown(frame, aspect) for frame in frames]
+    return [as_stored(faces, aspect) for faces in detector.detect_batch(shown)]
 
 
 def crop_matrix(

@@ -187,13 +187,7 @@ class FaceSwapper:
         Args:
             frames: Each `(height, width, 3)` uint8 RGB.
         """
-        if self.aspect == 1.0:
-            return self.detector.detect_batch(frames)
-        shown = [pixel_aspect.as_shown(frame, self.aspect) for frame in frames]
-        return [
-            pixel_aspect.as_stored(faces, self.aspect)
-            for faces in self.detector.detect_batch(shown)
-        ]
+        return pixel_aspect.search(self.detector, frames, self.aspect)
 
     def embed(self, image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
         """Returns the identity vectors of faces in a frame.
