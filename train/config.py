@@ -27,6 +27,7 @@ class TrainConfig:
         recipe: published (the released trainer) or improved.
         preset: Structure of the generator, see `models/presets.py`.
         image_size: Side of the images in pixels. Empty: of the preset.
+        base_width: Channels of the generator at the full size. Empty: of the preset.
         mapping_depth: Layers of the mapping network. Empty: of the preset.
         mapping_size: Units of each of them. Empty: of the preset.
         up_types: Fusion of each skip connection, from the smallest map to the full
@@ -129,6 +130,7 @@ class TrainConfig:
     recipe: str = "published"
     preset: str = "facedancer_c"
     image_size: int | None = None
+    base_width: int | None = None
     mapping_depth: int | None = None
     mapping_size: int | None = None
     up_types: tuple[str, ...] = ()
@@ -257,6 +259,7 @@ class TrainConfig:
             sizes = (self.mapping_size or (sizes or (512,))[0],) * depth
         changes = {
             "image_size": self.image_size or preset.image_size,
+            "base_width": _chosen(self.base_width, preset.base_width),
             "up_types": self.up_types or preset.up_types,
             "mapping_sizes": sizes,
             "identity_size": identity_size,

@@ -96,6 +96,14 @@ class FlagsTest(testing.TestCase):
         config = settings("--perceptual=none")
         self.assertEqual(config.objective().perceptual, 0.0)
 
+    def test_a_narrower_generator(self):
+        config = settings("--preset=facedancer_lite_64", "--base_width=8")
+        generator = config.generator_config(128, "")
+        self.assertEqual(generator.stage_widths, (8, 16, 32, 64, 128, 256))
+        self.assertEqual(config.discriminator_config(generator).base_width, 8)
+        with self.assertRaisesRegex(InputError, "base_width=0"):
+            settings("--base_width=0").generator_config(128, "")
+
     @parameterized.parameters(
         ("--steps=0", "--steps must be positive. Received: 0"),
         ("--precision=float8", "--precision must be one of float32"),
