@@ -57,3 +57,22 @@ class Faces:
         """`(n,)` float32, the area of each box in square pixels."""
         width, height = (self.boxes[:, 2:] - self.boxes[:, :2]).clip(0).T
         return width * height
+
+
+def turn_back(faces: Faces, turns: int, size: tuple[int, int]) -> Faces:
+    """Returns faces of an image turned by `numpy.rot90` in pixels of the image itself.
+
+    Args:
+        faces: In pixels of the turned image.
+        turns: Quarter turns, counterclockwise.
+        size: Height and width of the image before it was turned.
+    """
+    corners, points = faces.boxes.reshape(-1, 2, 2), faces.landmarks
+    for turn in range(turns, 0, -1):
+        width = size[1] if turn % 2 else size[0]  # before this turn
+        corners, points = (
+            np.stack([width - 1 - xy[..., 1], xy[..., 0]], axis=-1)
+            for xy in (corners, points)
+        )
+    boxes = np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)
+    return Faces(boxes, points, faces.scores)

@@ -12,7 +12,7 @@ from facedancer.contract import InputContract
 from facedancer.errors import InputError
 from facedancer.models import load_generator
 from facedancer.retinaface import load_detector
-from facedancer.video_swap import angles, engines, identities, parsing
+from facedancer.video_swap import engines, identities, parsing
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,9 +109,8 @@ def load_networks(settings: NetworkSettings) -> Networks:
         score_threshold=settings.score_threshold,
         working_size=settings.working_size,
         min_face=settings.min_face,
+        turned=settings.multi_angle,
     )
-    if settings.multi_angle:
-        detector = angles.MultiAngle(detector)
     encoder_path = settings.arcface_path or weights.find("encoder")
     encoder = load_encoder(encoder_path)
     path = settings.facedancer_path or weights.find("generator")

@@ -5,7 +5,7 @@ import numpy as np
 from absl.testing import parameterized
 
 from facedancer import images, testing
-from facedancer.faces import Faces
+from facedancer.faces import Faces, turn_back
 from facedancer.retinaface import (
     Detector,
     DetectorOptions,
@@ -136,7 +136,7 @@ class TurnedTest(testing.TestCase):
         image[1, 6] = 255
         turned = np.rot90(image, turns)
         found = Spots((5, 8))._search(turned[None], 0)[0]
-        back = detector.turn_back(found, turns, (5, 8))
+        back = turn_back(found, turns, (5, 8))
         self.assert_close(back.landmarks[0, 0], np.array([6, 1]))
         wide = [4, 0, 8, 2] if turns % 2 == 0 else [5, -1, 7, 3]
         self.assert_close(back.boxes[0], np.array(wide))

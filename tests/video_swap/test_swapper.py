@@ -7,7 +7,7 @@ from absl.testing import parameterized
 from facedancer import alignment, images, testing
 from facedancer.errors import InputError
 from facedancer.faces import Faces
-from facedancer.video_swap import angles, identities, masks, parsing, swapper
+from facedancer.video_swap import identities, masks, parsing, swapper
 from tests.video_swap import made
 
 BOTH = ((made.RED, 10, 20, 40), (made.GREEN, 100, 30, 32))
@@ -282,41 +282,3 @@ class ChooseTest(testing.TestCase):
     def test_unknown_order(self):
         with self.assertRaisesRegex(ValueError, "must be one of"):
             identities.keep_by_order(Faces.empty(), "tallest")
-
-
-class MultiAngleTest(testing.TestCase):
-    class UprightOnly(made.SquareDetector):
-        """Finds squares only where the picture's bright corner is on the top left."""
-
-        def _search(self, image):
-            upright = image[:10, :10].mean() > 200
-            return super()._search(image) if upright else Faces.empty()
-
-    @parameterized.parameters(0, 1, 2, 3)
-    def test_face_is_found_in_any_direction(self, turns):
-        upright = made.scene((made.RED, 30, 20, 40))
-        upright[:10, :10] = 255
-        expected = self.UprightOnly().detect(upright)
-        turned = np.ascontiguousarray(np.rot90(upright, -turns))
-        found = angles.MultiAngle(self.UprightOnly()).detect(turned)
-        self.assertLen(found, 1)
-        height, width = turned.shape[:2]
-        x, y = found.landmarks[0].T
-        back = {
-            0: (x, y),
-            1: (y, width - 1 - x),
-            2: (width - 1 - x, height - 1 - y),
-            3: (height - 1 - y, x),
-        }[turns]
-        self.assert_close(
-            np.stack(back, axis=1).astype("float32"), expected.landmarks[0], atol=1e-3
-        )
-
-    def test_doubles_are_joined(self):
-        found = angles.MultiAngle(made.SquareDetector()).detect(made.scene(*BOTH))
-        self.assertLen(found, 2)
-
-    def test_overlap(self):
-        a, b = np.array([0, 0, 10, 10]), np.array([5, 0, 15, 10])
-        self.assertAlmostEqual(angles.overlap(a, b), 50 / 150)
-        self.assertEqual(angles.overlap(a, b + 100), 0.0)
