@@ -29,28 +29,37 @@ class StageSettings:
         max_gap: Frames without the face up to which a track is filled in; 0: none.
         detect_every: Search every n-th frame only, and take places in a straight line
             between; the frames on both sides of a cut are always searched.
+        min_track: Frames in which a face must be found to be swapped; what is seen for
+            a moment only is seldom a face. 1: all are swapped.
         compare: Write the target beside the result.
 
     Raises:
-        ValueError: If a number is negative.
+        ValueError: If a number is out of its range.
     """
 
     batch_size: int = 0
     smoothing: float = 2.0
     max_gap: int = 6
     detect_every: int = 1
+    min_track: int = 3
     compare: bool = False
 
     def __post_init__(self):
-        if self.detect_every < 1:
-            raise ValueError(
-                f"--detect_every must be at least 1. Received: {self.detect_every}"
-            )
+        for name in ("detect_every", "min_track"):
+            if getattr(self, name) < 1:
+                raise ValueError(
+                    f"--{name} must be at least 1. Received: {getattr(self, name)}"
+                )
         for name in ("batch_size", "smoothing", "max_gap"):
             if getattr(self, name) < 0:
                 raise ValueError(
                     f"--{name} must not be negative. Received: {getattr(self, name)}"
                 )
+
+    @property
+    def least_finds(self) -> int:
+        """Searched frames in which a face must be found: two at least, or any one."""
+        return min(self.min_track, max(2, self.min_track // self.detect_every))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,9 +114,13 @@ def steps(
     """
     stages = _read(frames, settings.detect_every)
     stages = _find(pipeline.prefetch(stages, _AHEAD), swapper, known, chunk)
-    gap = max(settings.max_gap, settings.detect_every - 1)
     stages = tracking.follow(
-        pipeline.prefetch(stages, _AHEAD), swapper, settings.smoothing, gap
+        pipeline.prefetch(stages, _AHEAD),
+        swapper,
+        settings.smoothing,
+        max_gap=max(settings.max_gap, settings.detect_every - 1),
+        least=settings.least_finds,
+        delay=settings.detect_every * (settings.least_finds - 1),
     )
     stages = _swap(stages, swapper, settings.batch_size or 4, chunk)
     stages = _finish(pipeline.prefetch(stages, _AHEAD), settings.compare, finish, chunk)

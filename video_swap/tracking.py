@@ -23,22 +23,36 @@ _MEMORY = 30  # embeddings of a track that are averaged
 _NOISE = 0.05
 
 
+@dataclasses.dataclass
+class Shot:
+    """What lies between two cuts.
+
+    Attributes:
+        searched: Frames of it that were searched so far.
+    """
+
+    searched: int = 0
+
+
 class Track:
     """One face through a shot.
 
     Args:
         number: Its number in the clip.
+        shot: The shot it belongs to.
 
     Attributes:
         places: Landmarks `(5, 2)` by frame number; found or filled in.
-        found: Numbers of the frames in which it was found.
+        found: Numbers of the frames in which it was found and that are still needed.
+        finds: Frames in which it was found so far.
         box: The last box.
         last: Number of the last frame it was found in.
         rule: Place of the rule of the last finished frame, None if it stays as it is.
     """
 
-    def __init__(self, number: int):
-        self.number = number
+    def __init__(self, number: int, shot: Shot):
+        self.number, self.shot = number, shot
+        self.finds = 0
         self.places: dict[int, np.ndarray] = {}
         self.found: set[int] = set()
         self.box: np.ndarray | None = None
@@ -58,6 +72,7 @@ class Track:
         """
         self.places[index] = np.asarray(landmarks, np.float64)
         self.found.add(index)
+        self.finds += 1
         self.box, self.last = box, index
         if vector is not None:
             self.vectors.append(vector / max(np.linalg.norm(vector), 1e-12))
@@ -66,6 +81,15 @@ class Track:
     def identity(self) -> np.ndarray | None:
         """Mean embedding of the track, None if there is none."""
         return np.mean(self.vectors, axis=0) if self.vectors else None
+
+    def is_sure(self, least: int) -> bool:
+        """Returns whether it was found often enough to be taken for a face.
+
+        Args:
+            least: Frames in which it must have been found, or in all frames searched
+                of a shot that has fewer.
+        """
+        return self.finds >= min(least, self.shot.searched)
 
     def fill(self, index: int, previous: int) -> None:
         """Fills the frames between two in which it was found, in a straight line.
@@ -165,10 +189,12 @@ class Tracker:
         self.max_gap = max_gap
         self.tracks: list[Track] = []
         self.number = 0
+        self.shot = Shot()
 
     def reset(self) -> None:
         """Ends all tracks, as a cut does."""
         self.tracks = []
+        self.shot = Shot()
 
     def add(self, index: int, faces, embeddings) -> list[Track]:
         """Takes the faces of a frame and returns the track of each.
@@ -197,7 +223,7 @@ class Tracker:
         return result
 
     def _new(self):
-        track = Track(self.number)
+        track = Track(self.number, self.shot)
         self.number += 1
         self.tracks.append(track)
         return track
@@ -216,32 +242,37 @@ class Tracker:
                 yield score, t, f
 
 
-def follow(items: Iterator, swapper, smoothing: float, max_gap: int) -> Iterator:
+def follow(
+    items: Iterator, swapper, smoothing: float, max_gap: int, least: int, delay: int
+) -> Iterator:
     """Yields steps with their jobs, some frames later than they come.
 
     Args:
-        items: Steps with `faces` and `cut`.
+        items: Steps with `faces`, `search` and `cut`.
         swapper: Decides whose face is swapped.
         smoothing: See `smooth`.
         max_gap: Frames without the face up to which a track is filled in.
+        least: Frames in which a face must be found to be swapped.
+        delay: Frames to look ahead for them; smoothing and gaps may need more.
     """
     reach = int(np.ceil(2 * smoothing))
-    delay = max(reach, max_gap + 1 if max_gap else 0)
+    delay = max(reach, delay, max_gap + 1 if max_gap else 0)
     tracker = Tracker(max_gap)
     window: collections.deque = collections.deque()
     with contextlib.closing(items):
         for step in items:
             if step.cut:
                 tracker.reset()
+            tracker.shot.searched += step.search
             tracks = tracker.add(step.frame.index, step.faces, step.embeddings)
             window.append((step, tracks))
             if len(window) > delay:
-                yield _ready(window, smoothing, swapper)
+                yield _ready(window, smoothing, least, swapper)
         while window:
-            yield _ready(window, smoothing, swapper)
+            yield _ready(window, smoothing, least, swapper)
 
 
-def _ready(window, smoothing, swapper):
+def _ready(window, smoothing, least, swapper):
     """Takes the oldest step out of the window and gives it its jobs."""
     step, own = window.popleft()
     index = step.frame.index
@@ -249,7 +280,8 @@ def _ready(window, smoothing, swapper):
     tracks = {id(t): t for _, later in [(step, own), *window] for t in later}.values()
     jobs, filled, jitter = [], 0, np.zeros(3)
     for track in tracks:
-        if index in track.places and track.rule is not None:
+        swapped = track.rule is not None and track.is_sure(least)
+        if index in track.places and swapped:
             place = smooth(track.places, index, smoothing)
             jobs.append(FaceJob(place, track.rule))
             filled += step.search and index not in track.found

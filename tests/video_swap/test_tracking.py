@@ -91,17 +91,19 @@ class TrackerTest(testing.TestCase):
 
 
 class FollowTest(testing.TestCase):
-    def run_on(self, images, detector=None, rules=None, smoothing=2.0, max_gap=6):
+    def run_on(self, images, detector=None, rules=None, **options):
         swapper = made.make_swapper(rules, detector=detector)
         frames = (video.Frame(i, image, 10 * i) for i, image in enumerate(images))
-        settings = clip_swap.StageSettings(smoothing=smoothing, max_gap=max_gap)
+        settings = clip_swap.StageSettings(**options)
         return list(
             clip_swap.steps(frames, swapper, settings, lambda image, index: image)
         )
 
     @parameterized.parameters((2.0, 6), (0.0, 6), (2.0, 0), (0.0, 0))
     def test_order_and_places(self, smoothing, max_gap):
-        steps = self.run_on(made.moving_scenes(12), None, None, smoothing, max_gap)
+        steps = self.run_on(
+            made.moving_scenes(12), smoothing=smoothing, max_gap=max_gap
+        )
         self.assertEqual([s.frame.index for s in steps], list(range(12)))
         for i, step in enumerate(steps):
             centre = step.jobs[0].landmarks[:, 0].mean()
@@ -113,6 +115,36 @@ class FollowTest(testing.TestCase):
         steps = self.run_on(made.moving_scenes(12), detector, max_gap=max_gap)
         self.assertEqual(sum(step.filled for step in steps), filled)
         self.assertEqual(sum(len(step.jobs) for step in steps), 9 + filled)
+
+    @parameterized.product(
+        min_track=(1, 3), smoothing=(0.0, 2.0), max_gap=(0, 6), every=(1, 2)
+    )
+    def test_what_is_seen_for_a_moment_is_no_face(
+        self, min_track, smoothing, max_gap, every
+    ):
+        images = [made.scene((made.RED, 20, 20, 40)) for _ in range(12)]
+        images[6] = made.scene((made.RED, 20, 20, 40), (made.GREEN, 100, 60, 30))
+        steps = self.run_on(
+            images,
+            min_track=min_track,
+            smoothing=smoothing,
+            max_gap=max_gap,
+            detect_every=every,
+        )
+        expected = [1] * 12
+        expected[6] = 1 if min_track == 3 else 2
+        self.assertEqual([len(step.jobs) for step in steps], expected)
+
+    def test_two_finds_are_not_enough_three_are(self):
+        for missed, jobs in (({0, 1, 2, 3, 6, 7, 8, 9}, 0), ({0, 1, 2, 6, 7, 8, 9}, 3)):
+            detector = made.BlinkingDetector(missed)
+            steps = self.run_on(made.moving_scenes(10), detector)
+            self.assertEqual(sum(len(step.jobs) for step in steps), jobs)
+
+    @parameterized.parameters(1, 2)
+    def test_a_short_clip_needs_no_more_frames_than_it_has(self, count):
+        steps = self.run_on(made.moving_scenes(count))
+        self.assertEqual([len(step.jobs) for step in steps], [1] * count)
 
     def test_cut_ends_the_tracks(self):
         random = np.random.default_rng(0)
@@ -158,7 +190,7 @@ class FollowTest(testing.TestCase):
             self.assertEqual(step.filled, 0)
 
     def test_jitter_is_measured(self):
-        track = tracking.Track(0)
+        track = tracking.Track(0, tracking.Shot())
         points = alignment.template(1) * 100
         wide = np.hypot(*(points[1] - points[0]))
         for i, shift in enumerate((0.0, 1.0, 0.0)):
@@ -170,6 +202,8 @@ class FollowTest(testing.TestCase):
     def test_settings_are_checked(self):
         with self.assertRaisesRegex(ValueError, "--smoothing must not be negative"):
             clip_swap.StageSettings(smoothing=-1.0)
+        with self.assertRaisesRegex(ValueError, "--min_track must be at least 1"):
+            clip_swap.StageSettings(min_track=0)
 
 
 class PrefetchTest(testing.TestCase):

@@ -1,0 +1,92 @@
+"""A picture of every source's face on every target: what the networks really do.
+
+    python benchmarks/swap_grid.py --sources=a --targets=b --output=grid.png
+
+Sources stand on top, targets at the left. Photos are searched, swapped and pasted as
+`facedancer-swap-image` does it, and take all of its flags; then the square around the
+target's face is shown. The grid is watermarked and, with an ending that C2PA knows,
+signed like any other result.
+"""
+
+from __future__ import annotations
+
+import pathlib
+
+import numpy as np
+from absl import flags
+
+from facedancer import cli, images
+from facedancer.errors import InputError
+from facedancer.video_swap import labels, options, swap_image
+
+BORDER = 3
+
+
+def define_flags(flag_values):
+    flags.DEFINE_string("sources", None, "Folder.", flag_values=flag_values)
+    flags.DEFINE_string("targets", None, "Folder.", flag_values=flag_values)
+    flags.DEFINE_string("output", "grid.png", "The picture.", flag_values=flag_values)
+    flags.DEFINE_integer("side", 160, "Of one face, pixels.", flag_values=flag_values)
+    options.define_flags(flag_values)
+
+
+def cut(image, faces, side: int) -> np.ndarray:
+    """Returns the square around the best face, `(side, side, 3)` uint8.
+
+    Args:
+        image: `(height, width, 3)` uint8.
+        faces: Where the faces of the image are.
+        side: Pixels.
+
+    Raises:
+        InputError: If there is no face.
+    """
+    if not len(faces):
+        raise InputError("There is a photo without a face among them")
+    x_min, y_min, x_max, y_max = faces.boxes[0]
+    half = round(0.75 * max(x_max - x_min, y_max - y_min))
+    x, y = round((x_min + x_max) / 2), round((y_min + y_max) / 2)
+    image = np.pad(image, ((half, half), (half, half), (0, 0)))
+    return images.resize(image[y : y + 2 * half, x : x + 2 * half], side)
+
+
+def draw(rows) -> np.ndarray:
+    """Joins rows of equal squares with a white border between them."""
+    edged = [
+        [np.pad(x, ((0, BORDER), (0, BORDER), (0, 0)), constant_values=255) for x in r]
+        for r in rows
+    ]
+    return np.concatenate([np.concatenate(row, axis=1) for row in edged])
+
+
+def column_of(flag_values, source, targets, side):
+    """Returns the cut source, the cut targets and the cut results of one source."""
+    flag_values["swap_source"].value = [str(source)]
+    swapper, names = options.make_swapper(flag_values)
+    (found,) = swapper.detect([images.read_image(source)])
+    shown = [], []
+    for target in targets:
+        result = swapper.swap_frame(target)
+        for pictures, image in zip(shown, (target, result.image), strict=True):
+            pictures.append(cut(image, result.faces, side))
+    return cut(images.read_image(source), found, side), *shown, names
+
+
+def main(flag_values) -> int:
+    side = flag_values["side"].value
+    sources = images.list_images(flag_values["sources"].value)
+    paths = images.list_images(flag_values["targets"].value)
+    targets = [images.read_image(path) for path in paths]
+    columns = [column_of(flag_values, path, targets, side) for path in sources]
+    rows = [[np.full((side, side, 3), 255, np.uint8), *(one[0] for one in columns)]]
+    for place, target in enumerate(columns[0][1]):
+        rows.append([target, *(one[2][place] for one in columns)])
+    labeller = labels.Labeller(cli.settings_from(labels.LabelSettings, flag_values))
+    labeller.generator = columns[0][3]["generator"]
+    output = pathlib.Path(flag_values["output"].value)
+    print(swap_image.save(draw(rows), output, paths[0], labeller))
+    return cli.DONE
+
+
+if __name__ == "__main__":
+    cli.run(main, define_flags)
