@@ -169,7 +169,7 @@ def main(flag_values: flags.FlagValues) -> int:
     program = "facedancer.video_swap.multi_face_single_source"
     words = [f"--vid_path={target}", f"--swap_source={source}", f"--output={swapped}"]
     # The packaged generator paints colours; take only the brightness of its faces.
-    words += ["--faces=largest", "--colour=target_chroma"]
+    words += ["--faces=largest"]
     print(f"python -m {program} {shlex.join(words)}", flush=True)
     done = subprocess.run([sys.executable, "-m", program, *words], check=False)
     if done.returncode:

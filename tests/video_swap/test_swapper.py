@@ -263,7 +263,7 @@ class IdentityReaderTest(testing.TestCase):
         self.assertEqual(identities.default_threshold("arcface_resnet50@1234"), 0.30)
         self.assertEqual(identities.default_threshold("other@1234"), 0.35)
         self.assertEqual(identities.default_threshold("mobilefacenet@1234"), 0.35)
-        self.assertEqual(identities.default_threshold("mobilefacenet@2108db43"), 0.44)
+        self.assertEqual(identities.default_threshold("mobilefacenet@05295e97"), 0.29)
 
 
 class ChooseTest(testing.TestCase):
