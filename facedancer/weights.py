@@ -59,8 +59,8 @@ CATALOGUE = {
         trained_on=_LFW,
         card="docs/model_cards/facedancer_lite_96.md",
         note="The packaged generator is small: 96 pixels, trained for an hour on two "
-        "CPU cores. It keeps pose, light and expression and moves the identity a good part "
-        "of the way; train your own for real results.",
+        "CPU cores. It keeps pose, light and expression and moves the identity a good "
+        "part of the way; train your own for real results.",
     ),
     "mobilefacenet_64": Weights(
         kind="encoder",

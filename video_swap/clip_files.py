@@ -323,8 +323,8 @@ def _nothing_swapped(job, report):
     if report["faces_found"]:
         return (
             f"{job.path}: {report['faces_found']} faces were found, but none that was "
-            "to be swapped. Nothing was written. Lower --threshold or check --map, "
-            "--only and --except"
+            "to be swapped. Nothing was written. Lower --min_track for faces seen for "
+            "a moment only, lower --threshold, or check --map, --only and --except"
         )
     return (
         f"{job.path}: no face was found in {report['frames']} frames. Nothing was "
