@@ -60,7 +60,6 @@ class Bare:
     def __init__(self, layer, precision):
         import openvino
 
-        self.layer = layer
         compiled = openvino.Core().compile_model(
             bare_convolution(layer),
             "CPU",
@@ -81,6 +80,7 @@ class Bare:
 
 
 def seconds(function) -> float:
+    """Returns how long a call takes."""
     start = time.perf_counter()
     function()
     return time.perf_counter() - start

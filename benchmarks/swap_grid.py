@@ -51,7 +51,7 @@ def cut(image, faces, side: int) -> np.ndarray:
 
 
 def draw(rows) -> np.ndarray:
-    """Joins rows of equal squares with a white border between them."""
+    """Joins rows of `(side, side, 3)` pictures, with a white border between them."""
     edged = [
         [np.pad(x, ((0, BORDER), (0, BORDER), (0, 0)), constant_values=255) for x in r]
         for r in rows
@@ -59,17 +59,22 @@ def draw(rows) -> np.ndarray:
     return np.concatenate([np.concatenate(row, axis=1) for row in edged])
 
 
-def column_of(flag_values, source, targets, side):
-    """Returns the cut source, the cut targets and the cut results of one source."""
+def column_of(flag_values, source, targets):
+    """Returns the column of one source, the targets' faces and the networks' names.
+
+    Args:
+        flag_values: Parsed flags; the source is set in them.
+        source: Path of the photo.
+        targets: Photos, `(height, width, 3)` uint8.
+    """
+    side = flag_values["side"].value
     flag_values["swap_source"].value = [str(source)]
     swapper, names = options.make_swapper(flag_values)
-    (found,) = swapper.detect([images.read_image(source)])
-    shown = [], []
-    for target in targets:
-        result = swapper.swap_frame(target)
-        for pictures, image in zip(shown, (target, result.image), strict=True):
-            pictures.append(cut(image, result.faces, side))
-    return cut(images.read_image(source), found, side), *shown, names
+    image = images.read_image(source)
+    column = [cut(image, swapper.detect([image])[0], side)]
+    results = [swapper.swap_frame(target) for target in targets]
+    column += [cut(result.image, result.faces, side) for result in results]
+    return column, [result.faces for result in results], names
 
 
 def main(flag_values) -> int:
@@ -77,13 +82,16 @@ def main(flag_values) -> int:
     sources = images.list_images(flag_values["sources"].value)
     paths = images.list_images(flag_values["targets"].value)
     targets = [images.read_image(path) for path in paths]
-    columns = [column_of(flag_values, path, targets, side) for path in sources]
-    rows = [[np.full((side, side, 3), 255, np.uint8), *(one[0] for one in columns)]]
-    for place, target in enumerate(columns[0][1]):
-        rows.append([target, *(one[2][place] for one in columns)])
+    columns = []
+    for source in sources:
+        column, faces, names = column_of(flag_values, source, targets)
+        columns.append(column)
+    shown = [cut(*pair, side) for pair in zip(targets, faces, strict=True)]
+    columns.insert(0, [np.full((side, side, 3), 255, np.uint8), *shown])
     labeller = labels.Labeller(cli.settings_from(labels.LabelSettings, flag_values))
-    labeller.generator = columns[0][3]["generator"]
+    labeller.generator = names["generator"]
     output = pathlib.Path(flag_values["output"].value)
+    rows = zip(*columns, strict=True)
     print(swap_image.save(draw(rows), output, paths[0], labeller))
     return cli.DONE
 

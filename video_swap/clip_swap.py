@@ -58,7 +58,7 @@ class StageSettings:
 
     @property
     def least_finds(self) -> int:
-        """Searched frames in which a face must be found: two at least, or any one."""
+        """`min_track` in searched frames; never only one, if more were asked for."""
         return min(self.min_track, max(2, self.min_track // self.detect_every))
 
 
