@@ -147,6 +147,11 @@ class GeneratorConfig(_Config):
 
     def __post_init__(self):
         up_types = tuple(self.up_types)
+        if len(up_types) == 1:
+            raise ValueError(
+                f"`up_types` must be 2 or more of {', '.join(UP_TYPES)}, one per map "
+                f"size from the smallest to the full one. Received: up_types={up_types}"
+            )
         stages = self.stages or len(up_types) - 1
         if stages == -1:
             stages = max(1, round(math.log2(max(self.image_size, 1) / 8)))

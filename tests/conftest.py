@@ -1,8 +1,20 @@
 """Gives every test run two logical CPUs, so that distribution can be tested."""
 
+import signal
+
+import pytest
 import tensorflow as tf
 
 cpus = tf.config.list_physical_devices("CPU")
 tf.config.set_logical_device_configuration(
     cpus[0], [tf.config.LogicalDeviceConfiguration()] * 2
 )
+
+
+@pytest.fixture(autouse=True)
+def ctrl_c():
+    """Lets Ctrl-C raise, whatever a shell (in the background) or library made of it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    if before is not None:
+        signal.signal(signal.SIGINT, before)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from facedancer.train import losses
+from facedancer.train import losses, updates
 from facedancer.train.objectives import Objective
 from facedancer.train.state import State
 
@@ -34,7 +34,7 @@ def discriminate(
         Gradients of the discriminator's loss, times its loss scale; the gradient of
         the mean adversarial loss of the generator at `swapped`; sums over the batch.
     """
-    fake, scale = tf.stop_gradient(swapped), loss_scale(state.d_optimizer)
+    fake, scale = tf.stop_gradient(swapped), updates.loss_scale(state.d_optimizer)
     kind = objective.kind
     with tf.GradientTape(persistent=not shared) as tape:
         tape.watch(fake)
@@ -79,23 +79,14 @@ def _logits(state: State, fake, real, with_r1: bool):
 def _sums(kind: str, fake_logits, real_logits) -> dict:
     parts = losses.discriminator_adversarial_loss(kind, fake_logits, real_logits)
     wanted = losses.generator_adversarial_loss(kind, fake_logits, real_logits)
+    fooled, trusted = losses.judged_real(kind, fake_logits, real_logits)
     return {
         "adversarial": tf.reduce_sum(wanted),
         "d_fake": tf.reduce_sum(parts[0]),
         "d_real": tf.reduce_sum(parts[1]),
-        "fooled": tf.reduce_sum(tf.sigmoid(_flat(fake_logits))),
-        "trusted": tf.reduce_sum(tf.sigmoid(_flat(real_logits))),
+        "fooled": tf.reduce_sum(fooled),
+        "trusted": tf.reduce_sum(trusted),
     }
-
-
-def loss_scale(optimizer):
-    """Returns the factor on the loss that keeps float16 gradients from vanishing.
-
-    Args:
-        optimizer: A Keras optimiser; without a loss scale the factor is 1.
-    """
-    scale = getattr(optimizer, "dynamic_scale", None)
-    return tf.constant(1.0) if scale is None else tf.cast(scale.value, tf.float32)
 
 
 def _flat(logits):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import pathlib
 
 import tensorflow as tf
@@ -93,12 +94,7 @@ def load_networks(config: TrainConfig) -> Networks:
         config.p_blocks,
         config.legacy_perceptual,
     )
-    second = None
-    if config.second_arcface_path:
-        second = fold(load_encoder(config.second_arcface_path))
-        second = Teacher(second, (), structure.shrink)
-    elif objective.second_identity:
-        raise InputError("--i2_lambda needs an encoder: give --second_arcface_path")
+    second = _second(config, structure.shrink)
     teacher = Teacher(encoder, taps, structure.shrink)
     judge = teacher
     if config.eval_arcface_path:
@@ -112,6 +108,17 @@ def load_networks(config: TrainConfig) -> Networks:
         seen.relative,
     )
     return Networks(critics, judge, structure, (generator, discriminator))
+
+
+def _second(config: TrainConfig, shrink: float) -> Teacher | None:
+    weight = config.objective().second_identity
+    if not config.second_arcface_path:
+        if weight:
+            raise InputError("--i2_lambda needs an encoder: give --second_arcface_path")
+        return None
+    if not weight:
+        raise InputError("--second_arcface_path needs a weight: give --i2_lambda")
+    return Teacher(fold(load_encoder(config.second_arcface_path)), (), shrink)
 
 
 def _fine_tuned(structure: GeneratorConfig, encoder, name: str) -> GeneratorConfig:
@@ -211,8 +218,15 @@ def build_step(
         strategy: Where it runs.
 
     Raises:
-        InputError: If the structures do not fit, or the batch cannot be divided.
+        InputError: If the structures do not fit, the batch cannot be divided, or the
+            device cannot compile the precision.
     """
+    half = config.precision == "mixed_bfloat16"
+    if config.xla and half and not tf.config.list_logical_devices("GPU"):
+        raise InputError(
+            "XLA compiles no bfloat16 training on CPUs. Leave out --xla, which is "
+            "slower there, or use --precision=float32"
+        )
     try:
         new = state.build_state(
             config.objective(),
@@ -306,11 +320,27 @@ def _shower(measure: validation.Validation, trained: state.State, generator):
     return show
 
 
-def write_settings(config: TrainConfig, networks: Networks) -> None:
+def write_settings(config: TrainConfig) -> None:
     """Writes the settings into the run's folder, before the first step.
+
+    A run that goes on with other settings tells which.
 
     Args:
         config: The settings.
-        networks: Of the settings.
+
+    Raises:
+        InputError: If the folder cannot be written.
     """
-    images.write_atomic(run_folder(config) / "config.json", config.to_json().encode())
+    path = run_folder(config) / "config.json"
+    text = config.to_json()
+    new = json.loads(text)
+    before = json.loads(path.read_text()) if path.is_file() else new
+    for name, value in new.items():
+        if name in before and before[name] != value:
+            logging.warning(
+                "The run goes on with another --%s: %s, before %s",
+                name,
+                value,
+                before[name],
+            )
+    images.write_atomic(path, text.encode())

@@ -60,6 +60,8 @@ class TrainConfig:
         a_lambda: Weight of the adversarial loss; published is 1.
         i_lambda: Weight of the identity loss; published is 10.
         i2_lambda: Weight of the identity loss of --second_arcface_path.
+        contrast_lambda: Weight of being as far from the target's identity as the
+            source is; published is 0.
         r_lambda: Weight of the reconstruction of same pairs; published is 5.
         p_lambda: Weight of the perceptual loss; published is 0.2.
         c_lambda: Weight of the cycle loss; published is 1.
@@ -106,7 +108,7 @@ class TrainConfig:
         devices: Devices of the mirrored strategy, such as GPU:0 and GPU:1.
         device_id: GPU to use with the strategy one.
         precision: float32, mixed_bfloat16 or mixed_float16.
-        xla: Compile with XLA; on CPUs it is slower.
+        xla: Compile with XLA; on CPUs it is slower, and not with mixed_bfloat16.
         seed: Of everything random.
         log_every: Steps between lines of the log.
         save_every: Steps between checkpoints.
@@ -156,6 +158,7 @@ class TrainConfig:
     a_lambda: float | None = None
     i_lambda: float | None = None
     i2_lambda: float | None = None
+    contrast_lambda: float | None = None
     r_lambda: float | None = None
     p_lambda: float | None = None
     c_lambda: float | None = None
@@ -313,6 +316,7 @@ _OVERRIDES = {
     "a_lambda": "adversarial",
     "i_lambda": "identity",
     "i2_lambda": "second_identity",
+    "contrast_lambda": "contrast",
     "r_lambda": "reconstruction",
     "p_lambda": "perceptual",
     "c_lambda": "cycle",

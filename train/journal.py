@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pathlib
@@ -11,7 +12,6 @@ import tensorflow as tf
 from matplotlib.figure import Figure
 
 from facedancer import images
-from facedancer.errors import InputError
 
 
 class Journal:
@@ -37,14 +37,18 @@ class Journal:
 
         Args:
             step: Steps taken.
+
+        Raises:
+            InputError: If the folder cannot be written.
         """
         if not self.active:
             return
-        self.folder.mkdir(parents=True, exist_ok=True)
         kept = [entry for entry in self.entries() if entry["step"] <= step]
         text = "".join(json.dumps(entry) + "\n" for entry in kept)
         images.write_atomic(self.path, text.encode())
-        self._board = tf.summary.create_file_writer(str(self.folder / "tensorboard"))
+        board = self.folder / "tensorboard"
+        with _writing(board):
+            self._board = tf.summary.create_file_writer(str(board))
 
     def entries(self) -> list[dict]:
         """Returns all entries; a last line that was cut short is left out."""
@@ -71,15 +75,13 @@ class Journal:
         """
         if not self.active:
             return
-        try:
+        with _writing(self.path):
             with open(self.path, "a") as file:
                 file.write(json.dumps({"kind": kind, "step": step, **values}) + "\n")
             with self._board.as_default(step=step):
                 for name, value in values.items():
                     _summary(f"{kind}/{name}", np.float32(value), "scalars", 1)
             self._board.flush()
-        except OSError as error:
-            raise InputError(f"{self.path}: {error.strerror}") from None
 
     def picture(self, name: str, step: int, image: np.ndarray | None) -> None:
         """Writes a picture to `samples/` and to TensorBoard.
@@ -88,17 +90,24 @@ class Journal:
             name: What it shows.
             step: Steps taken.
             image: `(height, width, 3)` uint8; None is skipped.
+
+        Raises:
+            InputError: If the disk is full.
         """
         if not self.active or image is None:
             return
         images.write_image(self.folder / "samples" / f"{name}_{step:08d}.png", image)
         height, width = (str(side).encode() for side in image.shape[:2])
         encoded = images.encode_image(image, ".png")
-        with self._board.as_default(step=step):
+        with _writing(self.folder / "tensorboard"), self._board.as_default(step=step):
             _summary(name, np.array([width, height, encoded], object), "images", 3)
 
     def curves(self) -> pathlib.Path | None:
-        """Draws all values over the steps to `curves.png` and returns the file."""
+        """Draws all values over the steps to `curves.png` and returns the file.
+
+        Raises:
+            InputError: If the disk is full.
+        """
         series: dict[str, list] = {}
         for entry in self.entries() if self.active else []:
             for name, value in entry.items():
@@ -117,8 +126,18 @@ class Journal:
             axes.set_title(name, fontsize=9)
             axes.grid(alpha=0.3)
         path = self.folder / "curves.png"
-        figure.savefig(path, dpi=80)
+        with _writing(path):
+            figure.savefig(path, dpi=80)
         return path
+
+
+@contextlib.contextmanager
+def _writing(path):
+    """Names the file that cannot be written; TensorBoard's errors are no `OSError`."""
+    try:
+        yield
+    except (OSError, tf.errors.OpError) as error:
+        raise images.not_written(path, error) from None
 
 
 def _summary(tag: str, value: np.ndarray, plugin: str, data_class: int) -> None:

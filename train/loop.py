@@ -52,9 +52,14 @@ class Plan:
 
 
 class Interval:
-    """Collects the values of the steps since the last line of the log."""
+    """Collects the values of the steps since the last line of the log.
 
-    def __init__(self):
+    Args:
+        guard: What stops the training.
+    """
+
+    def __init__(self, guard: watch.Guard):
+        self._guard = guard
         self._values: list[tuple[int, list[str], tf.Tensor]] = []
         self.waited = 0.0
         self._start = time.perf_counter()
@@ -75,15 +80,18 @@ class Interval:
     def means(self) -> dict[str, float]:
         """Returns the mean of each value, over the steps that have it.
 
+        A step that a loss scale left out has no norm of its gradient.
+
         Raises:
             NotFiniteError: If a value is not finite.
         """
         found: dict[str, list[float]] = {}
         for step, names, values in self._values:
             array = np.asarray(values)
-            watch.check_finite(names, array, step)
+            self._guard.check(names, array, step)
             for name, value in zip(names, array, strict=True):
-                found.setdefault(name, []).append(float(value))
+                if np.isfinite(value):
+                    found.setdefault(name, []).append(float(value))
         return {name: float(np.mean(values)) for name, values in found.items()}
 
     def seconds(self) -> float:
@@ -119,6 +127,7 @@ class Loop:
         self.step, self.plan, self.journal = step, plan, journal
         self.checkpoints, self.record = checkpoints, record or {}
         self.show, self.validate, self.score = show, validate, score
+        self._guard = watch.Guard()
         self._saved: int | None = None
 
     @property
@@ -139,7 +148,7 @@ class Loop:
         self.journal.start(self.state.step)
         self._saved = self.state.step
         with pairs.clear_errors(), contextlib.closing(_timed(batches)) as supply:
-            interval = Interval()
+            interval = Interval(self._guard)
             while self.state.step < self.plan.steps:
                 batch, waited = next(supply)
                 interval.waited += waited
@@ -156,7 +165,7 @@ class Loop:
         interval.add(step, self.step.names[phase], values)
         if plan.due(plan.log_every, step):
             self._log(interval)
-            interval = Interval()
+            interval = Interval(self._guard)
         if self.show and plan.due(plan.sample_every, step):
             self.show(self.journal, step)
         score = None

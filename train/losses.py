@@ -44,6 +44,22 @@ def identity_loss(source, swapped):
     return 1.0 - cosine_similarity(source, swapped)
 
 
+def identity_contrast(to_target, apart):
+    """How much of the target's identity is left (Gao et al. 2021, InfoSwap).
+
+    The cosine of swapped face and target shall be that of source and target, which is
+    about 0 for two people and 1 for a same pair.
+
+    Args:
+        to_target: Cosines of swapped faces and targets, `(batch,)`.
+        apart: Cosines of sources and targets, `(batch,)`.
+
+    Returns:
+        `(batch,)` float32 in [0, 4].
+    """
+    return ops.square(to_target - apart)
+
+
 def absolute_difference(target, swapped):
     """The mean absolute difference of two images or feature maps.
 
@@ -203,6 +219,37 @@ def discriminator_adversarial_loss(kind: str, fake_logits, real_logits):
     if kind == "relativistic":
         half = 0.5 * ops.softplus(fake - real)
         return half, half
+    raise ValueError(f"Unknown kind. Known: {ADVERSARIAL_KINDS}. Received: {kind!r}")
+
+
+def judged_real(kind: str, fake_logits, real_logits):
+    """How real the discriminator takes its images for, by the rule of its own loss.
+
+    `nonsaturating`: the probability sigmoid(logit). `relativistic`: the same of the
+    pair's difference. `hinge` and `lsgan`: the logit on the way from what a fake should
+    have, -1 or 0, to what a real image should have, 1.
+
+    Args:
+        kind: As in `generator_adversarial_loss`.
+        fake_logits: Of the swapped images, `(batch, 1)`.
+        real_logits: Of real images, `(batch, 1)`.
+
+    Returns:
+        Of fakes and of reals, both `(batch,)` float32 in [0, 1]: 0 for fake, 1 for
+        real, the decision at 0.5.
+
+    Raises:
+        ValueError: If the kind is unknown.
+    """
+    fake, real = _flat_logits(fake_logits), _flat_logits(real_logits)
+    if kind == "nonsaturating":
+        return ops.sigmoid(fake), ops.sigmoid(real)
+    if kind == "relativistic":
+        return ops.sigmoid(fake - real), ops.sigmoid(real - fake)
+    if kind == "hinge":
+        return ops.clip((fake + 1) / 2, 0, 1), ops.clip((real + 1) / 2, 0, 1)
+    if kind == "lsgan":
+        return ops.clip(fake, 0, 1), ops.clip(real, 0, 1)
     raise ValueError(f"Unknown kind. Known: {ADVERSARIAL_KINDS}. Received: {kind!r}")
 
 

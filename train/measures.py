@@ -81,6 +81,8 @@ def teacher_sums(objective: Objective, seen: Seen, maps, vector, margins) -> dic
         "cosine_to_target": ops.sum(other * to_target),
         "cosine_apart": ops.sum(other * apart),
     }
+    if objective.contrast:
+        sums["contrast"] = ops.sum(losses.identity_contrast(to_target, apart))
     if objective.ifsr and maps:
         distances = ifsr.distances(seen.target_maps, maps)
         if objective.ifsr_per_sample:
@@ -109,6 +111,27 @@ def perceptual_sum(seen: Seen, target_features, swapped_features, relative: bool
     return total
 
 
+def rows_to_cycle(row, every: int, batch: int):
+    """Which examples of a part are swapped back: rows of the global batch.
+
+    Args:
+        row: `(count,)` int32, where the part's examples stand in the global batch: one
+            after the other.
+        every: Every so-manieth row of the global batch, from the first.
+        batch: The global batch size.
+
+    Returns:
+        A slice, or `(places,)` int32 where the part need not begin at such a row; and
+        `(places,)` float32, 1 for a row and 0 for a place that is left over.
+    """
+    count = row.shape[0]
+    places = -(-count // every)
+    if count == batch or count % every == 0:
+        return slice(None, None, every), ops.ones(places)
+    rows = -row[0] % every + every * ops.arange(places, dtype="int32")
+    return ops.minimum(rows, count - 1), ops.cast(rows < count, "float32")
+
+
 def combine(
     objective: Objective, sums: dict, batch: int, margins, warm_up: bool
 ) -> dict:
@@ -129,6 +152,7 @@ def combine(
         for name in (
             "identity",
             "second_identity",
+            "contrast",
             "low_frequency",
             "chroma",
             "outside",

@@ -24,6 +24,7 @@ class Objective:
             discriminator.
         identity: Weight of the identity loss.
         second_identity: Weight of the identity loss of a second encoder.
+        contrast: Weight of the contrast of identities.
         reconstruction: Weight of the reconstruction of same pairs.
         perceptual: Weight of the feature difference of same pairs.
         cycle: Weight of swapping back.
@@ -65,6 +66,7 @@ class Objective:
     adversarial: float = 1.0
     identity: float = 10.0
     second_identity: float = 0.0
+    contrast: float = 0.0
     reconstruction: float = 5.0
     perceptual: float = 0.2
     cycle: float = 1.0
@@ -143,6 +145,7 @@ _WEIGHTS = (
     "adversarial",
     "identity",
     "second_identity",
+    "contrast",
     "reconstruction",
     "perceptual",
     "cycle",
@@ -179,11 +182,12 @@ OBJECTIVES = {
     "published": Objective(),
     "improved": Objective(
         identity=20.0,
+        contrast=10.0,
         reconstruction=10.0,
         perceptual=1.0,
         ifsr=3.0,
         low_frequency=5.0,
-        chroma=15.0,
+        chroma=50.0,
         outside=2.0,
         real_images="target",
         r1_gamma=2.0,

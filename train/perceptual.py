@@ -7,7 +7,9 @@ of the identity encoder, or none: training works without a download.
 from __future__ import annotations
 
 import dataclasses
+import os
 import pathlib
+import urllib.request
 from collections.abc import Callable
 
 import h5py
@@ -22,6 +24,11 @@ VGG16_BLOCKS = tuple(f"block{i}_pool" for i in range(1, 6))
 SQUEEZENET_BLOCKS = ("relu_conv1", "fire3", "fire5", "fire7", "fire9")
 IMAGENET_BGR_MEAN = (103.939, 116.779, 123.68)
 LEGACY_FACTOR = 0.85
+VGG16_WEIGHTS = (  # those of keras.applications, in the file it keeps them in
+    "https://storage.googleapis.com/tensorflow/keras-applications/vgg16/"
+    "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"
+)
+VGG16_MD5 = "6d6bbae143d832006294945121d1f1fc"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,9 +63,15 @@ def load(
         InputError: If the weights are not to be had, or a block is unknown.
     """
     if name in ("encoder", "none"):
+        if blocks or legacy:
+            raise InputError(
+                "--p_blocks and --legacy_perceptual are of a perceptual network, such "
+                f"as --perceptual=vgg16. Received: --perceptual={name}"
+            )
         return Perceptual()
     if name == "vgg16":
-        network, known = _vgg16("imagenet", image_size), VGG16_BLOCKS
+        network, known = _vgg16(image_size), VGG16_BLOCKS
+        network.load_weights(_fetched())
     else:
         network, known = _from_file(pathlib.Path(name), image_size)
     network.trainable = False
@@ -91,19 +104,37 @@ def _imagenet(image_signed):
     return image - ops.convert_to_tensor(IMAGENET_BGR_MEAN, "float32")
 
 
-def _vgg16(weights, image_size: int) -> keras.Model:
+def _vgg16(image_size: int) -> keras.Model:
     shape = (image_size, image_size, 3)
     try:
         return keras.applications.VGG16(
-            include_top=False, weights=weights, input_shape=shape
+            include_top=False, weights=None, input_shape=shape
         )
-    except OSError as error:
-        raise InputError(
-            f"The weights of VGG16 are not to be had ({error}). Give their file with "
-            "--perceptual, or use --perceptual=encoder or --perceptual=none"
-        ) from None
     except ValueError as error:
         raise InputError(f"--perceptual: {error}") from None
+
+
+def _fetched() -> str:
+    """Returns the file of VGG16's ImageNet weights; Keras keeps what it downloads.
+
+    Where Keras has not, the address is tried first: Keras tells of a missing network
+    with a plain `Exception`.
+    """
+    home = os.environ.get("KERAS_HOME") or pathlib.Path.home() / ".keras"
+    if not pathlib.Path(home, "models", VGG16_WEIGHTS.rpartition("/")[2]).is_file():
+        try:
+            urllib.request.urlopen(VGG16_WEIGHTS, timeout=30).close()
+        except OSError as error:
+            raise InputError(
+                f"The weights of VGG16 are not to be had ({error}). Give their file "
+                "with --perceptual, or use --perceptual=encoder or --perceptual=none"
+            ) from None
+    return keras.utils.get_file(
+        origin=VGG16_WEIGHTS,
+        cache_dir=str(home),
+        cache_subdir="models",
+        file_hash=VGG16_MD5,
+    )
 
 
 def _from_file(path: pathlib.Path, image_size: int):
@@ -113,7 +144,7 @@ def _from_file(path: pathlib.Path, image_size: int):
         )
     arrays = _conv_arrays(path)
     if "block1_conv1" in arrays:
-        network, known = _vgg16(None, image_size), VGG16_BLOCKS
+        network, known = _vgg16(image_size), VGG16_BLOCKS
     elif "fire2_squeeze1x1" in arrays:
         network, known = build_squeezenet(image_size), SQUEEZENET_BLOCKS
     else:

@@ -30,20 +30,14 @@ def make_strategy(
         device_id: GPU of the strategy `one`; without a GPU the CPU is used.
 
     Raises:
-        InputError: If a device or TF_CONFIG is missing.
+        InputError: If a device or TF_CONFIG is missing, or TF_CONFIG is incomplete.
     """
+    if kind == "multi_worker" or (kind == "auto" and _workers() > 1):
+        # Before anything asks for devices: afterwards it is too late for collectives.
+        return _multi_worker(devices)
     gpus = tf.config.list_logical_devices("GPU")
     if kind == "auto":
-        workers = len(_cluster().get("worker", []))
-        several = bool(devices) or len(gpus) > 1
-        kind = "multi_worker" if workers > 1 else "mirrored" if several else "one"
-    if kind == "multi_worker":
-        if not _cluster():
-            raise InputError(
-                "--strategy=multi_worker needs the environment variable TF_CONFIG "
-                "with the cluster and this worker's task"
-            )
-        return tf.distribute.MultiWorkerMirroredStrategy()
+        kind = "mirrored" if devices or len(gpus) > 1 else "one"
     if kind == "mirrored":
         return tf.distribute.MirroredStrategy(_known(devices) or None)
     if not gpus:
@@ -56,11 +50,62 @@ def make_strategy(
     return tf.distribute.OneDeviceStrategy(f"GPU:{device_id}")
 
 
-def _cluster() -> dict:
+def _multi_worker(devices: tuple[str, ...]) -> tf.distribute.Strategy:
+    if not _workers():
+        raise InputError(
+            "--strategy=multi_worker needs the environment variable TF_CONFIG "
+            "with the cluster and this worker's task"
+        )
+    if devices:
+        raise InputError(
+            "--devices is for one machine; each of several workers uses all its GPUs. "
+            f"Received: {', '.join(devices)}"
+        )
+    return tf.distribute.MultiWorkerMirroredStrategy()
+
+
+def _workers() -> int:
+    """Returns how many processes TF_CONFIG names, the chief among them; 0 without it.
+
+    Raises:
+        InputError: If TF_CONFIG does not say what a worker must know.
+    """
+    text = os.environ.get("TF_CONFIG", "").strip() or "{}"
     try:
-        return json.loads(os.environ.get("TF_CONFIG", "{}")).get("cluster", {})
-    except (ValueError, AttributeError):
-        raise InputError("TF_CONFIG is not a JSON object") from None
+        config = json.loads(text)
+    except ValueError as error:
+        raise InputError(f"TF_CONFIG is not a JSON object ({error})") from None
+    if not isinstance(config, dict):
+        raise InputError(f"TF_CONFIG is not a JSON object. Received: {text}")
+    cluster = config.get("cluster", {})
+    if cluster == {}:  # as hosts of single machines set it
+        return 0
+    if not isinstance(cluster, dict) or not all(map(_is_job, cluster.items())):
+        raise InputError(
+            "The `cluster` of TF_CONFIG must be an object of `worker`, one `chief` or "
+            "both, each with a list of addresses such as 10.0.0.1:12345. "
+            f"Received: {json.dumps(cluster)}"
+        )
+    _check_task(config.get("task"), cluster)
+    return sum(map(len, cluster.values()))
+
+
+def _is_job(job: tuple) -> bool:
+    name, hosts = job
+    if not isinstance(hosts, list) or not all(":" in str(host) for host in hosts):
+        return False
+    return bool(hosts) and (name == "worker" or (name == "chief" and len(hosts) == 1))
+
+
+def _check_task(task, cluster: dict) -> None:
+    known = {(job, k) for job, hosts in cluster.items() for k in range(len(hosts))}
+    task = task if isinstance(task, dict) else {}
+    index = str(task.get("index"))
+    if not index.isdecimal() or (str(task.get("type")), int(index)) not in known:
+        raise InputError(
+            "The `task` of TF_CONFIG must be an object with the `type` and `index` of "
+            f"this process, one of {sorted(known)}. Received: {json.dumps(task)}"
+        )
 
 
 def _known(devices: tuple[str, ...]) -> list[str]:
@@ -68,13 +113,28 @@ def _known(devices: tuple[str, ...]) -> list[str]:
         device.name.removeprefix("/device:")
         for device in tf.config.list_logical_devices()
     }
-    unknown = [name for name in devices if name.removeprefix("/device:") not in known]
-    if unknown:
+    names = [name.removeprefix("/device:") for name in devices]
+    if not known.issuperset(names) or len(set(names)) < len(names):
         raise InputError(
-            f"--devices must be of {', '.join(sorted(known))}. "
-            f"Received: {', '.join(unknown)}"
+            f"--devices must be of {', '.join(sorted(known))}, each once. "
+            f"Received: {', '.join(devices)}"
         )
-    return list(devices)
+    return names
+
+
+def wait_for_all(strategy: tf.distribute.Strategy) -> None:
+    """Returns when every worker has called it, so that none leaves the others alone.
+
+    Args:
+        strategy: The strategy of the training.
+    """
+    if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        strategy.run(tf.function(_meet))
+
+
+def _meet():
+    context = tf.distribute.get_replica_context()
+    return context.all_reduce(tf.distribute.ReduceOp.SUM, tf.ones(()))
 
 
 def is_chief(strategy: tf.distribute.Strategy) -> bool:

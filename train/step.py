@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from facedancer.train import adversarial, losses, measures, teachers
+from facedancer.train import adversarial, losses, measures, teachers, updates
 from facedancer.train.objectives import Objective
 from facedancer.train.state import State
 
@@ -167,7 +167,7 @@ class TrainStep:
             )
 
     def _replica_step(self, batch, step, phase: Phase):
-        context = tf.distribute.get_replica_context()
+        context, state = tf.distribute.get_replica_context(), self.state
         batch = self._with_look(batch, step, context.replica_id_in_sync_group)
         if self._sums_first:
             g_grads, d_grads, sums = self._accumulate(batch, phase)
@@ -175,18 +175,17 @@ class TrainStep:
             g_grads, d_grads, sums = self._gradients(batch, phase, None)
         sums = self._sum_over_replicas(sums)
         values = self._report(sums, phase)
-        values["g_gradient_norm"] = self._apply(
-            self.state.g_optimizer, g_grads, self.state.generator
-        )
+        pairs = [("g", state.g_optimizer, g_grads, state.generator)]
         if d_grads:
-            values["d_gradient_norm"] = self._apply(
-                self.state.d_optimizer, d_grads, self.state.discriminator
-            )
+            pairs.append(("d", state.d_optimizer, d_grads, state.discriminator))
+        for letter, *pair in pairs:
+            found = updates.apply(*pair, self.replicas, self.objective.clip_norm)
+            values |= {f"{letter}_{name}": value for name, value in found.items()}
         self.names[phase] = list(values)
         return tf.stack([tf.cast(value, tf.float32) for value in values.values()])
 
     def _with_look(self, batch, step, replica):
-        """Adds this replica's share of the global batch's looks."""
+        """Adds this replica's share of the looks, and its rows in the global batch."""
         count = self.batch_size // self.replicas
         shrink = self.critics.teacher.shrink
         if self.objective.look:
@@ -210,7 +209,7 @@ class TrainStep:
             known = tf.logical_and(person >= 0, person == batch["source_identity"])
             same = tf.maximum(same, tf.cast(known, tf.float32))
         pair = {name: batch[name] for name in ("target", "source")}
-        return {**pair, "same": same, **share}
+        return {**pair, "same": same, "row": first + tf.range(count), **share}
 
     def _accumulate(self, batch, phase: Phase):
         """Gradients of a batch worked through in parts.
@@ -284,12 +283,25 @@ class TrainStep:
         if objective.perceptual:
             sums["perceptual"] = self._perceptual(seen, swapped, maps)
         if objective.cycle:
-            every = objective.cycle_every
-            back = self._generate(swapped[::every], seen.target_vector[::every])
-            values = losses.absolute_difference(seen.target[::every], back)
-            sums["cycle"] = tf.reduce_sum(values)
-            sums["cycled"] = tf.cast(tf.shape(values)[0], tf.float32)
+            sums |= self._cycle_sums(batch["row"], seen, swapped)
         return swapped, sums
+
+    def _cycle_sums(self, row, seen: measures.Seen, swapped) -> dict:
+        """Sums over every so-manieth row of the global batch, swapped back.
+
+        Of a part, a replica's or an accumulated one, these may be fewer than there are
+        places; a place that is left over has the weight 0.
+        """
+        rows, weights = measures.rows_to_cycle(
+            row, self.objective.cycle_every, self.batch_size
+        )
+        target, vector, swapped = (
+            part[rows] if isinstance(rows, slice) else tf.gather(part, rows)
+            for part in (seen.target, seen.target_vector, swapped)
+        )
+        back = self._generate(swapped, vector)
+        values = weights * losses.absolute_difference(target, back)
+        return {"cycle": tf.reduce_sum(values), "cycled": tf.reduce_sum(weights)}
 
     def _generate(self, target, vector):
         return tf.cast(
@@ -332,7 +344,7 @@ class TrainStep:
                 objective, linked, self.batch_size, margins, phase.warm_up
             )
             total = measures.weighted(objective, terms)
-        scale = adversarial.loss_scale(self.state.g_optimizer)
+        scale = updates.loss_scale(self.state.g_optimizer)
         outputs, upstream, d_grads = [total], [scale], []
         if objective.adversarial and not phase.warm_up:
             d_grads, at_swapped, d_sums = adversarial.discriminate(
@@ -369,20 +381,6 @@ class TrainStep:
             values["g_loss"] += self.objective.adversarial * values["adversarial"]
             values["d_loss"] = values["d_fake"] + values["d_real"]
         return values | measures.watched(sums)
-
-    def _apply(self, optimizer, grads, model):
-        """Sums gradients over the replicas, clips and applies them; their norm."""
-        if self.replicas > 1:
-            context = tf.distribute.get_replica_context()
-            grads = context.all_reduce(tf.distribute.ReduceOp.SUM, grads)
-        scale = adversarial.loss_scale(optimizer)
-        norm = tf.linalg.global_norm(grads) / scale
-        factor = 1.0 / self.replicas  # the optimiser sums over replicas again
-        if self.objective.clip_norm:
-            factor *= tf.minimum(1.0, self.objective.clip_norm / (norm + 1e-12))
-        grads = [grad * factor for grad in grads]
-        optimizer.apply(grads, model.trainable_variables)
-        return norm
 
 
 def _add(first, second):

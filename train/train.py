@@ -79,7 +79,7 @@ def train(config: TrainConfig) -> int:
                 saved.set_aside(start)
         loop = assembly.build_loop(config, step, networks)
     if running.is_chief(strategy):
-        assembly.write_settings(config, networks)
+        assembly.write_settings(config)
     logging.info(
         "%s from step %d to %d, %d replicas, run folder %s",
         config.recipe,
@@ -93,6 +93,7 @@ def train(config: TrainConfig) -> int:
     except watch.NotFiniteError as error:
         raise InputError(str(error)) from None
     logging.info("Done. Curves: %s", loop.journal.curves())
+    running.wait_for_all(strategy)
     return cli.DONE
 
 

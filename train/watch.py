@@ -6,30 +6,58 @@ import numpy as np
 
 COPY_MARGIN = 0.02
 COLLAPSED = 0.02
+MANY_SKIPS = 30
 
 
 class NotFiniteError(ArithmeticError):
     """A loss or a gradient became NaN or infinite."""
 
 
-def check_finite(names: list[str], values: np.ndarray, step: int) -> None:
-    """Stops the training at the first value that is not finite.
+class Guard:
+    """Stops a training at the first value that is not finite.
 
-    Args:
-        names: Of the values.
-        values: `(values,)`.
-        step: The step they belong to.
-
-    Raises:
-        NotFiniteError: With the loss and the step.
+    A loss scale is found by overflows: steps whose gradients are not finite, which the
+    optimiser leaves out. Only `MANY_SKIPS` of them in a row are a fault.
     """
-    wrong = [n for n, v in zip(names, values, strict=True) if not np.isfinite(v)]
-    if wrong:
-        raise NotFiniteError(
-            f"step {step}: {', '.join(wrong)} became NaN or infinite. The last "
-            "checkpoint is from before and whole. Lower --lr, clip gradients with "
-            "--clip_norm=10, or use --precision=float32; then start again"
-        )
+
+    def __init__(self):
+        self._taken: dict[str, int] = {}
+
+    def check(self, names: list[str], values: np.ndarray, step: int) -> None:
+        """Raises an error if a value of a step is not finite; steps come in order.
+
+        Args:
+            names: Of the values.
+            values: `(values,)`.
+            step: The step they belong to.
+
+        Raises:
+            NotFiniteError: With the loss and the step.
+        """
+        found = dict(zip(names, values, strict=True))
+        for name in found:
+            if not found.get(_skipped(name), 1.0):
+                self._taken[name] = step
+        wrong = [
+            name
+            for name, value in found.items()
+            if not np.isfinite(value) and not self._is_overflow(name, found, step)
+        ]
+        if wrong:
+            raise NotFiniteError(
+                f"step {step}: {', '.join(wrong)} became NaN or infinite. The last "
+                "checkpoint is from before and whole. Lower --lr, clip gradients with "
+                "--clip_norm=10, or use --precision=float32; then start again"
+            )
+
+    def _is_overflow(self, name: str, found: dict[str, float], step: int) -> bool:
+        taken = self._taken.setdefault(name, step - 1)
+        return bool(found.get(_skipped(name))) and step - taken < MANY_SKIPS
+
+
+def _skipped(name: str) -> str:
+    """Returns what tells whether the step of a gradient's norm was left out."""
+    return name.removesuffix("_gradient_norm") + "_skipped"
 
 
 def alarms(means: dict[str, float], step: int, alarm_steps: int) -> list[str]:

@@ -1,4 +1,4 @@
-"""Two worker processes equal one; the data reach the replicas in order."""
+"""Two worker processes equal one; TF_CONFIG; data reach the replicas in order."""
 
 import json
 import os
@@ -11,12 +11,14 @@ from unittest import mock
 import numpy as np
 import pytest
 import tensorflow as tf
+from absl.testing import parameterized
 
 from facedancer import testing
+from facedancer.arcface_model import build_mobilefacenet
 from facedancer.dataset import pairs
 from facedancer.errors import InputError
 from facedancer.train import running
-from tests.train import test_step, tiny
+from tests.train import test_step, test_train, tiny
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -43,14 +45,70 @@ class StrategyTest(testing.TestCase):
         with self.assertRaisesRegex(InputError, "--devices must be of CPU:0, CPU:1"):
             running.make_strategy("mirrored", ("GPU:7",))
 
-    def test_workers_need_tf_config(self):
-        with mock.patch.dict(os.environ, {"TF_CONFIG": ""}, clear=False):
-            os.environ.pop("TF_CONFIG")
-            with self.assertRaisesRegex(InputError, "needs the environment variable"):
-                running.make_strategy("multi_worker")
-        with mock.patch.dict(os.environ, {"TF_CONFIG": "{"}):
-            with self.assertRaisesRegex(InputError, "TF_CONFIG is not a JSON object"):
-                running.make_strategy("auto")
+    def make(self, text, kind="auto", devices=()):
+        with mock.patch.dict(os.environ, {"TF_CONFIG": text}):
+            return running.make_strategy(kind, devices)
+
+    def test_a_device_twice(self):
+        with self.assertRaisesRegex(
+            InputError, "each once. Received: CPU:0, .device:CPU:0"
+        ):
+            running.make_strategy("mirrored", ("CPU:0", "/device:CPU:0"))
+
+    @parameterized.parameters("", " ", "{}", '{"cluster": {}, "task": {}}')
+    def test_no_workers(self, text):
+        self.assertEqual(self.make(text).num_replicas_in_sync, 1)
+        with self.assertRaisesRegex(InputError, "needs the environment variable"):
+            self.make(text, "multi_worker")
+
+    @parameterized.parameters(
+        ("{", "TF_CONFIG is not a JSON object"),
+        ("null", "TF_CONFIG is not a JSON object. Received: null"),
+        ("[]", "TF_CONFIG is not a JSON object. Received: .."),
+        ('{"cluster": "x"}', '`cluster` of TF_CONFIG must .* Received: "x"'),
+        ('{"cluster": null}', "`cluster` of TF_CONFIG must .* Received: null"),
+        ('{"cluster": {"worker": []}}', "of `worker`, one `chief` or both"),
+        ('{"cluster": {"worker": "a:1"}}', "of `worker`, one `chief` or both"),
+        ('{"cluster": {"worker": ["a"]}}', "addresses such as"),
+        ('{"cluster": {"chief": ["a:1", "b:1"]}}', "of `worker`, one `chief` or both"),
+        ('{"cluster": {"ps": ["a:1"]}}', "of `worker`, one `chief` or both"),
+        ('{"cluster": {"worker": ["a:1"]}}', "`task` of TF_CONFIG must"),
+    )
+    def test_bad_tf_config(self, text, message):
+        with self.assertRaisesRegex(InputError, message):
+            self.make(text)
+
+    @parameterized.parameters(
+        "null",
+        "{}",
+        '{"type": "worker"}',
+        '{"type": "ps", "index": 0}',
+        '["worker", 0]',
+    )
+    def test_bad_task(self, task):
+        text = f'{{"cluster": {{"worker": ["a:1", "b:1"]}}, "task": {task}}}'
+        with self.assertRaisesRegex(InputError, "one of .*'worker', 0.*'worker', 1"):
+            self.make(text)
+
+    def test_task_that_is_not_in_the_cluster(self):
+        for index in (2, -1, "x", True):
+            task = {"type": "worker", "index": index}
+            text = json.dumps({"cluster": {"worker": ["a:1", "b:1"]}, "task": task})
+            with self.assertRaisesRegex(InputError, f"Received: .*{json.dumps(index)}"):
+                self.make(text)
+
+    def test_the_chief_counts_and_devices_are_not_listed_before(self):
+        cluster = {"chief": ["a:1"], "worker": ["b:1"]}
+        text = json.dumps({"cluster": cluster, "task": {"type": "worker", "index": 0}})
+        with (
+            mock.patch.object(tf.distribute, "MultiWorkerMirroredStrategy") as made,
+            mock.patch.object(tf.config, "list_logical_devices") as listed,
+        ):
+            for kind in ("auto", "multi_worker"):
+                self.assertIs(self.make(text, kind), made.return_value)
+            listed.assert_not_called()
+            with self.assertRaisesRegex(InputError, "--devices is for one machine"):
+                self.make(text, devices=("GPU:0",))
 
     def test_batches_are_split_in_order(self):
         pattern = tiny.write_shards(self.tempdir())
@@ -75,21 +133,19 @@ class StrategyTest(testing.TestCase):
 
 @pytest.mark.large
 class TwoWorkersTest(testing.TestCase):
-    def test_two_workers_equal_one(self):
-        folder = self.tempdir()
-        ports = free_ports(2)
-        cluster = {"worker": [f"127.0.0.1:{port}" for port in ports]}
+    def run_both(self, jobs, words):
+        """Runs two processes to their end; `{index}` in a word is their number."""
+        addresses = [f"127.0.0.1:{port}" for port in free_ports(2)]
+        cluster = {}
+        for job, address in zip(jobs, addresses, strict=True):
+            cluster.setdefault(job, []).append(address)
         workers = []
-        for index in range(2):
-            task = {"cluster": cluster, "task": {"type": "worker", "index": index}}
+        for number, job in enumerate(jobs):
+            index = number if job == jobs[0] else 0
+            task = {"cluster": cluster, "task": {"type": job, "index": index}}
             workers.append(
                 subprocess.Popen(
-                    [
-                        sys.executable,
-                        str(ROOT / "tests" / "train" / "worker.py"),
-                        str(ROOT),
-                        str(folder / f"{index}.npz"),
-                    ],
+                    [sys.executable, *(word.format(index=number) for word in words)],
                     env={**os.environ, "TF_CONFIG": json.dumps(task)},
                     stderr=subprocess.PIPE,
                 )
@@ -101,6 +157,12 @@ class TwoWorkersTest(testing.TestCase):
         finally:
             for worker in workers:  # a worker that waits for its peer ignores SIGTERM
                 worker.kill()
+
+    def test_two_workers_equal_one(self):
+        folder = self.tempdir()
+        worker = str(ROOT / "tests" / "train" / "worker.py")
+        output = str(folder / "{index}.npz")
+        self.run_both(("worker", "worker"), (worker, str(ROOT), output))
         whole = tiny.make_step(
             batch_size=8, sgd=True, objective=test_step.DividedStepTest.objective()
         )
@@ -109,3 +171,26 @@ class TwoWorkersTest(testing.TestCase):
         for name, expected in whole.state.to_arrays().items():
             np.testing.assert_array_equal(first[name], second[name], err_msg=name)
             np.testing.assert_allclose(first[name], expected, 0, 1e-5, err_msg=name)
+
+    def test_the_program_with_a_chief_and_a_worker(self):
+        """One run of two replicas; the worker stays until the chief is done."""
+        folder = self.tempdir()
+        encoder = folder / "encoder.keras"
+        build_mobilefacenet(tiny.VECTOR, image_size=32, width=0.125).save(encoder)
+        words = (
+            *test_train.SMALL,
+            *("--a_lambda=0", "--c_lambda=0", "--p_lambda=0", "--steps=2"),
+            f"--data_dir={tiny.write_shards(folder)}",
+            f"--arcface_path={encoder}",
+            f"--log_dir={folder}",
+        )
+        program = str(ROOT / "tests" / "train" / "slow_chief.py")
+        ends = str(folder / "end_{index}")
+        self.run_both(("chief", "worker"), (program, ends, *words))
+        chief, worker = (float((folder / f"end_{k}").read_text()) for k in range(2))
+        self.assertGreater(worker, chief - 1.0)
+        run = folder / "facedancer"
+        entries = (run / "metrics.jsonl").read_text().splitlines()
+        self.assertLen(entries, 2)
+        self.assertTrue((run / "curves.png").is_file())
+        self.assertTrue((run / "checkpoints" / "step_00000002.npz").is_file())

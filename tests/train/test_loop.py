@@ -2,13 +2,15 @@
 
 import dataclasses
 import json
+from unittest import mock
 
 import numpy as np
 import tensorflow as tf
 from absl import logging
+from absl.testing import parameterized
 
 from facedancer import testing
-from facedancer.train import loop, watch
+from facedancer.train import loop, losses, watch
 from facedancer.train.checkpoints import Checkpoints
 from facedancer.train.journal import Journal
 from tests.train import tiny
@@ -28,10 +30,10 @@ def batches(first, count=100, nan_at=None):
 
 
 class LoopTest(testing.TestCase):
-    def make_loop(self, folder, steps=STEPS, **options):
+    def make_loop(self, folder, steps=STEPS, precision="float32", **options):
         plan = loop.Plan(steps, log_every=2, save_every=2, sample_every=2, eval_every=2)
         return loop.Loop(
-            tiny.make_step(OBJECTIVE),
+            tiny.make_step(OBJECTIVE, precision=precision),
             plan,
             Journal(folder),
             Checkpoints(folder / "checkpoints"),
@@ -108,10 +110,62 @@ class LoopTest(testing.TestCase):
         for array in fresh.state.to_arrays().values():
             self.assertTrue(np.isfinite(array).all())
 
+    def test_overflows_of_float16_are_left_out(self):
+        """A loss scale that is too high at first is no reason to stop."""
+        training = self.make_loop(self.tempdir(), steps=12, precision="mixed_float16")
+        for optimizer in (training.state.g_optimizer, training.state.d_optimizer):
+            optimizer.dynamic_scale.assign(2.0**19)
+        start = training.state.to_arrays()
+        training.run(batches(0))
+        entries = training.journal.entries()
+        for letter in "gd":
+            skipped = [entry[f"{letter}_skipped"] for entry in entries]
+            self.assertEqual((skipped[0], skipped[-1]), (1.0, 0.0))
+            self.assertNotIn(f"{letter}_gradient_norm", entries[0])
+            self.assertGreater(entries[-1][f"{letter}_gradient_norm"], 0.0)
+        moved = training.state.to_arrays()
+        self.assertTrue(any((moved[k] != v).any() for k, v in start.items()))
+
+    def test_float16_stops_after_many_overflows_in_a_row(self):
+        training = self.make_loop(self.tempdir(), steps=12, precision="mixed_float16")
+        training.state.g_optimizer.dynamic_scale.assign(2.0**60)
+        with mock.patch.object(watch, "MANY_SKIPS", 4):
+            with self.assertRaisesRegex(
+                watch.NotFiniteError, "step 4: g_gradient_norm became NaN"
+            ):
+                training.run(batches(0))
+
+
+class GuardTest(testing.TestCase):
+    NAMES = ("g_loss", "g_gradient_norm", "g_skipped")
+
+    def test_overflows_in_a_row(self):
+        guard, last = watch.Guard(), watch.MANY_SKIPS - 1
+        for first in (1, last + 2):  # one step is taken between the two rows
+            for step in range(first, first + last):
+                guard.check(self.NAMES, [1.0, np.inf, 1.0], step)
+                guard.check(self.NAMES, [1.0, np.inf, 1.0], step)
+            guard.check(self.NAMES, [1.0, 2.0, 0.0], first + last)
+        for step in range(100, 100 + last):
+            guard = watch.Guard() if step == 100 else guard
+            guard.check(self.NAMES, [1.0, np.nan, 1.0], step)
+        with self.assertRaisesRegex(watch.NotFiniteError, "g_gradient_norm became"):
+            guard.check(self.NAMES, [1.0, np.nan, 1.0], 100 + last)
+
+    def test_a_loss_is_never_excused(self):
+        with self.assertRaisesRegex(watch.NotFiniteError, "step 1: g_loss became"):
+            watch.Guard().check(self.NAMES, [np.inf, np.inf, 1.0], 1)
+
+    def test_a_norm_without_a_loss_scale(self):
+        with self.assertRaisesRegex(watch.NotFiniteError, "step 1: g_gradient_norm"):
+            watch.Guard().check(self.NAMES[:2], [1.0, np.inf], 1)
+        with self.assertRaisesRegex(watch.NotFiniteError, "step 1: g_gradient_norm"):
+            watch.Guard().check(self.NAMES, [1.0, np.inf, 0.0], 1)
+
 
 class IntervalTest(testing.TestCase):
     def test_means_and_the_first_bad_step(self):
-        interval = loop.Interval()
+        interval = loop.Interval(watch.Guard())
         interval.add(7, ["a", "b"], tf.constant([1.0, 2.0]))
         interval.add(8, ["a"], tf.constant([3.0]))
         self.assertEqual(interval.means(), {"a": 2.0, "b": 2.0})
@@ -131,7 +185,7 @@ class IntervalTest(testing.TestCase):
         training.step.state = type("S", (), {"step": 2})()
         training.plan = loop.Plan(steps=10)
         training.journal = Journal("unused", active=False)
-        interval = loop.Interval()
+        interval = loop.Interval(watch.Guard())
         for number in (1, 2):
             interval.add(number, ["a"], tf.constant([1.0]))
         interval.waited = 1e6
@@ -164,3 +218,23 @@ class AlarmsTest(testing.TestCase):
         self.assertIn("always right", text)
         (text,) = watch.alarms(self.means(fooled=0.5, trusted=0.5), 1, 5)
         self.assertIn("has collapsed", text)
+
+    @parameterized.parameters(
+        ("nonsaturating", [-9.0], [9.0], [2.0], [2.0]),
+        ("relativistic", [12.0], [20.0], [12.0], [12.0]),
+        ("hinge", [-1.0], [1.5], [0.5], [0.5]),
+        ("lsgan", [0.0], [1.0], [0.25], [0.25]),
+    )
+    def test_each_kind_by_its_own_rule(self, kind, fake, real, one, other):
+        for logits, word in (((fake, real), "always right"), ((one, other), "collaps")):
+            fooled, trusted = (
+                float(x[0]) for x in losses.judged_real(kind, *map(np.float32, logits))
+            )
+            means = self.means(fooled=fooled, trusted=trusted)
+            (text,) = watch.alarms(means, 1, 5)
+            self.assertIn(word, text)
+        half = (np.add(one, 0.0), np.add(one, 0.2))
+        fooled, trusted = losses.judged_real(kind, *map(np.float32, half))
+        self.assertLess(float(fooled[0]), float(trusted[0]))
+        means = self.means(fooled=float(fooled[0]), trusted=float(trusted[0]))
+        self.assertEmpty(watch.alarms(means, 1, 5))

@@ -25,6 +25,12 @@ class LossesTest(testing.TestCase):
         self.assert_close(found, np.array([1.0, 0.0, 0.0, -1.0], "float32"))
         self.assert_close(losses.identity_loss(first, second), 1.0 - np.asarray(found))
 
+    def test_contrast_by_hand(self):
+        to_target = np.array([1.0, 0.5, -0.5, 0.25], "float32")
+        apart = np.array([1.0, 0.0, 0.5, 0.25], "float32")
+        found = losses.identity_contrast(to_target, apart)
+        self.assert_close(found, np.array([0.0, 0.25, 1.0, 0.0], "float32"))
+
     def test_differences_equal_numpy(self):
         difference = self.target - self.swapped
         self.assert_close(

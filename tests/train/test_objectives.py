@@ -27,7 +27,15 @@ class ObjectiveTest(testing.TestCase):
         self.assertEqual((published.lr, published.same_ratio), (1e-4, 0.2))
         self.assertEqual((published.kind, published.r1_every), ("nonsaturating", 1))
         self.assertEqual(published.real_images, "source")
-        off = ("low_frequency", "chroma", "outside", "ema", "clip_norm", "look")
+        off = (
+            "contrast",
+            "low_frequency",
+            "chroma",
+            "outside",
+            "ema",
+            "clip_norm",
+            "look",
+        )
         self.assertEqual(published.warmup_steps, 0)
         self.assertFalse(any(getattr(published, name) for name in off))
 

@@ -1,5 +1,6 @@
 """The perceptual networks: preprocessing, files, refusals; no download."""
 
+import hashlib
 from unittest import mock
 
 import h5py
@@ -74,11 +75,28 @@ class Vgg16Test(testing.TestCase):
         )
 
     def test_without_network(self):
-        with mock.patch.object(
-            keras.applications, "VGG16", side_effect=OSError("no route to host")
-        ):
-            with self.assertRaisesRegex(InputError, "not to be had .no route.*encoder"):
+        nowhere = "http://127.0.0.1:9/absent.h5"
+        with mock.patch.object(perceptual, "VGG16_WEIGHTS", nowhere):
+            with self.assertRaisesRegex(
+                InputError, "not to be had ..urlopen error .*--perceptual=encoder"
+            ):
                 perceptual.load("vgg16", SIZE)
+
+    def test_downloaded_weights_are_used(self):
+        path, _ = self.make_file()
+        image = np.random.default_rng(0).uniform(-1, 1, (1, SIZE, SIZE, 3)).astype("f4")
+        expected = perceptual.load(str(path), SIZE).features(image)
+        home = path.parent / "keras"
+        kept = home / "models" / perceptual.VGG16_WEIGHTS.rpartition("/")[2]
+        kept.parent.mkdir(parents=True)
+        kept.write_bytes(path.read_bytes())
+        md5 = hashlib.md5(kept.read_bytes()).hexdigest()
+        with (
+            mock.patch.dict("os.environ", KERAS_HOME=str(home)),
+            mock.patch.object(perceptual, "VGG16_MD5", md5),
+        ):
+            found = perceptual.load("vgg16", SIZE).features(image)
+        self.assert_close(found[4], np.asarray(expected[4]))
 
 
 class OtherTest(testing.TestCase):

@@ -68,6 +68,7 @@ class PublishedStepTest(testing.TestCase):
             "target": tf.constant(self.recorded["target"]),
             "source": tf.constant(self.recorded["source"]),
             "same": tf.constant(self.recorded["flags"], tf.float32),
+            "row": tf.range(count),
             **vars(look),
         }
 

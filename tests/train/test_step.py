@@ -1,6 +1,7 @@
 """The training step: equal however it is divided, and each option does its work."""
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
@@ -14,7 +15,10 @@ from tests.train import tiny
 PLAIN = dataclasses.replace(tiny.EVERYTHING, ema=0.0, lr=1e-3)
 # Quick to trace: the generator alone.
 SIMPLE = dataclasses.replace(
-    PLAIN, adversarial=0.0, cycle=0.0, perceptual=0.0, ifsr=0.0, outside=0.0, chroma=0.0
+    PLAIN,
+    **dict.fromkeys(
+        "adversarial contrast cycle perceptual ifsr outside chroma".split(), 0.0
+    ),
 )
 
 
@@ -54,8 +58,8 @@ class DividedStepTest(testing.TestCase):
     def test_the_terms_are_at_work(self):
         """Else the comparisons below would prove nothing."""
         for name in (
-            "adversarial identity reconstruction perceptual cycle ifsr low_frequency "
-            "chroma outside r1 g_gradient_norm d_gradient_norm"
+            "adversarial identity contrast reconstruction perceptual cycle ifsr "
+            "low_frequency chroma outside r1 g_gradient_norm d_gradient_norm"
         ).split():
             self.assertGreater(self.values[0][name], 1e-4, name)
         start = weights_of(
@@ -65,21 +69,14 @@ class DividedStepTest(testing.TestCase):
         self.assertGreater(moved, 1e-4)
 
     def test_two_replicas(self):
-        strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
         other = tiny.make_step(
-            batch_size=8, sgd=True, objective=self.objective(), strategy=strategy
+            batch_size=8,
+            sgd=True,
+            objective=self.objective(),
+            strategy=tiny.two_replicas(),
         )
         self.assertEqual(other.replicas, 2)
-        split = [
-            strategy.experimental_distribute_values_from_function(
-                lambda context, one=one: {
-                    k: v[context.replica_id_in_sync_group * 4 :][:4]
-                    for k, v in one.items()
-                }
-            )
-            for one in self.batches
-        ]
-        self.assert_equal_to_whole(other, split)
+        self.assert_equal_to_whole(other, [tiny.halved(one) for one in self.batches])
 
     def test_accumulation(self):
         other = tiny.make_step(
@@ -108,8 +105,8 @@ class OptionsTest(testing.TestCase):
         train_step, phase, (all_grads, _, sums) = self.gradients()
         everything = train_step._report(sums, phase)
         for name in (
-            "adversarial identity reconstruction perceptual cycle ifsr low_frequency "
-            "chroma outside"
+            "adversarial identity contrast reconstruction perceptual cycle ifsr "
+            "low_frequency chroma outside"
         ).split():
             self.assertIn(name, everything)
             train_step.objective = dataclasses.replace(PLAIN, **{name: 0.0})
@@ -181,6 +178,42 @@ class OptionsTest(testing.TestCase):
         batch["target_identity"] = tf.constant([0, 1, 2, -1], tf.int64)
         seen = train_step._with_look(batch, tf.constant(0), tf.constant(0))
         self.assert_close(seen["same"], np.array([1, 1, 0, 0], "f4"))
+
+    def test_cycle_on_rows_of_the_global_batch(self):
+        """However the batch is divided, the same rows are swapped back."""
+        objective = dataclasses.replace(SIMPLE, cycle=1.0, cycle_every=3)
+        found = []
+        for divided, parts in ((False, 1), (False, 2), (True, 1), (True, 2)):
+            made = tiny.make_step(
+                objective,
+                batch_size=8,
+                sgd=True,
+                strategy=tiny.two_replicas() if divided else None,
+                accumulation=parts,
+            )
+            batch = tiny.halved(tiny.batch(8)) if divided else tiny.batch(8)
+            found.append((tiny.run(made, [batch])[0], weights_of(made)))
+        values, arrays = found[0]
+        for other, others in found[1:]:
+            for name in ("cycle", "g_loss", "g_gradient_norm"):
+                np.testing.assert_allclose(other[name], values[name], 1e-5)
+            for name, array in arrays.items():
+                np.testing.assert_allclose(others[name], array, 0, 1e-5)
+
+    def test_rows_to_cycle(self):
+        for first, count, every in itertools.product(
+            (0, 3, 4, 9), (1, 3, 4), (2, 3, 8)
+        ):
+            first *= count
+            row = np.arange(first, first + count, dtype="int32")
+            rows, weights = measures.rows_to_cycle(tf.constant(row), every, 100)
+            rows = range(count)[rows] if isinstance(rows, slice) else rows.numpy()
+            wanted = [k for k in range(count) if row[k] % every == 0]
+            taken = [k for k, w in zip(rows, np.asarray(weights), strict=True) if w]
+            self.assertEqual(taken, wanted)
+        rows, weights = measures.rows_to_cycle(tf.range(10), 8, 10)
+        self.assertEqual(rows, slice(None, None, 8))
+        self.assert_close(weights, np.ones(2, "f4"))
 
     def test_cycle_on_a_part(self):
         for every, count in ((1, 4.0), (2, 2.0), (4, 1.0)):

@@ -154,9 +154,14 @@ class RunTest(testing.TestCase):
             (("--load=7",), "no checkpoint '7'. There are none"),
             (("--export=True",), "no checkpoint 'latest'"),
             (("--i2_lambda=1",), "give --second_arcface_path"),
+            ((f"--second_arcface_path={self.encoder}",), "needs a weight: give --i2"),
+            (("--p_blocks=conv1",), "--p_blocks and --legacy_perceptual are of a"),
+            (("--legacy_perceptual",), "--p_blocks and --legacy_perceptual are of a"),
+            (("--up_types=affa",), "`up_types` must be 2 or more of"),
             (("--perceptual=none.h5",), "--perceptual must be vgg16, encoder, none or"),
             (("--image_size=18",), "must be a multiple of"),
             (("--init_generator=none.h5",), "none.h5"),
+            (("--xla", "--precision=mixed_bfloat16"), "compiles no bfloat16 training"),
             (("--device_id=1", "--devices=GPU:9"), "--devices must be of"),
         ):
             with self.assertRaisesRegex(InputError, message):
@@ -185,6 +190,16 @@ class RunTest(testing.TestCase):
         self.assertStartsWith(networks.config.encoder, "mobilefacenet@")
         with self.assertRaisesRegex(InputError, "vectors of 512, the encoder gives 8"):
             assembly.load_networks(settings(*self.words(*words)))
+
+    def test_other_settings_are_told(self):
+        first = settings(*self.words("--i_lambda=3"))
+        assembly.write_settings(first)
+        with self.assertNoLogs("absl", "WARNING"):
+            assembly.write_settings(first)
+        with self.assertLogs("absl", "WARNING") as logs:
+            assembly.write_settings(settings(*self.words("--i_lambda=4", "--steps=9")))
+        self.assertLen(logs.output, 2)
+        self.assertIn("another --i_lambda: 4.0, before 3.0", logs.output[1])
 
     def test_train_and_export(self):
         words = self.words(

@@ -1,6 +1,7 @@
 """Networks, batches and steps small enough to be traced in a second or two."""
 
 import dataclasses
+import functools
 
 import cv2
 import keras
@@ -29,6 +30,7 @@ DISCRIMINATOR = DiscriminatorConfig(image_size=SIZE, base_width=4, max_width=8)
 # Every term at work; nothing random in the look.
 EVERYTHING = dataclasses.replace(
     get_objective("published"),
+    contrast=1.0,
     low_frequency=1.0,
     chroma=1.0,
     outside=1.0,
@@ -110,6 +112,23 @@ def make_step(
                 new.d_optimizer.build(new.discriminator.trainable_variables)
         critics = step.Critics(teacher, margins)
         return step.TrainStep(new, critics, objective, batch_size, strategy, **options)
+
+
+@functools.cache
+def two_replicas():
+    """A strategy of two CPUs; two such in one process confuse each other's sums."""
+    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+
+
+def halved(batch):
+    """The batch split over `two_replicas`."""
+
+    def share(context):
+        count = len(batch["same"]) // 2
+        first = context.replica_id_in_sync_group * count
+        return {name: value[first : first + count] for name, value in batch.items()}
+
+    return two_replicas().experimental_distribute_values_from_function(share)
 
 
 def run(train_step, batches):
