@@ -7,7 +7,7 @@ A program file ends in
 
 where `define_flags(flag_values)` defines its flags and `main(flag_values)` returns
 the exit status: 0 or None done, 2 finished but some inputs failed (`PARTIAL`). An
-`InputError` ends the program with status 1 and its text as one line.
+`InputError` ends the program with status 1 and its text as one line, Ctrl-C with 130.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from absl import app, flags
 
 from facedancer.errors import InputError
 
-DONE, FAILED, PARTIAL = 0, 1, 2
+DONE, FAILED, PARTIAL, INTERRUPTED = 0, 1, 2, 130
 
 _BOOLEAN_WORDS = {"true": "true", "false": "false", "1": "true", "0": "false"}
 
@@ -46,16 +46,43 @@ def run(
         flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[name])
 
     def guarded(leftover):
-        try:
-            return main(flags.FLAGS, *take_positional(leftover, positional))
-        except InputError as error:
-            print(f"Error: {_one_line(error)}", file=sys.stderr)
-            return FAILED
-        except KeyboardInterrupt:
-            print("Interrupted.", file=sys.stderr)
-            return 130
+        with _UntilInterrupt():
+            try:
+                return main(flags.FLAGS, *take_positional(leftover, positional))
+            except InputError as error:
+                print(f"Error: {_one_line(error)}", file=sys.stderr)
+                return FAILED
+        print("Interrupted.", file=sys.stderr)
+        return INTERRUPTED
 
     app.run(guarded, argv=join_booleans(sys.argv, flags.FLAGS))
+
+
+class _UntilInterrupt:
+    """A block that ends quietly at Ctrl-C; what follows it is then reached."""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, traceback):
+        return is_interrupt(error)
+
+
+def is_interrupt(error: BaseException | None) -> bool:
+    """Returns whether Ctrl-C is what ended the work.
+
+    Where Python is called from native code, as OpenVINO does while it converts a model,
+    `KeyboardInterrupt` comes out as the cause of another error or in its text only.
+
+    Args:
+        error: What was raised, None for nothing.
+    """
+    name = KeyboardInterrupt.__name__
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt) or name in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _one_line(error: InputError) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import re
 import threading
 import warnings
 from collections.abc import Iterator
@@ -154,7 +155,7 @@ def write_image(
         quality: See `encode_image`.
 
     Raises:
-        InputError: If there is no encoder for the ending.
+        InputError: If there is no encoder for the ending, or it cannot be written.
     """
     path = pathlib.Path(path)
     write_atomic(path, encode_image(image, path.suffix, quality))
@@ -167,17 +168,47 @@ def write_atomic(path: str | os.PathLike, data: bytes) -> None:
     Args:
         path: The file. Its folder is made.
         data: What to write.
+
+    Raises:
+        InputError: If the disk is full or the place cannot be written.
     """
     path = pathlib.Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(
         f".tmp-{os.getpid()}-{threading.get_ident()}-{path.name}"
     )
     try:
-        temporary.write_bytes(data)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            temporary.write_bytes(data)
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise not_written(path, error) from None
+
+
+def not_written(path: str | os.PathLike, error: Exception) -> InputError:
+    """Returns the error that a file cannot be written.
+
+    Args:
+        path: The file; its name may still be a temporary one.
+        error: Why.
+    """
+    reason = getattr(error, "strerror", None) or error
+    return InputError(
+        f"{final_name(path)}: cannot be written ({reason}). Make room, or give a place "
+        "that can be written"
+    )
+
+
+def final_name(path: str | os.PathLike) -> pathlib.Path:
+    """Returns the name a file will have: without `.tmp-<process>-`, also of folders.
+
+    Args:
+        path: The file, of a temporary name or not.
+    """
+    path = pathlib.Path(path)
+    return pathlib.Path(*(re.sub(r"^\.tmp-(\d+-)+", "", part) for part in path.parts))
 
 
 def list_images(folder: str | os.PathLike) -> list[pathlib.Path]:

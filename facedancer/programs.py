@@ -15,7 +15,12 @@ def _program(module):
                 f"Error: the Keras backend {backend!r} is not installed. Install one "
                 'of: pip install "facedancer[cpu]", pip install "facedancer[gpu]"'
             )
-        runpy.run_module(f"facedancer.{module}", run_name="__main__", alter_sys=True)
+        try:
+            name = f"facedancer.{module}"
+            runpy.run_module(name, run_name="__main__", alter_sys=True)
+        except KeyboardInterrupt:  # while it is still importing: cli.run is not reached
+            sys.stderr.write("Interrupted.\n")
+            sys.exit(130)
 
     return run
 

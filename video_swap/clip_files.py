@@ -14,9 +14,12 @@ import tqdm
 from facedancer import images
 from facedancer.errors import InputError
 from facedancer.video_swap import (
+    clip_report,
     clip_swap,
     labels,
     pictures,
+    pipeline,
+    provenance,
     segments,
     video,
     video_writer,
@@ -32,11 +35,11 @@ class ClipSettings:
         start: Seconds from the beginning at which to start.
         length: Seconds to use; 0: to the end.
         hdr: What to do with HDR video: refuse, or convert to ordinary BT.709.
-        resume: Go on after the last finished segment of a run that was killed or
-            failed, and keep the finished segments when this one is or does, in the
-            folder .<output>.parts beside the output.
+        resume: Go on after the last finished segment of a run that was killed, failed
+            or was interrupted, and keep the finished segments when this one is or does,
+            in the folder .<output>.parts beside the output. For videos only.
         interrupted: What Ctrl-C leaves: nothing, or part (a playable file with what was
-            finished).
+            finished; a second Ctrl-C leaves nothing).
 
     Raises:
         ValueError: If a value is unknown or out of range.
@@ -141,20 +144,16 @@ def _new_parents(output):
 
 
 def _swap_to_video(job, reader, swapper, labeller):
-    sink = _make_sink(job, reader, labeller)
+    sink, done = _make_sink(job, reader, labeller), False
     try:
-        _run(job, reader, swapper, labeller, sink)
-        return _assemble(job, reader, sink, swapper, labeller)
-    except KeyboardInterrupt:
-        sink.abandon()
-        if job.clip.interrupted == "part" and sink.finished_frames:
-            report = _assemble(job, reader, sink, swapper, labeller)
-            return {**report, "interrupted": True}
-        raise
+        with pipeline.interruptible(job.clip.interrupted == "part") as stop:
+            _write_segments(job, reader, swapper, labeller, sink, stop)
+            report = _assemble(job, reader, sink, swapper, labeller, stop.cut)
+        done = not stop.cut
+        return report
     finally:
         sink.abandon()
-        failed = sys.exc_info()[0] is not None
-        if not (failed and job.clip.resume and sink.finished_frames):
+        if done or not (job.clip.resume and sink.finished_frames):
             sink.remove()
 
 
@@ -165,16 +164,31 @@ def open_reader(job: ClipJob):
         job: Its path and part of the clip.
 
     Raises:
-        InputError: If it cannot be read.
+        InputError: If it cannot be read, or the output cannot be made as asked.
     """
     clip = job.clip
     if pictures.is_picture(job.path):
-        return pictures.PictureReader(
+        reader = pictures.PictureReader(
             job.path, clip.start, clip.length or None, clip.sample_rate
         )
-    return video.VideoReader(
-        job.path, clip.start, clip.length or None, clip.sample_rate, clip.hdr
-    )
+    else:
+        reader = video.VideoReader(
+            job.path, clip.start, clip.length or None, clip.sample_rate, clip.hdr
+        )
+    _check_output(job, reader)
+    return reader
+
+
+def _check_output(job, reader):
+    if not pictures.is_picture(job.output):
+        return
+    if job.clip.resume:
+        raise InputError(
+            f"--resume works for videos only, {job.output} is made in one go. Run it "
+            "without --resume"
+        )
+    if reader.info.kind == "folder" and not pictures.is_animation(job.output):
+        pictures.check_names(job.path, reader.names)
 
 
 def _make_sink(job, reader, labeller):
@@ -209,16 +223,30 @@ def _make_sink(job, reader, labeller):
     )
 
 
-def _run(job, reader, swapper, labeller, sink):
-    chunk = job.encode.segment_frames
+def _write_segments(job, reader, swapper, labeller, sink, stop):
     stages = clip_swap.steps(
-        iter(reader), swapper, job.stages, labeller.mark, sink.known, chunk
+        iter(reader),
+        swapper,
+        job.stages,
+        labeller.mark,
+        sink.known,
+        job.encode.segment_frames,
     )
-    with contextlib.closing(stages), _bar(job, reader) as bar:
-        for step in stages:
+    with contextlib.closing(_until(stop, stages, job, reader)) as steps:
+        for step in steps:
             sink.write(step)
-            bar.update()
     sink.close()
+
+
+def _until(stop, stages, job, reader):
+    """Yields the finished steps, and shows progress, until Ctrl-C asks to stop."""
+    with contextlib.closing(stages), _bar(job, reader) as bar:
+        for number, step in enumerate(stages):
+            if stop.asked and number:
+                stop.cut = True
+                return
+            yield step
+            bar.update()
 
 
 def _bar(job, reader):
@@ -234,19 +262,24 @@ def _bar(job, reader):
     )
 
 
-def _assemble(job, reader, sink, swapper, labeller):
-    report = _report(job, reader, sink.entries, swapper)
-    if not report["faces_swapped"]:
+def _assemble(job, reader, sink, swapper, labeller, cut):
+    report = clip_report.make_report(job, reader, sink.entries, swapper)
+    if not (report["faces_swapped"] or cut):
         sink.remove()  # going on with these would find nothing either
-        raise InputError(_nothing_swapped(job, report))
+    clip_report.check_swapped(report)
     with _temporary(job.output) as temporary:
         source = job.path if reader.info.kind == "video" else None
-        first, end = _span(job, reader, sink)
+        first, end = _span(job, reader, sink, cut)
         copied = video_writer.join(
             sink.segments, source, temporary, first, end, segments.last_duration(sink)
         )
         signed = labeller.sign(temporary, job.path, job.output)
-    return {**report, "streams": copied, "provenance": signed}
+    return _finished(report, copied, signed, cut)
+
+
+def _finished(report, streams, signed, cut):
+    interrupted = {"interrupted": True} if cut else {}
+    return {**report, "streams": streams, "provenance": signed, **interrupted}
 
 
 @contextlib.contextmanager
@@ -263,28 +296,34 @@ def _temporary(output):
 def _swap_to_pictures(job, reader, swapper, labeller):
     """Writes a GIF, a WebP or a folder of images; these are short, and not resumed."""
     entries = []
+    animated = pictures.is_animation(job.output)
+    write = _write_animation if animated else _write_folder
     stages = clip_swap.steps(iter(reader), swapper, job.stages, labeller.mark)
+    with (
+        pipeline.interruptible(job.clip.interrupted == "part") as stop,
+        contextlib.closing(_until(stop, stages, job, reader)) as steps,
+    ):
+        signed = write(job, reader, _noted(steps, entries), entries, labeller)
+    report = clip_report.make_report(job, reader, [segments.summary(entries)], swapper)
+    return _finished(report, [], signed, stop.cut)
 
-    def finished():
-        with contextlib.closing(stages), _bar(job, reader) as bar:
-            for step in stages:
-                entries.append(segments.entry_of(step))
-                bar.update()
-                yield step
 
-    if job.output.suffix:
-        signed = _write_animation(job, reader, finished(), entries, labeller)
-    else:
-        signed = _write_folder(job, reader, finished(), entries, labeller)
-    report = _report(job, reader, [segments.summary(entries)], swapper)
-    return {**report, "streams": [], "provenance": signed}
+def _noted(steps, entries):
+    for step in steps:
+        entries.append(segments.entry_of(step))
+        yield step
 
 
 def _write_animation(job, reader, steps, entries, labeller):
     base = reader.info.time_base * 1000
     with _temporary(job.output) as temporary:
-        pictures.write_animation(temporary, _timed(steps, base))
-        _need_faces(job, entries)
+        longer = pictures.write_animation(temporary, _timed(steps, base))
+        _check_swapped(job, entries)
+        if longer:
+            reader.notes.append(
+                f"{job.output.name}: runs {longer} ms longer than the input, a GIF "
+                "shows no picture for less than 20 ms. Raise --sample_rate"
+            )
         return labeller.sign(temporary, job.path, job.output)
 
 
@@ -293,46 +332,28 @@ def _timed(steps, base):
     last = None
     for step in steps:
         if last is not None:
-            start, end = round(last.frame.pts * base), round(step.frame.pts * base)
-            yield last.image, end - start
+            yield last.image, (step.frame.pts - last.frame.pts) * base
         last = step
     if last is not None:
-        yield last.image, round(last.frame.duration * base) or 100
+        yield last.image, last.frame.duration * base or Fraction(100)
 
 
 def _write_folder(job, reader, steps, entries, labeller):
-    signed = []
+    parent = provenance.Parent(job.path)
     with pictures.new_folder(job.output) as folder:
         for step in steps:
-            name = f"{step.frame.index:06d}.png"
-            if reader.info.kind == "folder":
-                name = reader.names[step.frame.index * reader.every].stem + ".png"
+            name = pictures.name_of(step.frame, job.path)
             path = images.write_image(folder / name, step.image)
-            signed.append(labeller.sign(path, job.path, path))
-        _need_faces(job, entries)
-    return signed[0]
+            signed = labeller.sign(path, parent, path)
+        _check_swapped(job, entries)
+    return signed
 
 
-def _need_faces(job, entries):
-    report = segments.summary(entries)
-    if not report["faces_swapped"]:
-        raise InputError(_nothing_swapped(job, report))
+def _check_swapped(job, entries):
+    clip_report.check_swapped({**segments.summary(entries), "input": str(job.path)})
 
 
-def _nothing_swapped(job, report):
-    if report["faces_found"]:
-        return (
-            f"{job.path}: {report['faces_found']} faces were found, but none that was "
-            "to be swapped. Nothing was written. Lower --min_track for faces seen for "
-            "a moment only, lower --threshold, or check --map, --only and --except"
-        )
-    return (
-        f"{job.path}: no face was found in {report['frames']} frames. Nothing was "
-        "written. Lower --score_threshold or raise --working_size for small faces"
-    )
-
-
-def _span(job, reader, sink):
+def _span(job, reader, sink, cut):
     """Returns which seconds of the input's own time the output covers."""
     base = reader.info.time_base
     origin = (reader.origin or 0) * base
@@ -340,35 +361,5 @@ def _span(job, reader, sink):
         origin + video.exact_seconds(job.clip.start) if job.clip.start else Fraction(0)
     )
     pts, duration = sink.entries[-1]["end"]
-    whole = not job.clip.length and not job.clip.interrupted == "part"
+    whole = not (job.clip.length or cut)
     return first, None if whole else (pts + duration) * base
-
-
-def _report(job, reader, entries, swapper):
-    def total(key):
-        return sum(entry[key] for entry in entries)
-
-    by_rule: dict[str, int] = {}
-    for entry in entries:
-        for rule, count in entry["by_rule"].items():
-            name = swapper.rules[int(rule)].name
-            by_rule[name] = by_rule.get(name, 0) + count
-    keys = ("frames", "frames_with_swap", "faces_found", "faces_swapped", "gaps_filled")
-    return {
-        "input": str(job.path),
-        "output": str(job.output),
-        **{key: total(key) for key in keys},
-        "swapped_by_rule": by_rule,
-        "landmark_jitter": _jitter(entries),
-        "damage": [[float(a), float(b)] for a, b in reader.damage],
-        "notes": list(reader.notes),
-    }
-
-
-def _jitter(entries):
-    """Returns the mean second difference of landmarks, in eye distances."""
-    before, after, count = (
-        sum(entry["jitter"][i] for entry in entries) for i in range(3)
-    )
-    count = max(count, 1)
-    return {"before": round(before / count, 5), "after": round(after / count, 5)}

@@ -25,6 +25,9 @@ _SAME_PERSON = {
     "arcface_resnet50": 0.30,
 }
 _SAME_PERSON_ELSE = 0.35
+# By how much more a face must be like another reference than like one of a person who
+# is not to be swapped.
+_CLEARLY = 0.05
 
 
 @dataclasses.dataclass(frozen=True)
@@ -155,11 +158,16 @@ def choose(
 ) -> list[int | None]:
     """Returns which rule each face falls under.
 
-    A face goes to the rule whose reference it resembles most, if the cosine reaches the
-    threshold, else to the rule without a reference, if there is one.
+    Nobody is in an image twice, so each reference takes one face, the one most like it
+    if the cosine reaches the threshold; a face that several take goes to the one it is
+    most like. Only a reference without a source takes every face that reaches the
+    threshold, unless another one that takes it is clearly more like it: when in doubt a
+    face is left alone. Faces that none takes fall under the rule without a reference,
+    if there is one.
 
     Args:
-        embeddings: `(count, d)` of the faces; None where no rule has a reference.
+        embeddings: `(count, d)` of all faces of one image; None where no rule has a
+            reference.
         rules: The rules.
         threshold: Smallest cosine.
         count: Number of faces.
@@ -171,12 +179,15 @@ def choose(
     special = [i for i, rule in enumerate(rules) if rule.reference is not None]
     if not special or count == 0:
         return [general] * count
-    references = np.stack([rules[i].reference for i in special])
-    likeness = cosine_matrix(embeddings, references)
-    best = likeness.argmax(axis=1)
+    likeness = cosine_matrix(
+        embeddings, np.stack([rules[i].reference for i in special])
+    )
+    spared = np.array([rules[i].source is None for i in special])
+    nearest = likeness.argmax(axis=0) == np.arange(count)[:, None]
+    takes = (likeness >= threshold) & (nearest | spared)
+    rank = np.where(takes, likeness + _CLEARLY * spared, -np.inf)
     return [
-        special[j] if row[j] >= threshold else general
-        for row, j in zip(likeness, best, strict=True)
+        special[int(row.argmax())] if row.max() > -np.inf else general for row in rank
     ]
 
 

@@ -96,13 +96,16 @@ class Labeller:
         return self._marker(image, index)
 
     def sign(
-        self, path: pathlib.Path, target: pathlib.Path, output: pathlib.Path
+        self,
+        path: pathlib.Path,
+        target: pathlib.Path | provenance.Parent,
+        output: pathlib.Path,
     ) -> str:
         """Signs a finished file and returns what was done, in words.
 
         Args:
             path: The file; it may have a temporary name.
-            target: The file it was made from.
+            target: The file it was made from, or the `Parent` of several.
             output: The name it will have.
 
         Raises:
@@ -110,7 +113,10 @@ class Labeller:
         """
         if self.credentials is None:
             return "off"
-        signed = provenance.sign(path, target, output, self.generator, self.credentials)
+        parent = target
+        if not isinstance(target, provenance.Parent):
+            parent = provenance.Parent(target)
+        signed = provenance.sign(path, parent, output, self.generator, self.credentials)
         return f"watermarked, {signed}"
 
 

@@ -34,7 +34,8 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         "output",
         "",
         "File to write; .mp4, .mov, .mkv, .webm, .gif, .webp, or a name without ending "
-        "for a folder of images. Empty: results/<name>_swapped.mp4.",
+        "for a folder of images. Empty: results/<name>_swapped of the same kind for "
+        ".mkv (.mp4 would lose its subtitles), .gif, .webp and folders, else .mp4.",
         flag_values=flag_values,
     )
     options.define_flags(flag_values)
@@ -77,7 +78,7 @@ def make_job(flag_values: flags.FlagValues) -> clip_files.ClipJob:
     path = pathlib.Path(flag_values["vid_path"].value)
     if not path.exists():
         raise InputError(f"--vid_path: {path}: no such file or folder")
-    output = pathlib.Path(flag_values["output"].value or _default(path))
+    output = pathlib.Path(flag_values["output"].value or default_output(path))
     if output.exists() and path.exists() and output.samefile(path):
         raise InputError(f"--output must not be the input itself. Received: {output}")
     job = clip_files.ClipJob(
@@ -88,6 +89,8 @@ def make_job(flag_values: flags.FlagValues) -> clip_files.ClipJob:
         cli.settings_from(video_writer.EncodeSettings, flag_values),
         progress=sys.stderr.isatty(),
     )
+    if output.suffix:
+        options.check_place("output", output)
     clip_files.open_reader(job)
     if not pictures.is_picture(output):
         video_writer.check_encoder(job.encode)
@@ -95,8 +98,14 @@ def make_job(flag_values: flags.FlagValues) -> clip_files.ClipJob:
     return job
 
 
-def _default(path):
-    ending = path.suffix if path.suffix.lower() in pictures.ANIMATIONS else ".mp4"
+def default_output(path: pathlib.Path) -> pathlib.Path:
+    """Returns where the result goes if nothing else is said.
+
+    Args:
+        path: The input.
+    """
+    kept = path.suffix.lower() in (*pictures.ANIMATIONS, ".mkv")
+    ending = path.suffix if kept else ".mp4"
     return options.default_output(path, "" if path.is_dir() else ending)
 
 

@@ -33,21 +33,23 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         "map",
         [],
         "REFERENCE=SOURCE: the person on the photo REFERENCE gets the face of SOURCE, "
-        "a photo or folder. May be given several times. Nobody else is swapped, unless "
-        "--swap_source is given too.",
+        "a photo or folder: the one face of a frame that is most like it. May be given "
+        "several times. Nobody else is swapped, unless --swap_source is given too.",
         flag_values=flag_values,
     )
     flags.DEFINE_multi_string(
         "only",
         [],
-        "Photo of a person: nobody else gets the face of --swap_source. May be given "
-        "several times.",
+        "Photo of a person: nobody else gets the face of --swap_source, but the one "
+        "face of a frame that is most like it. May be given several times.",
         flag_values=flag_values,
     )
     flags.DEFINE_multi_string(
         "except",
         [],
-        "Photo of a person who is never swapped. May be given several times.",
+        "Photo of a person who is never swapped, and with this person every face that "
+        "--threshold does not tell apart, unless it is clearly more like a photo of "
+        "--map or --only. Goes before --faces. May be given several times.",
         flag_values=flag_values,
     )
     flags.DEFINE_boolean(
@@ -102,6 +104,14 @@ def _check_sources(flag_values):
             "Whose face is to be put in? Give --swap_source=PHOTO or "
             "--map=REFERENCE=SOURCE"
         )
+    if flag_values["only"].value and not flag_values["swap_source"].value:
+        raise InputError(
+            "--only says who gets the face of --swap_source, so that is needed too. "
+            f"Received: --only={flag_values['only'].value[0]} without --swap_source. "
+            "Who is not named with --map is left alone anyway"
+        )
+    if flag_values["report"].value:
+        check_place("report", flag_values["report"].value)
     for name in ("swap_source", "only", "except"):
         for path in flag_values[name].value:
             if not pathlib.Path(path).exists():
@@ -110,6 +120,26 @@ def _check_sources(flag_values):
         for path in _split(pair):
             if not pathlib.Path(path).exists():
                 raise InputError(f"--map: {path}: no such file or folder")
+
+
+def check_place(name: str, path: str | os.PathLike) -> None:
+    """Refuses a place where no file can be made, before any work is done.
+
+    Args:
+        name: The flag.
+        path: Its value.
+
+    Raises:
+        InputError: If a folder has that name, or the next folder above that exists is a
+            file or cannot be written.
+    """
+    path = pathlib.Path(path)
+    above = next(place for place in path.absolute().parents if os.path.exists(place))
+    writable = above.is_dir() and os.access(above, os.W_OK | os.X_OK)
+    if path.is_dir() or not writable:
+        raise InputError(
+            f"--{name} must be a file in a folder that can be written. Received: {path}"
+        )
 
 
 def _split(pair):

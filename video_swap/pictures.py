@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import bisect
 import contextlib
+import io
 import os
 import pathlib
 import shutil
@@ -10,7 +12,6 @@ from collections.abc import Iterable, Iterator
 from fractions import Fraction
 
 import numpy as np
-import PIL
 from PIL import Image, ImageSequence
 
 from facedancer import images
@@ -19,23 +20,35 @@ from facedancer.video_swap import video
 
 ANIMATIONS = (".gif", ".webp")
 _MILLISECOND = Fraction(1, 1000)
+# How Pillow tells of damage.
+_DAMAGE = (OSError, SyntaxError, EOFError, IndexError, Image.DecompressionBombError)
 _SEQUENCE_RATE = 25  # images a second of a folder, for times only
 
 
 def is_picture(path: str | os.PathLike) -> bool:
     """Returns whether a name means a GIF, a WebP or a folder of images.
 
-    A folder that does not exist yet is known by its name having no ending.
+    A folder that does not exist yet is known by its name having no ending; a file
+    without one may be anything.
 
     Args:
         path: A file or folder, existing or not.
     """
     path = pathlib.Path(path)
-    return path.suffix.lower() in ANIMATIONS or path.is_dir() or not path.suffix
+    nameless = not path.suffix and not path.is_file()
+    return is_animation(path) or path.is_dir() or nameless
+
+
+def is_animation(path: str | os.PathLike) -> bool:
+    """Returns whether a file's ending means GIF or WebP."""
+    return pathlib.Path(path).suffix.lower() in ANIMATIONS
 
 
 class PictureReader:
     """Frames of a GIF, an animated WebP or a folder of images.
+
+    A damaged file is read up to the damage. After the iteration `damage` says at which
+    time that is, if it was reached.
 
     Args:
         path: The file or folder.
@@ -50,7 +63,8 @@ class PictureReader:
         names: Of a folder: its files, in order.
 
     Raises:
-        InputError: If it cannot be read.
+        InputError: If not even its first image can be read; while reading, if no frame
+            begins in the part.
     """
 
     origin = 0
@@ -89,6 +103,11 @@ class PictureReader:
         for image, duration in self._animation():
             first = image if first is None else first
             count, total = count + 1, total + duration
+        if self.damage:
+            seconds = float(self.damage[0][0])
+            self.notes.append(
+                f"{self.path.name}: damaged after {seconds:.2f} s, the rest is left out"
+            )
         return first, count, total
 
     @property
@@ -98,17 +117,22 @@ class PictureReader:
 
     def __iter__(self) -> Iterator[video.Frame]:
         source = self._sequence() if self.names else self._animation()
+        self.damage, seconds = [], None
         pts = count = used = 0
-        for image, duration in source:
+        for number, (image, duration) in enumerate(source):
             seconds = pts * _MILLISECOND
             if self.length is not None and seconds >= self.start + self.length:
-                return
+                break
             if seconds >= self.start:
                 if count % self.every == 0:
-                    yield video.Frame(used, image, pts, duration * self.every)
+                    name = self.names[number] if self.names else None
+                    length = duration * self.every
+                    yield video.Frame(used, image, pts, length, source=name)
                     used += 1
                 count += 1
             pts += duration
+        if not used:
+            raise video.nothing_used(self, seconds)
 
     def _sequence(self):
         for path in self.names:
@@ -123,15 +147,65 @@ class PictureReader:
 
     def _animation(self):
         """Yields `(image, milliseconds)`; transparent parts are white."""
+        shown, whole = 0, False
         try:
-            with Image.open(self.path) as animation:
+            animation, whole = _open(self.path)
+            with animation:
                 for frame in ImageSequence.Iterator(animation):
                     image = _on_white(frame)  # of WebP this reads the duration too
-                    yield image, round(frame.info.get("duration", 0)) or 100
+                    duration = round(frame.info.get("duration", 0)) or 100
+                    yield image, duration
+                    shown += duration
         except FileNotFoundError:
             raise InputError(f"{self.path}: no such file") from None
-        except (PIL.UnidentifiedImageError, OSError, SyntaxError, EOFError) as error:
-            raise InputError(f"{self.path}: damaged image ({error})") from None
+        except _DAMAGE as error:
+            if not shown:
+                raise InputError(f"{self.path}: damaged image ({error})") from None
+            whole = False
+        if not whole:
+            self.damage.append((shown * _MILLISECOND, shown * _MILLISECOND))
+
+
+def _open(path):
+    """Returns an animation, and whether it is whole; damage of a GIF shows later."""
+    try:
+        return Image.open(path), True
+    except OSError:
+        data = path.read_bytes()
+        end = _readable_end(data)
+        if end is None:
+            raise
+        return Image.open(_beginning(data, end)), False
+
+
+def _readable_end(data):
+    """Returns how many bytes of a damaged WebP can be read, None if nothing can.
+
+    A WebP is 12 bytes and then chunks: a name of 4 bytes, a length of 4, the content,
+    filled up to an even length. Each image is one chunk. None is read if one is bad.
+    """
+    if data[:4] != b"RIFF":
+        return None
+    ends, at = [], 12
+    while at + 8 <= len(data):
+        name, size = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "little")
+        at += 8 + size + size % 2
+        if at <= len(data) and (ends or name == b"ANMF"):
+            ends.append(at)
+    bad = bisect.bisect_left(ends, True, key=lambda end: not _opens(data, end))
+    return ends[bad - 1] if bad else None
+
+
+def _opens(data, end):
+    try:
+        Image.open(_beginning(data, end)).close()
+    except _DAMAGE:
+        return False
+    return True
+
+
+def _beginning(data, end):
+    return io.BytesIO(data[:4] + (end - 8).to_bytes(4, "little") + data[8:end])
 
 
 def _on_white(frame):
@@ -140,44 +214,110 @@ def _on_white(frame):
     return np.array(Image.alpha_composite(white, layers).convert("RGB"))
 
 
+def check_names(folder: pathlib.Path, names: list[pathlib.Path]) -> None:
+    """Refuses a folder two images of which would get one name as PNG.
+
+    Args:
+        folder: The folder.
+        names: Its images.
+
+    Raises:
+        InputError: If there are such images.
+    """
+    taken: dict[pathlib.Path, pathlib.Path] = {}
+    for name in names:
+        other = taken.setdefault(name.with_suffix(""), name)
+        if other != name:
+            raise InputError(
+                f"{folder}: {other.relative_to(folder)} and {name.relative_to(folder)} "
+                f"would both become {name.stem}.png. Rename one of them"
+            )
+
+
+def name_of(frame: video.Frame, folder: pathlib.Path) -> pathlib.Path:
+    """Returns the name of a frame's image in a folder that is written.
+
+    Args:
+        frame: Of a folder of images, it keeps its name and place; of others, its number
+            is its name.
+        folder: The folder it was read from.
+    """
+    if frame.source is None:
+        return pathlib.Path(f"{frame.index:06d}.png")
+    return frame.source.relative_to(folder).with_suffix(".png")
+
+
 def write_animation(
-    path: str | os.PathLike, frames: Iterable[tuple[np.ndarray, int]], quality: int = 90
-) -> None:
+    path: str | os.PathLike,
+    frames: Iterable[tuple[np.ndarray, int | Fraction]],
+    quality: int = 90,
+) -> int:
     """Writes a GIF or animated WebP that repeats for ever.
+
+    Of a GIF times are rounded to 10 ms without adding up, and no picture is shown for
+    less than 20 ms, which browsers would take for 100.
 
     Args:
         path: The file; its ending decides.
         frames: Pairs of `(height, width, 3)` uint8 RGB and milliseconds.
         quality: Of WebP, 1 to 100.
 
+    Returns:
+        By how many milliseconds it became longer than `frames`, 0 for rounding.
+
     Raises:
         InputError: If there is no frame or the disk is full.
     """
-    durations: list[int] = []
-
-    def pictures():
-        for image, milliseconds in frames:
-            durations.append(milliseconds)
-            yield Image.fromarray(image)
-
-    rest = pictures()
+    times = _Durations(*((1, 1) if _is_webp(path) else (10, 20)))
+    rest = _noted(frames, times)
     first = next(rest, None)
     if first is None:
         raise InputError(f"{path}: there is no frame to write")
-    others = list(rest)
     options = {"quality": quality, "method": 4} if _is_webp(path) else {"disposal": 1}
     try:
         first.save(
             path,
             format="WEBP" if _is_webp(path) else "GIF",
             save_all=True,
-            append_images=others,
-            duration=durations,
+            append_images=rest,  # Pillow asks for one image of a GIF after the other
+            duration=times.rounded,
             loop=0,
             **options,
         )
     except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error})") from None
+        raise images.not_written(path, error) from None
+    return times.longer
+
+
+def _noted(frames, times):
+    for image, milliseconds in frames:
+        times.add(milliseconds)
+        yield Image.fromarray(image)
+
+
+class _Durations:
+    """Durations as a format can hold them.
+
+    Args:
+        grid: All are multiples of so many milliseconds.
+        least: None is shorter.
+    """
+
+    def __init__(self, grid, least):
+        self.grid, self.least = grid, least
+        self.rounded: list[int] = []
+        self.exact, self.shown = Fraction(0), 0
+
+    def add(self, milliseconds):
+        self.exact += milliseconds
+        length = round(self.exact / self.grid) * self.grid - self.shown
+        self.rounded.append(max(length, self.least))
+        self.shown += self.rounded[-1]
+
+    @property
+    def longer(self):
+        late = round(self.shown - self.exact)
+        return late if late > self.grid else 0
 
 
 def _is_webp(path):

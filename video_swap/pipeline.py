@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import queue
+import signal
 import threading
 from collections.abc import Iterable, Iterator
 from concurrent import futures
@@ -54,6 +56,47 @@ def _put(waiting, item, stopped):
         except queue.Full:
             continue
     return False
+
+
+@dataclasses.dataclass
+class Stop:
+    """What Ctrl-C asked for.
+
+    Attributes:
+        asked: Whether it was pressed.
+        cut: Whether items were left out for it; set by who leaves them out.
+    """
+
+    asked: bool = False
+    cut: bool = False
+
+
+@contextlib.contextmanager
+def interruptible(gently: bool) -> Iterator[Stop]:
+    """Yields a `Stop` that the first Ctrl-C sets, so that work can end in good order.
+
+    A second Ctrl-C raises `KeyboardInterrupt` as ever. Only the main thread sees
+    Ctrl-C; in another one nothing is changed.
+
+    Args:
+        gently: Whether to do so; without, the first Ctrl-C raises too.
+    """
+    stop = Stop()
+    if not gently or threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+
+    def ask(number, frame):
+        stop.asked = True
+        signal.signal(signal.SIGINT, before)
+
+    before = signal.signal(signal.SIGINT, ask)
+    if before is None:  # a native library's, which Python cannot give back
+        before = signal.default_int_handler
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:

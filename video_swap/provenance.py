@@ -12,9 +12,11 @@ from __future__ import annotations
 import base64
 import dataclasses
 import datetime
+import functools
 import hashlib
 import io
 import json
+import mmap
 import os
 import pathlib
 
@@ -42,6 +44,8 @@ _SETTINGS = {
     "builder": {"thumbnail": {"enabled": False}},
     "core": {"backing_store_memory_threshold_in_mb": 16},  # more goes to disk
 }
+# Kind of the box that holds all manifests of a file (C2PA specification: C2PA Box).
+_STORE = bytes.fromhex("63327061 0011 0010 8000 00AA00389B71")
 _NOT_TRUSTED = "signingCredential.untrusted"
 
 
@@ -66,9 +70,58 @@ class Claim:
     trusted: bool = False
 
 
+class Parent:
+    """The file that others are made from; it is read once, however many there are.
+
+    Args:
+        target: The file, or the folder of images.
+    """
+
+    def __init__(self, target: pathlib.Path):
+        self.target = target
+
+    @functools.cached_property
+    def sha256(self) -> str:
+        """See `sha256_of`."""
+        return sha256_of(self.target)
+
+    @functools.cached_property
+    def archive(self) -> bytes:
+        """The target as an ingredient: its hash and, if it has one, its manifest."""
+        name, archive = f"sha256:{self.sha256}", io.BytesIO()
+        ingredient = {
+            "title": self.target.name,
+            "relationship": "parentOf",
+            "instance_id": name,
+        }
+        with (
+            c2pa.Context.from_dict(_SETTINGS) as context,
+            c2pa.Builder({}, context=context) as builder,
+        ):
+            if not self._add_file(builder, ingredient):
+                builder.add_ingredient(
+                    ingredient, "application/octet-stream", io.BytesIO()
+                )
+            builder.write_ingredient_archive(name, archive)
+        return archive.getvalue()
+
+    def _add_file(self, builder, ingredient):
+        """Returns whether the target is a file of a kind and state that C2PA reads."""
+        kind = self.target.suffix.lower().lstrip(".")
+        known = kind in c2pa.Builder.get_supported_mime_types()
+        if not (known and self.target.is_file()):
+            return False
+        with open(self.target, "rb") as file:
+            try:
+                builder.add_ingredient(ingredient, kind, file)
+            except c2pa.C2paError:
+                return False  # damaged; it is named by its hash alone
+        return True
+
+
 def sign(
     path: pathlib.Path,
-    target: pathlib.Path,
+    parent: Parent,
     output: pathlib.Path,
     generator: str,
     credentials: Credentials,
@@ -77,7 +130,7 @@ def sign(
 
     Args:
         path: The file; it may have a temporary name.
-        target: The file it was made from.
+        parent: The file it was made from.
         output: The name it will have; a sidecar is named after it.
         generator: Name of the generator's file.
         credentials: What signs.
@@ -86,13 +139,13 @@ def sign(
         `"signed"`, or `"signed in <sidecar>"`.
 
     Raises:
-        InputError: If the credentials cannot sign.
+        InputError: If the credentials cannot sign, or the disk is full.
     """
     if output.suffix.lower() in EMBEDS:
-        _embed(path, target, output, generator, credentials)
+        _embed(path, parent, output, generator, credentials)
         return "signed"
     sidecar = sidecar_of(output)
-    text = json.dumps(_sidecar(path, target, output, generator, credentials), indent=1)
+    text = json.dumps(_sidecar(path, parent, output, generator, credentials), indent=1)
     images.write_atomic(sidecar, text.encode())
     return f"signed in {sidecar.name}"
 
@@ -146,7 +199,7 @@ def _manifest(output, generator):
     }
 
 
-def _embed(path, target, output, generator, credentials):
+def _embed(path, parent, output, generator, credentials):
     suffix = output.suffix.lower()
     unsigned = path.with_name(f"{path.stem}-unsigned{suffix}")
     os.replace(path, unsigned)
@@ -164,32 +217,21 @@ def _embed(path, target, output, generator, credentials):
             c2pa.Builder(_manifest(output, generator), context=context) as builder,
         ):
             builder.set_intent(c2pa.C2paBuilderIntent.EDIT)
-            _add_parent(builder, target)
+            builder.add_ingredient_from_archive(io.BytesIO(parent.archive))
             builder.sign_file(str(unsigned), str(signed), signer)
         os.replace(signed, path)
+    except OSError as error:
+        raise images.not_written(output, error) from None
     except c2pa.C2paError as error:
+        if isinstance(error.__cause__, OSError) or isinstance(error, c2pa.C2paError.Io):
+            raise images.not_written(output, error.__cause__ or error) from None
         raise InputError(
-            f"{output}: cannot be signed ({error}). Check --signing_key and "
-            "--signing_certificate"
+            f"{images.final_name(output)}: cannot be signed ({error}). Check "
+            "--signing_key and --signing_certificate"
         ) from None
     finally:
         unsigned.unlink(missing_ok=True)
         signed.unlink(missing_ok=True)
-
-
-def _add_parent(builder, target):
-    """Adds the target by its hash; its own manifest, if it has one, comes along."""
-    ingredient = {
-        "title": target.name,
-        "relationship": "parentOf",
-        "instance_id": f"sha256:{sha256_of(target)}",
-    }
-    kind = target.suffix.lower().lstrip(".")
-    if kind in c2pa.Builder.get_supported_mime_types() and target.is_file():
-        with open(target, "rb") as file:
-            builder.add_ingredient(ingredient, kind, file)
-    else:
-        builder.add_ingredient(ingredient, "application/octet-stream", io.BytesIO())
 
 
 def read(path: str | os.PathLike, own: Credentials | None = None) -> Claim:
@@ -230,8 +272,20 @@ def _read_embedded(path, own):
             return Claim(False)
         if "not found" in str(error).lower() or "no JUMBF" in str(error):
             return Claim(False)
+        if not _holds(path, _STORE):
+            return Claim(False)  # only damaged, or not of the kind its ending says
         return Claim(True, problems=(str(error),))
     return _claim(store, state)
+
+
+def _holds(path, words):
+    if not path.stat().st_size:
+        return False  # nothing to map
+    with (
+        open(path, "rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
+    ):
+        return content.find(words) >= 0
 
 
 def _claim(store, state):
@@ -270,12 +324,12 @@ def _action(action):
     }
 
 
-def _sidecar(path, target, output, generator, credentials):
+def _sidecar(path, parent, output, generator, credentials):
     says = {
         "title": output.name,
         "sha256": sha256_of(path),
-        "parent": target.name,
-        "parent_sha256": sha256_of(target),
+        "parent": parent.target.name,
+        "parent_sha256": parent.sha256,
         "actions": [
             {
                 "action": "c2pa.edited",
@@ -302,12 +356,27 @@ def _canonical(says):
     return json.dumps(says, sort_keys=True, separators=(",", ":")).encode()
 
 
+def _load_sidecar(sidecar):
+    """Returns claim, signature, certificates and the first of these.
+
+    Raises:
+        ValueError: If it is not what `_sidecar` gives; `KeyError`, `TypeError` and
+            `AttributeError` come of wrong kinds of values too.
+    """
+    stored = json.loads(sidecar.read_text())
+    says, chain = stored["says"], stored["certificates"].encode()
+    leaf = x509.load_pem_x509_certificate(chain)
+    texts = [text for action in says["actions"] for text in action.values()]
+    if not all(isinstance(text, str) for text in texts):
+        raise ValueError("`actions` must hold text")
+    if not isinstance(leaf.public_key(), ec.EllipticCurvePublicKey):
+        raise ValueError("the key must be one of an elliptic curve")
+    return says, base64.b64decode(stored["signature"]), chain, leaf
+
+
 def _read_sidecar(path, sidecar, own):
     try:
-        stored = json.loads(sidecar.read_text())
-        says, chain = stored["says"], stored["certificates"].encode()
-        signature = base64.b64decode(stored["signature"])
-        leaf = x509.load_pem_x509_certificate(chain)
+        says, signature, chain, leaf = _load_sidecar(sidecar)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return Claim(True, problems=("the sidecar is damaged",))
     problems = []

@@ -73,6 +73,9 @@ class SegmentSink:
             return None
         if not isinstance(state, dict) or state.get("fingerprint") != self.fingerprint:
             return None
+        entries = state["segments"]
+        if entries and entries[-1]["frames"] < self.settings.segment_frames:
+            entries.pop()  # Ctrl-C may have ended it; it is made anew
         return state
 
     @property

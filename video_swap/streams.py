@@ -9,6 +9,9 @@ from fractions import Fraction
 import av
 
 _KINDS = ("audio", "subtitle")
+# Containers that say with an edit list that sound before time 0 is not to be heard.
+# Others move all streams behind what begins before 0.
+_EDIT_LISTS = ("mp4", "mov", "ipod")
 
 
 class Copier:
@@ -102,20 +105,25 @@ class Copier:
 
     def _inside(self, packet):
         first, end = self.span
-        seconds = packet.pts * packet.time_base if packet.pts is not None else None
-        if seconds is None:
+        if packet.pts is None:
             return True
-        early = seconds + (packet.duration or 0) * packet.time_base <= first
-        return not (early and first > self._start()) and (end is None or seconds < end)
-
-    def _start(self):
-        return Fraction(self.given.start_time or 0, av.time_base)
+        seconds = packet.pts * packet.time_base
+        if seconds >= first:
+            return end is None or seconds < end
+        unheard = seconds + (packet.duration or 0) * packet.time_base <= first
+        is_cut = first > Fraction(self.given.start_time or 0, av.time_base)
+        if self.made.format.name in _EDIT_LISTS:
+            return not (unheard and is_cut)
+        return not (unheard or (is_cut and packet.stream.type == "audio"))
 
     def _moved(self, packet):
         shift = round(self.span[0] / packet.time_base)
-        packet.stream = self.copied[packet.stream_index]
+        given, packet.stream = packet.stream, self.copied[packet.stream_index]
         packet.pts = packet.dts if packet.pts is None else packet.pts
         packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
+        if given.type == "subtitle" and packet.pts < 0:
+            packet.duration = max(0, (packet.duration or 0) + packet.pts)
+            packet.pts = packet.dts = 0
         return packet
 
     def _encoded(self, packet):

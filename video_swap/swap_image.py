@@ -50,6 +50,7 @@ def main(flag_values: flags.FlagValues) -> int:
     output = flag_values["output"].value
     output = pathlib.Path(output or options.default_output(path, ".png"))
     images.encode_image(target[:1, :1], output.suffix)  # refuses an unknown ending
+    options.check_place("output", output)
     labeller = labels.Labeller(cli.settings_from(labels.LabelSettings, flag_values))
     swapper, names = options.make_swapper(flag_values)
     labeller.generator = names["generator"]
@@ -59,7 +60,7 @@ def main(flag_values: flags.FlagValues) -> int:
         raise InputError(
             f"{path}: {len(result.faces)} faces were found, none to be swapped. "
             "Nothing was written. Lower --score_threshold, turn on --multi_angle for "
-            "faces that do not stand upright, or check --map and --only"
+            "faces that do not stand upright, or check --map, --only and --except"
         )
     image = result.image
     if flag_values["compare"].value:
@@ -101,6 +102,8 @@ def save(
         images.write_image(temporary, labeller.mark(image, 0))
         signed = labeller.sign(temporary, target, output)
         os.replace(temporary, output)
+    except OSError as error:
+        raise images.not_written(output, error) from None
     finally:
         temporary.unlink(missing_ok=True)
     return signed

@@ -217,20 +217,21 @@ class FaceSwapper:
         Args:
             image: `(height, width, 3)` uint8 RGB.
             faces: The faces found in it.
-            embeddings: `(n, d)` of them, computed where needed if None.
+            embeddings: `(n, d)` of them, computed where needed if None. Rows beyond `n`
+                are of faces that are there but were not found; references may be
+                theirs.
         """
         if self.compares and embeddings is None:
             embeddings = self.embed(image, faces.landmarks)
-        chosen = identities.choose(embeddings, self.rules, self.threshold, len(faces))
-        kept = set(identities.keep_by_order(faces, self.settings.faces).tolist())
-        return [
-            rule
-            if place in kept
-            and rule is not None
-            and self.rules[rule].source is not None
-            else None
-            for place, rule in enumerate(chosen)
-        ]
+        count = len(faces) if embeddings is None else len(embeddings)
+        chosen = identities.choose(embeddings, self.rules, self.threshold, count)
+        chosen = chosen[: len(faces)]
+        free = np.flatnonzero([not self._is_spared(rule) for rule in chosen])
+        kept = free[identities.keep_by_order(faces[free], self.settings.faces)]
+        return [rule if place in kept else None for place, rule in enumerate(chosen)]
+
+    def _is_spared(self, rule):
+        return rule is not None and self.rules[rule].source is None
 
     def swap_frame(self, image: np.ndarray) -> SwapResult:
         """Swaps the faces of one frame.

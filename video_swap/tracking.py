@@ -276,8 +276,8 @@ def _ready(window, smoothing, least, swapper):
     """Takes the oldest step out of the window and gives it its jobs."""
     step, own = window.popleft()
     index = step.frame.index
-    _set_rules(step, own, swapper)
     tracks = {id(t): t for _, later in [(step, own), *window] for t in later}.values()
+    _set_rules(step, own, tracks, swapper)
     jobs, filled, jitter = [], 0, np.zeros(3)
     for track in tracks:
         swapped = track.rule is not None and track.is_sure(least)
@@ -298,15 +298,20 @@ def _ready(window, smoothing, least, swapper):
     )
 
 
-def _set_rules(step, tracks, swapper):
-    """Decides by all that was seen of a face so far, also in frames still to come."""
-    if not tracks:
+def _set_rules(step, own, tracks, swapper):
+    """Decides by all that was seen of a face so far, also in frames still to come.
+
+    Faces in a gap of the detection keep their rule, and what references they take.
+    """
+    if not own:
         return
     vectors = None
     if step.embeddings is not None:
-        vectors = np.stack([track.identity for track in tracks])
+        index = step.frame.index
+        hidden = [t for t in tracks if index in t.places and index not in t.found]
+        vectors = np.stack([track.identity for track in [*own, *hidden]])
     rules = swapper.choose(step.frame.image, step.faces, vectors)
-    for track, rule in zip(tracks, rules, strict=True):
+    for track, rule in zip(own, rules, strict=True):
         track.rule = rule
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from absl import flags
 
 from facedancer import cli, images
+from facedancer.errors import InputError
 from facedancer.video_swap import credentials, pictures, provenance, video, watermark
 
 # Frames of a clip that are searched for the watermark: every fourth of the first 96.
@@ -60,7 +61,7 @@ def examine(path: str) -> dict:
     if credentials.exist():
         own = credentials.load_credentials()
     claim = provenance.read(path, own)
-    mark = find_watermark(path)
+    mark = _mark_beside(claim, path)
     return {
         "path": str(path),
         "signed": claim.signed,
@@ -69,6 +70,19 @@ def examine(path: str) -> dict:
         "signed_by_this_installation": claim.trusted,
         "says": claim.says,
         "problems": list(claim.problems),
+        **mark,
+    }
+
+
+def _mark_beside(claim, path):
+    """Returns what of the watermark is told; a signed file need not be readable."""
+    try:
+        mark = find_watermark(path)
+    except InputError as error:
+        if not claim.signed:
+            raise
+        return {"watermark": None, "watermark_error": str(error)}
+    return {
         "watermark": mark.found,
         "watermark_score": round(mark.score, 2),
         "watermark_payload": f"{mark.payload:08x}" if mark.found else None,
@@ -130,20 +144,26 @@ def in_words(found: dict) -> list[str]:
             if found["signed_by_this_installation"]
             else ("nobody known here: anyone can make such a key")
         )
-        lines.append(f"  signed by {found['signer']} ({own}), {state}")
+        signer = found["signer"] or "a name that is lost"
+        lines.append(f"  signed by {signer} ({own}), {state}")
         lines += [f"  problem: {problem}" for problem in found["problems"]]
         for action in found["says"].get("actions", []):
             kind = action.get("digitalSourceType", "").rsplit("/", 1)[-1]
             generator = action.get("generator", "")
-            lines.append(f"  says: {action['action']} {kind} {generator}".rstrip())
+            name = action.get("action", "")
+            lines.append(f"  says: {name} {kind} {generator}".rstrip())
         lines.append(f"  made from: {found['says'].get('parent', '')}")
+    lines.append(f"  watermark: {_mark_in_words(found)}")
+    return lines
+
+
+def _mark_in_words(found):
+    if found["watermark"] is None:
+        return f"cannot be read ({found['watermark_error']})"
     score = f"score {found['watermark_score']}, from {watermark.THRESHOLD} on"
     if found["watermark"]:
-        payload = found["watermark_payload"]
-        lines.append(f"  watermark: found ({score}), payload {payload}")
-    else:
-        lines.append(f"  watermark: not found ({score})")
-    return lines
+        return f"found ({score}), payload {found['watermark_payload']}"
+    return f"not found ({score})"
 
 
 if __name__ == "__main__":

@@ -114,6 +114,7 @@ class Frame:
         pts: Its time in units of the clip's `time_base`, as in the file.
         duration: How long it is shown, same units, 0 if unknown.
         damaged: Whether the decoder had to guess parts of it.
+        source: Of a folder of images, the file that it is.
     """
 
     index: int
@@ -121,6 +122,7 @@ class Frame:
     pts: int
     duration: int = 0
     damaged: bool = False
+    source: pathlib.Path | None = None
 
 
 def exact_seconds(seconds: float) -> Fraction:
@@ -130,6 +132,26 @@ def exact_seconds(seconds: float) -> Fraction:
         seconds: A time.
     """
     return Fraction(seconds).limit_denominator(1_000_000)
+
+
+def nothing_used(reader, last: Fraction | None) -> InputError:
+    """Returns the error for a part of a clip in which no frame begins.
+
+    Args:
+        reader: Of the clip; it has `path`, `start` and `length`.
+        last: Seconds at which the last frame that was seen begins, None if none was.
+    """
+    start = f"--start={float(reader.start):g}"
+    if last is None:
+        return InputError(f"{reader.path}: none of its frames can be decoded")
+    if last < reader.start:
+        return InputError(
+            f"{reader.path}: {start} lies behind the last frame ({float(last):.2f} s)"
+        )
+    return InputError(
+        f"{reader.path}: no frame begins in the {float(reader.length):g} s after "
+        f"{start}. Raise --length"
+    )
 
 
 def open_input(path: str | os.PathLike) -> av.container.InputContainer:
@@ -184,7 +206,7 @@ class VideoReader:
 
     Raises:
         InputError: If it cannot be opened, has no video stream or is HDR while
-            `hdr_mode` is `"refuse"`.
+            `hdr_mode` is `"refuse"`; while reading, if no frame begins in the part.
     """
 
     def __init__(self, path, start=0.0, length=None, every=1, hdr_mode="refuse"):
@@ -253,12 +275,13 @@ class VideoReader:
 
     def __iter__(self) -> Iterator[Frame]:
         self.damage, to_rgb, count, used = [], _ToRgb(self), 0, 0
+        seconds = None
         for raw, bad in self._decode():
             if self.origin is None:
                 self.origin = raw.pts
             seconds = (raw.pts - self.origin) * self.info.time_base
             if self.length is not None and seconds >= self.start + self.length:
-                return
+                break
             if seconds < self.start:
                 continue
             if count % self.every == 0:
@@ -266,9 +289,11 @@ class VideoReader:
                 yield Frame(used, to_rgb(raw), raw.pts, duration, bad)
                 used += 1
             count += 1
+        if not used:
+            raise nothing_used(self, seconds)
 
     def _decode(self):
-        """Yields `(frame, damaged)` with rising times."""
+        """Yields `(frame, damaged)` with rising times; made up where there are none."""
         last = None
         with open_input(self.path) as container:
             stream = picture_stream(container, self.path)
@@ -283,7 +308,9 @@ class VideoReader:
                     self._note_damage(packet, last)
                     continue
                 for frame in frames:
-                    if frame.pts is None or (last is not None and frame.pts <= last):
+                    if frame.pts is None:
+                        frame.pts = 0 if last is None else last + self._step(frame)
+                    if last is not None and frame.pts <= last:
                         continue
                     last = frame.pts
                     bad = bool(frame.is_corrupt)
@@ -291,6 +318,9 @@ class VideoReader:
                         self._add_damage(frame.pts, frame.pts + (frame.duration or 0))
                     yield frame, bad
         self._check_end(last)
+
+    def _step(self, frame):
+        return frame.duration or self._ticks(1 / self.info.rate)
 
     def _note_damage(self, packet, last):
         """Notes a packet that gave nothing; what it would have shown is missing."""

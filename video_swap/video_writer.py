@@ -39,6 +39,8 @@ _QUALITY = {
     "vaapi": lambda q, preset: {"qp": str(q)},
     "videotoolbox": lambda q, preset: {"q": str(max(1, 100 - 2 * q))},
 }
+# Frames a second that every encoder takes; files without a constant rate claim more.
+_FASTEST = Fraction(240)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -151,7 +153,7 @@ class SegmentEncoder:
         self.reformatter = VideoReformatter()
         keep = {"avoid_negative_ts": "disabled"}  # else it would move all times
         self.container = av.open(os.fspath(path), "w", format="nut", options=keep)
-        rate = Fraction(info.rate).limit_denominator(65535)
+        rate = min(Fraction(info.rate), _FASTEST).limit_denominator(65535)
         self.stream = self.container.add_stream(settings.codec, rate=rate)
         self.stream.pix_fmt = settings.pixel_format
         self.stream.options = settings.options
@@ -204,8 +206,13 @@ def even_size(size_wh: tuple[int, int], pixel_format: str) -> tuple[int, int]:
     Args:
         size_wh: Width and height in pixels.
         pixel_format: Name of the format.
+
+    Raises:
+        ValueError: If the format is unknown or has no colour.
     """
     part = av.VideoFormat(pixel_format, 16, 16).components
+    if len(part) < 3:
+        raise ValueError(f"{pixel_format} has no colour")
     step_x, step_y = 16 // part[1].width, 16 // part[1].height
     width, height = size_wh
     return -(-width // step_x) * step_x, -(-height // step_y) * step_y
@@ -274,7 +281,8 @@ def is_mp4(path: str | os.PathLike) -> bool:
 
 def _join(segments, given, made, span, times):
     with av.open(os.fspath(segments[0])) as one:
-        picture = made.add_stream_from_template(one.streams.video[0])
+        # opaque: else an encoder with the decoder's name (libdav1d) would be looked for
+        picture = made.add_stream_from_template(one.streams.video[0], opaque=True)
         picture.time_base = times.base
     tracks = []
     if given is not None:

@@ -111,15 +111,51 @@ PROGRAM = """
     from facedancer import cli
     from facedancer.errors import InputError
 
+    def badly():
+        raise InputError("a bad\\nfile")
+
+    def interrupted():
+        raise KeyboardInterrupt
+
+    def as_cause():
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt as error:
+            raise RuntimeError("in native code") from error
+
+    def while_handled():
+        try:
+            raise KeyboardInterrupt
+        finally:
+            raise OSError("cleaning up")
+
+    def in_text():
+        raise RuntimeError("Check 'false' failed:\\nKeyboardInterrupt: <EMPTY MESSAGE>")
+
+    def defect():
+        try:
+            raise KeyError("first")
+        except KeyError:
+            raise RuntimeError("second")
+
+    ENDS = {
+        "well": lambda: None,
+        "partly": lambda: cli.PARTIAL,
+        "exit": lambda: exit(5),
+        "badly": badly,
+        "interrupted": interrupted,
+        "as_cause": as_cause,
+        "while_handled": while_handled,
+        "in_text": in_text,
+        "defect": defect,
+    }
+
     def define_flags(flag_values):
         from absl import flags
-        flags.DEFINE_enum("end", "well", ["well", "partly", "badly"], "How.",
-                          flag_values=flag_values)
+        flags.DEFINE_enum("end", "well", list(ENDS), "How.", flag_values=flag_values)
 
     def main(flag_values):
-        if flag_values.end == "badly":
-            raise InputError("a bad\\nfile")
-        return cli.PARTIAL if flag_values.end == "partly" else None
+        return ENDS[flag_values.end]()
 
     if __name__ == "__main__":
         cli.run(main, define_flags)
@@ -133,6 +169,11 @@ class RunTest(testing.TestCase):
         (["--end=badly"], 1, "Error: a bad file\n"),
         (["something"], 1, "Error: Unexpected arguments: something\n"),
         (["--end=never"], 1, "value should be one of"),
+        (["--end=exit"], 5, ""),
+        (["--end=interrupted"], 130, "Interrupted.\n"),
+        (["--end=as_cause"], 130, "Interrupted.\n"),
+        (["--end=while_handled"], 130, "Interrupted.\n"),
+        (["--end=in_text"], 130, "Interrupted.\n"),
     )
     def test_exit_status(self, words, status, text):
         path = self.tempdir() / "program.py"
@@ -143,3 +184,12 @@ class RunTest(testing.TestCase):
         self.assertEqual(done.returncode, status)
         self.assertIn(text, done.stderr)
         self.assertLess(done.stderr.count("\n"), 4)
+
+    def test_defect_is_not_hidden(self):
+        path = self.tempdir() / "program.py"
+        path.write_text(textwrap.dedent(PROGRAM))
+        done = subprocess.run(
+            [sys.executable, path, "--end=defect"], capture_output=True, text=True
+        )
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("RuntimeError: second", done.stderr)

@@ -1,6 +1,9 @@
 """Tests of `facedancer.images`."""
 
+import errno
 import io
+import pathlib
+from unittest import mock
 
 import numpy as np
 from absl.testing import parameterized
@@ -111,6 +114,29 @@ class WriteTest(testing.TestCase):
     def test_unknown_ending(self):
         with self.assertRaisesRegex(InputError, "Cannot write images of type '.xyz'"):
             images.write_image(self.tempdir() / "x.xyz", gradient())
+
+    def test_place_that_cannot_be_written(self):
+        folder = self.tempdir()
+        (folder / "file").write_text("x")
+        with self.assertRaisesRegex(InputError, "file/new/x.json: cannot be written"):
+            images.write_atomic(folder / "file" / "new" / "x.json", b"x")
+        (folder / "sub").mkdir()
+        with self.assertRaisesRegex(InputError, "cannot be written .Is a directory"):
+            images.write_atomic(folder / "sub", b"x")
+        self.assertCountEqual([p.name for p in folder.iterdir()], ["file", "sub"])
+
+    def test_full_disk_names_the_final_file(self):
+        folder = self.tempdir()
+        images.write_atomic(folder / "x", b"before")
+        full = OSError(errno.ENOSPC, "No space left on device")
+        with mock.patch.object(pathlib.Path, "write_bytes", side_effect=full):
+            for name in ("x", ".tmp-12-x", ".tmp-12-a/x", ".tmp-1-2-a/.tmp-3-x"):
+                with self.assertRaisesRegex(
+                    InputError, r"[^.]/(a/)?x: cannot be written \(No space left on"
+                ) as caught:
+                    images.write_atomic(folder / name, b"after")
+                self.assertNotIn(".tmp", str(caught.exception))
+        self.assertEqual((folder / "x").read_bytes(), b"before")
 
     def test_list_images(self):
         folder = self.tempdir()

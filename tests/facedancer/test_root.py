@@ -7,7 +7,7 @@ from unittest import mock
 import numpy as np
 from absl.testing import parameterized
 
-from facedancer import testing, weights
+from facedancer import programs, testing, weights
 from facedancer.contract import InputContract
 from facedancer.errors import InputError
 from facedancer.faces import Faces
@@ -101,3 +101,13 @@ class ProgramsTest(testing.TestCase):
         for module in programs.values():
             name = f"facedancer.{module}"
             self.assertIsNotNone(importlib.util.find_spec(name), name)
+
+    def test_interrupted_while_importing(self):
+        with (
+            mock.patch("runpy.run_module", side_effect=KeyboardInterrupt),
+            mock.patch("sys.stderr.write") as written,
+            self.assertRaises(SystemExit) as caught,
+        ):
+            programs.verify()
+        self.assertEqual(caught.exception.code, 130)
+        written.assert_called_once_with("Interrupted.\n")

@@ -140,8 +140,12 @@ def write_clip(
     audio="aac",
     language=("eng", "deu"),
     aspect=None,
+    longer=0.0,
 ):
-    """Writes a clip: given frames at given times, each sound track another tone."""
+    """Writes a clip: given frames at given times, each sound track another tone.
+
+    `longer` are seconds of sound after the last frame.
+    """
     pts = [512 * i for i in range(len(frames))] if pts is None else pts
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=25)
@@ -173,7 +177,7 @@ def write_clip(
             )
             frame.pts, frame.time_base = time, time_base
             container.mux(stream.encode(frame))
-        seconds = float(pts[-1] * time_base) + 0.04
+        seconds = float(pts[-1] * time_base) + 0.04 + longer
         for i, sound in enumerate(sounds):
             _write_sound(container, sound, seconds, 300.0 * (i + 1))
         container.mux(stream.encode(None))

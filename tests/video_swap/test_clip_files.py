@@ -1,10 +1,13 @@
 """Tests of facedancer.video_swap.clip_files: whole clips, with parts made for it."""
 
+import contextlib
 import dataclasses
 import pathlib
+import signal
 from fractions import Fraction
 from unittest import mock
 
+import av
 import numpy as np
 from absl.testing import parameterized
 
@@ -14,7 +17,6 @@ from facedancer.video_swap import (
     clip_files,
     clip_swap,
     identities,
-    pictures,
     segments,
     video,
     video_writer,
@@ -40,6 +42,17 @@ def images_of(path):
 def colour_at(image, left, top):
     """The mean colour of a few pixels."""
     return image[top - 3 : top + 4, left - 3 : left + 4].mean(axis=(0, 1))
+
+
+def counting_engine():
+    """Returns an engine and the list in which it notes the size of each batch."""
+    done = []
+
+    def counts(targets, vectors):
+        done.append(len(targets))
+        return made.colour_engine(targets, vectors)
+
+    return counts, done
 
 
 class SwapClipTest(testing.TestCase):
@@ -144,6 +157,13 @@ class SwapClipTest(testing.TestCase):
         self.test_error_in_a_stage_ends_the_run_and_leaves_nothing()
         self.assertTrue(self.output.parent.exists())
 
+    def test_start_behind_the_end(self):
+        for name in ("b.mp4", "b.gif", "frames"):
+            self.output = self.folder / "out" / name
+            with self.assertRaisesRegex(InputError, "--start=100 lies behind the last"):
+                self.swap(start=100)
+            self.assertFalse(self.output.parent.exists(), "something was left")
+
     def test_folder_that_cannot_be_made(self):
         (self.folder / "out").write_text("a file")
         with self.assertRaisesRegex(InputError, "out: cannot be made"):
@@ -207,12 +227,7 @@ class SwapClipTest(testing.TestCase):
         self.assertEqual(
             [p.name for p in sorted(parts.glob("*.nut"))], ["segment_00000.nut"]
         )
-        done = []
-
-        def counts(targets, vectors):
-            done.append(len(targets))
-            return made.colour_engine(targets, vectors)
-
+        counts, done = counting_engine()
         report = self.swap(made.make_swapper(engine=counts), resume=True)
         self.assertEqual(sum(done), 12, "the first segment was made again")
         self.assertEqual(report["faces_swapped"], 20)
@@ -230,36 +245,82 @@ class SwapClipTest(testing.TestCase):
 
         with self.assertRaises(SystemExit):
             self.swap(made.make_swapper(engine=dies), resume=True)
-        done = []
-
-        def counts(targets, vectors):
-            done.append(len(targets))
-            return made.colour_engine(targets, vectors)
-
+        counts, done = counting_engine()
         job = dataclasses.replace(
             job_of(self.path, self.output, resume=True), describe="other networks"
         )
         clip_files.swap_clip(job, made.make_swapper(engine=counts), made.unlabelled())
         self.assertEqual(sum(done), 20, "segments of another run were taken over")
 
-    @parameterized.parameters("nothing", "part")
-    def test_interrupted(self, leaves):
+    @contextlib.contextmanager
+    def interrupted_at(self, index):
+        """Presses Ctrl-C while a frame is written."""
         write = segments.SegmentSink.write
 
         def interrupts(sink, step):
-            if step.frame.index == 17:
-                raise KeyboardInterrupt
+            if step.frame.index == index:
+                signal.raise_signal(signal.SIGINT)
             write(sink, step)
 
+        before = signal.getsignal(signal.SIGINT)
         with mock.patch.object(segments.SegmentSink, "write", interrupts):
-            if leaves == "nothing":
-                with self.assertRaises(KeyboardInterrupt):
-                    self.swap(interrupted=leaves)
-                self.assertFalse(self.output.exists())
-            else:
-                report = self.swap(interrupted=leaves)
-                self.assertTrue(report["interrupted"])
-                self.assertLen(images_of(self.output), 16)
+            yield
+        self.assertIs(signal.getsignal(signal.SIGINT), before)
+
+    def test_interrupted_leaves_nothing(self):
+        with self.interrupted_at(17), self.assertRaises(KeyboardInterrupt):
+            self.swap()
+        self.assertFalse(self.output.parent.exists(), "something was left")
+
+    @parameterized.named_parameters(("first_segment", 3), ("third_segment", 17))
+    def test_interrupted_leaves_a_part(self, index):
+        with self.interrupted_at(index):
+            report = self.swap(interrupted="part")
+        self.assertTrue(report["interrupted"])
+        self.assertEqual(report["frames"], index + 1)
+        self.assertLen(images_of(self.output), index + 1)
+        self.assertEmpty(self.left_behind())
+
+    def test_sound_of_a_part_ends_with_it(self):
+        with self.interrupted_at(3):
+            self.swap(interrupted="part")
+        with av.open(str(self.output)) as container:
+            last = [p for p in container.demux(audio=0) if p.size][-1]
+        # The fourth picture ends when the fifth begins.
+        self.assertLess(last.pts * last.time_base, Fraction(self.pts[4], 12800))
+
+    def test_uninterrupted_part_is_the_whole(self):
+        self.path = made.write_clip(
+            self.folder / "c.mp4", made.moving_scenes(5), longer=0.5
+        )
+        report = self.swap(interrupted="part")
+        self.assertNotIn("interrupted", report)
+        self.assertEqual(made.sound_digests(self.output), made.sound_digests(self.path))
+
+    def test_second_interruption_leaves_nothing(self):
+        def impatient(*arguments):
+            signal.raise_signal(signal.SIGINT)
+
+        with (
+            self.interrupted_at(17),
+            mock.patch.object(video_writer, "join", impatient),
+            self.assertRaises(KeyboardInterrupt),
+        ):
+            self.swap(interrupted="part")
+        self.assertFalse(self.output.parent.exists(), "something was left")
+
+    def test_interrupted_run_goes_on_with_equal_result(self):
+        self.swap()
+        whole = self.output.read_bytes()
+        self.output.unlink()
+        with self.interrupted_at(17):
+            self.swap(interrupted="part", resume=True)
+        self.assertLen(images_of(self.output), 18)
+        counts, done = counting_engine()
+        report = self.swap(made.make_swapper(engine=counts), resume=True)
+        self.assertEqual(sum(done), 4, "other than the last segment was made again")
+        self.assertEqual(report["faces_swapped"], 20)
+        self.assertEqual(self.output.read_bytes(), whole)
         self.assertEmpty(self.left_behind())
 
     def test_full_disk_is_one_error(self):
@@ -289,67 +350,6 @@ class SwapClipTest(testing.TestCase):
         )
         np.testing.assert_array_equal(steps[5].image, frames[5].image)
         self.assertNotEmpty(data)
-
-
-class PicturesTest(testing.TestCase):
-    def write(self, name, durations=(70, 130, 200, 50)):
-        path = self.tempdir() / name
-        frames = zip(made.moving_scenes(len(durations)), durations, strict=True)
-        pictures.write_animation(path, frames)
-        return path
-
-    @parameterized.parameters(
-        ("a.gif", "b.gif"), ("a.webp", "b.webp"), ("a.gif", "b.webp")
-    )
-    def test_animations_keep_their_timing(self, given, wanted):
-        path = self.write(given)
-        output = path.with_name(wanted)
-        report = clip_files.swap_clip(
-            job_of(path, output), made.make_swapper(), made.unlabelled()
-        )
-        reader = pictures.PictureReader(output)
-        found = list(reader)
-        self.assertEqual([frame.pts for frame in found], [0, 70, 200, 400])
-        self.assertEqual(found[-1].duration, 50)
-        self.assertEqual(report["faces_swapped"], 4)
-        self.assert_close(
-            colour_at(found[1].image, 32, 40), np.array(made.BLUE, float), atol=40
-        )
-
-    def test_animation_to_video(self):
-        path = self.write("a.gif")
-        output = path.with_name("b.mp4")
-        clip_files.swap_clip(
-            job_of(path, output), made.make_swapper(), made.unlabelled()
-        )
-        reader = video.VideoReader(output)
-        times = [float(f.pts * reader.info.time_base) for f in reader]
-        self.assert_close(np.array(times), np.array([0, 0.07, 0.2, 0.4]), atol=1e-3)
-
-    def test_folder_of_images(self):
-        folder = self.tempdir() / "in"
-        for i, image in enumerate(made.moving_scenes(3)):
-            clip_files.images.write_image(folder / f"shot_{i}.png", image)
-        output = folder.with_name("out")
-        clip_files.swap_clip(
-            job_of(folder, output), made.make_swapper(), made.unlabelled()
-        )
-        names = sorted(path.name for path in output.iterdir())
-        self.assertEqual(names, ["shot_0.png", "shot_1.png", "shot_2.png"])
-        image = clip_files.images.read_image(output / "shot_2.png")
-        self.assert_close(colour_at(image, 34, 40), np.array(made.BLUE, float), atol=3)
-        np.testing.assert_array_equal(image[70:], made.scene()[70:])
-        with self.assertRaisesRegex(InputError, "exists already"):
-            clip_files.swap_clip(
-                job_of(folder, output), made.make_swapper(), made.unlabelled()
-            )
-
-    def test_images_of_two_sizes_are_refused(self):
-        folder = self.tempdir() / "in"
-        clip_files.images.write_image(folder / "a.png", made.scene())
-        clip_files.images.write_image(folder / "b.png", made.scene(size_wh=(90, 50)))
-        with self.assertRaisesRegex(InputError, "must have one size, here 160x96"):
-            list(pictures.PictureReader(folder))
 
 
 class ClipSettingsTest(parameterized.TestCase):

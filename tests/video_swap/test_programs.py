@@ -1,5 +1,6 @@
 """Tests of the swapping programs with real, tiny, random networks; and the engines."""
 
+import errno
 import json
 import os
 import pathlib
@@ -148,6 +149,34 @@ class ProgramTest(testing.TestCase):
         self.assertTrue(provenance.read(output).intact)
         self.assertLen(list(output.parent.iterdir()), 1)
 
+    @parameterized.parameters(
+        ("a.mkv", "a_swapped.mkv"),
+        ("b.MKV", "b_swapped.MKV"),
+        ("c.mp4", "c_swapped.mp4"),
+        ("d.avi", "d_swapped.mp4"),
+        ("e.gif", "e_swapped.gif"),
+        ("folder", "folder_swapped"),
+    )
+    def test_default_output(self, name, expected):
+        path = self.folder / name
+        if not path.suffix:
+            path.mkdir()
+        output = multi_face_single_source.default_output(path)
+        self.assertEqual(output, pathlib.Path("results") / expected)
+
+    def test_full_disk(self):
+        photo = images.write_image(
+            self.folder / "photo.png", made.scene((made.RED, 20, 20, 40))
+        )
+        full = OSError(errno.ENOSPC, "No space left on device")
+        with mock.patch.object(pathlib.Path, "write_bytes", side_effect=full):
+            with self.assertRaisesRegex(InputError, "/o.png: cannot be written"):
+                self.run_program(
+                    swap_image, img_path=photo, output=self.folder / "o.png"
+                )
+        names = [path.name for path in self.folder.iterdir()]
+        self.assertCountEqual(names, ["me.png", "photo.png", "c"])
+
     def test_image_without_a_face(self):
         photo = images.write_image(self.folder / "photo.png", made.scene())
         output = self.folder / "o.png"
@@ -194,6 +223,29 @@ class ProgramTest(testing.TestCase):
             options.make_swapper(parsed)
         with self.assertRaisesRegex(InputError, "must not be the input itself"):
             self.run_program(multi_face_single_source, vid_path=clip, output=clip)
+
+    @parameterized.parameters("report", "output")
+    def test_places_are_checked_before_the_work(self, name):
+        photo = images.write_image(self.folder / "photo.png", made.scene())
+        for place in (photo / "x.png", photo / "new" / "x.png", self.folder):
+            values = {"output": self.folder / "o.png"} | {name: place}
+            with mock.patch.object(networks, "load_networks") as loads:
+                with self.assertRaisesRegex(
+                    InputError, f"--{name} must be a file|type"
+                ):
+                    self.run_program(swap_image, img_path=photo, **values)
+            loads.assert_not_called()
+
+    def test_only_needs_a_source(self):
+        me = self.folder / "me.png"
+        parsed = self.flags_of(
+            multi_face_single_source, vid_path=me, map=f"{me}={me}", only=me
+        )
+        parsed["swap_source"].value = []
+        with self.assertRaisesRegex(
+            InputError, "--only says who gets .*me.png without"
+        ):
+            options.make_swapper(parsed)
 
     def test_encoder_that_does_not_fit(self):
         check = networks.check_encoder

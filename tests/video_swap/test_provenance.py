@@ -4,6 +4,7 @@ import io
 import json
 import os
 import pathlib
+import resource
 import stat
 from unittest import mock
 
@@ -207,6 +208,31 @@ class ProvenanceTest(Installation):
         labeller.generator = "gen.keras"
         return labeller.sign(output, target, output)
 
+    def test_parent_of_many_is_read_once_and_its_manifest_comes_along(self):
+        plain, target = self.write("a.png")
+        self.sign(plain, target)
+        parent, labeller = provenance.Parent(target), self.labeller()
+        count = mock.patch.object(provenance, "sha256_of", wraps=provenance.sha256_of)
+        with count as counted:
+            for name in ("1.png", "2.png"):
+                one = self.folder / name
+                one.write_bytes(plain.read_bytes())
+                labeller.sign(one, parent, one)
+                self.assertTrue(provenance.read(one).intact)
+                self.assertIn(b"gen.keras", one.read_bytes())
+        self.assertEqual(counted.call_count, 1)
+
+    @parameterized.parameters("a.webp", "a.gif", "a.mp4", "a.png")
+    def test_damaged_parent_is_named_by_its_hash(self, name):
+        target, output = self.write(name)
+        data = target.read_bytes()
+        target.write_bytes(data[: len(data) * 2 // 3])
+        self.sign(target, output)
+        claim = provenance.read(output)
+        self.assertTrue(claim.intact)
+        digest = provenance.sha256_of(target)
+        self.assertEqual(claim.says["parent"], f"sha256:{digest}")
+
     def test_sidecar_where_there_is_no_place(self):
         target, output = self.write("a.mkv")
         self.assertIn("a.mkv.provenance.json", self.sign(target, output))
@@ -219,8 +245,15 @@ class ProvenanceTest(Installation):
         stored["says"]["parent"] = "another"
         sidecar.write_text(json.dumps(stored))
         self.assertEqual(provenance.read(output).problems, ("the sidecar was altered",))
-        sidecar.write_text("{}")
-        self.assertEqual(provenance.read(output).problems, ("the sidecar is damaged",))
+        good = stored["says"]
+        for says in (None, "text", [], {}, good | {"actions": "a"}):
+            sidecar.write_text(json.dumps(stored | {"says": says}))
+            problems = provenance.read(output).problems
+            self.assertEqual(problems, ("the sidecar is damaged",), says)
+        for text in ("{}", "[]", "no JSON"):
+            sidecar.write_text(text)
+            problems = provenance.read(output).problems
+            self.assertEqual(problems, ("the sidecar is damaged",), text)
 
     def test_altered_file_beside_its_sidecar(self):
         target, output = self.write("a.mkv")
@@ -235,6 +268,23 @@ class ProvenanceTest(Installation):
         labeller = self.labeller(signing_key=str(key), signing_certificate=str(key))
         with self.assertRaisesRegex(InputError, "a.png: cannot be signed"):
             labeller.sign(output, target, output)
+
+    def test_full_disk_is_not_blamed_on_the_key(self):
+        target, output = self.write("a.png")
+        final = self.folder / ".tmp-1-seq" / "b.png"
+        self.addCleanup(
+            resource.setrlimit,
+            resource.RLIMIT_FSIZE,
+            resource.getrlimit(resource.RLIMIT_FSIZE),
+        )
+        hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+        labeller = self.labeller()
+        resource.setrlimit(resource.RLIMIT_FSIZE, (output.stat().st_size, hard))
+        with self.assertRaisesRegex(InputError, "File too large") as caught:
+            labeller.sign(output, target, final)
+        text = str(caught.exception)
+        self.assertStartsWith(text, f"{self.folder}/seq/b.png: cannot be written")
+        self.assertNotIn("key", text)
 
 
 class LabellerTest(Installation):
@@ -302,6 +352,29 @@ class VerifyTest(Installation):
         status, text = self.run_on(target)
         self.assertEqual(status, 1)
         self.assertIn("watermark: not found", text)
+
+    def test_altered_until_it_cannot_be_decoded(self):
+        target = made.write_clip(self.folder / "t.mp4", made.moving_scenes(3))
+        output = self.folder / "s.mp4"
+        output.write_bytes(target.read_bytes())
+        self.labeller().sign(output, target, output)
+        data = output.read_bytes()
+        cut = data.index(b"mdat") + 9
+        for end in (cut, 3000):  # between the pictures, in the midst of the signature
+            output.write_bytes(data[:end])
+            status, text = self.run_on(output)
+            self.assertEqual(status, 2)
+            self.assertIn("ALTERED after it was signed", text)
+            self.assertRegex(text, "watermark: cannot be read .*not a video|decoded")
+            self.assertIsNone(verify.examine(str(output))["watermark"])
+
+    @parameterized.parameters(b"", b"nothing" * 500)
+    def test_damage_is_no_signature(self, content):
+        path = self.folder / "x.mp4"
+        path.write_bytes(content)
+        self.assertFalse(provenance.read(path).signed)
+        with self.assertRaisesRegex(InputError, "x.mp4: not a video"):
+            verify.examine(str(path))
 
     def test_missing_file(self):
         with self.assertRaisesRegex(InputError, "none.png: no such file"):

@@ -63,6 +63,17 @@ class FaceSwapperTest(testing.TestCase):
         image = made.make_swapper(rules).swap_frame(made.scene(*BOTH)).image
         self.assert_colours(image, made.RED, made.BLUE)
 
+    def test_order_is_among_those_who_are_not_spared(self):
+        red, blue = made.identity_of(made.RED), made.identity_of(made.BLUE)
+        rules = [identities.Rule("all", None, blue), identities.Rule("no", red, None)]
+        for order in ("largest", "left", "top", "all"):  # without the rule: the red one
+            tool = made.make_swapper(rules, faces=order)
+            result = tool.swap_frame(made.scene(*BOTH))
+            self.assert_colours(result.image, made.RED, made.BLUE)
+            self.assertCountEqual(result.rules, [0, None])
+        result = tool.swap_frame(made.scene(BOTH[0]))
+        self.assertEqual(result.rules, [None])
+
     @parameterized.parameters(
         ("largest", made.BLUE, made.GREEN),
         ("left", made.BLUE, made.GREEN),
@@ -278,6 +289,36 @@ class ChooseTest(testing.TestCase):
         rules.append(identities.Rule("rest", None, one))
         self.assertEqual(identities.choose(faces, rules, 0.3, 3), [0, 1, 2])
         self.assertEqual(identities.choose(None, rules[2:], 0.3, 2), [0, 0])
+
+    def at(self, *cosines):
+        """An embedding with these cosines to the unit vectors of the first axes."""
+        rest = 1.0 - np.square(cosines).sum()
+        return 3.0 * np.array([*cosines, rest**0.5])
+
+    def test_a_reference_takes_one_face(self):
+        one, two = np.eye(3)[:2]
+        rules = [identities.Rule("one", one, one)]
+        faces = np.stack([self.at(0.51, 0.1), self.at(0.88, 0.2), self.at(0.1, 0.2)])
+        self.assertEqual(identities.choose(faces, rules, 0.3, 3), [None, 0, None])
+        rules.append(identities.Rule("rest", None, two))
+        self.assertEqual(identities.choose(faces, rules, 0.3, 3), [1, 0, 1])
+        rules.append(identities.Rule("one again", one + 0.1 * two, one))
+        self.assertEqual(identities.choose(faces, rules, 0.3, 3), [1, 2, 1])
+        self.assertEqual(identities.choose(faces[:1], rules[:1], 0.3, 1), [0])
+
+    def test_who_is_not_to_be_swapped_is_not(self):
+        one, two = np.eye(3)[:2]
+        swap, spare = (identities.Rule("x", one, s) for s in (one, None))
+        faces = np.stack([self.at(0.88, 0.1), self.at(0.5, 0.8), self.at(0.2, 0.1)])
+        for rules, at in (([swap, spare], 1), ([spare, swap], 0)):
+            self.assertEqual(identities.choose(faces, rules, 0.3, 3), [at, at, None])
+        rules = [identities.Rule("two", two, two), spare]
+        self.assertEqual(identities.choose(faces, rules, 0.3, 3), [1, 0, None])
+        rules = [identities.Rule("rest", None, two), spare]
+        self.assertEqual(identities.choose(faces, rules, 0.3, 3), [1, 1, 0])
+        doubtful = np.stack([self.at(0.5, 0.53)])
+        rules = [identities.Rule("two", two, two), spare]
+        self.assertEqual(identities.choose(doubtful, rules, 0.3, 1), [1])
 
     def test_unknown_order(self):
         with self.assertRaisesRegex(ValueError, "must be one of"):

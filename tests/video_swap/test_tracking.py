@@ -169,6 +169,28 @@ class FollowTest(testing.TestCase):
         steps = self.run_on(images, rules=[rule])
         self.assertEqual([len(step.jobs) for step in steps], [1] * 8)
 
+    @parameterized.parameters(0, 6)
+    def test_a_face_in_a_gap_keeps_its_reference(self, max_gap):
+        class MissesTheLeftOne(made.BlinkingDetector):
+            def _search(self, image):
+                self.index += 1
+                faces = made.SquareDetector._search(self, image)
+                seen = faces.boxes[:, 0] > 60 if self.index in self.missed else slice(9)
+                return faces[seen]
+
+        # Cosine 0.99 to the person of the photo, who stands on the left.
+        other = (200, 60, 30)
+        images = [made.scene((made.RED, 20, 20, 40), (other, 90, 20, 40))] * 12
+        rule = identities.Rule(
+            "red", made.identity_of(made.RED), made.identity_of(made.BLUE)
+        )
+        steps = self.run_on(
+            images, MissesTheLeftOne({5, 6}), [rule], max_gap=max_gap, smoothing=0.0
+        )
+        lefts = [[job.landmarks[0, 0] < 60 for job in step.jobs] for step in steps]
+        gap = [[True]] * 2 if max_gap else [[False]] * 2  # alone, he is the nearest
+        self.assertEqual(lefts, [[True]] * 5 + gap + [[True]] * 5)
+
     @parameterized.parameters(2, 5)
     def test_places_between_searched_frames(self, every):
         searched = []

@@ -49,6 +49,32 @@ class VideoReaderTest(testing.TestCase):
         self.assertEqual([f.pts // 512 for f in found], [5, 8, 11, 14])
         self.assertEqual([f.duration for f in found], [1536] * 4)
 
+    def test_part_without_a_frame_is_refused(self):
+        path = made.write_clip(self.tempdir() / "a.mp4", made.moving_scenes(25))
+        for part, words in (
+            ({"start": 100}, r"--start=100 lies behind the last frame .0\.96 s."),
+            ({"start": 0.41, "length": 0.02}, "no frame begins in the 0.02 s after "),
+        ):
+            with self.assertRaisesRegex(InputError, words):
+                list(video.VideoReader(path, **part))
+
+    def test_times_of_a_raw_stream_are_made_up(self):
+        folder, frames = self.tempdir(), made.moving_scenes(8)
+        path = made.write_clip(folder / "a.mp4", frames, tracks=0)
+        raw = folder / "a.h264"
+        with av.open(str(path)) as given, av.open(str(raw), "w") as out:
+            stream = out.add_stream_from_template(given.streams.video[0], opaque=True)
+            for packet in given.demux(video=0):
+                if packet.size:
+                    packet.stream = stream
+                    out.mux(packet)
+        reader = video.VideoReader(raw)
+        found = list(reader)
+        seconds = [frame.pts * reader.info.time_base for frame in found]
+        self.assertEqual(seconds, [Fraction(i, 25) for i in range(8)])
+        for frame, image in zip(found, frames, strict=True):
+            self.assertLess(np.abs(frame.image.astype(int) - image).mean(), 2.0)
+
     @parameterized.named_parameters(
         ("bt709", 1, False), ("bt601", 6, False), ("full_range", 1, True)
     )

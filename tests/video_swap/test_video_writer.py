@@ -1,5 +1,7 @@
 """Tests of facedancer.video_swap.video_writer and streams: written, then read again."""
 
+import contextlib
+import dataclasses
 import pathlib
 from fractions import Fraction
 
@@ -16,7 +18,7 @@ from tests.video_swap.test_video import chart, middles
 FAST = video_writer.EncodeSettings(quality=4, preset="ultrafast", segment_frames=4)
 
 
-def rewrite(source, output, settings=FAST, start=Fraction(0), end=None, **reading):
+def rewrite(source, output, settings=FAST, first=Fraction(0), end=None, **reading):
     """Reads a clip and writes it again, in segments."""
     reader = video.VideoReader(source, **reading)
     segments, encoder, last = [], None, None
@@ -32,7 +34,7 @@ def rewrite(source, output, settings=FAST, start=Fraction(0), end=None, **readin
         last = frame
     encoder.close()
     duration = last.duration * reader.info.time_base
-    return video_writer.join(segments, source, output, start, end, duration)
+    return video_writer.join(segments, source, output, first, end, duration)
 
 
 class JoinTest(testing.TestCase):
@@ -125,26 +127,32 @@ class JoinTest(testing.TestCase):
         starts = [float(c["start"] * c["time_base"]) for c in chapters]
         self.assertEqual(starts, [0.0, 0.4])
 
+    def write_subtitled(self, folder, frames, text, tracks=0):
+        """Writes a Matroska clip with sound and one track of subtitles."""
+        path = made.write_clip(
+            folder / "a.mp4", made.moving_scenes(frames), tracks=tracks
+        )
+        words, both = folder / "a.srt", folder / "both.mkv"
+        words.write_text(text)
+        with contextlib.ExitStack() as stack:
+            out = stack.enter_context(av.open(str(both), "w"))
+            given = [stack.enter_context(av.open(str(name))) for name in (path, words)]
+            made_of = [
+                {one.index: out.add_stream_from_template(one) for one in source.streams}
+                for source in given
+            ]
+            for source, streams in zip(given, made_of, strict=True):
+                for packet in source.demux():
+                    if packet.size and packet.pts >= 0:
+                        packet.stream = streams[packet.stream_index]
+                        out.mux(packet)
+        return both
+
     def test_subtitles_are_copied_where_they_fit(self):
         folder = self.tempdir()
-        path = made.write_clip(folder / "a.mp4", made.moving_scenes(25), tracks=0)
-        text = folder / "a.srt"
-        text.write_text("1\n00:00:00,200 --> 00:00:00,600\nHello there\n")
-        both = folder / "both.mkv"
-        with (
-            av.open(str(path)) as given,
-            av.open(str(text)) as words,
-            av.open(str(both), "w") as out,
-        ):
-            pairs = [
-                (stream, out.add_stream_from_template(stream))
-                for stream in (given.streams.video[0], words.streams.subtitles[0])
-            ]
-            for (stream, new), source in zip(pairs, (given, words), strict=True):
-                for packet in source.demux(stream):
-                    if packet.size:
-                        packet.stream = new
-                        out.mux(packet)
+        both = self.write_subtitled(
+            folder, 25, "1\n00:00:00,200 --> 00:00:00,600\nHello there\n"
+        )
         notes = rewrite(both, folder / "b.mkv")
         self.assertRegex(notes[0], "subtitle stream 1 .subrip.: copied")
         with av.open(str(folder / "b.mkv")) as container:
@@ -153,6 +161,42 @@ class JoinTest(testing.TestCase):
         self.assertAlmostEqual(float(packets[0].pts * packets[0].time_base), 0.2)
         notes = rewrite(both, folder / "b.mp4")
         self.assertRegex(notes[0], "subrip.: left out, mp4 cannot hold it")
+
+    def test_cut_to_matroska_moves_nothing(self):
+        folder = self.tempdir()
+        text = (
+            "1\n00:00:00,100 --> 00:00:00,300\nOver\n\n"
+            "2\n00:00:00,200 --> 00:00:00,800\nGoes on\n\n"
+            "3\n00:00:00,500 --> 00:00:00,900\nLater\n"
+        )
+        both = self.write_subtitled(folder, 40, text, tracks=1)
+        output = folder / "b.mkv"
+        rewrite(both, output, first=Fraction(2, 5), start=0.4)
+        found = {
+            kind: self.times(output, kind) for kind in ("video", "audio", "subtitle")
+        }
+        self.assertEqual(found["video"][:2], [(0.0, 0.04), (0.04, 0.04)])
+        self.assertEqual(found["subtitle"], [(0.0, 0.4), (0.1, 0.4)])
+        # Sound blocks of 64 ms: the seventh begins at 0.384, the eighth at 0.448.
+        self.assertEqual(found["audio"][0][0], 0.048)
+
+    def test_sound_before_zero_delays_no_matroska(self):
+        folder = self.tempdir()
+        path = made.write_clip(folder / "a.mp4", made.moving_scenes(5))
+        self.assertEqual(self.times(path, "audio")[0][0], -0.064)
+        rewrite(path, folder / "b.mkv")
+        for kind in ("video", "audio"):
+            self.assertEqual(self.times(folder / "b.mkv", kind)[0][0], 0.0)
+
+    def times(self, path, kind):
+        """Start and length of the packets of the first such track, in seconds."""
+        with av.open(str(path)) as container:
+            stream = next(one for one in container.streams if one.type == kind)
+            return [
+                (float(p.pts * p.time_base), float(p.duration * p.time_base))
+                for p in container.demux(stream)
+                if p.size
+            ]
 
     def test_webm(self):
         folder = self.tempdir()
@@ -194,6 +238,31 @@ class PictureTest(testing.TestCase):
         error = np.abs(middles(after.image) - middles(before.image))
         self.assertLess(error.max(), 2.0)
 
+    @parameterized.parameters("libsvtav1", "libx265", "libvpx-vp9")
+    def test_other_codecs(self, codec):
+        folder, frames = self.tempdir(), made.moving_scenes(6)
+        path = made.write_clip(folder / "a.mp4", frames)
+        settings = dataclasses.replace(FAST, codec=codec)
+        rewrite(path, folder / "b.mp4", settings)
+        found = list(video.VideoReader(folder / "b.mp4"))
+        self.assertLen(found, 6)
+        for frame, image in zip(found, frames, strict=True):
+            self.assertLess(np.abs(frame.image.astype(int) - image).mean(), 3.0)
+
+    def test_rate_that_cannot_be_meant(self):
+        path = self.tempdir() / "a.nut"
+        settings = dataclasses.replace(FAST, codec="libsvtav1")
+        info = video.ClipInfo(path, (160, 96), Fraction(1000), Fraction(1, 1000))
+        encoder = video_writer.SegmentEncoder(
+            path, info, video.Colour(1, 1, 1), settings
+        )
+        for i, image in enumerate(made.moving_scenes(3)):
+            encoder.write(video.Frame(i, image, 40 * i, 40))
+        encoder.close()
+        reader = video.VideoReader(path)
+        times = [float(frame.pts * reader.info.time_base) for frame in reader]
+        self.assert_close(np.diff(times), np.array([0.04, 0.04]))
+
     def test_odd_sizes_are_filled_up(self):
         image = made.scene((made.RED, 20, 20, 40), size_wh=(161, 97))
         folder = self.tempdir()
@@ -234,7 +303,12 @@ class PictureTest(testing.TestCase):
 
     def test_unknown_encoder_is_refused(self):
         video_writer.check_encoder(video_writer.EncodeSettings())
-        for wrong in ({"codec": "nonsense"}, {"preset": "warp"}):
+        for wrong in (
+            {"codec": "nonsense"},
+            {"preset": "warp"},
+            {"pixel_format": "gray"},
+            {"pixel_format": "nonsense"},
+        ):
             settings = video_writer.EncodeSettings(**wrong)
             with self.assertRaisesRegex(InputError, "does not work here.*libx264"):
                 video_writer.check_encoder(settings)
