@@ -54,13 +54,13 @@ CATALOGUE = {
     "facedancer_lite_96": Weights(
         kind="generator",
         file="facedancer_lite_96.keras",
-        sha256="74c9afecf640df33aa88b15ab6cb1951eb9c2acf24823916286b72453b98f37a",
+        sha256="1b639f338f305288230721c5102717eef374e2de93eab1ba08205eade0adff5c",
         licence="Apache-2.0",
         trained_on=_LFW,
         card="docs/model_cards/facedancer_lite_96.md",
-        note="The packaged generator is small: 96 pixels, trained for an hour on two "
-        "CPU cores. It keeps pose, light and expression and moves the identity a good "
-        "part of the way; train your own for real results.",
+        note="The packaged generator is small: 96 pixels, trained for hours on two CPU "
+        "cores. It keeps pose, light and expression; most results are nearer to the "
+        "source's person than to the target's. Train your own for large faces.",
     ),
     "mobilefacenet_64": Weights(
         kind="encoder",
