@@ -10,12 +10,19 @@ from keras import ops
 
 # Of faces against background, boxes and landmarks, as retinaface trainers use them.
 WEIGHTS = {"classes": 1.0, "boxes": 2.0, "landmarks": 1.0}
+# Landmarks are off by about 0.2 offsets: from here on, every pixel nearer counts alike.
+LANDMARK_BETA = 0.1
 
 
-def smooth_l1(error):
-    """`e^2 / 2` where `|e| < 1`, else `|e| - 1/2` (Girshick, 2015)."""
+def smooth_l1(error, beta: float = 1.0):
+    """`e^2 / (2 beta)` where `|e| < beta`, else `|e| - beta / 2` (Girshick, 2015).
+
+    Args:
+        error: Any tensor.
+        beta: Where the square gives way to the line; published is 1.
+    """
     size = ops.abs(error)
-    return ops.where(size < 1.0, 0.5 * error * error, size - 0.5)
+    return ops.where(size < beta, 0.5 / beta * error * error, size - 0.5 * beta)
 
 
 def _per_image(values, counted):
@@ -85,19 +92,22 @@ def box_loss(labels, boxes, predicted):
     return _per_image(each, found)
 
 
-def landmark_loss(has_landmarks, landmarks, predicted):
+def landmark_loss(has_landmarks, landmarks, predicted, beta: float = LANDMARK_BETA):
     """Smooth L1 of the landmark offsets over anchors of faces that have landmarks.
+
+    Published is a `beta` of 1, in whose square small errors hardly count.
 
     Args:
         has_landmarks: `(batch, n)`, 1 or 0.
         landmarks: `(batch, n, 10)` offsets wanted.
         predicted: `(batch, n, 10)` offsets given.
+        beta: See `smooth_l1`.
 
     Returns:
         `(batch,)` float32.
     """
     counted = ops.cast(has_landmarks, "float32")
-    each = ops.sum(smooth_l1(predicted - landmarks), axis=-1) * counted
+    each = ops.sum(smooth_l1(predicted - landmarks, beta), axis=-1) * counted
     return _per_image(each, counted)
 
 

@@ -14,6 +14,8 @@ class LossesTest(testing.TestCase):
     def test_smooth_l1_by_hand(self):
         values = losses.smooth_l1(np.float32([0, 0.5, -0.5, 1, -3]))
         self.assert_close(values, np.array([0, 0.125, 0.125, 0.5, 2.5]))
+        values = losses.smooth_l1(np.float32([0, 0.25, -0.5, 1]), beta=0.5)
+        self.assert_close(values, np.array([0, 0.0625, 0.25, 0.75]))
 
     def test_hard_negatives_by_hand(self):
         labels = np.array([[1, 0, 0, 0, 0, -1], [0, 0, 0, 0, 0, 0]])
@@ -55,6 +57,8 @@ class LossesTest(testing.TestCase):
         wanted = np.zeros((1, 3, 10), "float32")
         given = np.ones((1, 3, 10), "float32")
         value = losses.landmark_loss(np.array([[1, 0, 0]]), wanted, given)
+        self.assert_close(value, np.array([9.5]))  # each of ten: 1 - 0.1 / 2
+        value = losses.landmark_loss(np.array([[1, 0, 0]]), wanted, given, beta=1.0)
         self.assert_close(value, np.array([5.0]))
         value = losses.landmark_loss(np.array([[0, 0, 0]]), wanted, given)
         self.assert_close(value, np.array([0.0]))
@@ -75,8 +79,8 @@ class LossesTest(testing.TestCase):
         expected = {
             "classes": np.array([2 * math.log(2)]),
             "boxes": np.array([2.0]),
-            "landmarks": np.array([5.0]),
-            "total": np.array([2 * math.log(2) + 2 * 2.0 + 5.0]),
+            "landmarks": np.array([9.5]),
+            "total": np.array([2 * math.log(2) + 2 * 2.0 + 9.5]),
         }
         self.assert_close(found, expected)
 

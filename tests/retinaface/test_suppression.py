@@ -39,9 +39,28 @@ class SuppressionTest(testing.TestCase):
         kept = suppression.suppress(boxes, np.float32([0.9, 0.8, 0.7]), 0.4)
         self.assertEqual(kept.tolist(), [0, 2])
 
+    def test_vote_by_hand(self):
+        boxes = np.float32(
+            [[0, 0, 10, 10], [1, 0, 11, 10], [5, 0, 15, 10], [40, 0, 50, 10]]
+        )  # overlaps with the first: 1, 9/11, 1/3, 0
+        points = np.float32([[[1, 8]], [[4, 2]], [[100, 100]], [[7, 7]]])
+        scores, kept = np.float32([0.8, 0.4, 0.7, 0.9]), np.array([3, 0])
+        voted = suppression.vote(points, boxes, scores, kept)
+        self.assert_close(voted, np.array([[[7, 7]], [[2, 6]]]))
+        voted = suppression.vote(points, boxes, scores, kept, least=9 / 11)
+        self.assert_close(voted, points[kept])
+
+    def test_a_box_without_area_has_its_own_vote(self):
+        boxes, points = np.float32([[3, 3, 3, 3]]), np.float32([[[1, 2]]])
+        voted = suppression.vote(points, boxes, np.float32([0.5]), np.array([0]))
+        self.assert_close(voted, points)
+
     def test_nothing(self):
         kept = suppression.suppress(np.zeros((0, 4)), np.zeros(0), 0.4)
         self.assertEqual(kept.shape, (0,))
+        points = np.zeros((0, 5, 2))
+        voted = suppression.vote(points, np.zeros((0, 4)), np.zeros(0), kept)
+        self.assertEqual(voted.shape, (0, 5, 2))
 
     def test_equals_a_plain_double_loop(self):
         random = np.random.default_rng(0)
