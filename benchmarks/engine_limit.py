@@ -17,7 +17,7 @@ import keras
 import numpy as np
 from absl import app, flags
 
-from facedancer import models
+from facedancer import models, openvino_core
 from facedancer.models import saving
 from facedancer.video_swap import engines
 
@@ -58,9 +58,7 @@ class Bare:
     """Runs one convolution on several images at a time, as the engine runs faces."""
 
     def __init__(self, layer, precision):
-        import openvino
-
-        compiled = openvino.Core().compile_model(
+        compiled = openvino_core.core().compile_model(
             bare_convolution(layer),
             "CPU",
             {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "THROUGHPUT"},

@@ -9,6 +9,7 @@ import pathlib
 
 import numpy as np
 
+from facedancer import openvino_core
 from facedancer.errors import InputError
 
 ENDINGS = (".onnx", ".tflite")
@@ -58,11 +59,9 @@ class PortableNetwork:
         self.compiled, self.shape = self._compile(model)
 
     def _compile(self, model):
-        import openvino
-
         if not pathlib.Path(model).is_file():
             raise InputError(f"{model}: no such file")
-        core = openvino.Core()
+        core = openvino_core.core()
         try:
             graph = core.read_model(str(model))
             shape = tuple(_lengths(graph.input().partial_shape))

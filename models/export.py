@@ -18,7 +18,7 @@ import keras
 import numpy as np
 from absl import flags
 
-from facedancer import cli, writing
+from facedancer import cli, openvino_core, writing
 from facedancer.errors import InputError
 from facedancer.models import published, saving
 from facedancer.models.fused import fuse
@@ -133,9 +133,8 @@ def _run_litert(path, inputs):
 
 
 def _run_openvino(path, inputs):
-    openvino = importlib.import_module("openvino")
     # Without the hint some CPUs compute in bfloat16.
-    model = openvino.Core().compile_model(
+    model = openvino_core.core().compile_model(
         str(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
     )
     feed = [_by_rank(inputs, len(i.partial_shape)) for i in model.inputs]

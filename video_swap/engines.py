@@ -12,7 +12,7 @@ from collections.abc import Callable
 import keras
 import numpy as np
 
-from facedancer import images
+from facedancer import images, openvino_core
 from facedancer.errors import InputError
 from facedancer.models import fuse
 from facedancer.video_swap import quantization
@@ -155,8 +155,6 @@ class OpenVINOEngine:
                 '--engine=openvino needs OpenVINO: pip install "facedancer[cpu]", or '
                 "take --engine=keras"
             )
-        import openvino
-
         model = fuse(generator)
         # Kept: the compiled model may still point into the weights.
         self.precision, self.model = precision, add_shares(model) if shares else model
@@ -166,7 +164,7 @@ class OpenVINOEngine:
         if precision == "int8":
             self._quantize(converted, embed)
         hint = "f32" if precision == "int8" else precision
-        self.compiled = openvino.Core().compile_model(
+        self.compiled = openvino_core.core().compile_model(
             converted,
             "CPU",
             {"INFERENCE_PRECISION_HINT": hint, "PERFORMANCE_HINT": "THROUGHPUT"},

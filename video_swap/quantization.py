@@ -13,6 +13,8 @@ import cv2
 import numpy as np
 import skimage.data
 
+from facedancer import openvino_core
+
 _WIDER = 1.1  # other faces go beyond what the examples showed
 _FEWEST = 4  # channels up to which a convolution is taken for one of the picture
 
@@ -54,11 +56,10 @@ def quantize(model, examples: list[dict]):
     Returns:
         The number of convolutions that were changed.
     """
-    import openvino
     from openvino import opset13 as ops
 
     found = [(node, weights) for node, weights in _convolutions(model)]
-    ranges = _ranges(openvino, model, [node for node, _ in found], examples)
+    ranges = _ranges(model, [node for node, _ in found], examples)
     for (node, weights), (low, high) in zip(found, ranges, strict=True):
         limits = [ops.constant(np.float32(v)) for v in (low, high)] * 2
         rounded = ops.fake_quantize(node.input_value(0), *limits, 256)
@@ -86,13 +87,13 @@ def _convolutions(model):
             yield node, weights
 
 
-def _ranges(openvino, model, nodes, examples):
+def _ranges(model, nodes, examples):
     """Returns the range of the input of each node over the examples, 0 within."""
     seen = model.clone()
     twins = {node.get_friendly_name(): node for node in seen.get_ordered_ops()}
     first = len(model.outputs)
     seen.add_outputs([twins[n.get_friendly_name()].input_value(0) for n in nodes])
-    run = openvino.Core().compile_model(
+    run = openvino_core.core().compile_model(
         seen, "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
     )
     low, high = np.zeros(len(nodes)), np.zeros(len(nodes))

@@ -1,0 +1,54 @@
+"""Tests of `facedancer.openvino_core`."""
+
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from facedancer import openvino_core, testing
+
+pytest.importorskip("openvino")
+ROOT = pathlib.Path(openvino_core.__file__).resolve().parents[1]
+
+# Networks are made and let go, then Ctrl-C is pressed.
+PROGRAM = """
+import signal
+import numpy as np
+import openvino
+from openvino import opset13 as ops
+from facedancer import openvino_core
+
+def network():
+    given = ops.parameter([1], np.float32)
+    return {make_core}.compile_model(openvino.Model([ops.exp(given)], [given]), "CPU")
+
+signal.signal(signal.SIGINT, lambda number, frame: print("pressed"))
+first = network()
+second = network()
+del first
+del second
+signal.raise_signal(signal.SIGINT)
+"""
+
+
+class CoreTest(testing.TestCase):
+    def pressed(self, make_core):
+        """Returns the status and words of a process in which Ctrl-C is pressed."""
+        program = PROGRAM.format(make_core=make_core)
+        done = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True
+        )
+        return done.returncode, done.stdout.strip()
+
+    def test_ctrl_c_after_networks_ended(self):
+        found = self.pressed("openvino_core.core()")
+        self.assertEqual(found, (0, "pressed"))
+
+    def test_no_other_core_is_made(self):
+        makes = {
+            path.name
+            for path in ROOT.rglob("*.py")
+            if "tests" not in path.parts and "openvino.Core(" in path.read_text()
+        }
+        self.assertEqual(makes, {"openvino_core.py"})
