@@ -4,7 +4,8 @@ python video_swap/multi_face_single_source.py --vid_path clip.mp4 --swap_source 
 
 Sound, subtitles, chapters and the times of all frames are those of the input. Several
 people can be given several faces with --map. Exit status 2: done, but the input is
-damaged in the stretches the report names, which were passed through.
+damaged in the stretches the report names. What could be decoded of them was passed
+through; an animation ends there.
 """
 
 from __future__ import annotations
@@ -118,10 +119,12 @@ def tell(report: dict) -> int:
     for line in (*report["notes"], *report["streams"]):
         print(line)
     for start, end in report["damage"]:
-        print(
-            f"Damaged input from {start:.2f} s to {end:.2f} s: passed through as it is",
-            file=sys.stderr,
-        )
+        if end > start:  # else the input ends there, as a note says
+            print(
+                f"Damaged input from {start:.2f} s to {end:.2f} s: passed through as "
+                "it is",
+                file=sys.stderr,
+            )
     print(
         f"{report['faces_swapped']} faces in {report['frames_with_swap']} of "
         f"{report['frames']} frames swapped, {report['gaps_filled']} in gaps of the "

@@ -1,5 +1,7 @@
 """Tests of facedancer.video_swap.clip_files: GIF, WebP and folders, in and out."""
 
+import contextlib
+import io
 import signal
 from fractions import Fraction
 from unittest import mock
@@ -8,9 +10,16 @@ import numpy as np
 from absl.testing import parameterized
 from PIL import Image, ImageSequence
 
-from facedancer import images, testing
+from facedancer import cli, images, testing
 from facedancer.errors import InputError
-from facedancer.video_swap import clip_files, pictures, provenance, segments, video
+from facedancer.video_swap import (
+    clip_files,
+    multi_face_single_source,
+    pictures,
+    provenance,
+    segments,
+    video,
+)
 from tests.video_swap import made
 from tests.video_swap.test_clip_files import colour_at, job_of
 
@@ -153,6 +162,12 @@ class ClipPicturesTest(testing.TestCase):
         end = times[len(list(pictures.PictureReader(output)))]
         self.assertEqual(report["damage"], [[end, end]])
         self.assertRegex(report["notes"][0], f"a.gif: damaged after {end:.2f} s")
+        with contextlib.redirect_stderr(io.StringIO()) as told:
+            self.assertEqual(multi_face_single_source.tell(report), cli.PARTIAL)
+            self.assertEqual(told.getvalue(), "")
+            report["damage"] = [[0.2, 0.4]]
+            self.assertEqual(multi_face_single_source.tell(report), cli.PARTIAL)
+        self.assertRegex(told.getvalue(), "from 0.20 s to 0.40 s: passed through as it")
 
     @parameterized.parameters(
         # 30 frames/s: the n-th begins at n * 33.3 ms. The last is shown for 40 ms.
