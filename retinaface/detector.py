@@ -30,6 +30,8 @@ class DetectorOptions:
         turned: Whether to search the image also turned by 90, 180 and 270 degrees, for
             faces that lie on their side or stand on their head. Four times the work,
             and with `mtcnn` more finds that are no faces.
+        vote: Whether all boxes of RetinaFace on a face say together where its landmarks
+            lie, instead of the best box alone.
 
     Raises:
         ValueError: If a value lies outside its range.
@@ -42,6 +44,7 @@ class DetectorOptions:
     enlarge: bool = False
     batch_size: int = 8
     turned: bool = False
+    vote: bool = True
 
     def __post_init__(self):
         for name in ("score_threshold", "nms_threshold"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import pathlib
 import zipfile
@@ -28,7 +29,8 @@ def load_detector(path: str | os.PathLike | None = None, **options) -> Detector:
             (retinaface-tf2); an `.npz` with the PyTorch weights of RetinaFace with
             MobileNet0.25; or the word `mtcnn` for the package of that name. None for
             the packaged weights.
-        **options: Fields of `DetectorOptions`.
+        **options: Fields of `DetectorOptions`. Without `vote`, published weights do as
+            their own programs, and do not.
 
     Raises:
         InputError: If the file is missing, damaged or of another kind, or the package
@@ -38,8 +40,9 @@ def load_detector(path: str | os.PathLike | None = None, **options) -> Detector:
     settings = DetectorOptions(**options)
     if path == MtcnnDetector.name:
         return MtcnnDetector(settings)
-    path = weights.find("detector") if path is None else path
-    return RetinaFaceDetector(load_network(path), settings)
+    network, is_own = _read(weights.find("detector") if path is None else path)
+    vote = options.get("vote", is_own)
+    return RetinaFaceDetector(network, dataclasses.replace(settings, vote=vote))
 
 
 def load_network(path: str | os.PathLike) -> RetinaFace:
@@ -51,13 +54,18 @@ def load_network(path: str | os.PathLike) -> RetinaFace:
     Raises:
         InputError: If the file is missing, damaged or of another kind.
     """
+    return _read(path)[0]
+
+
+def _read(path):
+    """Returns the network of a file, and whether it is one of this project."""
     if _is_npz(path):
-        return published.read_state_dict(path)
+        return published.read_state_dict(path), False
     found = model_files.read_model_file(path)
     if found.class_name == RetinaFace.__name__:
-        return model_files.load_own(found, RetinaFace)
+        return model_files.load_own(found, RetinaFace), True
     if published.is_published_h5(found):
-        return published.read_published_h5(found)
+        return published.read_published_h5(found), False
     raise InputError(f"{path}: found {found.describe()}, expected {EXPECTED}")
 
 

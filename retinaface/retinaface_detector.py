@@ -20,9 +20,6 @@ ROWS_SCORE, ROWS_OVERLAP = 0.02, 0.4
 class RetinaFaceDetector(Detector):
     """Runs RetinaFace on photos; called, it gives the rows of the published model.
 
-    The landmarks of a face are a vote of all boxes on it, which lie a fifth closer to
-    those that people marked than the best box's own; `rows` has the latter.
-
     Args:
         network: What `build_retinaface` or a reader gave. `detect` runs its folded
             form, made at the first photo: it does not see later changes of weights.
@@ -65,7 +62,10 @@ class RetinaFaceDetector(Detector):
         boxes = anchors.decode_boxes(boxes[keep], anchor[keep])
         stay = suppression.suppress(boxes, scores[keep], self.options.nms_threshold)
         points = anchors.decode_landmarks(points[keep], anchor[keep])
-        points = suppression.vote(points, boxes, scores[keep], stay)
+        if self.options.vote:
+            points = suppression.vote(points, boxes, scores[keep], stay)
+        else:
+            points = points[stay]
         return Faces(boxes[stay], points, scores[keep][stay])
 
     def rows(self, image: np.ndarray) -> np.ndarray:

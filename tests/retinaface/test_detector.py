@@ -1,5 +1,7 @@
 """Tests of `facedancer.retinaface.detector` and `retinaface_detector`."""
 
+import dataclasses
+
 import keras
 import numpy as np
 from absl.testing import parameterized
@@ -14,6 +16,7 @@ from facedancer.retinaface import (
     detector,
     load_detector,
     retinaface_detector,
+    suppression,
 )
 
 POINTS = np.tile(np.float32([[4, 3]]), (5, 1))
@@ -219,11 +222,26 @@ class RetinaFaceDetectorTest(testing.TestCase):
     def test_rows_are_the_faces_relative_to_the_size(self):
         image = self.photos[0][:32, :64]
         rows = self.detector(image[None])
-        found = self.detector.detect(image)
+        options = dataclasses.replace(self.detector.options, vote=False)
+        found = RetinaFaceDetector(self.detector.network, options).detect(image)
         best = rows[: len(found)]
         self.assert_close(best[:, 15], found.scores, 1e-4, 1e-5)
         self.assert_close(best[:, 2] * 64, found.boxes[:, 2], 1e-3, 1e-2)
         self.assert_close(best[:, 5] * 32, found.landmarks[:, 0, 1], 1e-3, 1e-2)
+
+    def test_all_boxes_on_a_face_vote(self):
+        options = dataclasses.replace(self.detector.options, nms_threshold=1.0)
+        network = self.detector.network
+        alone = dataclasses.replace(options, vote=False)
+        every = RetinaFaceDetector(network, alone).detect(self.photos[0])
+        voted = RetinaFaceDetector(network, options).detect(self.photos[0])
+        self.assert_close(voted.boxes, every.boxes)
+        for box, points in zip(voted.boxes, voted.landmarks, strict=True):
+            near = suppression.overlap(box, every.boxes) > 0.6
+            weights = every.scores[near] / every.scores[near].sum()
+            expected = np.tensordot(weights, every.landmarks[near], 1)
+            self.assert_close(points, expected, 1e-4, 1e-3)
+        self.assertGreater(np.abs(voted.landmarks - every.landmarks).max(), 1.0)
 
     def test_scores_are_a_softmax(self):
         logits = np.float32([[0, 0], [0, np.log(3)], [500, -500], [-500, 500]])

@@ -77,6 +77,13 @@ class PublishedTest(testing.TestCase):
         self.assert_close(faces.scores, expected[:, 4], 0, 1e-5)
         self.assert_close(faces.landmarks, recorded["landmarks_xy"], 0, 1e-3)
 
+    def test_boxes_vote_unless_the_weights_are_published(self):
+        path = testing.shared(*PYTORCH)
+        self.assertFalse(load_detector(path).options.vote)
+        self.assertTrue(load_detector(path, vote=True).options.vote)
+        self.assertTrue(load_detector().options.vote)
+        self.assertFalse(load_detector(vote=False).options.vote)
+
     def test_backbone_from_imagenet(self):
         path = testing.shared("models", "detection", "mobilenet025_imagenet.npz")
         network = build_retinaface()

@@ -127,14 +127,14 @@ class TrainDetectorTest(testing.TestCase):
             "landmarks": np.full((1, n, 10), 2.0, np.float32),
             "has_landmarks": np.float32([[1, 0, 0, 0, 0]]),
         }
-        # four anchors of log 2 by one face; 2 x four halves; ten of 2 - 1/2
+        # four anchors of log 2 by one face; 2 x four halves; ten of 2 - 0.1 / 2
         loss = model.compute_loss(y=targets, y_pred=outputs)
-        self.assert_close(loss, np.array(4 * math.log(2) + 2 * 2 + 15))
+        self.assert_close(loss, np.array(4 * math.log(2) + 2 * 2 + 19.5))
         weights = {"classes": 1.0, "boxes": 2.0, "landmarks": 3.0}
         model = train_detector.DetectorTraining(network, weights)
         loss = model.compute_loss(y=targets, y_pred=outputs)
-        self.assert_close(loss, np.array(4 * math.log(2) + 2 * 2 + 45))
-        self.assert_close(model.trackers["landmarks"].result(), np.array(15.0))
+        self.assert_close(loss, np.array(4 * math.log(2) + 2 * 2 + 58.5))
+        self.assert_close(model.trackers["landmarks"].result(), np.array(19.5))
 
     def test_a_stopped_run_ends_as_an_undisturbed_one(self):
         excluded = self.folder / "no.txt"
