@@ -73,7 +73,7 @@ CATALOGUE = {
     "retinaface_mobilenet025": Weights(
         kind="detector",
         file="retinaface_mobilenet025.keras",
-        sha256="88c2ff8e786ddcd02b51fb5e52b85f8bdc713c9c8bfd331c9112d2c5b261f54e",
+        sha256="2186319ec0ef0aefa5d8e26dbe42c88594e25ee344bd1c71a8922308bb9d01da",
         licence="Apache-2.0",
         trained_on="scenes put together from 7,032 photos of Labeled Faces in the Wild "
         "and 400 of CelebAMask-HQ; 600 people and 120 photos held out",
