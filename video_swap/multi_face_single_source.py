@@ -132,7 +132,7 @@ def tell(report: dict) -> int:
     )
     print(report["output"])
     if report.get("interrupted"):
-        return 130
+        return cli.INTERRUPTED
     return cli.PARTIAL if report["damage"] else cli.DONE
 
 
