@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -53,10 +54,27 @@ class Faces:
         return cls(np.zeros((0, 4)), np.zeros((0, 5, 2)), np.zeros(0))
 
     @property
+    def sides(self) -> np.ndarray:
+        """`(n,)` float32, the longer side of each box in pixels."""
+        return (self.boxes[:, 2:] - self.boxes[:, :2]).max(axis=1, initial=0.0)
+
+    @property
     def areas(self) -> np.ndarray:
         """`(n,)` float32, the area of each box in square pixels."""
         width, height = (self.boxes[:, 2:] - self.boxes[:, :2]).clip(0).T
         return width * height
+
+
+def concatenate(parts: Sequence[Faces]) -> Faces:
+    """Returns the faces of several findings in one image, in the order given.
+
+    Args:
+        parts: At least one, all in pixels of the same image.
+    """
+    names = [field.name for field in dataclasses.fields(Faces)]
+    return Faces(
+        *(np.concatenate([getattr(part, name) for part in parts]) for name in names)
+    )
 
 
 def turn_back(faces: Faces, turns: int, size: tuple[int, int]) -> Faces:
@@ -76,3 +94,18 @@ def turn_back(faces: Faces, turns: int, size: tuple[int, int]) -> Faces:
         )
     boxes = np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)
     return Faces(boxes, points, faces.scores)
+
+
+def rescale(faces: Faces, size: tuple[int, int], new_size: tuple[int, int]) -> Faces:
+    """Returns faces of an image in pixels of the same image at another size.
+
+    Args:
+        faces: In pixels of the image.
+        size: Its height and width.
+        new_size: Height and width of the image they shall fit.
+    """
+    factor = np.array([new_size[1] / size[1], new_size[0] / size[0]], np.float32)
+    # The centre of the top-left pixel is (0, 0), so edges lie at -0.5.
+    boxes = (faces.boxes.reshape(-1, 2, 2) + 0.5) * factor - 0.5
+    landmarks = (faces.landmarks + 0.5) * factor - 0.5
+    return Faces(boxes.reshape(-1, 4), landmarks, faces.scores)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from facedancer.faces import Faces, turn_back
+from facedancer.faces import Faces, concatenate, rescale, turn_back
 from facedancer.retinaface import suppression
 
 
@@ -32,6 +32,9 @@ class DetectorOptions:
             and with `mtcnn` more finds that are no faces.
         vote: Whether all boxes of RetinaFace on a face say together where its landmarks
             lie, instead of the best box alone.
+        second_look: Whether RetinaFace searches an image in which it finds a face
+            larger than 240 pixels once more at half the size, and so on, and takes its
+            large faces from there: it knows none that fill its largest anchors.
 
     Raises:
         ValueError: If a value lies outside its range.
@@ -45,6 +48,7 @@ class DetectorOptions:
     batch_size: int = 8
     turned: bool = False
     vote: bool = True
+    second_look: bool = True
 
     def __post_init__(self):
         for name in ("score_threshold", "nms_threshold"):
@@ -140,17 +144,16 @@ class Detector(abc.ABC):
         return [self._best_view(faces) for faces in zip(*views, strict=True)]
 
     def _best_view(self, views):
-        boxes, landmarks, scores = (
-            np.concatenate([getattr(faces, name) for faces in views])
-            for name in ("boxes", "landmarks", "scores")
-        )
-        view = np.repeat(np.arange(4), [len(faces) for faces in views])
+        faces = concatenate(views)
+        view = np.repeat(np.arange(4), [len(part) for part in views])
         kept: list[int] = []
-        for index in np.argsort(-scores, kind="stable"):
-            others = boxes[[k for k in kept if view[k] != view[index]]]
-            if not _seen_already(boxes[index], others, self.options.nms_threshold):
+        for index in np.argsort(-faces.scores, kind="stable"):
+            others = faces.boxes[[k for k in kept if view[k] != view[index]]]
+            if not _seen_already(
+                faces.boxes[index], others, self.options.nms_threshold
+            ):
                 kept.append(index)
-        return Faces(boxes, landmarks, scores)[np.array(kept, np.int64)]
+        return faces[np.array(kept, np.int64)]
 
     def _shrink(self, image):
         height, width = image.shape[:2]
@@ -163,15 +166,9 @@ class Detector(abc.ABC):
 
     def _finish(self, faces, small_size, size):
         """Scales to the photo's pixels, filters and sorts."""
-        factor = np.array([size[1] / small_size[1], size[0] / small_size[0]])
-        factor = factor.astype(np.float32)
-        # The centre of the top-left pixel is (0, 0), so edges lie at -0.5.
-        landmarks = (faces.landmarks + 0.5) * factor - 0.5
-        boxes = (faces.boxes.reshape(-1, 2, 2) + 0.5) * factor - 0.5
-        faces = Faces(boxes.reshape(-1, 4), landmarks, faces.scores)
-        sides = (faces.boxes[:, 2:] - faces.boxes[:, :2]).max(axis=1, initial=0.0)
+        faces = rescale(faces, small_size, size)
         keep = (faces.scores >= self.options.score_threshold) & (
-            sides >= self.options.min_face
+            faces.sides >= self.options.min_face
         )
         faces = faces[keep]
         return faces[np.argsort(-faces.scores, kind="stable")]

@@ -29,8 +29,8 @@ def load_detector(path: str | os.PathLike | None = None, **options) -> Detector:
             (retinaface-tf2); an `.npz` with the PyTorch weights of RetinaFace with
             MobileNet0.25; or the word `mtcnn` for the package of that name. None for
             the packaged weights.
-        **options: Fields of `DetectorOptions`. Without `vote`, published weights do as
-            their own programs, and do not.
+        **options: Fields of `DetectorOptions`. Published weights do as their own
+            programs, without `vote` and `second_look`, unless these are given.
 
     Raises:
         InputError: If the file is missing, damaged or of another kind, or the package
@@ -41,8 +41,8 @@ def load_detector(path: str | os.PathLike | None = None, **options) -> Detector:
     if path == MtcnnDetector.name:
         return MtcnnDetector(settings)
     network, is_own = _read(weights.find("detector") if path is None else path)
-    vote = options.get("vote", is_own)
-    return RetinaFaceDetector(network, dataclasses.replace(settings, vote=vote))
+    added = {name: options.get(name, is_own) for name in ("vote", "second_look")}
+    return RetinaFaceDetector(network, dataclasses.replace(settings, **added))
 
 
 def load_network(path: str | os.PathLike) -> RetinaFace:

@@ -17,11 +17,25 @@ def overlap(one: np.ndarray, others: np.ndarray) -> np.ndarray:
         one: `(..., 4)` boxes.
         others: `(..., 4)` boxes that broadcast against the first.
     """
-    corner_min = np.maximum(one[..., :2], others[..., :2])
-    corner_max = np.minimum(one[..., 2:], others[..., 2:])
-    shared = (corner_max - corner_min).clip(0).prod(axis=-1)
+    shared = _shared_areas(one, others)
     union = box_areas(one) + box_areas(others) - shared
     return np.where(union > 0, shared / np.maximum(union, 1e-12), 0.0)
+
+
+def share_inside(one: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Share of the first's area that lies inside the others; 0 where it has none.
+
+    Args:
+        one: `(..., 4)` boxes.
+        others: `(..., 4)` boxes that broadcast against the first.
+    """
+    return _shared_areas(one, others) / np.maximum(box_areas(one), 1e-12)
+
+
+def _shared_areas(one, others):
+    corner_min = np.maximum(one[..., :2], others[..., :2])
+    corner_max = np.minimum(one[..., 2:], others[..., 2:])
+    return (corner_max - corner_min).clip(0).prod(axis=-1)
 
 
 def suppress(boxes: np.ndarray, scores: np.ndarray, threshold: float) -> np.ndarray:

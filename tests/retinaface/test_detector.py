@@ -2,12 +2,14 @@
 
 import dataclasses
 
+import cv2
 import keras
 import numpy as np
+import skimage.data
 from absl.testing import parameterized
 
 from facedancer import images, testing
-from facedancer.faces import Faces, turn_back
+from facedancer.faces import Faces, concatenate, turn_back
 from facedancer.retinaface import (
     Detector,
     DetectorOptions,
@@ -15,6 +17,7 @@ from facedancer.retinaface import (
     build_retinaface,
     detector,
     load_detector,
+    measuring,
     retinaface_detector,
     suppression,
 )
@@ -111,6 +114,109 @@ class DetectorTest(testing.TestCase):
         (name,) = options
         with self.assertRaisesRegex(ValueError, f"`{name}` must .* Received: "):
             DetectorOptions(**options)
+
+
+class Looks(RetinaFaceDetector):
+    """Finds what it is told at each size of picture, and notes what it searched."""
+
+    def __init__(self, found, **options):
+        network = build_retinaface()
+        super().__init__(network, DetectorOptions(working_size=0, **options))
+        self.faces_at = found
+        self.searched = []
+
+    def _find(self, batch):
+        self.searched.append(batch.shape)
+        return [self.faces_at(batch.shape[2], image) for image in batch]
+
+
+def face_at(left, top, side, point, score=0.9):
+    """One face whose five landmarks are one point."""
+    box = [left, top, left + side, top + side]
+    return Faces([box], np.tile(np.float32(point), (1, 5, 1)), [score])
+
+
+class SecondLookTest(testing.TestCase):
+    def test_a_large_face_comes_from_half_the_size(self):
+        half = face_at(21, 11, 150, (51, 44), score=0.6)
+        detector = Looks(
+            lambda width, _: face_at(40, 20, 300, (9, 9)) if width == 401 else half
+        )
+        found = detector.detect(photo(360, 401))
+        self.assertEqual(detector.searched, [(1, 360, 401, 3), (1, 180, 200, 3)])
+        self.assert_close(found.scores, half.scores)
+        # edges at -0.5: (21 + .5) * 401 / 200 - .5, (11 + .5) * 2 - .5
+        corner = np.array([42.6075, 22.5])
+        self.assert_close(found.boxes[0, :2], corner, 1e-6, 1e-4)
+        point = np.array([102.7575, 88.5])
+        self.assert_close(found.landmarks[0, 3], point, 1e-6, 1e-4)
+
+    def test_it_looks_smaller_until_no_face_is_large(self):
+        sides = {1600: 310, 800: 320, 400: 250, 200: 130}
+        detector = Looks(lambda width, _: face_at(0, 0, sides[width], (1, 1)))
+        found = detector.detect(photo(1200, 1600))
+        widths = [shape[2] for shape in detector.searched]
+        self.assertEqual(widths, [1600, 800, 400, 200])
+        self.assert_close(found.sides, np.array([1040.0]))
+
+    def test_only_pictures_with_a_large_face_are_searched_again(self):
+        large, small = face_at(0, 0, 241, (9, 9)), face_at(0, 0, 240, (9, 9))
+
+        def look(width, image):
+            if width == 300:
+                return large if image[0, 0, 0] else small
+            return face_at(0, 0, 120, (5, 5))
+
+        detector = Looks(look)
+        found = detector.detect_batch([photo(300, 300, value) for value in (0, 1, 0)])
+        self.assertEqual(detector.searched, [(3, 300, 300, 3), (1, 150, 150, 3)])
+        points = [float(faces.landmarks[0, 0, 0]) for faces in found]
+        self.assertEqual(points, [9.0, 10.5, 9.0])
+
+    def test_parts_of_a_large_face_go_and_its_neighbours_stay(self):
+        near = concatenate(
+            [
+                face_at(60, 40, 200, (1, 1), score=0.95),  # an eye and the nose
+                face_at(0, 0, 250, (2, 2)),
+                face_at(250, 200, 100, (3, 3), score=0.7),  # half of it inside
+                face_at(500, 0, 90, (4, 4), score=0.65),
+            ]
+        )
+        far = concatenate([face_at(0, 0, 150, (5, 5)), face_at(250, 0, 45, (6, 6))])
+        detector = Looks(lambda width, _: near if width == 640 else far)
+        found = detector.detect(photo(640, 640))
+        self.assert_close(found.scores, np.float32([0.9, 0.7, 0.65]))
+        points = found.landmarks[:, 0, 0]
+        self.assert_close(points, np.array([10.5, 3.0, 4.0]))
+
+    def test_a_large_find_that_half_the_size_does_not_show_is_no_face(self):
+        first = concatenate([face_at(0, 0, 300, (9, 9)), face_at(400, 400, 80, (7, 7))])
+        nothing = Faces.empty()
+        detector = Looks(lambda width, _: first if width == 600 else nothing)
+        found = detector.detect(photo(600, 600))
+        self.assert_close(found.landmarks, first.landmarks[1:])
+
+    def test_a_picture_too_small_for_a_large_face_is_not_searched_again(self):
+        detector = Looks(lambda *_: face_at(0, 0, 300, (9, 9)))
+        self.assertLen(detector.detect(photo(240, 200)), 1)
+        self.assertLen(detector.searched, 1)
+
+    def test_a_close_up_is_one_face_as_in_the_photo(self):
+        image = skimage.data.astronaut()[:300, 80:380]
+        expected = load_detector().detect(image)[:1]
+        for factor in (3, 5):
+            large = cv2.resize(image, None, fx=factor, fy=factor)
+            found = load_detector(working_size=0, score_threshold=0.7).detect(large)
+            self.assertLen(found, 1)
+            self.assert_close(found.sides / factor, expected.sides, 0.1)
+            points = (found.landmarks[0] + 0.5) / factor - 0.5
+            error = measuring.landmark_error(points, expected.landmarks[0])
+            self.assertLess(error, 0.07)
+
+    def test_off(self):
+        detector = Looks(lambda *_: face_at(0, 0, 300, (9, 9)), second_look=False)
+        detector.detect(photo(600, 600))
+        self.assertLen(detector.searched, 1)
 
 
 class Spots(Detector):
@@ -222,7 +328,9 @@ class RetinaFaceDetectorTest(testing.TestCase):
     def test_rows_are_the_faces_relative_to_the_size(self):
         image = self.photos[0][:32, :64]
         rows = self.detector(image[None])
-        options = dataclasses.replace(self.detector.options, vote=False)
+        options = dataclasses.replace(
+            self.detector.options, vote=False, second_look=False
+        )
         found = RetinaFaceDetector(self.detector.network, options).detect(image)
         best = rows[: len(found)]
         self.assert_close(best[:, 15], found.scores, 1e-4, 1e-5)
@@ -230,7 +338,9 @@ class RetinaFaceDetectorTest(testing.TestCase):
         self.assert_close(best[:, 5] * 32, found.landmarks[:, 0, 1], 1e-3, 1e-2)
 
     def test_all_boxes_on_a_face_vote(self):
-        options = dataclasses.replace(self.detector.options, nms_threshold=1.0)
+        options = dataclasses.replace(
+            self.detector.options, nms_threshold=1.0, second_look=False
+        )
         network = self.detector.network
         alone = dataclasses.replace(options, vote=False)
         every = RetinaFaceDetector(network, alone).detect(self.photos[0])

@@ -77,12 +77,17 @@ class PublishedTest(testing.TestCase):
         self.assert_close(faces.scores, expected[:, 4], 0, 1e-5)
         self.assert_close(faces.landmarks, recorded["landmarks_xy"], 0, 1e-3)
 
-    def test_boxes_vote_unless_the_weights_are_published(self):
+    @parameterized.parameters("vote", "second_look")
+    def test_published_weights_do_as_their_programs_unless_asked(self, name):
         path = testing.shared(*PYTORCH)
-        self.assertFalse(load_detector(path).options.vote)
-        self.assertTrue(load_detector(path, vote=True).options.vote)
-        self.assertTrue(load_detector().options.vote)
-        self.assertFalse(load_detector(vote=False).options.vote)
+        for file, asked, expected in (
+            (path, {}, False),
+            (path, {name: True}, True),
+            (None, {}, True),
+            (None, {name: False}, False),
+        ):
+            options = load_detector(file, **asked).options
+            self.assertEqual(getattr(options, name), expected)
 
     def test_backbone_from_imagenet(self):
         path = testing.shared("models", "detection", "mobilenet025_imagenet.npz")

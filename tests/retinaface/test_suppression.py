@@ -39,6 +39,14 @@ class SuppressionTest(testing.TestCase):
         kept = suppression.suppress(boxes, np.float32([0.9, 0.8, 0.7]), 0.4)
         self.assertEqual(kept.tolist(), [0, 2])
 
+    def test_share_inside_by_hand(self):
+        one = np.array([0.0, 0, 4, 2])
+        others = np.array([[1.0, 0, 9, 1], [-9, -9, 9, 9], [4, 0, 5, 5], [0, 0, 0, 0]])
+        shares = suppression.share_inside(one, others)
+        self.assert_close(shares, np.array([3 / 8, 1.0, 0.0, 0.0]))
+        flat = suppression.share_inside(np.array([1.0, 1, 1, 2]), one)
+        self.assertEqual(flat, 0.0)
+
     def test_vote_by_hand(self):
         boxes = np.float32(
             [[0, 0, 10, 10], [1, 0, 11, 10], [5, 0, 15, 10], [40, 0, 50, 10]]
