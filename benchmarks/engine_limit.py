@@ -19,27 +19,29 @@ from absl import app, flags
 
 from facedancer import models, openvino_core
 from facedancer.models import saving
+from facedancer.models.layers import JoinedConv2D
 from facedancer.video_swap import engines
 
 FLAGS = flags.FLAGS
 
 
-def bare_convolution(layer: keras.layers.Conv2D):
+def bare_convolution(layer: keras.layers.Conv2D | JoinedConv2D):
     """Returns an OpenVINO model of one convolution, without bias and activation.
 
     Args:
-        layer: A layer of a functional model, channels last, padding "same".
+        layer: A layer of a functional model, channels last, padding "same"; joined
+            maps are taken as one.
     """
     import openvino
     from openvino import opset13
 
-    height, width, channels = layer.input.shape[1:]
-    image = opset13.parameter((1, channels, height, width), np.float32)
+    strides = getattr(layer, "strides", (1, 1))
+    image = opset13.parameter((1, *image_shape(layer)), np.float32)
     kernel = layer.kernel.numpy().transpose(3, 2, 0, 1)
     output = opset13.convolution(
         image,
         opset13.constant(np.ascontiguousarray(kernel)),
-        list(layer.strides),
+        list(strides),
         [0, 0],
         [0, 0],
         [1, 1],
@@ -48,7 +50,13 @@ def bare_convolution(layer: keras.layers.Conv2D):
     return openvino.Model([output], [image], layer.name)
 
 
-def operations(layer: keras.layers.Conv2D) -> float:
+def image_shape(layer) -> tuple[int, int, int]:
+    """Returns channels, height and width of what a convolution reads."""
+    maps = layer.input if isinstance(layer.input, list) else [layer.input]
+    return sum(x.shape[-1] for x in maps), *maps[0].shape[1:3]
+
+
+def operations(layer: keras.layers.Conv2D | JoinedConv2D) -> float:
     """Returns multiplications and additions of one image."""
     height, width = layer.output.shape[1:3]
     return 2.0 * height * width * int(np.prod(layer.kernel.shape))
@@ -65,7 +73,7 @@ class Bare:
         )
         count = compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
         self.requests = [compiled.create_infer_request() for _ in range(count)]
-        shape = (1, layer.input.shape[-1], *layer.input.shape[1:3])
+        shape = (1, *image_shape(layer))
         self.image = np.random.default_rng(0).normal(size=shape).astype(np.float32)
 
     def __call__(self, count):
@@ -95,7 +103,8 @@ def measure(generator, precision, count, repeats):
     """
     engine = engines.OpenVINOEngine(generator, precision)
     images, vectors = saving.random_inputs(generator.config, count)
-    layers = [x for x in engine.model.layers if type(x) is keras.layers.Conv2D]
+    kinds = keras.layers.Conv2D, JoinedConv2D
+    layers = [x for x in engine.model.layers if type(x) in kinds]
     bare = [Bare(layer, precision) for layer in layers]
     whole, single = np.inf, np.full(len(bare), np.inf)
     engine(images, vectors)

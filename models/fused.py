@@ -7,7 +7,8 @@ For inference. Exact up to rounding:
 - two enlarged maps are added before they are enlarged;
 - instance norm and AdaIN are one multiply-add, the norm's affine part folded into the
   dense layers of AdaIN;
-- the affine part of the norm before a mask is folded into the 1x1 convolution.
+- the affine part of the norm before a mask is folded into the 1x1 convolution;
+- a convolution of joined maps is the sum of convolutions of each, so no map is joined.
 
 At 256 pixels and the published widths 17.67 instead of 28.86 G multiply-accumulates.
 """
@@ -27,6 +28,8 @@ from facedancer.models.registration import register
 
 class FusedParts(LayerParts):
     """Makes the cheaper pieces, under the names of the pieces they replace.
+
+    Maps that are joined stay a list of maps, which the pieces behind take as one map.
 
     Args:
         dtype: Policy of the layers; `None` is the global one.
@@ -51,10 +54,34 @@ class FusedParts(LayerParts):
             name=name,
         )(x)
 
+    def concat(self, a, b, name):
+        """Returns both maps."""
+        return [a, b]
+
+    def conv(self, x, filters, size, name, padding="same"):
+        """Returns a convolution, of joined maps too."""
+        if not isinstance(x, list):
+            return super().conv(x, filters, size, name, padding)
+        return layers.JoinedConv2D(filters, size, dtype=self.dtype, name=name)(x)
+
+    def norm(self, x, name):
+        """Returns an instance norm; maps are joined for it."""
+        if isinstance(x, list):
+            x = super().concat(*x, f"{name}_concat")
+        return super().norm(x, name)
+
+    def leaky(self, x, name):
+        """Returns a leaky ReLU, of each of joined maps."""
+        if not isinstance(x, list):
+            return super().leaky(x, name)
+        part = super().leaky
+        return [part(y, f"{name}{i}") for i, y in enumerate(x, start=1)]
+
     def modulated_norm(self, x, w, name):
         """Returns instance norm and AdaIN in one layer."""
+        maps = x if isinstance(x, list) else [x]
         return normalization.ModulatedNorm(dtype=self.dtype, name=f"{name}_adain")(
-            [x, w]
+            [*maps, w]
         )
 
     def mask(self, x, filters, name):

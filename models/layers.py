@@ -133,6 +133,61 @@ class PooledConv2D(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="facedancer")
+class JoinedConv2D(keras.layers.Layer):
+    """A convolution of stride 1 over the channels of several maps together.
+
+    The sum of a convolution of each map, so the joined map is never written down.
+
+    Args:
+        filters: Output channels.
+        kernel_size: Side of the kernel.
+
+    Call arguments:
+        inputs: Maps of one height and width.
+
+    Returns:
+        A map `(batch, height, width, filters)`.
+    """
+
+    def __init__(self, filters, kernel_size=3, **kwargs):
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.kernel_size = kernel_size
+
+    def build(self, input_shape):
+        for shape in input_shape:
+            need_map(self, shape)
+        channels = sum(shape[-1] for shape in input_shape)
+        size = self.kernel_size
+        self.kernel = self.add_weight(
+            name="kernel",
+            shape=(size, size, channels, self.filters),
+            initializer="glorot_uniform",
+        )
+        self.bias = self.add_weight(
+            name="bias", shape=(self.filters,), initializer="zeros"
+        )
+
+    def call(self, inputs):
+        sums, first = [], 0
+        for x in inputs:
+            kernel = self.kernel[:, :, first : first + x.shape[-1]]
+            first += x.shape[-1]
+            sums.append(ops.conv(x, kernel, 1, "same", data_format="channels_last"))
+        return sum(sums) + self.bias
+
+    def compute_output_shape(self, input_shape):
+        return *input_shape[0][:-1], self.filters
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "kernel_size": self.kernel_size,
+        }
+
+
+@keras.saving.register_keras_serializable(package="facedancer")
 class UpSum(keras.layers.Layer):
     """The sum of two maps, each enlarged twofold by bilinear interpolation.
 

@@ -232,10 +232,11 @@ class ModulatedNorm(keras.layers.Layer):
         epsilon: Added to the variance.
 
     Call arguments:
-        inputs: A pair `(x, w)` as `AdaIN` takes it.
+        inputs: A pair `(x, w)` as `AdaIN` takes it; or several maps and `w`, which are
+            treated as one map with the channels of all.
 
     Returns:
-        A map of the shape of `x`.
+        A map of the shape of `x`, or a list of as many maps.
 
     Raises:
         ValueError: If `x` is no map of known channels.
@@ -246,24 +247,32 @@ class ModulatedNorm(keras.layers.Layer):
         self.epsilon = epsilon
 
     def build(self, input_shape):
-        x_shape, w_shape = input_shape
-        need_map(self, x_shape)
-        units = 2 * x_shape[-1]
+        *x_shapes, w_shape = input_shape
+        for shape in x_shapes:
+            need_map(self, shape)
+        units = 2 * sum(shape[-1] for shape in x_shapes)
         self.kernel = self.add_weight(
             name="kernel", shape=(w_shape[-1], units), initializer="glorot_uniform"
         )
         self.bias = self.add_weight(name="bias", shape=(units,), initializer="zeros")
 
     def call(self, inputs):
-        x, w = inputs
+        *maps, w = inputs
         both = ops.cast(ops.matmul(w, self.kernel) + self.bias, "float32")
-        gain, offset = ops.split(both[:, None, None, :], 2, axis=-1)
-        mean, scale = _statistics(x, self.epsilon)
-        scale = scale * gain
-        return _multiply_add(x, scale, offset - mean * scale)
+        gains, offsets = ops.split(both[:, None, None, :], 2, axis=-1)
+        results, first = [], 0
+        for x in maps:
+            channels = slice(first, first + x.shape[-1])
+            gain, offset = gains[..., channels], offsets[..., channels]
+            first = channels.stop
+            mean, scale = _statistics(x, self.epsilon)
+            scale = scale * gain
+            results.append(_multiply_add(x, scale, offset - mean * scale))
+        return results if len(results) > 1 else results[0]
 
     def compute_output_shape(self, input_shape):
-        return input_shape[0]
+        *x_shapes, _ = input_shape
+        return x_shapes if len(x_shapes) > 1 else x_shapes[0]
 
     def get_config(self):
         return {**super().get_config(), "epsilon": self.epsilon}

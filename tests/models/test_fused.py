@@ -6,7 +6,7 @@ from absl.testing import parameterized
 from keras import ops
 
 from facedancer import models, testing
-from facedancer.models import fused, macs, normalization
+from facedancer.models import fused, layers, macs, normalization
 from facedancer.models.config import UP_TYPES, GeneratorConfig
 
 VARIANTS = {
@@ -74,13 +74,23 @@ class FuseTest(testing.TestCase):
         model = generator(up_types=UP_TYPES, image_size=64)
         total = 0
         for layer in models.fuse(model).layers:
-            if isinstance(layer, keras.layers.Conv2D):
+            if isinstance(layer, keras.layers.Conv2D | layers.JoinedConv2D):
                 _, height, width, filters = layer.output.shape
                 size, _, channels, _ = layer.kernel.shape
                 total += height * width * size**2 * channels * filters
             elif isinstance(layer, keras.layers.Dense | normalization.ModulatedNorm):
                 total += layer.kernel.shape[0] * layer.kernel.shape[1]
         self.assertEqual(total, macs.count(model.config, composed=True).macs)
+
+    def test_maps_are_joined_nowhere_but_before_a_plain_norm(self):
+        for final_adain, expected in ((True, []), (False, ["final_norm_concat"])):
+            fast = models.fuse(generator(final_adain=final_adain))
+            joined = [
+                layer.name
+                for layer in fast.layers
+                if isinstance(layer, keras.layers.Concatenate)
+            ]
+            self.assertEqual(joined, expected)
 
     def test_weights_are_copies(self):
         model = generator()

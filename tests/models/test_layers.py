@@ -81,6 +81,27 @@ class PooledConv2DTest(testing.TestCase):
             layers.PooledConv2D(4)(random(1, 4, 5, 2))
 
 
+class JoinedConv2DTest(testing.TestCase):
+    @parameterized.parameters(1, 3)
+    def test_values_by_an_independent_formula(self, size):
+        a, b = random(2, 6, 5, 3), random(2, 6, 5, 4, seed=1)
+        layer = layers.JoinedConv2D(5, size)
+        layer.build([a.shape, b.shape])
+        randomise(layer)
+        both = np.concatenate([a, b], axis=-1)
+        self.assert_close(
+            layer([a, b]), slow_conv(both, *layer.get_weights()), atol=1e-5
+        )
+
+    def test_layer(self):
+        inputs = [random(2, 6, 4, 1), random(2, 6, 4, 3)]
+        self.check_layer(lambda: layers.JoinedConv2D(5), inputs, (2, 6, 4, 5), 2)
+
+    def test_needs_maps(self):
+        with self.assertRaisesRegex(ValueError, "`JoinedConv2D` needs a map"):
+            layers.JoinedConv2D(2)([random(2, 6, 4, 1), random(2, 3)])
+
+
 class UpSumTest(testing.TestCase):
     @parameterized.parameters("plain", "composed")
     def test_is_the_sum_of_enlarged_maps(self, form):

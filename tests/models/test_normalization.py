@@ -156,3 +156,11 @@ class ModulatedNormTest(testing.TestCase):
     def test_layer(self):
         inputs = [random(2, 6, 4, 3), random(2, 5)]
         self.check_layer(normalization.ModulatedNorm, inputs, (2, 6, 4, 3), 2)
+
+    def test_several_maps_are_one_with_the_channels_of_all(self):
+        a, b, w = random(2, 6, 4, 3), random(2, 6, 4, 2, seed=1), random(2, 5)
+        layer = normalization.ModulatedNorm()
+        expected = layer([np.concatenate([a, b], axis=-1), w])
+        found = layer([a, b, w])
+        self.assertLen(found, 2)
+        self.assert_close(np.concatenate(found, axis=-1), expected, atol=1e-6)
