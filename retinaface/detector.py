@@ -33,8 +33,8 @@ class DetectorOptions:
         vote: Whether all boxes of RetinaFace on a face say together where its landmarks
             lie, instead of the best box alone.
         second_look: Whether RetinaFace searches an image in which it finds a face
-            larger than 240 pixels once more at half the size, and so on, and takes its
-            large faces from there: it knows none that fill its largest anchors.
+            larger than 200 pixels once more at half the size, and so on, and takes its
+            large faces from there: it knows few that fill its largest anchors.
 
     Raises:
         ValueError: If a value lies outside its range.

@@ -14,8 +14,9 @@ from facedancer.retinaface.network import RetinaFace, fold
 
 MULTIPLE = 32  # the coarsest stride: images are padded to whole cells
 CANDIDATES = 5000  # the best anchors that suppression looks at
-LARGE = 240.0  # longer side of a face above which half the size shows it better
-ALMOST_LARGE = 180.0  # both looks do not see quite the same side
+# Longer sides of a face between which half the size begins to show it better.
+LARGE = (200.0, 280.0)
+SAME_FACE = 0.5  # overlap of its boxes in both looks
 PART = 0.6  # share of a find inside a large face from which it is none of its own
 # The published program keeps everything above this.
 ROWS_SCORE, ROWS_OVERLAP = 0.02, 0.4
@@ -41,8 +42,8 @@ class RetinaFaceDetector(Detector):
 
     def _search(self, batch: np.ndarray, least: float) -> list[Faces]:
         found = self._find(batch)
-        large = [i for i, faces in enumerate(found) if (faces.sides > LARGE).any()]
-        if self.options.second_look and large and max(batch.shape[1:3]) > LARGE:
+        large = [i for i, faces in enumerate(found) if (faces.sides > LARGE[0]).any()]
+        if self.options.second_look and large and max(batch.shape[1:3]) > LARGE[0]:
             small = np.stack([_halve(batch[index]) for index in large])
             for index, faces in zip(large, self._search(small, least), strict=True):
                 faces = rescale(faces, small.shape[1:3], batch.shape[1:3])
@@ -141,11 +142,26 @@ def _halve(image):
 def _merge(near, far):
     """Large faces as half the size shows them, the others as the picture itself does.
 
-    A face too large for the network has finds on its parts, which go.
+    Between the two there is a slow change, as a face may grow from frame to frame. A
+    face too large for the network has finds on its parts, which go.
     """
-    near, far = near[near.sides <= LARGE], far[far.sides > ALMOST_LARGE]
+    far = far[far.sides > LARGE[0]]
+    overlaps = suppression.overlap(far.boxes[:, None], near.boxes)
+    share = np.interp(far.sides, LARGE, (0.0, 1.0)).astype(np.float32)
+    share[overlaps.max(axis=1) <= SAME_FACE] = 1.0
+    seen = _blend(near[overlaps.argmax(axis=1)], far, share)
     inside = suppression.share_inside(near.boxes[:, None], far.boxes)
-    return concatenate([far, near[inside.max(axis=1, initial=0.0) <= PART]])
+    apart = inside.max(axis=1, initial=0.0) <= PART
+    return concatenate([seen, near[apart & (near.sides <= LARGE[1])]])
+
+
+def _blend(faces, others, share):
+    """From the first, where the share is 0, to the others, where it is 1."""
+    return Faces(
+        faces.boxes + share[:, None] * (others.boxes - faces.boxes),
+        faces.landmarks + share[:, None, None] * (others.landmarks - faces.landmarks),
+        faces.scores + share * (others.scores - faces.scores),
+    )
 
 
 def _best(scores, threshold):

@@ -157,21 +157,24 @@ class SecondLookTest(testing.TestCase):
         found = detector.detect(photo(1200, 1600))
         widths = [shape[2] for shape in detector.searched]
         self.assertEqual(widths, [1600, 800, 400, 200])
-        self.assert_close(found.sides, np.array([1040.0]))
+        # at 400 pixels a quarter of 250 and three quarters of 260
+        self.assert_close(found.sides, np.array([1030.0]))
 
     def test_only_pictures_with_a_large_face_are_searched_again(self):
-        large, small = face_at(0, 0, 241, (9, 9)), face_at(0, 0, 240, (9, 9))
+        large, small = face_at(0, 0, 240, (9, 9)), face_at(0, 0, 200, (9, 9))
 
         def look(width, image):
             if width == 300:
                 return large if image[0, 0, 0] else small
-            return face_at(0, 0, 120, (5, 5))
+            return face_at(0, 0, 120, (5, 5), score=0.8)
 
         detector = Looks(look)
         found = detector.detect_batch([photo(300, 300, value) for value in (0, 1, 0)])
         self.assertEqual(detector.searched, [(3, 300, 300, 3), (1, 150, 150, 3)])
         points = [float(faces.landmarks[0, 0, 0]) for faces in found]
-        self.assertEqual(points, [9.0, 10.5, 9.0])
+        # 240 lies half way from 200 to 280: the mean of 9 and (5 + .5) * 2 - .5
+        self.assertEqual(points, [9.0, 9.75, 9.0])
+        self.assert_close(found[1].scores, np.float32([0.85]))
 
     def test_parts_of_a_large_face_go_and_its_neighbours_stay(self):
         near = concatenate(
@@ -198,7 +201,7 @@ class SecondLookTest(testing.TestCase):
 
     def test_a_picture_too_small_for_a_large_face_is_not_searched_again(self):
         detector = Looks(lambda *_: face_at(0, 0, 300, (9, 9)))
-        self.assertLen(detector.detect(photo(240, 200)), 1)
+        self.assertLen(detector.detect(photo(200, 180)), 1)
         self.assertLen(detector.searched, 1)
 
     def test_a_close_up_is_one_face_as_in_the_photo(self):
