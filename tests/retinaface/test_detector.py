@@ -192,6 +192,14 @@ class SecondLookTest(testing.TestCase):
         points = found.landmarks[:, 0, 0]
         self.assert_close(points, np.array([10.5, 3.0, 4.0]))
 
+    def test_a_face_that_only_half_the_size_shows_is_taken_from_there(self):
+        near = face_at(300, 0, 230, (9, 9), score=0.8)
+        far = face_at(0, 0, 115, (5, 5))
+        detector = Looks(lambda width, _: near if width == 600 else far)
+        found = detector.detect(photo(600, 600))
+        self.assert_close(found.scores, np.float32([0.9, 0.8]))
+        self.assert_close(found.landmarks[:, 0, 0], np.array([10.5, 9.0]))
+
     def test_a_large_find_that_half_the_size_does_not_show_is_no_face(self):
         first = concatenate([face_at(0, 0, 300, (9, 9)), face_at(400, 400, 80, (7, 7))])
         nothing = Faces.empty()
