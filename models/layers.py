@@ -147,6 +147,9 @@ class JoinedConv2D(keras.layers.Layer):
 
     Returns:
         A map `(batch, height, width, filters)`.
+
+    Raises:
+        ValueError: If an input is no map of known channels.
     """
 
     def __init__(self, filters, kernel_size=3, **kwargs):
