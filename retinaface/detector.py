@@ -160,9 +160,7 @@ class Detector(abc.ABC):
         scale = self.options.working_size / max(height, width)
         if scale <= 0.0 or scale == 1.0 or (scale > 1.0 and not self.options.enlarge):
             return image
-        size_wh = (max(1, round(width * scale)), max(1, round(height * scale)))
-        method = cv2.INTER_AREA if scale < 1.0 else cv2.INTER_LINEAR
-        return cv2.resize(image, size_wh, interpolation=method)
+        return scaled(image, scale)
 
     def _finish(self, faces, small_size, size):
         """Scales to the photo's pixels, filters and sorts."""
@@ -172,6 +170,18 @@ class Detector(abc.ABC):
         )
         faces = faces[keep]
         return faces[np.argsort(-faces.scores, kind="stable")]
+
+
+def scaled(image: np.ndarray, scale: float) -> np.ndarray:
+    """Returns an image at another size, each side at least one pixel.
+
+    Args:
+        image: `(height, width, 3)` uint8.
+        scale: New over old side, positive.
+    """
+    size_wh = [max(1, round(side * scale)) for side in image.shape[1::-1]]
+    method = cv2.INTER_AREA if scale < 1.0 else cv2.INTER_LINEAR
+    return cv2.resize(image, size_wh, interpolation=method)
 
 
 def _seen_already(box, others, threshold):

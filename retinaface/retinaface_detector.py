@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import functools
 
-import cv2
 import numpy as np
 
 from facedancer.faces import Faces, concatenate, rescale
 from facedancer.retinaface import anchors, suppression
-from facedancer.retinaface.detector import Detector, DetectorOptions
+from facedancer.retinaface.detector import Detector, DetectorOptions, scaled
 from facedancer.retinaface.network import RetinaFace, fold
 
 MULTIPLE = 32  # the coarsest stride: images are padded to whole cells
@@ -44,8 +43,9 @@ class RetinaFaceDetector(Detector):
         found = self._find(batch)
         large = [i for i, faces in enumerate(found) if (faces.sides > LARGE[0]).any()]
         if self.options.second_look and large and max(batch.shape[1:3]) > LARGE[0]:
-            small = np.stack([_halve(batch[index]) for index in large])
-            for index, faces in zip(large, self._search(small, least), strict=True):
+            small = np.stack([scaled(batch[index], 0.5) for index in large])
+            again = self._search(small, least / 2)
+            for index, faces in zip(large, again, strict=True):
                 faces = rescale(faces, small.shape[1:3], batch.shape[1:3])
                 found[index] = _merge(found[index], faces)
         return found
@@ -132,11 +132,6 @@ def face_scores(logits: np.ndarray) -> np.ndarray:
     """
     difference = np.asarray(logits[..., 0], np.float32) - logits[..., 1]
     return 1.0 / (1.0 + np.exp(np.clip(difference, -80.0, 80.0)))
-
-
-def _halve(image):
-    size_wh = [max(1, round(side / 2)) for side in image.shape[1::-1]]
-    return cv2.resize(image, size_wh, interpolation=cv2.INTER_AREA)
 
 
 def _merge(near, far):
