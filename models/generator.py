@@ -66,9 +66,9 @@ class FaceDancerGenerator(GeneratorModel):
 
     Args:
         config: Its structure, a `GeneratorConfig` or the dict of one.
-        form: `"composed"` computes convolution and pooling at once, with 39 % fewer
-            operations at 256 pixels; `"plain"` as it is written in the paper. The
-            weights are the same, in the same order.
+        form: `"composed"` pools before it convolves, with half the operations at 256
+            pixels; `"plain"` as it is written in the paper. The weights are the same,
+            in the same order.
         dtype: Policy of the layers; `None` is the global one. The output is float32.
         name: Name of the model.
 

@@ -32,7 +32,7 @@ class CountingParts:
     Takes the place of `parts.LayerParts`.
 
     Args:
-        composed: Whether convolution and pooling are one operation; else as published.
+        composed: Whether pooling comes before convolution; else as published.
     """
 
     def __init__(self, composed=False):
@@ -40,10 +40,10 @@ class CountingParts:
         self.parameters = 0
         self.macs = 0
 
-    def _conv(self, shape, inputs, filters, size, learned=None):
+    def _conv(self, shape, inputs, filters, size):
         height, width = shape
         self.macs += height * width * size**2 * inputs * filters
-        self.parameters += (learned or size) ** 2 * inputs * filters + filters
+        self.parameters += size**2 * inputs * filters + filters
         return height, width, filters
 
     def input(self, shape, name):
@@ -60,11 +60,7 @@ class CountingParts:
         """Counts a convolution and 2x2 pooling."""
         height, width, channels = x
         half = (height // 2, width // 2)
-        if not self.composed:
-            self._conv((height, width), channels, filters, size)
-        else:
-            kernel = 1 if size == 1 else size + 1
-            self._conv(half, channels, filters, kernel, learned=size)
+        self._conv(half if self.composed else (height, width), channels, filters, size)
         return *half, filters
 
     def dense(self, x, units, name):
@@ -130,8 +126,8 @@ def count(config: GeneratorConfig | DiscriminatorConfig, composed=False) -> Cost
 
     Args:
         config: Its structure.
-        composed: Counts the form in which convolution and pooling are one operation;
-            else the published form.
+        composed: Counts the form in which pooling comes before convolution; else the
+            published form.
 
     Example:
 

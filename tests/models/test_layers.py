@@ -56,12 +56,15 @@ class PooledConv2DTest(testing.TestCase):
         expected = y.reshape(2, 4, 2, 3, 2, 5).mean(axis=(2, 4))
         self.assert_close(layer(x), expected, atol=1e-5)
 
-    def test_composed_kernel_by_hand(self):
-        kernel = np.zeros((3, 3, 1, 1), "float32")
-        kernel[0, 0] = 4.0
-        expected = np.zeros((4, 4, 1, 1))
-        expected[:2, :2] = 1.0
-        self.assert_close(layers.pooled_kernel(kernel), expected)
+    @parameterized.parameters("plain", "composed")
+    def test_rim_by_hand(self, form):
+        # All ones: a pixel counts what of its 3x3 neighbourhood lies in the map.
+        layer = layers.PooledConv2D(1, 3, form)
+        layer.build((1, 6, 6, 1))
+        layer.set_weights([np.ones((3, 3, 1, 1)), np.zeros(1)])
+        counts = (4 + 6 + 6 + 9) / 4, (6 + 6 + 9 + 9) / 4
+        expected = np.array([counts, (7.5, 9), counts])[None, :, [0, 1, 0], None]
+        self.assert_close(layer(np.ones((1, 6, 6, 1), "float32")), expected)
 
     @parameterized.product(form=("plain", "composed"), size=(1, 3))
     def test_layer(self, form, size):
