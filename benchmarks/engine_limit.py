@@ -19,29 +19,33 @@ from absl import app, flags
 
 from facedancer import models, openvino_core
 from facedancer.models import saving
-from facedancer.models.layers import JoinedConv2D
+from facedancer.models.layers import JoinedConv2D, PooledConv2D
 from facedancer.video_swap import engines
 
 FLAGS = flags.FLAGS
 
 
-def bare_convolution(layer: keras.layers.Conv2D | JoinedConv2D):
+_Convolution = keras.layers.Conv2D | JoinedConv2D | PooledConv2D
+
+
+def bare_convolution(layer: _Convolution):
     """Returns an OpenVINO model of one convolution, without bias and activation.
 
     Args:
         layer: A layer of a functional model, channels last, padding "same"; joined
-            maps are taken as one.
+            maps are taken as one, and pooling is left out.
     """
     import openvino
     from openvino import opset13
 
-    strides = getattr(layer, "strides", (1, 1))
-    image = opset13.parameter((1, *image_shape(layer)), np.float32)
+    shape = image_shape(layer)
+    strides = [shape[1] // layer.output.shape[1]] * 2
+    image = opset13.parameter((1, *shape), np.float32)
     kernel = layer.kernel.numpy().transpose(3, 2, 0, 1)
     output = opset13.convolution(
         image,
         opset13.constant(np.ascontiguousarray(kernel)),
-        list(strides),
+        strides,
         [0, 0],
         [0, 0],
         [1, 1],
@@ -50,13 +54,13 @@ def bare_convolution(layer: keras.layers.Conv2D | JoinedConv2D):
     return openvino.Model([output], [image], layer.name)
 
 
-def image_shape(layer) -> tuple[int, int, int]:
+def image_shape(layer: _Convolution) -> tuple[int, int, int]:
     """Returns channels, height and width of what a convolution reads."""
     maps = layer.input if isinstance(layer.input, list) else [layer.input]
     return sum(x.shape[-1] for x in maps), *maps[0].shape[1:3]
 
 
-def operations(layer: keras.layers.Conv2D | JoinedConv2D) -> float:
+def operations(layer: _Convolution) -> float:
     """Returns multiplications and additions of one image."""
     height, width = layer.output.shape[1:3]
     return 2.0 * height * width * int(np.prod(layer.kernel.shape))
@@ -103,8 +107,7 @@ def measure(generator, precision, count, repeats):
     """
     engine = engines.OpenVINOEngine(generator, precision)
     images, vectors = saving.random_inputs(generator.config, count)
-    kinds = keras.layers.Conv2D, JoinedConv2D
-    layers = [x for x in engine.model.layers if type(x) in kinds]
+    layers = [x for x in engine.model.layers if isinstance(x, _Convolution)]
     bare = [Bare(layer, precision) for layer in layers]
     whole, single = np.inf, np.full(len(bare), np.inf)
     engine(images, vectors)

@@ -13,6 +13,20 @@ FORMS = ("plain", "composed")
 OUTPUTS = ("linear", "tanh")
 
 
+def known_form(form: str) -> str:
+    """Returns a form of a layer, if there is such a one.
+
+    Args:
+        form: One of `FORMS`.
+
+    Raises:
+        ValueError: If it is another word.
+    """
+    if form not in FORMS:
+        raise ValueError(f"`form` must be one of {FORMS}. Received: form={form!r}")
+    return form
+
+
 def _progression(count: int, base: int, maximum: int) -> tuple[int, ...]:
     return tuple(min(base * 2**i, maximum) for i in range(count))
 

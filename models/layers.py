@@ -6,9 +6,10 @@ Maps are channels last, `(batch, height, width, channels)`.
 from __future__ import annotations
 
 import keras
+import numpy as np
 from keras import ops
 
-from facedancer.models.config import FORMS
+from facedancer.models.config import known_form
 from facedancer.models.normalization import need_map
 
 
@@ -59,8 +60,6 @@ class PooledConv2D(keras.layers.Layer):
     """
 
     def __init__(self, filters, kernel_size=3, form="composed", **kwargs):
-        if form not in FORMS:
-            raise ValueError(f"`form` must be one of {FORMS}. Received: form={form!r}")
         if kernel_size not in (1, 3):
             raise ValueError(
                 f"`kernel_size` must be 1 or 3. Received: kernel_size={kernel_size}"
@@ -68,7 +67,7 @@ class PooledConv2D(keras.layers.Layer):
         super().__init__(**kwargs)
         self.filters = filters
         self.kernel_size = kernel_size
-        self.form = form
+        self.form = known_form(form)
 
     def build(self, input_shape):
         need_map(self, input_shape)
@@ -114,28 +113,30 @@ class PooledConv2D(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="facedancer")
 class JoinedConv2D(keras.layers.Layer):
-    """A convolution of stride 1 over the channels of several maps together.
+    """A convolution over the channels of several maps together.
 
     The sum of a convolution of each map, so the joined map is never written down.
 
     Args:
         filters: Output channels.
         kernel_size: Side of the kernel.
+        strides: Pixels from one window to the next.
 
     Call arguments:
-        inputs: Maps of one height and width.
+        inputs: Maps of one height and width, multiples of `strides`.
 
     Returns:
-        A map `(batch, height, width, filters)`.
+        A map `(batch, height / strides, width / strides, filters)`.
 
     Raises:
         ValueError: If an input is no map of known channels.
     """
 
-    def __init__(self, filters, kernel_size=3, **kwargs):
+    def __init__(self, filters, kernel_size=3, strides=1, **kwargs):
         super().__init__(**kwargs)
         self.filters = filters
         self.kernel_size = kernel_size
+        self.strides = strides
 
     def build(self, input_shape):
         for shape in input_shape:
@@ -156,18 +157,65 @@ class JoinedConv2D(keras.layers.Layer):
         for x in inputs:
             kernel = self.kernel[:, :, first : first + x.shape[-1]]
             first += x.shape[-1]
-            sums.append(ops.conv(x, kernel, 1, "same", data_format="channels_last"))
+            sums.append(ops.conv(x, kernel, self.strides, "same", "channels_last"))
         return sum(sums) + self.bias
 
     def compute_output_shape(self, input_shape):
-        return *input_shape[0][:-1], self.filters
+        batch, height, width, _ = input_shape[0]
+        return batch, height // self.strides, width // self.strides, self.filters
 
     def get_config(self):
         return {
             **super().get_config(),
             "filters": self.filters,
             "kernel_size": self.kernel_size,
+            "strides": self.strides,
         }
+
+
+def blockwise_kernel(kernel):
+    """Returns the kernel that convolves 2x2 pixels at once, for `PixelShuffle`.
+
+    A vector unit has 8 or 16 lanes; a convolution to three channels uses three. With
+    stride 2 and the kernel shifted by each pixel of the block it uses twelve.
+
+    Args:
+        kernel: `(k, k, inputs, outputs)`, k odd, of a convolution of stride 1.
+
+    Returns:
+        `(k + 1, k + 1, inputs, 4 * outputs)` of a convolution of stride 2.
+    """
+    shifted = [
+        np.pad(kernel, ((down, 1 - down), (right, 1 - right), (0, 0), (0, 0)))
+        for down in (0, 1)
+        for right in (0, 1)
+    ]
+    return np.concatenate(shifted, axis=-1)
+
+
+@keras.saving.register_keras_serializable(package="facedancer")
+class PixelShuffle(keras.layers.Layer):
+    """Takes every four channels as a block of 2x2 pixels, row by row.
+
+    Call arguments:
+        inputs: A map `(batch, height, width, 4 * channels)`.
+
+    Returns:
+        A map `(batch, 2 * height, 2 * width, channels)`.
+
+    Reference:
+        - [Shi et al., 2016](https://arxiv.org/abs/1609.05158)
+    """
+
+    def call(self, inputs):
+        _, height, width, channels = inputs.shape
+        x = ops.reshape(inputs, (-1, height, width, 2, 2, channels // 4))
+        x = ops.transpose(x, (0, 1, 3, 2, 4, 5))
+        return ops.reshape(x, (-1, 2 * height, 2 * width, channels // 4))
+
+    def compute_output_shape(self, input_shape):
+        batch, height, width, channels = input_shape
+        return batch, 2 * height, 2 * width, channels // 4
 
 
 @keras.saving.register_keras_serializable(package="facedancer")
@@ -188,10 +236,8 @@ class UpSum(keras.layers.Layer):
     """
 
     def __init__(self, form="composed", **kwargs):
-        if form not in FORMS:
-            raise ValueError(f"`form` must be one of {FORMS}. Received: form={form!r}")
         super().__init__(**kwargs)
-        self.form = form
+        self.form = known_form(form)
 
     def call(self, inputs):
         a, b = inputs

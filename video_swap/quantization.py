@@ -83,7 +83,10 @@ def _convolutions(model):
         if source.get_type_name() != "Constant":
             continue
         weights = np.array(source.data, np.float32)
-        if min(weights.shape[:2]) > _FEWEST:
+        outputs, inputs, size, _ = weights.shape
+        if size % 2 == 0:  # see `layers.blockwise_kernel`
+            outputs //= 4
+        if min(outputs, inputs) > _FEWEST:
             yield node, weights
 
 

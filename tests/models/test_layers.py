@@ -96,13 +96,42 @@ class JoinedConv2DTest(testing.TestCase):
             layer([a, b]), slow_conv(both, *layer.get_weights()), atol=1e-5
         )
 
-    def test_layer(self):
+    @parameterized.parameters(1, 2)
+    def test_layer(self, strides):
         inputs = [random(2, 6, 4, 1), random(2, 6, 4, 3)]
-        self.check_layer(lambda: layers.JoinedConv2D(5), inputs, (2, 6, 4, 5), 2)
+        self.check_layer(
+            lambda: layers.JoinedConv2D(5, 4, strides),
+            inputs,
+            (2, 6 // strides, 4 // strides, 5),
+            2,
+        )
 
     def test_needs_maps(self):
         with self.assertRaisesRegex(ValueError, "`JoinedConv2D` needs a map"):
             layers.JoinedConv2D(2)([random(2, 6, 4, 1), random(2, 3)])
+
+
+class PixelShuffleTest(testing.TestCase):
+    def test_by_hand(self):
+        x = np.arange(8.0, dtype="float32").reshape(1, 1, 2, 4)
+        expected = np.array([[0, 1, 4, 5], [2, 3, 6, 7]])[None, :, :, None]
+        self.assert_close(layers.PixelShuffle()(x), expected)
+
+    def test_layer(self):
+        self.check_layer(layers.PixelShuffle, random(2, 3, 5, 8), (2, 6, 10, 2), 0)
+
+    def test_a_blockwise_kernel_gives_the_convolution(self):
+        a, b = random(2, 6, 4, 3), random(2, 6, 4, 2, seed=1)
+        kernel, bias = random(3, 3, 5, 2, seed=2), random(2, seed=3)
+        layer = layers.JoinedConv2D(8, 4, 2)
+        layer.build([a.shape, b.shape])
+        layer.set_weights([layers.blockwise_kernel(kernel), np.tile(bias, 4)])
+        both = np.concatenate([a, b], axis=-1)
+        self.assert_close(
+            layers.PixelShuffle()(layer([a, b])),
+            slow_conv(both, kernel, bias),
+            atol=1e-5,
+        )
 
 
 class UpSumTest(testing.TestCase):

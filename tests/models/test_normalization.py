@@ -20,9 +20,10 @@ def randomise(layer, seed=1):
 
 
 class InstanceNormTest(testing.TestCase):
-    def test_values_by_an_independent_formula(self):
+    @parameterized.parameters("plain", "composed")
+    def test_values_by_an_independent_formula(self, form):
         x = random(2, 5, 3, 4) * 3 + 2
-        layer = normalization.InstanceNorm()
+        layer = normalization.InstanceNorm(form=form)
         layer.build(x.shape)
         randomise(layer)
         gamma, beta = layer.get_weights()
@@ -43,28 +44,34 @@ class InstanceNormTest(testing.TestCase):
         theirs = keras.layers.GroupNormalization(groups=-1, epsilon=1e-3)
         self.assert_close(normalization.InstanceNorm()(x), theirs(x), atol=1e-5)
 
-    def test_statistics_in_float32_under_half_precision(self):
+    @parameterized.parameters("plain", "composed")
+    def test_statistics_in_float32_under_half_precision(self, form):
         # a sum of 64 x 40 values of 60 overflows float16; bfloat16 would lose the
         # differences of 0.5
         x = 60 + 0.5 * np.sign(random(1, 64, 40, 3))
         for policy in ("mixed_float16", "mixed_bfloat16"):
-            layer = normalization.InstanceNorm(dtype=policy)
-            output = ops.cast(layer(x), "float32")
+            layer = normalization.InstanceNorm(form=form, dtype=policy)
+            output = layer(x)
+            self.assertIn(keras.backend.standardize_dtype(output.dtype), policy)
+            output = ops.cast(output, "float32")
             exact = normalization.InstanceNorm(dtype="float32")(x)
             self.assertLess(float(ops.max(ops.abs(output - exact))), 0.6)
 
-    @parameterized.parameters(True, False)
-    def test_layer(self, affine):
+    @parameterized.product(affine=(True, False), form=("plain", "composed"))
+    def test_layer(self, affine, form):
         self.check_layer(
-            lambda: normalization.InstanceNorm(epsilon=0.01, affine=affine),
+            lambda: normalization.InstanceNorm(0.01, affine, form),
             random(2, 6, 4, 3),
             (2, 6, 4, 3),
             2 * affine,
         )
 
-    def test_needs_a_map(self):
+    def test_refused(self):
         with self.assertRaisesRegex(ValueError, r"height, width.*\(2, 3\)"):
             normalization.InstanceNorm()(random(2, 3))
+        for kind in (normalization.InstanceNorm, normalization.ModulatedNorm):
+            with self.assertRaisesRegex(ValueError, "one of .*form='fused'"):
+                kind(form="fused")
 
 
 class InstanceNormalizationTest(testing.TestCase):
@@ -143,19 +150,23 @@ class AdaINTest(testing.TestCase):
 
 
 class ModulatedNormTest(testing.TestCase):
-    def test_is_norm_then_adain(self):
+    @parameterized.parameters("plain", "composed")
+    def test_is_norm_then_adain(self, form):
         x, w = random(2, 3, 5, 4), random(2, 6, seed=1)
         norm, adain = normalization.InstanceNorm(affine=False), normalization.AdaIN()
         expected = adain([norm(x), w])
-        layer = normalization.ModulatedNorm()
+        layer = normalization.ModulatedNorm(form=form)
         layer.build((x.shape, w.shape))
         a, b, c, d = adain.get_weights()
         layer.set_weights([np.concatenate([a, c], 1), np.concatenate([b, d])])
         self.assert_close(layer([x, w]), expected, atol=1e-5)
 
-    def test_layer(self):
+    @parameterized.parameters("plain", "composed")
+    def test_layer(self, form):
         inputs = [random(2, 6, 4, 3), random(2, 5)]
-        self.check_layer(normalization.ModulatedNorm, inputs, (2, 6, 4, 3), 2)
+        self.check_layer(
+            lambda: normalization.ModulatedNorm(0.01, form), inputs, (2, 6, 4, 3), 2
+        )
 
     def test_several_maps_are_one_with_the_channels_of_all(self):
         a, b, w = random(2, 6, 4, 3), random(2, 6, 4, 2, seed=1), random(2, 5)

@@ -292,6 +292,14 @@ class EngineTest(testing.TestCase):
             error = np.abs(result - self.expected[:n]).max() / scale
             self.assertLess(error, 1e-5)
 
+    def test_openvino_knows_the_norms(self):
+        """Written otherwise, each is five operations, a tenth slower together."""
+        engine = engines.make_engine(self.generator, "openvino")
+        nodes = engine.compiled.get_runtime_model().get_ops()
+        kinds = [node.get_rt_info()["layerType"].astype(str) for node in nodes]
+        self.assertGreater(kinds.count("MVN"), 8)
+        self.assertNotIn("Reduce", kinds)
+
     def test_openvino_outlives_the_generator(self):
         """The engine must not read weights that are freed with the Keras model."""
         done = subprocess.run(
@@ -344,7 +352,14 @@ class EngineTest(testing.TestCase):
             if node.get_type_name() == "Convolution"
         ]
         self.assertNotEqual(inputs[0], "FakeQuantize", "the picture comes in here")
-        self.assertNotEqual(inputs[-1], "FakeQuantize", "the picture is made here")
+        makers = [
+            node.input_value(0).get_node().get_type_name()
+            for node in nodes
+            if node.get_type_name() == "Convolution"
+            and node.input_value(1).get_partial_shape()[2].get_length() == 4
+        ]
+        self.assertNotEmpty(makers)
+        self.assertNotIn("FakeQuantize", makers, "the picture is made here")
 
     def test_int8_needs_faces(self):
         with self.assertRaisesRegex(ValueError, "int8 needs `embed`"):
