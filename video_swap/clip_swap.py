@@ -122,7 +122,8 @@ def steps(
         least=settings.least_finds,
         delay=settings.detect_every * (settings.least_finds - 1),
     )
-    stages = _swap(stages, swapper, settings.batch_size or 4, chunk)
+    stages = _generate(stages, swapper, settings.batch_size or 4, chunk)
+    stages = _put_back(pipeline.prefetch(stages, 1), swapper)
     stages = _finish(pipeline.prefetch(stages, _AHEAD), settings.compare, finish, chunk)
     return pipeline.prefetch(stages, _AHEAD)
 
@@ -169,11 +170,29 @@ def _chunked(items, size, chunk):
         yield from pipeline.batches(part, size)
 
 
-def _swap(items, swapper, batch_size, chunk):
+def _generate(items, swapper, batch_size, chunk):
+    """Yields groups of steps with the crops of their faces and what became of them."""
     with contextlib.closing(items):
         for _, part in itertools.groupby(items, lambda s: s.frame.index // chunk):
             for group in _full(part, batch_size):
-                yield from _swap_group(group, swapper)
+                crops = swapper.cut(*_work(group))
+                yield group, crops, list(swapper.generate(crops))
+
+
+def _work(group):
+    """Returns frames and jobs of the steps that no earlier run has finished."""
+    todo = [step for step in group if not step.known]
+    return [step.frame.image for step in todo], [step.jobs for step in todo]
+
+
+def _put_back(items, swapper):
+    with contextlib.closing(items):
+        for group, crops, swapped in items:
+            done = iter(swapper.put_back(*_work(group), crops, iter(swapped)))
+            for step in group:
+                if not step.known:
+                    step = dataclasses.replace(step, image=next(done))
+                yield step
 
 
 def _full(items, batch_size):
@@ -187,17 +206,6 @@ def _full(items, batch_size):
             group, count = [], 0
     if group:
         yield group
-
-
-def _swap_group(group, swapper):
-    todo = [step for step in group if not step.known]
-    swapped = iter(
-        swapper.swap_frames(
-            [step.frame.image for step in todo], [step.jobs for step in todo]
-        )
-    )
-    for step in group:
-        yield step if step.known else dataclasses.replace(step, image=next(swapped))
 
 
 def _finish(items, compare, finish, chunk):
