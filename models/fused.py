@@ -20,7 +20,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from facedancer.models import layers, normalization
+from facedancer.models import fast_convolution, layers, normalization
 from facedancer.models.config import GeneratorConfig
 from facedancer.models.generator import GeneratorModel, generator_graph
 from facedancer.models.parts import LayerParts
@@ -37,11 +37,15 @@ class FusedParts(LayerParts):
     Args:
         dtype: Policy of the layers; `None` is the global one.
         norm_form: See `normalization`.
+        fast_convolutions: Whether to convolve with fewer multiplications where it pays,
+            see `fast_convolution`.
     """
 
-    def __init__(self, dtype=None, norm_form="composed"):
+    def __init__(self, dtype=None, norm_form="composed", fast_convolutions=False):
         super().__init__("composed", dtype)
         self.norm_form = norm_form
+        self.fast_convolutions = fast_convolutions
+        self._small = {}  # what an enlarged map was, by its name
 
     def concat(self, a, b, name):
         """Returns both maps."""
@@ -50,14 +54,43 @@ class FusedParts(LayerParts):
     def conv(self, x, filters, size, name, padding="same"):
         """Returns a convolution, of joined maps too."""
         maps = x if isinstance(x, list) else [x]
-        if filters <= _FEW and size == 3 and padding == "same":
-            y = layers.JoinedConv2D(4 * filters, 4, 2, dtype=self.dtype, name=name)(
-                maps
-            )
-            return layers.PixelShuffle(dtype=self.dtype, name=f"{name}_shuffle")(y)
+        if size == 3 and padding == "same":
+            maps, ways = self._fast(maps, filters)
+            if set(ways) != {"direct"}:
+                return self._joined(filters, size, name, ways=ways)(maps)
+            if filters <= _FEW:
+                y = self._joined(4 * filters, 4, name, strides=2)(maps)
+                return layers.PixelShuffle(dtype=self.dtype, name=f"{name}_shuffle")(y)
         if not isinstance(x, list):
             return super().conv(x, filters, size, name, padding)
-        return layers.JoinedConv2D(filters, size, dtype=self.dtype, name=name)(x)
+        return self._joined(filters, size, name)(x)
+
+    def _joined(self, filters, size, name, **options):
+        return layers.JoinedConv2D(
+            filters, size, dtype=self.dtype, name=name, **options
+        )
+
+    def _fast(self, maps, filters):
+        """Returns the maps to take and the fastest way to convolve each."""
+        chosen = [(x, "direct") for x in maps]
+        for i, x in enumerate(maps if self.fast_convolutions else ()):
+            small = self._small.get(x.name)
+            if small is not None and fast_convolution.enlarged_pays(small.shape):
+                chosen[i] = small, "enlarged"
+            elif len(maps) == 1 and fast_convolution.winograd_pays(x.shape, filters):
+                chosen[i] = x, "winograd"  # joined maps lie in another order already
+        return [x for x, _ in chosen], [way for _, way in chosen]
+
+    def up_sum(self, a, b, name):
+        """Returns the sum of two maps, enlarged twofold; what it was is kept too."""
+        if not self.fast_convolutions:
+            return super().up_sum(a, b, name)
+        small = self.add(a, b, f"{name}_small")
+        large = keras.layers.UpSampling2D(
+            interpolation="bilinear", dtype=self.dtype, name=name
+        )(small)
+        self._small[large.name] = small
+        return large
 
     def norm(self, x, name):
         """Returns an instance norm; maps are joined for it."""
@@ -101,6 +134,7 @@ class FaceDancerFused(GeneratorModel):
         dtype: Policy of the layers; `None` is the global one. The output is float32.
         name: Name of the model.
         norm_form: See `normalization`.
+        fast_convolutions: See `FusedParts`.
 
     Call arguments:
         inputs: As for `generator.FaceDancerGenerator`.
@@ -109,15 +143,23 @@ class FaceDancerFused(GeneratorModel):
         As `generator.FaceDancerGenerator`.
     """
 
-    def __init__(self, config, dtype=None, name="generator", norm_form="composed"):
+    def __init__(
+        self,
+        config,
+        dtype=None,
+        name="generator",
+        norm_form="composed",
+        fast_convolutions=False,
+    ):
         if isinstance(config, dict):
             config = GeneratorConfig.from_dict(config)
         dtype = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
-        inputs, output = generator_graph(config, FusedParts(dtype, norm_form))
+        parts = FusedParts(dtype, norm_form, fast_convolutions)
+        inputs, output = generator_graph(config, parts)
         super().__init__(inputs=inputs, outputs=output, name=name)
         self._config = config
         self._policy = dtype.name
-        self._norm_form = norm_form
+        self._norm_form, self._fast = norm_form, fast_convolutions
 
     def get_config(self):
         return {
@@ -125,6 +167,7 @@ class FaceDancerFused(GeneratorModel):
             "dtype": self._policy,
             "name": self.name,
             "norm_form": self._norm_form,
+            "fast_convolutions": self._fast,
         }
 
     @classmethod
@@ -135,10 +178,13 @@ class FaceDancerFused(GeneratorModel):
         """Returns the same function computed in another way.
 
         Args:
-            **changes: Other values of `dtype` or `norm_form`.
+            **changes: Other values of `dtype`, `norm_form` or
+                `fast_convolutions`.
         """
         other = type(self)(**{**self.get_config(), **changes})
-        other.set_weights(self.get_weights())
+        for layer in other.layers:  # by name: their order may be another
+            if layer.weights:
+                layer.set_weights(self.get_layer(layer.name).get_weights())
         return other
 
 

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from facedancer.models import fast_convolution
 from facedancer.models.config import known_form
 from facedancer.models.normalization import need_map
 
@@ -111,6 +112,14 @@ class PooledConv2D(keras.layers.Layer):
         }
 
 
+# How `JoinedConv2D` can convolve a map.
+_WAYS = {
+    "direct": None,
+    "winograd": fast_convolution.winograd,
+    "enlarged": fast_convolution.enlarged,
+}
+
+
 @keras.saving.register_keras_serializable(package="facedancer")
 class JoinedConv2D(keras.layers.Layer):
     """A convolution over the channels of several maps together.
@@ -121,24 +130,41 @@ class JoinedConv2D(keras.layers.Layer):
         filters: Output channels.
         kernel_size: Side of the kernel.
         strides: Pixels from one window to the next.
+        ways: How each map is convolved, the same function always: `"direct"`,
+            `"winograd"`, or `"enlarged"` for a map that is given before it is enlarged
+            twofold, see `fast_convolution`. None: all directly.
 
     Call arguments:
-        inputs: Maps of one height and width, multiples of `strides`.
+        inputs: Maps of one height and width, multiples of `strides`; half as large if
+            they are still to be enlarged.
 
     Returns:
         A map `(batch, height / strides, width / strides, filters)`.
 
     Raises:
-        ValueError: If an input is no map of known channels.
+        ValueError: If a way is unknown, or no way for this stride, or an input is no
+            map of known channels, or there are more or fewer than ways.
     """
 
-    def __init__(self, filters, kernel_size=3, strides=1, **kwargs):
+    def __init__(self, filters, kernel_size=3, strides=1, ways=None, **kwargs):
+        if unknown := set(ways or ()) - set(_WAYS):
+            raise ValueError(
+                f"`ways` must be of {', '.join(_WAYS)}. Received: {sorted(unknown)}"
+            )
+        if strides != 1 and set(ways or ()) - {"direct"}:
+            raise ValueError(f"`ways` are for stride 1. Received: strides={strides}")
         super().__init__(**kwargs)
         self.filters = filters
         self.kernel_size = kernel_size
         self.strides = strides
+        self.ways = ways and tuple(ways)
 
     def build(self, input_shape):
+        if self.ways and len(self.ways) != len(input_shape):
+            raise ValueError(
+                f"`JoinedConv2D` needs a map for each of its ways {self.ways}. "
+                f"Received: shapes {[tuple(shape) for shape in input_shape]}"
+            )
         for shape in input_shape:
             need_map(self, shape)
         channels = sum(shape[-1] for shape in input_shape)
@@ -154,15 +180,23 @@ class JoinedConv2D(keras.layers.Layer):
 
     def call(self, inputs):
         sums, first = [], 0
-        for x in inputs:
+        for x, way in zip(inputs, self._ways_of(inputs), strict=True):
             kernel = self.kernel[:, :, first : first + x.shape[-1]]
             first += x.shape[-1]
-            sums.append(ops.conv(x, kernel, self.strides, "same", "channels_last"))
+            if way == "direct":
+                y = ops.conv(x, kernel, self.strides, "same", "channels_last")
+            else:
+                y = _WAYS[way](x, kernel)
+            sums.append(y)
         return sum(sums) + self.bias
 
+    def _ways_of(self, inputs):
+        return self.ways or ("direct",) * len(inputs)
+
     def compute_output_shape(self, input_shape):
-        batch, height, width, _ = input_shape[0]
-        return batch, height // self.strides, width // self.strides, self.filters
+        batch, *sides, _ = input_shape[0]
+        times = 2 if self._ways_of(input_shape)[0] == "enlarged" else 1
+        return batch, *(times * side // self.strides for side in sides), self.filters
 
     def get_config(self):
         return {
@@ -170,6 +204,7 @@ class JoinedConv2D(keras.layers.Layer):
             "filters": self.filters,
             "kernel_size": self.kernel_size,
             "strides": self.strides,
+            "ways": self.ways,
         }
 
 

@@ -175,7 +175,7 @@ class SegmentEncoder:
         """
         image = pad_to(frame.image, (self.stream.width, self.stream.height))
         picture = self.reformatter.reformat(
-            av.VideoFrame.from_ndarray(image, format="rgb24"),
+            av.VideoFrame.from_numpy_buffer(image, format="rgb24"),
             format=self.format,
             src_colorspace=self.colour.space,
             dst_colorspace=self.colour.space,

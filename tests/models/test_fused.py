@@ -45,6 +45,11 @@ def inputs_of(config):
     return [rng.uniform(-1, 1, shape).astype("float32"), identity.astype("float32")]
 
 
+def ways_of(model):
+    kinds = layers.JoinedConv2D
+    return {layer.ways for layer in model.layers if isinstance(layer, kinds)}
+
+
 class FuseTest(testing.TestCase):
     def assert_same_function(self, model, fast):
         x = inputs_of(model.config)
@@ -125,6 +130,19 @@ class FuseTest(testing.TestCase):
         self.assertEqual(other.get_config()["norm_form"], "plain")
         self.assertIs(models.fuse(other), other)
         self.assert_same_function(model, other)
+
+    def test_variant_with_fast_convolutions(self):
+        wide = {"image_size": 64, "base_width": 96, "max_width": 192}
+        model = generator(**wide)
+        fast = models.fuse(model)
+        other = fast.variant(fast_convolutions=True)
+        self.assertEqual(ways_of(fast), {None})
+        self.assertEqual(ways_of(other), {None, ("winograd",), ("direct", "enlarged")})
+        x = inputs_of(model.config)
+        expected = ops.convert_to_numpy(model(x))
+        scale = max(expected.std(), 1.0)
+        self.assert_close(other(x) / scale, expected / scale, rtol=1e-4, atol=1e-4)
+        self.assert_close(other.variant(fast_convolutions=False)(x), fast(x))
 
     def test_variant_keeps_what_is_not_changed(self):
         fast = models.fuse(generator(), dtype="mixed_bfloat16")

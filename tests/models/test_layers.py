@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 from absl.testing import parameterized
+from keras import ops
 
 from facedancer import testing
 from facedancer.models import layers
@@ -109,6 +110,37 @@ class JoinedConv2DTest(testing.TestCase):
     def test_needs_maps(self):
         with self.assertRaisesRegex(ValueError, "`JoinedConv2D` needs a map"):
             layers.JoinedConv2D(2)([random(2, 6, 4, 1), random(2, 3)])
+
+    @parameterized.parameters(
+        (("direct", "winograd"),),
+        (("winograd", "enlarged"),),
+        (("enlarged", "direct"),),
+    )
+    def test_each_way_gives_the_same(self, ways):
+        small, large = random(2, 4, 8, 3), random(2, 8, 16, 3, seed=1)
+        maps = [small if way == "enlarged" else large for way in ways]
+        layer = layers.JoinedConv2D(5, 3, ways=ways)
+        layer.build([x.shape for x in maps])
+        randomise(layer)
+        up = keras.layers.UpSampling2D(interpolation="bilinear")(small)
+        seen = [ops.convert_to_numpy(up) if x is small else x for x in maps]
+        expected = slow_conv(np.concatenate(seen, axis=-1), *layer.get_weights())
+        self.assert_close(layer(maps), expected, atol=1e-4)
+
+    def test_layer_with_ways(self):
+        inputs = [random(2, 4, 8, 2), random(2, 8, 16, 3)]
+        ways = ("enlarged", "winograd")
+        self.check_layer(
+            lambda: layers.JoinedConv2D(4, ways=ways), inputs, (2, 8, 16, 4), 2
+        )
+
+    def test_ways_refused(self):
+        with self.assertRaisesRegex(ValueError, "direct, winograd.*'fft'"):
+            layers.JoinedConv2D(2, ways=("direct", "fft"))
+        with self.assertRaisesRegex(ValueError, "strides=2"):
+            layers.JoinedConv2D(2, 3, 2, ways=("winograd",))
+        with self.assertRaisesRegex(ValueError, "a map for each.*winograd"):
+            layers.JoinedConv2D(2, ways=("winograd",))([random(1, 8, 8, 1)] * 2)
 
 
 class PixelShuffleTest(testing.TestCase):
