@@ -11,6 +11,7 @@ import re
 import shutil
 import tempfile
 import zipfile
+from collections.abc import Iterator
 
 import h5py
 import keras
@@ -106,7 +107,7 @@ def load_own(found: ModelFile, cls: type[keras.Model]) -> keras.Model:
     """
     try:
         model = cls.from_config(found.config)
-        with _weights_file(found) as path:
+        with weights_file(found.path, found.kind) as path:
             model.load_weights(path)
     except (ValueError, TypeError, KeyError, OSError, zipfile.BadZipFile) as error:
         first = f"{error} ".splitlines()[0].strip()
@@ -117,17 +118,25 @@ def load_own(found: ModelFile, cls: type[keras.Model]) -> keras.Model:
 
 
 @contextlib.contextmanager
-def _weights_file(found):
-    """Gives a file whose name tells Keras its format, whatever the given one's name."""
-    if found.kind == "h5" and re.search(r"(?<!\.weights)\.h5$", found.path.name):
-        yield found.path
+def weights_file(path: pathlib.Path, kind: str) -> Iterator[pathlib.Path]:
+    """Gives a file of the weights whose name tells Keras its format.
+
+    Keras reads weights inside an archive by jumping back and forth, and each jump back
+    unpacks them from their start: ten times slower than to unpack them once.
+
+    Args:
+        path: The model file, whatever its name.
+        kind: `"keras"` or `"h5"`.
+    """
+    if kind == "h5" and re.search(r"(?<!\.weights)\.h5$", path.name):
+        yield path
         return
     with tempfile.TemporaryDirectory() as folder:
-        if found.kind == "keras":
-            with zipfile.ZipFile(found.path) as archive:
-                yield archive.extract("model.weights.h5", folder)
+        if kind == "keras":
+            with zipfile.ZipFile(path) as archive:
+                yield pathlib.Path(archive.extract("model.weights.h5", folder))
         else:
-            yield shutil.copy(found.path, pathlib.Path(folder) / "model.h5")
+            yield pathlib.Path(shutil.copy(path, pathlib.Path(folder) / "model.h5"))
 
 
 def group_weights(

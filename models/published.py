@@ -10,9 +10,11 @@ the network is built here, and the arrays are copied into it.
 from __future__ import annotations
 
 import os
+import zipfile
 
 import keras
 
+from facedancer import model_files
 from facedancer.errors import InputError
 from facedancer.models import files, layers, normalization, structure
 from facedancer.models import graph as graphs
@@ -124,8 +126,9 @@ def _load_own(stored, kind, form, dtype):
 
 def _load_archive(model, path):
     try:
-        model.load_weights(path)
-    except (ValueError, OSError, KeyError) as error:
+        with model_files.weights_file(path, "keras") as weights:
+            model.load_weights(weights)
+    except (ValueError, OSError, KeyError, zipfile.BadZipFile) as error:
         text = " ".join(str(error).split())[:200]
         raise InputError(f"the weights are damaged or do not fit ({text})") from None
 
