@@ -11,7 +11,8 @@ For inference. Exact up to rounding:
 - a convolution of joined maps is the sum of convolutions of each, so no map is joined;
 - a convolution to few channels gives blocks of 2x2 pixels, see `blockwise_kernel`.
 
-At 256 pixels and the published widths 14.26 instead of 28.86 G multiply-accumulates.
+At 256 pixels and the published widths 14.26 instead of 28.86 G multiply-accumulates,
+and fewer with `fast_convolutions`.
 """
 
 from __future__ import annotations

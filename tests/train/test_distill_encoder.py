@@ -5,6 +5,7 @@ import pathlib
 
 import keras
 import numpy as np
+import tensorflow as tf
 from absl import flags
 from absl.testing import parameterized
 
@@ -56,6 +57,8 @@ class DistillTest(testing.TestCase):
         return dataclasses.replace(settings, **changes)
 
     def test_runs_and_goes_on(self):
+        tf.config.run_functions_eagerly(True)  # three steps: tracing would cost more
+        self.addCleanup(tf.config.run_functions_eagerly, False)
         settings = self.make_run()
         distill_encoder.distill(settings)
         first = arcface_model.load_encoder(settings.output)
