@@ -179,8 +179,7 @@ class FaceDancerFused(GeneratorModel):
         """Returns the same function computed in another way.
 
         Args:
-            **changes: Other values of `dtype`, `norm_form` or
-                `fast_convolutions`.
+            **changes: Other values of `dtype`, `norm_form` or `fast_convolutions`.
         """
         other = type(self)(**{**self.get_config(), **changes})
         for layer in other.layers:  # by name: their order may be another

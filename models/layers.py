@@ -112,12 +112,12 @@ class PooledConv2D(keras.layers.Layer):
         }
 
 
-# How `JoinedConv2D` can convolve a map.
-_WAYS = {
-    "direct": None,
+# How `JoinedConv2D` can convolve a map, besides directly.
+_FAST = {
     "winograd": fast_convolution.winograd,
     "enlarged": fast_convolution.enlarged,
 }
+_WAYS = ("direct", *_FAST)
 
 
 @keras.saving.register_keras_serializable(package="facedancer")
@@ -183,11 +183,10 @@ class JoinedConv2D(keras.layers.Layer):
         for x, way in zip(inputs, self._ways_of(inputs), strict=True):
             kernel = self.kernel[:, :, first : first + x.shape[-1]]
             first += x.shape[-1]
-            if way == "direct":
-                y = ops.conv(x, kernel, self.strides, "same", "channels_last")
+            if way in _FAST:
+                sums.append(_FAST[way](x, kernel))
             else:
-                y = _WAYS[way](x, kernel)
-            sums.append(y)
+                sums.append(ops.conv(x, kernel, self.strides, "same", "channels_last"))
         return sum(sums) + self.bias
 
     def _ways_of(self, inputs):

@@ -7,23 +7,7 @@ from keras import ops
 
 from facedancer import testing
 from facedancer.models import fast_convolution
-
-
-def random(*shape, seed=0):
-    return np.random.default_rng(seed).normal(size=shape).astype("float32")
-
-
-def slow_conv(x, kernel):
-    """Convolution of stride 1, `same`, in float64, one tap after another."""
-    size = kernel.shape[0]
-    pad = (size // 2, size // 2)
-    height, width = x.shape[1:3]
-    padded = np.pad(x.astype("float64"), ((0, 0), pad, pad, (0, 0)))
-    return sum(
-        padded[:, i : i + height, j : j + width] @ kernel[i, j].astype("float64")
-        for i in range(size)
-        for j in range(size)
-    )
+from tests.models.made import random, slow_conv
 
 
 def test_matrices_give_a_convolution_of_one_axis():

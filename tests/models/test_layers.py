@@ -7,10 +7,7 @@ from keras import ops
 
 from facedancer import testing
 from facedancer.models import layers
-
-
-def random(*shape, seed=0):
-    return np.random.default_rng(seed).normal(size=shape).astype("float32")
+from tests.models.made import random, slow_conv
 
 
 def randomise(layer, seed=1):
@@ -30,20 +27,6 @@ class BlendTest(testing.TestCase):
     def test_layer(self):
         inputs = [random(2, 6, 4, 1), random(2, 6, 4, 3), random(2, 6, 4, 3)]
         self.check_layer(layers.Blend, inputs, (2, 6, 4, 3), 0)
-
-
-def slow_conv(x, kernel, bias):
-    """Convolution of stride 1, `same`, in float64, one tap after another."""
-    size = kernel.shape[0]
-    pad = size // 2
-    padded = np.pad(x.astype("float64"), ((0, 0), (pad, pad), (pad, pad), (0, 0)))
-    height, width = x.shape[1:3]
-    total = bias.astype("float64")
-    for i in range(size):
-        for j in range(size):
-            window = padded[:, i : i + height, j : j + width]
-            total = total + window @ kernel[i, j]
-    return total
 
 
 class PooledConv2DTest(testing.TestCase):

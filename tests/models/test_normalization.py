@@ -7,10 +7,7 @@ from keras import ops
 
 from facedancer import testing
 from facedancer.models import normalization
-
-
-def random(*shape, seed=0):
-    return np.random.default_rng(seed).normal(size=shape).astype("float32")
+from tests.models.made import random
 
 
 def randomise(layer, seed=1):

@@ -13,6 +13,7 @@ from av.video.reformatter import ColorRange
 from facedancer import alignment
 from facedancer.contract import InputContract
 from facedancer.faces import Faces
+from facedancer.models import GeneratorConfig, build_generator
 from facedancer.video_swap import identities, labels, swapper
 
 RED, GREEN, BLUE = (220, 30, 30), (30, 200, 30), (30, 60, 220)
@@ -209,3 +210,15 @@ def sound_digests(path):
                 digest.update(bytes(packet))
             found.append((digest.hexdigest(), stream.metadata.get("language")))
     return found
+
+
+def tiny_generator(encoder="", **values):
+    """Returns a generator of 64 pixels with new weights, for vectors of 32."""
+    config = {
+        "image_size": 64,
+        "base_width": 4,
+        "max_width": 16,
+        "mapping_sizes": (16,),
+        "identity_size": 32,
+    }
+    return build_generator(GeneratorConfig(**config | values, encoder=encoder))

@@ -1,0 +1,176 @@
+"""Tests of `facedancer.video_swap.engines` and `quantization`."""
+
+import subprocess
+import sys
+from unittest import mock
+
+import keras
+import numpy as np
+from absl.testing import parameterized
+
+from facedancer import testing
+from facedancer.errors import InputError
+from facedancer.models import fuse, get_preset
+from facedancer.video_swap import engines, quantization
+from tests.video_swap import made
+
+OUTLIVES = """
+import gc
+import numpy as np
+from facedancer import models
+from facedancer.video_swap import engines
+
+generator = models.build_generator(models.get_preset("facedancer_lite_64"))
+random = np.random.default_rng(0)
+targets = random.uniform(-1, 1, (4, 64, 64, 3)).astype("float32")
+vectors = random.normal(size=(4, 128)).astype("float32")
+expected = np.asarray(generator([targets, vectors]))
+engine = engines.make_engine(generator, "openvino")
+del generator
+gc.collect()
+sizes = (10, 100, 128, 256, 512, 1024, 4096, 32768, 65536, 262144, 590000)
+counts = [300 if size < 5000 else 20 for size in sizes]
+churn = [
+    np.full(size, np.nan, np.float32)
+    for size, count in zip(sizes, counts)
+    for _ in range(count)
+]
+worst = 0.0
+for n in (1, 2, 3, 4, 1):
+    error = np.abs(engine(targets[:n], vectors[:n]) - expected[:n]).max()
+    worst = max(worst, np.nan_to_num(error, nan=9.0))
+print(worst / np.abs(expected).max())
+"""
+
+
+class EngineTest(testing.TestCase):
+    def setUp(self):
+        super().setUp()
+        random = np.random.default_rng(0)
+        self.generator = made.tiny_generator()
+        self.targets = random.uniform(-1, 1, (3, 64, 64, 3)).astype("float32")
+        self.vectors = random.normal(size=(3, 32)).astype("float32")
+        self.expected = keras.ops.convert_to_numpy(
+            self.generator([self.targets, self.vectors], training=False)
+        )
+
+    @parameterized.parameters("keras", "openvino")
+    def test_f32_equals_the_plain_generator(self, name):
+        engine = engines.make_engine(self.generator, name)
+        self.assertEqual((engine.name, engine.precision), (name, "f32"))
+        scale = np.abs(self.expected).max()
+        for n in (3, 1, 2):
+            result = engine(self.targets[:n], self.vectors[:n])
+            error = np.abs(result - self.expected[:n]).max() / scale
+            self.assertLess(error, 1e-5)
+
+    def test_openvino_knows_the_norms(self):
+        """Written otherwise, each is five operations, a tenth slower together."""
+        engine = engines.make_engine(self.generator, "openvino")
+        nodes = engine.compiled.get_runtime_model().get_ops()
+        kinds = [node.get_rt_info()["layerType"].astype(str) for node in nodes]
+        self.assertGreater(kinds.count("MVN"), 8)
+        self.assertNotIn("Reduce", kinds)
+
+    def test_openvino_outlives_the_generator(self):
+        """The engine must not read weights that are freed with the Keras model."""
+        done = subprocess.run(
+            [sys.executable, "-c", OUTLIVES],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        self.assertEqual(done.returncode, 0, done.stderr[-2000:])
+        self.assertLess(float(done.stdout), 1e-5)
+
+    @parameterized.parameters(("keras", "bf16"), ("keras", "f16"), ("openvino", "bf16"))
+    def test_half_precision_is_near(self, name, precision):
+        engine = engines.make_engine(self.generator, name, precision)
+        result = engine(self.targets, self.vectors)
+        self.assertEqual(result.dtype, np.float32)
+        error = np.abs(result - self.expected).mean() / self.expected.std()
+        self.assertLess(error, 0.05)
+
+    def quantized(self, vectors):
+        with mock.patch.object(
+            quantization, "quantize", wraps=quantization.quantize
+        ) as spied:
+            engine = engines.make_engine(
+                self.generator, "openvino", "int8", embed=lambda faces: vectors
+            )
+        return engine, spied
+
+    def test_int8_is_near(self):
+        vectors = np.random.default_rng(1).normal(size=(12, 32)).astype("float32")
+        engine, spied = self.quantized(vectors)
+        spied.assert_called_once()
+        result = engine(self.targets, self.vectors)
+        error = np.abs(result - self.expected).mean() / self.expected.std()
+        self.assertLess(error, 0.2)
+        self.assertGreater(error, 1e-4, "nothing was rounded")
+
+    def test_int8_rounds_hidden_convolutions_only(self):
+        model = engines._openvino_model(fuse(self.generator))
+        places = engines._input_places(model)
+        example = {places[4]: self.targets[:1], places[2]: self.vectors[:1]}
+        changed = quantization.quantize(model, [example])
+        nodes = model.get_ordered_ops()
+        kinds = [node.get_type_name() for node in nodes]
+        self.assertGreater(changed, 10)
+        self.assertEqual(kinds.count("FakeQuantize"), 2 * changed)
+        inputs = [
+            node.input_value(0).get_node().get_type_name()
+            for node in nodes
+            if node.get_type_name() == "Convolution"
+        ]
+        self.assertNotEqual(inputs[0], "FakeQuantize", "the picture comes in here")
+        makers = [
+            node.input_value(0).get_node().get_type_name()
+            for node in nodes
+            if node.get_type_name() == "Convolution"
+            and node.input_value(1).get_partial_shape()[2].get_length() == 4
+        ]
+        self.assertNotEmpty(makers)
+        self.assertNotIn("FakeQuantize", makers, "the picture is made here")
+
+    def test_int8_needs_faces(self):
+        with self.assertRaisesRegex(ValueError, "int8 needs `embed`"):
+            engines.make_engine(self.generator, "openvino", "int8")
+        with self.assertRaisesRegex(InputError, "one of f32, bf16, f16 for this"):
+            engines.make_engine(self.generator, "keras", "int8")
+
+    def test_example_faces_differ(self):
+        faces = quantization.example_faces(40)
+        self.assertEqual((faces.shape, faces.dtype), ((12, 40, 40, 3), np.uint8))
+        self.assertLen({face.tobytes() for face in faces}, 12)
+
+    @parameterized.parameters("keras", "openvino")
+    def test_share_of_the_largest_fusion_mask(self, name):
+        engine = engines.make_engine(self.generator, name, shares=True)
+        result = engine(self.targets, self.vectors)
+        self.assertEqual(result.shape, (3, 64, 64, 4))
+        scale = np.abs(self.expected).max()
+        self.assertLess(np.abs(result[..., :3] - self.expected).max() / scale, 1e-5)
+        blend = self.generator.get_layer("fuse32_affa1_blend")
+        inner = keras.Model(self.generator.inputs, blend.input[0])
+        mask = keras.ops.convert_to_numpy(inner([self.targets, self.vectors]))
+        expected = mask.mean(axis=-1)
+        # Bilinear upsampling by two keeps the mean and the range.
+        self.assertAlmostEqual(
+            float(result[..., 3].mean()), float(expected.mean()), delta=1e-2
+        )
+        self.assertLessEqual(result[..., 3].max(), expected.max() + 1e-5)
+
+    def test_share_needs_fusion_masks(self):
+        plain = made.tiny_generator(up_types=("no_skip", "add", "concat", "concat"))
+        with self.assertRaisesRegex(InputError, "needs a generator with AFFA fusion"):
+            engines.make_engine(plain, "keras", shares=True)
+
+    def test_wrong_words(self):
+        with self.assertRaisesRegex(InputError, "--engine must be one of auto, keras"):
+            engines.make_engine(self.generator, "tpu")
+        with self.assertRaisesRegex(InputError, "--precision must be one of f32, bf16"):
+            engines.make_engine(self.generator, "openvino", "f16")
+
+    def test_presets_exist_for_the_benchmark(self):
+        self.assertEqual(get_preset("facedancer_c").image_size, 256)
