@@ -188,19 +188,21 @@ class FaceDancerFused(GeneratorModel):
         return other
 
 
-def fuse(generator, dtype=None):
+def fuse(generator, dtype=None, **options):
     """Returns the fused form of a generator, for inference.
 
     Args:
-        generator: A `FaceDancerGenerator`; one that is fused already is returned.
+        generator: A `FaceDancerGenerator`; one that is fused already is returned, or
+            its variant with the options, if there are any.
         dtype: Policy of the layers; `None` is the global one.
+        **options: Values of `norm_form` or `fast_convolutions`, see `FaceDancerFused`.
 
     Returns:
         A `FaceDancerFused` with the same call and the same result to about 1e-5.
     """
     if isinstance(generator, FaceDancerFused):
-        return generator
-    fused = FaceDancerFused(generator.config, dtype, generator.name)
+        return generator.variant(**options) if options else generator
+    fused = FaceDancerFused(generator.config, dtype, generator.name, **options)
     stored = {
         layer.name: [ops.convert_to_numpy(weight) for weight in layer.weights]
         for layer in generator.layers

@@ -154,9 +154,7 @@ class OpenVINOEngine:
                 "take --engine=keras"
             )
         # Half precision has its own units for products, which need no fewer of them.
-        model = fuse(generator).variant(
-            norm_form="plain", fast_convolutions=precision == "f32"
-        )
+        model = fuse(generator, norm_form="plain", fast_convolutions=precision == "f32")
         # Kept: the compiled model may still point into the weights.
         self.precision, self.model = precision, add_shares(model) if shares else model
         self.shape = self.model.output.shape[1:]

@@ -137,11 +137,17 @@ class FuseTest(testing.TestCase):
         fast = models.fuse(model)
         other = fast.variant(fast_convolutions=True)
         self.assertEqual(ways_of(fast), {None})
+        at_once = models.fuse(model, fast_convolutions=True)
+        self.assertEqual(at_once.get_config(), other.get_config())
+        again = models.fuse(fast, fast_convolutions=True)
+        self.assertEqual(again.get_config(), other.get_config())
         self.assertEqual(ways_of(other), {None, ("winograd",), ("direct", "enlarged")})
         x = inputs_of(model.config)
         expected = ops.convert_to_numpy(model(x))
         scale = max(expected.std(), 1.0)
         self.assert_close(other(x) / scale, expected / scale, rtol=1e-4, atol=1e-4)
+        for same in (at_once, again):
+            self.assert_close(same(x), other(x))
         self.assert_close(other.variant(fast_convolutions=False)(x), fast(x))
 
     def test_variant_keeps_what_is_not_changed(self):
