@@ -7,7 +7,7 @@ import os
 from facedancer import layer_lists, model_files, resnet50
 from facedancer.arcface_model.encoder import Encoder
 from facedancer.arcface_model.mobilefacenet import MobileFaceNet
-from facedancer.arcface_model.onnx_encoder import OnnxEncoder
+from facedancer.arcface_model.onnx_network import OnnxEncoder
 from facedancer.arcface_model.resnet50 import ArcFaceResNet50
 from facedancer.errors import InputError
 

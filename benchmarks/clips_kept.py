@@ -19,7 +19,7 @@ import numpy as np
 
 from facedancer import cli
 from facedancer.errors import InputError
-from facedancer.video_swap import pictures, video
+from facedancer.video_swap.media import pictures, video_reader
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +44,11 @@ def reader_of(path: pathlib.Path, length: float = 0.0):
         path: A video, GIF or WebP.
         length: Seconds from the start; 0: all.
     """
-    kind = pictures.PictureReader if pictures.is_picture(path) else video.VideoReader
+    kind = (
+        pictures.PictureReader
+        if pictures.is_picture(path)
+        else video_reader.VideoReader
+    )
     return kind(path, 0.0, length or None)
 
 

@@ -28,7 +28,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import cv2  # noqa: E402
 import numpy as np  # noqa: E402
 
-from facedancer import cli, images  # noqa: E402
+from facedancer import cli, images
 
 BATCH, SIZE = 16, 256
 
@@ -145,7 +145,7 @@ def timed_shards(crops, target, workers=1):
 
 def measure_reading(settings, folder, crops):
     """Batches of pairs, no augmentation, against the original's pipeline."""
-    from facedancer.dataset import pairs
+    from facedancer.dataset.reading import pairs
 
     shards = folder / "read_shards"
     write_shards(crops, shards)
@@ -250,13 +250,14 @@ def measure_sharding(settings, folder, crops):
 def measure_aligning(settings, folder, crops):
     """Detection and crops against one photo at a time; loading is not counted."""
     from facedancer import alignment, retinaface
-    from facedancer.dataset import aligning, make_faces, photos
+    from facedancer.dataset import make_faces
+    from facedancer.dataset.photos import aligning, listing
 
     source = settings.photos or str(folder / "made")
     if not settings.photos:
         made = make_faces.MadeSettings(source, max(1, settings.num_photos // 4), 4)
         make_faces.write_faces(made)
-    paths = photos.list_photos(source)[: settings.num_photos]
+    paths = listing.list_photos(source)[: settings.num_photos]
     detector = retinaface.load_detector()
 
     def plain(turn):
@@ -271,7 +272,7 @@ def measure_aligning(settings, folder, crops):
     def ours(turn):
         target = str(folder / f"crops{turn}")
         made = aligning.AlignSettings(source, target, min_size=64)
-        tasks = list(photos.output_stems(paths))
+        tasks = list(listing.output_stems(paths))
         for at in range(0, len(tasks), 16):
             aligning.align_photos(tasks[at : at + 16], made, detector)
 
@@ -307,7 +308,7 @@ def run_child(what, crops, target):
     if what == "sharding":
         write_shards(crops, target)
     else:
-        from facedancer.dataset import pairs
+        from facedancer.dataset.reading import pairs
 
         made = pairs.PairSettings(target, BATCH, SIZE)
         for _ in pairs.make_dataset(made).take(100):

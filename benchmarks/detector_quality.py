@@ -17,14 +17,9 @@ from tqdm import tqdm
 
 from facedancer import cli
 from facedancer.faces import Faces
-from facedancer.retinaface import (
-    DetectorOptions,
-    labels,
-    load_detector,
-    measuring,
-    scenes,
-)
+from facedancer.retinaface import DetectorOptions, load_detector
 from facedancer.retinaface.detector import Detector
+from facedancer.retinaface.training import labels, measuring, scenes
 
 
 @dataclasses.dataclass(frozen=True)

@@ -20,8 +20,8 @@ from absl import app, flags
 
 from facedancer import models, openvino_core
 from facedancer.models import saving
-from facedancer.models.layers import JoinedConv2D, PooledConv2D
-from facedancer.video_swap import engines
+from facedancer.models.layers.resampling import JoinedConv2D, PooledConv2D
+from facedancer.video_swap.engines import engines
 
 FLAGS = flags.FLAGS
 

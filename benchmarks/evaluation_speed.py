@@ -20,7 +20,8 @@ import time
 from absl import flags
 
 from facedancer import cli, images
-from facedancer.evaluation import options, pairs, protocol
+from facedancer.evaluation import options, protocol
+from facedancer.evaluation.inputs import pairs
 
 
 def define_flags(flag_values: flags.FlagValues) -> None:

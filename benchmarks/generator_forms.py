@@ -19,8 +19,9 @@ import tensorflow as tf
 from absl import app, flags
 
 from facedancer import models
-from facedancer.models import macs, saving
-from facedancer.models.config import FORMS
+from facedancer.models import saving
+from facedancer.models.families.facedancer import macs
+from facedancer.models.layers.forms import FORMS
 
 FLAGS = flags.FLAGS
 

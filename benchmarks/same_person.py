@@ -5,7 +5,7 @@ python benchmarks/same_person.py --data_dir=aligned/val --arcface_path=encoder.k
 The folder holds aligned crops, one folder a person; none of these people may have been
 trained with. Prints, for several shares of pairs of different people that pass, the
 cosine and the share of pairs of one person that pass it too. The row of 1 % belongs
-into the table at the head of `video_swap/identities.py`.
+into the table at the head of `video_swap/swapping/identities.py`.
 """
 
 import dataclasses

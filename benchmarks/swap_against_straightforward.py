@@ -22,15 +22,10 @@ import numpy as np
 from facedancer import alignment, cli, images
 from facedancer.retinaface import RetinaFaceDetector, build_retinaface
 from facedancer.retinaface.network import ANCHORS_PER_CELL
-from facedancer.video_swap import (
-    benchmark,
-    clip_swap,
-    masks,
-    paste,
-    segments,
-    video,
-    video_writer,
-)
+from facedancer.video_swap import benchmark
+from facedancer.video_swap.clips import clip_stages, segments
+from facedancer.video_swap.compositing import masks, paste
+from facedancer.video_swap.media import video_reader, video_writer
 
 
 def define_flags(flag_values):
@@ -83,31 +78,31 @@ def straightforward(detector, identity, generator, frames, folder):
 def encode(pictures, path):
     """Encodes pictures as the pipeline does."""
     height, width = pictures[0].shape[:2]
-    info = video.ClipInfo(path, (width, height), Fraction(25), Fraction(1, 25))
+    info = video_reader.ClipInfo(path, (width, height), Fraction(25), Fraction(1, 25))
     encoder = video_writer.SegmentEncoder(
-        path, info, video.Colour(1, 1, 1), video_writer.EncodeSettings()
+        path, info, video_reader.Colour(1, 1, 1), video_writer.EncodeSettings()
     )
     for i, image in enumerate(pictures):
-        encoder.write(video.Frame(i, image, i, 1))
+        encoder.write(video_reader.Frame(i, image, i, 1))
     encoder.close()
 
 
 def ours(swapper, frames, folder, detect_every):
     """Returns the seconds it takes, wall and CPU, and the pictures."""
     height, width = frames[0].shape[:2]
-    info = video.ClipInfo(folder, (width, height), Fraction(25), Fraction(1, 25))
+    info = video_reader.ClipInfo(folder, (width, height), Fraction(25), Fraction(1, 25))
     sink = segments.SegmentSink(
         folder / f"parts_{detect_every}",
         "",
         info,
-        video.Colour(1, 1, 1),
+        video_reader.Colour(1, 1, 1),
         video_writer.EncodeSettings(),
     )
-    settings = clip_swap.StageSettings(smoothing=0.0, detect_every=detect_every)
+    settings = clip_stages.StageSettings(smoothing=0.0, detect_every=detect_every)
     wall, cpu = time.perf_counter(), time.process_time()
-    made = (video.Frame(i, image, i, 1) for i, image in enumerate(frames))
+    made = (video_reader.Frame(i, image, i, 1) for i, image in enumerate(frames))
     pictures = []
-    for step in clip_swap.steps(made, swapper, settings, lambda image, i: image):
+    for step in clip_stages.steps(made, swapper, settings, lambda image, i: image):
         sink.write(step)
         pictures.append(step.image)
     sink.close()

@@ -17,7 +17,8 @@ from absl import flags
 
 from facedancer import cli, images
 from facedancer.errors import InputError
-from facedancer.video_swap import labels, options, swap_image
+from facedancer.video_swap import options, swap_image
+from facedancer.video_swap.provenance import labels
 
 BORDER = 3
 

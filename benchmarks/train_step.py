@@ -23,9 +23,11 @@ from absl import app, flags
 
 from facedancer.arcface_model import build_mobilefacenet, build_resnet50, load_encoder
 from facedancer.models import get_preset
-from facedancer.models.config import DiscriminatorConfig
-from facedancer.train import ifsr, losses, state, step, teachers
-from facedancer.train.objectives import get_objective
+from facedancer.models.families.facedancer.config import DiscriminatorConfig
+from facedancer.train.frozen import teachers
+from facedancer.train.objective import ifsr, losses
+from facedancer.train.objective.recipes import get_objective
+from facedancer.train.step import divided_step, state
 
 FLAGS = flags.FLAGS
 
@@ -54,8 +56,8 @@ def make_step(objective, config, encoder, count, form, precision="float32"):
     )
     new = state.build_state(objective, config, discriminator, precision, form)
     margins = (0.01,) * len(encoder.taps)
-    critics = step.Critics(teachers.Teacher(encoder, encoder.taps), margins)
-    return step.TrainStep(new, critics, objective, count)
+    critics = divided_step.Critics(teachers.Teacher(encoder, encoder.taps), margins)
+    return divided_step.TrainStep(new, critics, objective, count)
 
 
 class PlainStep:

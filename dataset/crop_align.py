@@ -22,7 +22,8 @@ import tqdm
 from absl import flags
 
 from facedancer import cli, images
-from facedancer.dataset import aligning, contact_sheet, photos, report, workers
+from facedancer.dataset.jobs import contact_sheet, report, workers
+from facedancer.dataset.photos import aligning, listing
 from facedancer.errors import InputError
 
 CHUNK = 16  # photos a task; fixed, as a batch's make-up moves results by a rounding
@@ -84,7 +85,7 @@ def align_folder(
     Raises:
         InputError: If there is no photo, or the target folder holds other crops.
     """
-    paths = photos.list_photos(settings.data_dir)
+    paths = listing.list_photos(settings.data_dir)
     _check_folders(settings)
     _claim_target(settings)
     _remove_leftovers(settings.target_dir)
@@ -219,7 +220,7 @@ def _unfinished_chunks(
 ) -> Iterator[list[tuple[str, str]]]:
     """Yields the chunks in which a photo is missing."""
     finished = (_is_finished(entry, settings) for entry in progress.entries())
-    both = zip(photos.output_stems(paths), finished, strict=True)
+    both = zip(listing.output_stems(paths), finished, strict=True)
     while chunk := list(itertools.islice(both, CHUNK)):
         if not all(done for _, done in chunk):
             yield [task for task, _ in chunk]

@@ -20,15 +20,9 @@ import tqdm
 from absl import flags
 
 from facedancer import cli
-from facedancer.dataset import (
-    beam_runner,
-    image_header,
-    photos,
-    report,
-    sharding,
-    splits,
-    workers,
-)
+from facedancer.dataset.jobs import report, workers
+from facedancer.dataset.photos import image_header, listing
+from facedancer.dataset.shards import beam_runner, sharding, splits
 from facedancer.errors import InputError
 
 IDENTITIES = ("folder", "none")
@@ -224,7 +218,8 @@ def make_plans(settings: ShardSettings) -> tuple[list[sharding.Plan], list[str]]
     """
     paths, sizes, broken = _usable(settings.data_dir, settings.check == "decode")
     names = [
-        photos.parent(path) if settings.identities == "folder" else "" for path in paths
+        listing.parent(path) if settings.identities == "folder" else ""
+        for path in paths
     ]
     shares = _shares(settings)
     # Photos whose person is unknown are each split by themselves.
@@ -252,7 +247,7 @@ def _shares(settings: ShardSettings) -> dict[str, float | int]:
 
 
 def _usable(data_dir: str, decode: bool) -> tuple[list[str], np.ndarray, list[str]]:
-    paths = photos.list_photos(data_dir)
+    paths = listing.list_photos(data_dir)
 
     sizes, broken = np.empty(len(paths), np.int64), []
 
@@ -282,7 +277,7 @@ def _landmarks(data_dir: str, paths: list[str]) -> np.ndarray | None:
         return None
     landmarks = np.full((len(paths), 10), np.nan, np.float32)
     for output, points in _reported(data_dir):
-        row = photos.position(paths, output)
+        row = listing.position(paths, output)
         if row is not None:
             landmarks[row] = np.ravel(points)
     return landmarks

@@ -21,7 +21,9 @@ from absl import flags
 from matplotlib import pyplot
 
 from facedancer import cli, images
-from facedancer.dataset import contact_sheet, image_header, records, shard_index
+from facedancer.dataset.jobs import contact_sheet
+from facedancer.dataset.photos import image_header
+from facedancer.dataset.shards import records, shard_index
 from facedancer.errors import InputError
 
 matplotlib.use("Agg")

@@ -21,7 +21,9 @@ import tqdm
 from absl import flags
 
 from facedancer import alignment, cli, images
-from facedancer.dataset import made_faces, made_faces_render, records, report, workers
+from facedancer.dataset.jobs import report, workers
+from facedancer.dataset.made_faces import made_face, render
+from facedancer.dataset.shards import records
 from facedancer.errors import InputError
 
 TRUTH = "truth.jsonl"
@@ -206,7 +208,7 @@ def _truth(path: str, number: int, face, drawn) -> dict:
     }
 
 
-def nth_face(settings: MadeSettings, number: int, image: int) -> made_faces.MadeFace:
+def nth_face(settings: MadeSettings, number: int, image: int) -> made_face.MadeFace:
     """Returns picture `image` of person `number`.
 
     Three of four pictures of a person show the same hair.
@@ -218,18 +220,16 @@ def nth_face(settings: MadeSettings, number: int, image: int) -> made_faces.Made
     """
     base = int(np.random.SeedSequence([settings.seed, number]).generate_state(1)[0])
     draw_seed = np.random.SeedSequence([settings.seed, number, image])
-    hair = made_faces.make_hair(base) if image % 4 != 3 else None
-    return made_faces.make_face(
-        made_faces.make_identity(base),
+    hair = made_face.make_hair(base) if image % 4 != 3 else None
+    return made_face.make_face(
+        made_face.make_identity(base),
         int(draw_seed.generate_state(1)[0]),
         settings.max_yaw,
         hair,
     )
 
 
-def draw(
-    face: made_faces.MadeFace, size: int, aligned: bool
-) -> made_faces_render.Rendered:
+def draw(face: made_face.MadeFace, size: int, aligned: bool) -> render.Rendered:
     """Returns a square picture of a made face, or its aligned crop.
 
     Args:
@@ -238,14 +238,12 @@ def draw(
         aligned: Cut by the exact landmarks, as `crop_align` does.
     """
     if not aligned:
-        return made_faces_render.render(face, size, size)
-    drawn = made_faces_render.render(face, 2 * size, 2 * size)
+        return render.render(face, size, size)
+    drawn = render.render(face, 2 * size, 2 * size)
     return crop(drawn, alignment.crop_matrix(drawn.landmarks, size), size)
 
 
-def crop(
-    drawn: made_faces_render.Rendered, matrix: np.ndarray, size: int
-) -> made_faces_render.Rendered:
+def crop(drawn: render.Rendered, matrix: np.ndarray, size: int) -> render.Rendered:
     """Returns a crop with everything known about it.
 
     Args:
@@ -261,7 +259,7 @@ def crop(
     y = np.rint(at[..., 1]).astype(int).clip(0, height - 1)
     corners = drawn.box[[0, 1, 2, 1, 0, 3, 2, 3]].reshape(4, 2)
     corners = alignment.apply(matrix, corners)
-    return made_faces_render.Rendered(
+    return render.Rendered(
         image=alignment.crop(drawn.image, matrix, size),
         mask=drawn.mask[y, x],
         landmarks=alignment.apply(matrix, drawn.landmarks).astype(np.float32),
@@ -284,10 +282,10 @@ def make_triplet(settings: MadeSettings, number: int) -> dict[str, np.ndarray]:
     source = nth_face(settings, int(first), 1000 + int(random.integers(1 << 20)))
     target = nth_face(settings, int(second), 1000 + int(random.integers(1 << 20)))
     size = settings.image_size
-    whole = made_faces_render.render(target, 2 * size, 2 * size)
+    whole = render.render(target, 2 * size, 2 * size)
     matrix = alignment.crop_matrix(whole.landmarks, size)
-    swapped = made_faces.true_swap(source, target)
-    truth = made_faces_render.render(swapped, 2 * size, 2 * size)
+    swapped = made_face.true_swap(source, target)
+    truth = render.render(swapped, 2 * size, 2 * size)
     return {
         "source": draw(source, size, aligned=True).image,
         "target": crop(whole, matrix, size).image,

@@ -21,7 +21,8 @@ import tqdm
 from absl import flags
 
 from facedancer import cli, images
-from facedancer.dataset import contact_sheet, photos
+from facedancer.dataset.jobs import contact_sheet
+from facedancer.dataset.photos import listing
 from facedancer.errors import InputError
 
 _MAX_PICTURES = 80
@@ -191,7 +192,7 @@ def move_outliers(
         crops = [images.read_image(_full(settings, path)) for path in group]
         if len({crop.shape for crop in crops}) > 1:
             raise InputError(
-                f"{photos.parent(group[0])}: crops of several sizes; give a folder "
+                f"{listing.parent(group[0])}: crops of several sizes; give a folder "
                 "that crop_align wrote"
             )
         out = find_outliers(embed(np.stack(crops)), settings.min_similarity)
@@ -202,8 +203,8 @@ def move_outliers(
 
 
 def _folders(settings: OutlierSettings) -> Iterator[list[str]]:
-    paths = photos.list_photos(settings.data_dir)
-    for folder, group in itertools.groupby(paths, key=photos.parent):
+    paths = listing.list_photos(settings.data_dir)
+    for folder, group in itertools.groupby(paths, key=listing.parent):
         group = list(group)
         if folder and len(group) >= settings.min_photos:
             yield group

@@ -20,7 +20,9 @@ import tqdm
 from absl import flags
 
 from facedancer import cli
-from facedancer.dataset import image_header, photos, sharding, workers
+from facedancer.dataset.jobs import workers
+from facedancer.dataset.photos import image_header, listing
+from facedancer.dataset.shards import sharding
 from facedancer.errors import InputError
 
 # Of MobileFSGAN; "either" stands for the two forms its attribute edits take in turn.
@@ -191,14 +193,14 @@ def find_triplets(
     pairs, left_out = _find_pairs(settings.data_dir)
     originals: dict[str, list[str]] = {}
     for original, _ in pairs.values():
-        originals.setdefault(photos.parent(original), []).append(original)
+        originals.setdefault(listing.parent(original), []).append(original)
     truths = settings.truth_by_kind()
     by_kind: dict[str, list[sharding.Triplet]] = {}
     for number, (name, (original, edited)) in enumerate(pairs.items()):
         path = name if "/" in name else f"{_LOOSE}/{name}"
         kind = path.split("/")[0]
         truth = truths.get(kind, settings.truth)
-        folder = originals[photos.parent(original)]
+        folder = originals[listing.parent(original)]
         other = _another(folder, original, [settings.seed, number])
         if truth == "person" and not other:
             left_out.append(f"{original}: its folder holds no other original")
@@ -238,7 +240,7 @@ def _find_pairs(data_dir: str) -> tuple[dict[str, tuple[str, str]], list[str]]:
     """Returns original and edited file by `folder/name`, and why others are no pair."""
     found: dict[str, dict[str, str]] = {}
     left_out = []
-    for path in photos.list_photos(data_dir):
+    for path in listing.list_photos(data_dir):
         match = _NAME.fullmatch(path)
         if not match:
             left_out.append(f"{path}: its name holds neither .original. nor .edited.")

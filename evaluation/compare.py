@@ -15,9 +15,11 @@ from absl import flags
 
 from facedancer import cli, images
 from facedancer.errors import InputError
-from facedancer.evaluation import bootstrap, plots, report
-from facedancer.evaluation.bootstrap import Estimate
-from facedancer.evaluation.figures import Figure
+from facedancer.evaluation.measuring.figures import Figure
+from facedancer.evaluation.metrics import bootstrap
+from facedancer.evaluation.metrics.bootstrap import Estimate
+from facedancer.evaluation.plots import charts
+from facedancer.evaluation.report import document
 
 _SIGN = {"higher": 1, "lower": -1, "": 0}
 
@@ -66,7 +68,7 @@ class Difference:
 
 
 def compare(
-    first: report.Stored, second: report.Stored, seed: int = 0
+    first: document.Stored, second: document.Stored, seed: int = 0
 ) -> list[Difference]:
     """Returns the differences of all figures that both reports have.
 
@@ -120,11 +122,11 @@ def markdown(differences: list[Difference], names: tuple[str, str]) -> str:
         verdict = one.verdict if one.same_network else "measured by different networks"
         cells = (
             f"{one.figure.group}: {one.figure.text} "
-            f"{report.ARROWS[one.figure.better]}".strip(),
-            report.number(one.figure.estimate.value, one.figure.unit),
-            report.number(one.second, one.figure.unit),
-            report.number(estimate.value),
-            report.interval(estimate),
+            f"{document.ARROWS[one.figure.better]}".strip(),
+            document.number(one.figure.estimate.value, one.figure.unit),
+            document.number(one.second, one.figure.unit),
+            document.number(estimate.value),
+            document.interval(estimate),
             str(estimate.count),
             verdict,
         )
@@ -148,7 +150,7 @@ def main(flag_values: flags.FlagValues) -> int:
         flag_values: Parsed flags.
     """
     settings = cli.settings_from(CompareSettings, flag_values)
-    first, second = report.read(settings.first), report.read(settings.second)
+    first, second = document.read(settings.first), document.read(settings.second)
     differences = compare(first, second, settings.seed)
     names = _names(first, second, settings)
     write(pathlib.Path(settings.out), differences, names)
@@ -180,7 +182,7 @@ def write(
         entry |= {"count": one.estimate.count, "method": one.estimate.method}
         rows.append(entry | {"verdict": one.verdict})
     text = json.dumps(
-        {"first": names[0], "second": names[1], "figures": report.plain(rows)},
+        {"first": names[0], "second": names[1], "figures": document.plain(rows)},
         indent=2,
     )
     images.write_atomic(folder / "compare.json", text.encode())
@@ -199,7 +201,7 @@ def write(
         if math.isfinite(one.estimate.low)
     ]
     if bars:
-        images.write_atomic(folder / "compare.png", plots.compared(bars, names))
+        images.write_atomic(folder / "compare.png", charts.compared(bars, names))
 
 
 if __name__ == "__main__":

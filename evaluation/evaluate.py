@@ -9,7 +9,8 @@ from __future__ import annotations
 from absl import flags
 
 from facedancer import cli
-from facedancer.evaluation import options, page, protocol, report
+from facedancer.evaluation import options, protocol
+from facedancer.evaluation.report import document, page
 
 
 def define_flags(flag_values: flags.FlagValues) -> None:
@@ -30,9 +31,9 @@ def main(flag_values: flags.FlagValues) -> int:
     settings = cli.settings_from(options.EvaluateSettings, flag_values)
     folder = options.check_out(settings)
     result = protocol.evaluate(settings)
-    report.write(folder, result)
+    document.write(folder, result)
     page.write(folder / "index.html", result)
-    print(report.markdown(result), end="")
+    print(document.markdown(result), end="")
     print(f"\n{folder / 'index.html'}")
     return cli.PARTIAL if result.counts.get("skipped") else cli.DONE
 

@@ -14,7 +14,7 @@ from absl import flags
 
 from facedancer import cli
 from facedancer.errors import InputError
-from facedancer.evaluation import frames, pairs
+from facedancer.evaluation.inputs import frames, pairs
 
 
 @dataclasses.dataclass(frozen=True)

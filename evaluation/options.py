@@ -5,21 +5,20 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 
-from facedancer import weights
+from facedancer import files, weights
 from facedancer.arcface_model import load_encoder
 from facedancer.errors import InputError
-from facedancer.evaluation import (
+from facedancer.evaluation.inputs.cache import Cache
+from facedancer.evaluation.inputs.locating import Locator
+from facedancer.evaluation.instruments import (
     backbones,
-    embedding_maps,
     face_mesh,
     instruments,
     judges,
     pose_network,
-    runtime,
 )
-from facedancer.evaluation.cached import Cache
-from facedancer.evaluation.locating import Locator
-from facedancer.evaluation.measure import Perception, Tools
+from facedancer.evaluation.measuring.measure import Perception, Tools
+from facedancer.evaluation.plots import embedding_maps
 from facedancer.retinaface import load_detector
 
 SWAPPERS = ("generator", "copy", "paste")
@@ -239,7 +238,7 @@ def _detector(detector, path):
     if detector.name == path:  # a package, not a file
         return {"name": detector.name, "file": ""}
     path = path or weights.find("detector")
-    digest = runtime.file_hash(path)[:8]
+    digest = files.file_hash(path)[:8]
     return {"name": f"{detector.name}@{digest}", "file": str(path)}
 
 
@@ -249,7 +248,7 @@ def _entry(instrument, path):
 
 def _expression(path):
     network = pose_network.load_keras(path)
-    name = f"{pathlib.Path(path).stem}@{runtime.file_hash(path)[:8]}"
+    name = f"{pathlib.Path(path).stem}@{files.file_hash(path)[:8]}"
     return instruments.ExpressionEmbedder(network, name)
 
 
@@ -273,7 +272,7 @@ def _perception(settings):
         channel_weights = backbones.read_channel_weights(
             settings.lpips_weights, backbone
         )
-        digest = runtime.file_hash(settings.lpips_weights)[:8]
+        digest = files.file_hash(settings.lpips_weights)[:8]
         name = f"{backbone.name} with weights@{digest}"
     return Perception(backbone, channel_weights, name)
 

@@ -9,29 +9,29 @@ import pathlib
 import numpy as np
 
 from facedancer.errors import InputError
-from facedancer.evaluation import (
+from facedancer.evaluation import options
+from facedancer.evaluation.inputs import pairs as pair_lists
+from facedancer.evaluation.inputs.photos import Photo
+from facedancer.evaluation.instruments import judges
+from facedancer.evaluation.measuring import (
     clips,
     experiments,
     figures,
-    judges,
     measure,
-    options,
-    plots,
-    report,
     studies,
     swappers,
 )
-from facedancer.evaluation import pairs as pair_lists
-from facedancer.evaluation.photos import Photo
+from facedancer.evaluation.plots import charts
+from facedancer.evaluation.report import document
 from facedancer.models import load_generator
-from facedancer.video_swap.networks import NetworkSettings, load_networks
-from facedancer.video_swap.swapper import SwapSettings
+from facedancer.video_swap.swapping.networks import NetworkSettings, load_networks
+from facedancer.video_swap.swapping.swapper import SwapSettings
 
 _FEW = 8  # pairs that the costly studies take
 _HARDLY = 5.0  # percent of results nearer to the source, below which a note says so
 
 
-def evaluate(settings: options.EvaluateSettings) -> report.Report:
+def evaluate(settings: options.EvaluateSettings) -> document.Report:
     """Returns the report that the settings ask for.
 
     Args:
@@ -49,7 +49,7 @@ def evaluate(settings: options.EvaluateSettings) -> report.Report:
         settings.allow_same_judge,
     )
     name = pathlib.Path(settings.results or settings.swapped_video).name
-    result = report.Report(
+    result = document.Report(
         swapper=name if swapper is None else swapper.name,
         networks=loaded.networks,
         settings=dataclasses.asdict(settings),
@@ -231,5 +231,5 @@ def _add_clip(result, swapper, loaded, settings):
         }
     }
     text = "Flicker of the result beside the target's own."
-    image = plots.over_time(lines)
+    image = charts.over_time(lines)
     result.studies.append(studies.Study("video", "Flicker", text, image, {}))

@@ -1,11 +1,14 @@
 """Generators and discriminators, published files, the fused form, export."""
 
-from facedancer.models.config import DiscriminatorConfig, GeneratorConfig
-from facedancer.models.discriminator import build_discriminator
-from facedancer.models.fused import fuse
-from facedancer.models.generator import build_generator
-from facedancer.models.presets import PRESETS, get_preset
-from facedancer.models.published import load_discriminator, load_generator
+from facedancer.models.families.facedancer.config import (
+    DiscriminatorConfig,
+    GeneratorConfig,
+)
+from facedancer.models.families.facedancer.discriminator import build_discriminator
+from facedancer.models.families.facedancer.fused import fuse
+from facedancer.models.families.facedancer.generator import build_generator
+from facedancer.models.families.facedancer.presets import PRESETS, get_preset
+from facedancer.models.published.reading import load_discriminator, load_generator
 
 __all__ = [
     "PRESETS",

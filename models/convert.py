@@ -21,8 +21,9 @@ from absl import flags
 
 from facedancer import cli, writing
 from facedancer.errors import InputError
-from facedancer.models import published, saving
-from facedancer.models.config import GeneratorConfig
+from facedancer.models import saving
+from facedancer.models.families.facedancer.config import GeneratorConfig
+from facedancer.models.published import reading
 
 KINDS = ("auto", "generator", "discriminator")
 
@@ -98,7 +99,7 @@ def convert(
         raise InputError(f"--half is for .keras files. Received: {destination}")
     if destination.exists() and source.exists() and destination.samefile(source):
         raise InputError(f"{destination}: is also the file to be read")
-    model = published.load(source, kind, form="plain")
+    model = reading.load(source, kind, form="plain")
     if encoder is not None:
         model = _with_encoder(model, encoder)
     inputs = saving.random_inputs(model.config, seed=seed)
@@ -108,7 +109,7 @@ def convert(
     saving.save(model, destination, layout)
     if half:
         writing.compress(destination)
-    again = published.load(destination, kind)
+    again = reading.load(destination, kind)
     difference = before - saving.output_of(again, inputs)
     return again, float(np.abs(difference).max())
 

@@ -20,8 +20,9 @@ from absl import flags
 
 from facedancer import cli, openvino_core, writing
 from facedancer.errors import InputError
-from facedancer.models import published, saving
-from facedancer.models.fused import fuse
+from facedancer.models import saving
+from facedancer.models.families.facedancer.fused import fuse
+from facedancer.models.published import reading
 
 # Ending: Keras's name of the format, and the packages that write and run it.
 FORMATS = {
@@ -158,7 +159,7 @@ def main(flag_values: flags.FlagValues, source: str, destination: str) -> int:
         destination: What is written.
     """
     check(pathlib.Path(destination))
-    model = published.load_generator(source)
+    model = reading.load_generator(source)
     if flag_values.fused:
         model = fuse(model)
     difference = export(model, destination)

@@ -13,8 +13,8 @@ from absl import logging
 from keras import ops
 
 from facedancer.errors import InputError
-from facedancer.models import published_writer
-from facedancer.models.config import GeneratorConfig
+from facedancer.models.families.facedancer.config import GeneratorConfig
+from facedancer.models.published import published_writer
 from facedancer.writing import whole
 
 LAYOUTS = ("native", "published")

@@ -16,8 +16,8 @@ from absl import flags
 from tqdm import tqdm
 
 from facedancer import cli, images
-from facedancer.retinaface import labels
 from facedancer.retinaface.loading import load_detector
+from facedancer.retinaface.training import labels
 
 
 @dataclasses.dataclass(frozen=True)

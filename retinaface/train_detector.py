@@ -21,19 +21,12 @@ from keras import ops
 
 from facedancer import cli, writing
 from facedancer.errors import InputError
-from facedancer.retinaface import (
-    anchors,
-    labels,
-    losses,
-    matching,
-    measuring,
-    published,
-    scenes,
-)
+from facedancer.retinaface import anchors, published
 from facedancer.retinaface.detector import DetectorOptions
 from facedancer.retinaface.loading import load_network
 from facedancer.retinaface.network import ANCHORS_PER_CELL, build_retinaface
 from facedancer.retinaface.retinaface_detector import RetinaFaceDetector
+from facedancer.retinaface.training import labels, losses, matching, measuring, scenes
 
 
 @dataclasses.dataclass(frozen=True)

@@ -31,8 +31,38 @@ MAY_IMPORT = {
     },
 }
 NO_TENSORFLOW = {"facedancer", "models", "retinaface", "arcface_model", "evaluation"}
+# The rooms of a folder, in their order: a room imports from earlier tuples and from
+# itself. The top level of a folder holds its programs, their settings and its face.
+ROOMS = {
+    "retinaface": (("training",),),
+    "models": (("layers",), ("families",), ("published",)),
+    "dataset": (
+        ("photos",),
+        ("jobs", "shards", "augmentation", "made_faces"),
+        ("reading",),
+    ),
+    "train": (
+        ("objective", "frozen"),
+        ("systems",),
+        ("step",),
+        ("loop", "validation"),
+        ("distillation",),
+    ),
+    "video_swap": (
+        ("media", "compositing", "engines", "provenance"),
+        ("swapping",),
+        ("clips",),
+    ),
+    "evaluation": (
+        ("metrics", "plots", "inputs"),
+        ("instruments",),
+        ("measuring",),
+        ("report",),
+    ),
+}
+MOST_FILES = 12  # of a room, its face left out
 # TensorFlow also stands in the engines of `video_swap/`, and nowhere else there.
-ENGINES = {"video_swap/engines.py"}
+ENGINES = {"video_swap/engines/engines.py"}
 FILES = [path for name in MAY_IMPORT for path in sorted((ROOT / name).rglob("*.py"))]
 IDS = [str(path.relative_to(ROOT)) for path in FILES]
 
@@ -71,9 +101,79 @@ def test_imports(path):
             )
 
 
+def room_of(parts):
+    """Returns the room a dotted or slashed path lies in, None at the top level."""
+    folder, *rest = parts
+    known = {room for level in ROOMS.get(folder, ()) for room in level}
+    return rest[0] if rest and rest[0] in known else None
+
+
+def module_of(name):
+    """Returns the parts of `facedancer.x.y.z` that are a module, without the first."""
+    parts = name.split(".")[1:]
+    while parts and not (
+        (ROOT / pathlib.Path(*parts)).with_suffix(".py").is_file()
+        or (ROOT / pathlib.Path(*parts) / "__init__.py").is_file()
+    ):
+        parts = parts[:-1]
+    return parts
+
+
+@pytest.mark.parametrize("path", FILES, ids=IDS)
+def test_rooms_stand_in_their_order(path):
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    room, levels = room_of(parts), ROOMS.get(parts[0], ())
+    level = {name: i for i, names in enumerate(levels) for name in names}
+    for line, name in imports(path):
+        target = module_of(name) if name.startswith("facedancer.") else []
+        other = room_of(target) if target[:1] == [parts[0]] else None
+        if room and other and other != room:
+            assert level[other] < level[room], (
+                f"{path.relative_to(ROOT)}:{line}: room {room} stands before {other}"
+            )
+
+
+@functools.cache
+def programs():
+    """Returns the modules that are started, as the parts of their names."""
+    return {
+        path.relative_to(ROOT).with_suffix("").parts
+        for path in FILES
+        if 'if __name__ == "__main__":' in path.read_text()
+    }
+
+
+@pytest.mark.parametrize("path", FILES, ids=IDS)
+def test_rooms_import_no_program(path):
+    """What a program and another file need lies in a room, not in the program."""
+    if room_of(path.relative_to(ROOT).parts) is None:
+        return
+    for line, name in imports(path):
+        if name.startswith("facedancer."):
+            assert tuple(module_of(name)) not in programs(), (
+                f"{path.relative_to(ROOT)}:{line} imports the program {name}"
+            )
+
+
+def test_rooms_are_small_and_known():
+    for folder, levels in ROOMS.items():
+        known = {room for level in levels for room in level}
+        found = {path.parent.name for path in (ROOT / folder).glob("*/__init__.py")}
+        assert found <= known, f"{folder}/: put {sorted(found - known)} into ROOMS"
+        for room in found:
+            files = [
+                path
+                for path in (ROOT / folder / room).glob("*.py")
+                if path.name != "__init__.py"
+            ]
+            assert len(files) <= MOST_FILES, f"{folder}/{room} has {len(files)} files"
+
+
 @pytest.mark.parametrize("path", FILES, ids=IDS)
 def test_file_name_hides_no_module(path):
     """`python dataset/crop_align.py` puts `dataset/` in front of `sys.path`."""
+    if len(path.relative_to(ROOT).parts) > 2:
+        return  # in a room, where no program lies
     used = {name.split(".")[0] for p in FILES for _, name in imports(p)}
     hidden = (set(sys.stdlib_module_names) | used) - {"facedancer", "__future__"}
     assert path.stem not in hidden, f"{path.name} would hide the module {path.stem}"
@@ -113,7 +213,8 @@ def test_docstrings(path):
 def test_imports_and_examples_run(path):
     """All modules load in one process, so no two define the same flag on import."""
     parts = path.relative_to(ROOT).with_suffix("").parts
-    parts = [part for part in parts if part not in ("facedancer", "__init__")]
+    parts = parts[1:] if parts[0] == "facedancer" else parts
+    parts = [part for part in parts if part != "__init__"]
     module = importlib.import_module(".".join(["facedancer", *parts]))
     result = doctest.testmod(module, extraglobs={"np": np, "keras": keras})
     assert not result.failed

@@ -11,17 +11,22 @@ from absl import logging
 
 from facedancer import images
 from facedancer.arcface_model import fold, load_encoder
-from facedancer.dataset import pairs, shard_index
+from facedancer.dataset.reading import pairs
+from facedancer.dataset.shards import shard_index
 from facedancer.errors import InputError
 from facedancer.models import load_discriminator, load_generator
-from facedancer.models.config import GeneratorConfig
-from facedancer.train import ifsr, perceptual, running, samples, state, validation
-from facedancer.train.checkpoints import Checkpoints
+from facedancer.models.families.facedancer.config import GeneratorConfig
 from facedancer.train.config import TrainConfig
-from facedancer.train.journal import Journal
-from facedancer.train.loop import Loop, Plan
-from facedancer.train.step import Critics, TrainStep
-from facedancer.train.teachers import Teacher
+from facedancer.train.frozen import perceptual
+from facedancer.train.frozen.teachers import Teacher
+from facedancer.train.loop import distribution
+from facedancer.train.loop.checkpoints import Checkpoints
+from facedancer.train.loop.journal import Journal
+from facedancer.train.loop.loop import Loop, Plan
+from facedancer.train.objective import ifsr
+from facedancer.train.step import state
+from facedancer.train.step.divided_step import Critics, TrainStep
+from facedancer.train.validation import samples, validation
 
 _SHOWN = 6
 
@@ -263,7 +268,7 @@ def build_loop(config: TrainConfig, step: TrainStep, networks: Networks) -> Loop
     Raises:
         InputError: If the validation's shards or networks are missing.
     """
-    chief = running.is_chief(step.strategy)
+    chief = distribution.is_chief(step.strategy)
     generator = tf.function(step.state.best_generator, autograph=False)
     validate = show = None
     if config.eval_dir and chief:

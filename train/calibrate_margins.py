@@ -24,8 +24,9 @@ from facedancer import cli, images
 from facedancer.arcface_model import load_encoder
 from facedancer.errors import InputError
 from facedancer.models import load_generator
-from facedancer.train import calibration, ifsr, validation
-from facedancer.train.teachers import Teacher
+from facedancer.train.frozen.teachers import Teacher
+from facedancer.train.objective import ifsr
+from facedancer.train.validation import calibration, validation
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,8 +7,11 @@ import json
 
 from facedancer.errors import InputError
 from facedancer.models import get_preset
-from facedancer.models.config import DiscriminatorConfig, GeneratorConfig
-from facedancer.train.objectives import Objective, get_objective
+from facedancer.models.families.facedancer.config import (
+    DiscriminatorConfig,
+    GeneratorConfig,
+)
+from facedancer.train.objective.recipes import Objective, get_objective
 
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 STRATEGIES = ("auto", "one", "mirrored", "multi_worker")
@@ -25,7 +28,7 @@ class TrainConfig:
             on. Empty: no validation.
         arcface_path: File of the identity encoder.
         recipe: published (the released trainer) or improved.
-        preset: Structure of the generator, see `models/presets.py`.
+        preset: Structure of the generator, see `models/families/facedancer/presets.py`.
         image_size: Side of the images in pixels. Empty: of the preset.
         base_width: Channels of the generator at the full size. Empty: of the preset.
         mapping_depth: Layers of the mapping network. Empty: of the preset.

@@ -25,7 +25,7 @@ from keras import ops
 from facedancer import arcface_model, cli, images, writing
 from facedancer.arcface_model import verification
 from facedancer.errors import InputError
-from facedancer.train import face_views
+from facedancer.train.distillation import face_views
 
 
 @dataclasses.dataclass(frozen=True)

@@ -20,9 +20,10 @@ from absl import flags, logging
 
 from facedancer import cli
 from facedancer.errors import InputError
-from facedancer.models.config import GeneratorConfig
-from facedancer.train import assembly, checkpoints, exporting, running, watch
+from facedancer.models.families.facedancer.config import GeneratorConfig
+from facedancer.train import assembly, exporting
 from facedancer.train.config import TrainConfig
+from facedancer.train.loop import alarms, checkpoints, distribution
 
 
 def define_flags(flag_values: flags.FlagValues) -> None:
@@ -66,19 +67,21 @@ def train(config: TrainConfig) -> int:
             raise InputError(f"--{name} must be given to train")
     saved = assembly.checkpoints_of(config)
     start = _start(config, saved)
-    running.quiet()
+    distribution.quiet()
     keras.utils.set_random_seed(config.seed)  # the first weights
-    strategy = running.make_strategy(config.strategy, config.devices, config.device_id)
+    strategy = distribution.make_strategy(
+        config.strategy, config.devices, config.device_id
+    )
     with strategy.scope():
         networks = assembly.load_networks(config)
         pairs = assembly.pair_settings(config, networks.config.image_size)
         step = assembly.build_step(config, networks, strategy)
         if start is not None:
             saved.restore(step.state, start)
-            if running.is_chief(strategy):
+            if distribution.is_chief(strategy):
                 saved.set_aside(start)
         loop = assembly.build_loop(config, step, networks)
-    if running.is_chief(strategy):
+    if distribution.is_chief(strategy):
         assembly.write_settings(config)
     logging.info(
         "%s from step %d to %d, %d replicas, run folder %s",
@@ -89,11 +92,11 @@ def train(config: TrainConfig) -> int:
         assembly.run_folder(config),
     )
     try:
-        loop.run(running.batches(strategy, pairs, step.state.step))
-    except watch.NotFiniteError as error:
+        loop.run(distribution.batches(strategy, pairs, step.state.step))
+    except alarms.NotFiniteError as error:
         raise InputError(str(error)) from None
     logging.info("Done. Curves: %s", loop.journal.curves())
-    running.wait_for_all(strategy)
+    distribution.wait_for_all(strategy)
     return cli.DONE
 
 

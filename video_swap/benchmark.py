@@ -28,16 +28,12 @@ from facedancer import cli
 from facedancer.arcface_model import Embedder, build_mobilefacenet, load_encoder
 from facedancer.models import build_generator, get_preset, load_generator
 from facedancer.retinaface import load_detector
-from facedancer.video_swap import (
-    clip_swap,
-    engines,
-    identities,
-    segments,
-    video,
-    video_writer,
-    watermark,
-)
-from facedancer.video_swap.swapper import FaceJob, FaceSwapper
+from facedancer.video_swap.clips import clip_stages, segments
+from facedancer.video_swap.engines import engines
+from facedancer.video_swap.media import video_reader, video_writer
+from facedancer.video_swap.provenance import watermark
+from facedancer.video_swap.swapping import identities
+from facedancer.video_swap.swapping.swapper import FaceJob, FaceSwapper
 
 _HEIGHTS = {"480p": (854, 480), "720p": (1280, 720), "1080p": (1920, 1080)}
 _RATE = 25
@@ -240,7 +236,7 @@ class _Clock:
 
 def _info(frames):
     height, width = frames[0].shape[:2]
-    return video.ClipInfo(
+    return video_reader.ClipInfo(
         pathlib.Path("benchmark"), (width, height), Fraction(_RATE), Fraction(1, _RATE)
     )
 
@@ -248,10 +244,10 @@ def _info(frames):
 def _encode(images, path):
     settings = video_writer.EncodeSettings()
     encoder = video_writer.SegmentEncoder(
-        path, _info(images), video.Colour(1, 1, 1), settings
+        path, _info(images), video_reader.Colour(1, 1, 1), settings
     )
     for i, image in enumerate(images):
-        encoder.write(video.Frame(i, image, i, 1))
+        encoder.write(video_reader.Frame(i, image, i, 1))
     encoder.close()
 
 
@@ -259,12 +255,12 @@ def _whole(swapper, frames, folder):
     """Returns the seconds of the whole chain, side by side, and into a file."""
     settings = video_writer.EncodeSettings()
     sink = segments.SegmentSink(
-        folder / "parts", "", _info(frames), video.Colour(1, 1, 1), settings
+        folder / "parts", "", _info(frames), video_reader.Colour(1, 1, 1), settings
     )
     start = time.perf_counter()
-    made = (video.Frame(i, image, i, 1) for i, image in enumerate(frames))
-    for step in clip_swap.steps(
-        made, swapper, clip_swap.StageSettings(), watermark.Marker(0)
+    made = (video_reader.Frame(i, image, i, 1) for i, image in enumerate(frames))
+    for step in clip_stages.steps(
+        made, swapper, clip_stages.StageSettings(), watermark.Marker(0)
     ):
         sink.write(step)
     sink.close()

@@ -18,8 +18,11 @@ from absl import flags
 
 from facedancer import cli
 from facedancer.errors import InputError
-from facedancer.video_swap import clip_files, labels, options, pictures, video_writer
-from facedancer.video_swap.clip_swap import StageSettings
+from facedancer.video_swap import options
+from facedancer.video_swap.clips import clip_job
+from facedancer.video_swap.clips.clip_stages import StageSettings
+from facedancer.video_swap.media import pictures, video_writer
+from facedancer.video_swap.provenance import labels
 
 
 def define_flags(flag_values: flags.FlagValues) -> None:
@@ -41,7 +44,7 @@ def define_flags(flag_values: flags.FlagValues) -> None:
     )
     options.define_flags(flag_values)
     for settings in (
-        clip_files.ClipSettings,
+        clip_job.ClipSettings,
         StageSettings,
         video_writer.EncodeSettings,
     ):
@@ -61,13 +64,13 @@ def main(flag_values: flags.FlagValues) -> int:
     job = dataclasses.replace(
         job, describe=options.fingerprint(flag_values, swapper, names)
     )
-    report = clip_files.swap_clip(job, swapper, labeller)
+    report = clip_job.swap_clip(job, swapper, labeller)
     report["networks"] = names
     options.write_report(flag_values, report)
     return tell(report)
 
 
-def make_job(flag_values: flags.FlagValues) -> clip_files.ClipJob:
+def make_job(flag_values: flags.FlagValues) -> clip_job.ClipJob:
     """Returns what is to be done, checked as far as it can be before the networks load.
 
     Args:
@@ -82,17 +85,17 @@ def make_job(flag_values: flags.FlagValues) -> clip_files.ClipJob:
     output = pathlib.Path(flag_values["output"].value or default_output(path))
     if output.exists() and path.exists() and output.samefile(path):
         raise InputError(f"--output must not be the input itself. Received: {output}")
-    job = clip_files.ClipJob(
+    job = clip_job.ClipJob(
         path,
         output,
-        cli.settings_from(clip_files.ClipSettings, flag_values),
+        cli.settings_from(clip_job.ClipSettings, flag_values),
         cli.settings_from(StageSettings, flag_values),
         cli.settings_from(video_writer.EncodeSettings, flag_values),
         progress=sys.stderr.isatty(),
     )
     if output.suffix:
         options.check_place("output", output)
-    clip_files.open_reader(job)
+    clip_job.open_reader(job)
     if not pictures.is_picture(output):
         video_writer.check_encoder(job.encode)
         video_writer.check_container(output, job.encode)

@@ -12,8 +12,9 @@ from absl import flags
 
 from facedancer import cli, images
 from facedancer.errors import InputError
-from facedancer.video_swap import identities, labels, networks
-from facedancer.video_swap.swapper import FaceSwapper, SwapSettings
+from facedancer.video_swap.provenance import labels
+from facedancer.video_swap.swapping import identities, networks
+from facedancer.video_swap.swapping.swapper import FaceSwapper, SwapSettings
 
 
 def define_flags(flag_values: flags.FlagValues) -> None:

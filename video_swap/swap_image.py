@@ -12,7 +12,9 @@ from absl import flags
 
 from facedancer import cli, images
 from facedancer.errors import InputError
-from facedancer.video_swap import clip_swap, labels, options
+from facedancer.video_swap import options
+from facedancer.video_swap.clips import clip_stages
+from facedancer.video_swap.provenance import labels
 
 
 def define_flags(flag_values: flags.FlagValues) -> None:
@@ -64,7 +66,7 @@ def main(flag_values: flags.FlagValues) -> int:
         )
     image = result.image
     if flag_values["compare"].value:
-        image = clip_swap.side_by_side(target, image)
+        image = clip_stages.side_by_side(target, image)
     signed = save(image, output, path, labeller)
     report = {
         "input": str(path),

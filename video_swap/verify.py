@@ -16,7 +16,8 @@ from absl import flags
 
 from facedancer import cli, images
 from facedancer.errors import InputError
-from facedancer.video_swap import credentials, pictures, provenance, video, watermark
+from facedancer.video_swap.media import pictures, video_reader
+from facedancer.video_swap.provenance import credentials, signing, watermark
 
 # Frames of a clip that are searched for the watermark: every fourth of the first 96.
 _FRAMES, _EVERY = 24, 4
@@ -60,7 +61,7 @@ def examine(path: str) -> dict:
     own = None
     if credentials.exist():
         own = credentials.load_credentials()
-    claim = provenance.read(path, own)
+    claim = signing.read(path, own)
     mark = _mark_beside(claim, path)
     return {
         "path": str(path),
@@ -110,7 +111,7 @@ def _some_frames(path):
         yield images.read_image(path)
         return
     else:
-        reader = video.VideoReader(path, every=_EVERY, hdr_mode="convert")
+        reader = video_reader.VideoReader(path, every=_EVERY, hdr_mode="convert")
     for frame in reader:
         yield frame.image
         if frame.index + 1 >= _FRAMES:

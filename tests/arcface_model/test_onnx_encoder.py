@@ -1,11 +1,11 @@
-"""Tests of `facedancer.arcface_model.onnx_encoder`."""
+"""Tests of `facedancer.arcface_model.onnx_network`."""
 
 import numpy as np
 import pytest
 from absl.testing import parameterized
 
 from facedancer import testing
-from facedancer.arcface_model import fold, load_encoder, onnx_encoder
+from facedancer.arcface_model import fold, load_encoder, onnx_network
 from facedancer.errors import InputError
 
 onnx = pytest.importorskip("onnx")
@@ -68,7 +68,7 @@ class OnnxEncoderTest(testing.TestCase):
 
     def test_equals_the_reference_evaluator(self):
         model = make_model()
-        encoder = onnx_encoder.load_onnx_encoder(self.write(model), MEAN, STD)
+        encoder = onnx_network.load_onnx_encoder(self.write(model), MEAN, STD)
         crops = np.random.default_rng(1).integers(0, 256, (2, 8, 8, 3), np.uint8)
         normalised = ((crops / 255.0 - MEAN) / STD).astype("float32")
         expected = [
@@ -80,7 +80,7 @@ class OnnxEncoderTest(testing.TestCase):
         self.assertEqual(encoder.taps, ("add_5_out",))
 
     def test_keras_file_is_an_encoder(self):
-        encoder = onnx_encoder.load_onnx_encoder(self.write(make_model()), MEAN, STD)
+        encoder = onnx_network.load_onnx_encoder(self.write(make_model()), MEAN, STD)
         path = self.tempdir() / "tiny.keras"
         encoder.save(path)
         again = load_encoder(path)
@@ -94,12 +94,12 @@ class OnnxEncoderTest(testing.TestCase):
     )
     def test_refuses(self, model, words):
         with self.assertRaisesRegex(InputError, words):
-            onnx_encoder.load_onnx_encoder(self.write(model))
+            onnx_network.load_onnx_encoder(self.write(model))
 
     def test_refuses_other_files(self):
         path = self.tempdir() / "no.onnx"
         with self.assertRaisesRegex(InputError, "no such file"):
-            onnx_encoder.load_onnx_encoder(path)
+            onnx_network.load_onnx_encoder(path)
         path.write_bytes(b"\xff" * 40)
         with self.assertRaisesRegex(InputError, "not an ONNX model"):
-            onnx_encoder.load_onnx_encoder(path)
+            onnx_network.load_onnx_encoder(path)

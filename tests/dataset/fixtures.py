@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from facedancer import images
-from facedancer.dataset import records
+from facedancer.dataset.shards import records
 from facedancer.faces import Faces
 
 MARK = (255, 0, 255)  # where the detector finds a face: a box of this colour

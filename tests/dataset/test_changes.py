@@ -7,16 +7,11 @@ from absl import flags
 from absl.testing import parameterized
 
 from facedancer import alignment, cli, images, testing
-from facedancer.dataset import (
-    augmentation,
-    contact_sheet,
-    distortion,
-    inspect_shards,
-    outliers,
-    pairs,
-    records,
-    triplets,
-)
+from facedancer.dataset import inspect_shards, outliers
+from facedancer.dataset.augmentation import colour, distortion
+from facedancer.dataset.jobs import contact_sheet
+from facedancer.dataset.reading import pairs, triplets
+from facedancer.dataset.shards import records
 from facedancer.errors import InputError
 from tests.dataset import fixtures
 
@@ -41,20 +36,18 @@ class JitterTest(testing.TestCase):
         unit = (unit - mean) * contrast + mean
         grey = (unit @ [0.299, 0.587, 0.114])[..., None]
         expected = 255 * np.clip(grey + (unit - grey) * saturation, 0, 1)
-        actual = augmentation.jitter(image, np.array(draws))
+        actual = colour.jitter(image, np.array(draws))
         self.assertEqual(actual.dtype, np.uint8)
         np.testing.assert_allclose(actual, expected, atol=0.65)  # 10-bit arithmetic
 
     def test_the_middle_draw_changes_nothing(self):
         np.testing.assert_array_equal(
-            augmentation.jitter(picture(), np.full(3, 0.5)), picture()
+            colour.jitter(picture(), np.full(3, 0.5)), picture()
         )
 
     def test_legacy_is_unclipped_and_shared_by_the_batch(self):
         image = np.full((3, 4, 6, 3), 0.95, np.float32)
-        changed = [
-            augmentation.jitter_legacy(image, (0, seed)).numpy() for seed in range(8)
-        ]
+        changed = [colour.jitter_legacy(image, (0, seed)).numpy() for seed in range(8)]
         for one in changed:
             np.testing.assert_allclose(one, np.broadcast_to(one[:1], one.shape))
         self.assertGreater(max(one.max() for one in changed), 1.0)
@@ -64,7 +57,7 @@ class JitterTest(testing.TestCase):
         np.testing.assert_allclose(changed[3], theirs)
 
     def test_grey(self):
-        image = augmentation.grey(picture())
+        image = colour.grey(picture())
         np.testing.assert_array_equal(image[..., 0], image[..., 2])
 
 

@@ -11,7 +11,8 @@ from absl.testing import parameterized
 from PIL import Image
 
 from facedancer import alignment, cli, images, testing
-from facedancer.dataset import aligning, crop_align
+from facedancer.dataset import crop_align
+from facedancer.dataset.photos import aligning
 from facedancer.errors import InputError
 from facedancer.faces import Faces
 from tests.dataset import fixtures

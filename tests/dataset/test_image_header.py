@@ -4,7 +4,7 @@ from absl.testing import parameterized
 from PIL import Image
 
 from facedancer import images, testing
-from facedancer.dataset import image_header
+from facedancer.dataset.photos import image_header
 from facedancer.errors import InputError
 from tests.dataset import fixtures
 

@@ -9,51 +9,46 @@ from absl import flags
 from absl.testing import parameterized
 
 from facedancer import alignment, cli, images, retinaface, testing
-from facedancer.dataset import (
-    made_faces,
-    made_faces_paint,
-    made_faces_render,
-    made_faces_shape,
-    make_faces,
-    quality,
-    records,
-)
+from facedancer.dataset import make_faces
+from facedancer.dataset.made_faces import made_face, paint, render, shape
+from facedancer.dataset.photos import quality
+from facedancer.dataset.shards import records
 from facedancer.errors import InputError
 
 
 def face(identity=1, circumstances=2, **parts):
-    made = made_faces.make_face(made_faces.make_identity(identity), circumstances)
+    made = made_face.make_face(made_face.make_identity(identity), circumstances)
     return dataclasses.replace(made, **parts)
 
 
-PLAIN = made_faces.Scene(noise=0.0, seed=3)
-AHEAD = made_faces.Pose(scale=0.7)
+PLAIN = made_face.Scene(noise=0.0, seed=3)
+AHEAD = made_face.Pose(scale=0.7)
 
 
 class RenderTest(testing.TestCase):
     def test_same_numbers_same_picture(self):
-        one = made_faces_render.render(face(), 120, 96)
-        two = made_faces_render.render(face(), 120, 96)
+        one = render.render(face(), 120, 96)
+        two = render.render(face(), 120, 96)
         self.assertEqual(one.image.shape, (120, 96, 3))
         np.testing.assert_array_equal(one.image, two.image)
         np.testing.assert_array_equal(one.mask, two.mask)
 
     def test_landmarks_lie_on_what_they_name(self):
-        plain = made_faces.Expression()
+        plain = made_face.Expression()
         for number in range(4):
             made = face(number, pose=AHEAD, scene=PLAIN, expression=plain)
-            drawn = made_faces_render.render(made, 200, 160)
+            drawn = render.render(made, 200, 160)
             x, y = np.rint(drawn.landmarks).astype(int).T
             kinds = drawn.mask[y, x]
             self.assertEqual(
                 kinds[:3].tolist(),
                 [
-                    made_faces_paint.RIGHT_EYE,  # the person's right, left in the image
-                    made_faces_paint.LEFT_EYE,
-                    made_faces_paint.NOSE,
+                    paint.RIGHT_EYE,  # the person's right, left in the image
+                    paint.LEFT_EYE,
+                    paint.NOSE,
                 ],
             )
-            lips = np.isin(drawn.mask, (made_faces_paint.UPPER_LIP, 12))
+            lips = np.isin(drawn.mask, (paint.UPPER_LIP, 12))
             columns = np.flatnonzero(lips.any(axis=0))
             self.assertAlmostEqual(drawn.landmarks[3, 0], columns[0], delta=4)
             self.assertAlmostEqual(drawn.landmarks[4, 0], columns[-1], delta=4)
@@ -61,8 +56,8 @@ class RenderTest(testing.TestCase):
     def test_pose_is_the_one_asked_for(self):
         """The nose goes where the angles say, by an independent estimate too."""
         for yaw, pitch, roll in ((25, 0, 0), (-25, 0, 0), (0, 0, 20)):
-            pose = made_faces.Pose(yaw=yaw, pitch=pitch, roll=roll)
-            drawn = made_faces_render.render(face(pose=pose, scene=PLAIN), 96, 96)
+            pose = made_face.Pose(yaw=yaw, pitch=pitch, roll=roll)
+            drawn = render.render(face(pose=pose, scene=PLAIN), 96, 96)
             found = quality.pose(drawn.landmarks)
             self.assertAlmostEqual(found[0], yaw, delta=12)
             if not yaw:
@@ -70,25 +65,25 @@ class RenderTest(testing.TestCase):
             self.assertEqual(drawn.pose, (yaw, pitch, roll))
 
     def test_rotation_is_one(self):
-        matrix = made_faces_shape.rotation(made_faces.Pose(30, -20, 50))
+        matrix = shape.rotation(made_face.Pose(30, -20, 50))
         np.testing.assert_allclose(matrix @ matrix.T, np.eye(3), atol=1e-12)
         self.assertAlmostEqual(np.linalg.det(matrix), 1.0)
-        nose = made_faces_shape.rotation(made_faces.Pose(30, 20)) @ [0, 0, 1]
+        nose = shape.rotation(made_face.Pose(30, 20)) @ [0, 0, 1]
         self.assertGreater(nose[0], 0)  # to the right of the image
         self.assertGreater(nose[1], 0)  # and down
 
     def test_projection_by_hand(self):
         """A head of half the height; half a head is a quarter of 80 pixels."""
-        pose = made_faces.Pose(scale=0.5, x=0.5, y=0.25)
-        point = made_faces_shape.project(np.array([1.0, -0.5, 7.0]), pose, 80, 60)
+        pose = made_face.Pose(scale=0.5, x=0.5, y=0.25)
+        point = shape.project(np.array([1.0, -0.5, 7.0]), pose, 80, 60)
         np.testing.assert_allclose(point, [29.5 + 20.0, 19.5 - 10.0, 140.0])
 
     @parameterized.parameters("glasses", "sunglasses", "bar")
     def test_occluders_hide_something(self, occluder):
         scene = dataclasses.replace(PLAIN, occluder=occluder, bar_y=0.5)
-        free = made_faces_render.render(face(scene=PLAIN, pose=AHEAD), 96, 96)
-        hidden = made_faces_render.render(face(scene=scene, pose=AHEAD), 96, 96)
-        kinds = (made_faces_paint.GLASSES, made_faces_paint.OCCLUDER)
+        free = render.render(face(scene=PLAIN, pose=AHEAD), 96, 96)
+        hidden = render.render(face(scene=scene, pose=AHEAD), 96, 96)
+        kinds = (paint.GLASSES, paint.OCCLUDER)
         self.assertFalse(np.isin(free.mask, kinds).any())
         covered = np.isin(hidden.mask, kinds)
         self.assertGreater(covered.sum(), 20)
@@ -96,15 +91,15 @@ class RenderTest(testing.TestCase):
         self.assertGreater(change[covered].mean(), 10 * change[~covered].mean() + 1)
 
     @parameterized.parameters(
-        ("mouth_open", 1.0, made_faces_paint.MOUTH, 1),
-        ("blink", 1.0, made_faces_paint.LEFT_EYE, -1),
+        ("mouth_open", 1.0, paint.MOUTH, 1),
+        ("blink", 1.0, paint.LEFT_EYE, -1),
     )
     def test_expression(self, name, value, kind, sign):
         counts = []
         for amount in (0.0, value):
-            expression = made_faces.Expression(**{name: amount})
+            expression = made_face.Expression(**{name: amount})
             made = face(scene=PLAIN, pose=AHEAD, expression=expression)
-            drawn = made_faces_render.render(made, 128, 128)
+            drawn = render.render(made, 128, 128)
             counts.append((drawn.mask == kind).sum())
         self.assertGreater(sign * (counts[1] - counts[0]), 15)
 
@@ -112,42 +107,40 @@ class RenderTest(testing.TestCase):
 class TrueSwapTest(testing.TestCase):
     def test_all_but_the_identity_is_the_targets(self):
         source, target = face(1, 2), face(5, 6)
-        swapped = made_faces.true_swap(source, target)
+        swapped = made_face.true_swap(source, target)
         self.assertEqual(swapped.identity, source.identity)
         for part in ("hair", "pose", "expression", "light", "scene"):
             self.assertEqual(getattr(swapped, part), getattr(target, part))
 
     def test_the_scene_stays_pixel_for_pixel(self):
         source, target = face(1, 2), face(5, 6)
-        swapped = made_faces_render.render(made_faces.true_swap(source, target), 96, 96)
-        wanted = made_faces_render.render(target, 96, 96)
-        both = (swapped.mask == made_faces_paint.BACKGROUND) & (
-            wanted.mask == made_faces_paint.BACKGROUND
-        )
+        swapped = render.render(made_face.true_swap(source, target), 96, 96)
+        wanted = render.render(target, 96, 96)
+        both = (swapped.mask == paint.BACKGROUND) & (wanted.mask == paint.BACKGROUND)
         change = np.abs(swapped.image.astype(int) - wanted.image).max(-1)
         self.assertGreater(both.mean(), 0.2)
         # a half-covered pixel at the outline may differ
         self.assertGreater((change[both] == 0).mean(), 0.97)
-        skin = wanted.mask == made_faces_paint.SKIN
+        skin = wanted.mask == paint.SKIN
         self.assertGreater(change[skin].mean(), 5)
 
     def test_swap_with_oneself_changes_nothing(self):
         made = face()
-        self.assertEqual(made_faces.true_swap(made, made), made)
+        self.assertEqual(made_face.true_swap(made, made), made)
 
     def test_people_differ_more_than_pictures_of_one(self):
-        light, expression = made_faces.Light(), made_faces.Expression()
+        light, expression = made_face.Light(), made_face.Expression()
 
         def crops(identity, yaw):
             made = face(
                 identity,
                 1,
-                pose=made_faces.Pose(yaw=yaw),
+                pose=made_face.Pose(yaw=yaw),
                 scene=PLAIN,
                 light=light,
                 expression=expression,
             )
-            drawn = made_faces_render.render(made, 128, 128)
+            drawn = render.render(made, 128, 128)
             matrix = alignment.crop_matrix(drawn.landmarks, 48)
             return alignment.crop(drawn.image, matrix, 48).astype(float)[8:40, 8:40]
 
@@ -242,7 +235,7 @@ def test_the_detector_finds_made_faces():
     detector = retinaface.load_detector()
     found, errors = 0, []
     for number in range(60):
-        drawn = made_faces_render.render(face(number, 1000 + number), 256, 256)
+        drawn = render.render(face(number, 1000 + number), 256, 256)
         faces = detector.detect(drawn.image)
         if len(faces):
             best = faces.landmarks[faces.areas.argmax()]

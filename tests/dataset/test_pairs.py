@@ -5,7 +5,8 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from facedancer import testing
-from facedancer.dataset import pairs, photo_cache, records, shard_index
+from facedancer.dataset.reading import pairs, photo_cache
+from facedancer.dataset.shards import records, shard_index
 from facedancer.errors import InputError
 from tests.dataset import fixtures
 

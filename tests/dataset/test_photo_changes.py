@@ -5,7 +5,9 @@ import numpy as np
 from absl.testing import parameterized
 
 from facedancer import alignment, images, testing
-from facedancer.dataset import pairs, photo_changes, records, shard_index
+from facedancer.dataset.augmentation import photo_changes
+from facedancer.dataset.reading import pairs
+from facedancer.dataset.shards import records, shard_index
 from facedancer.errors import InputError
 
 SIZE = 48

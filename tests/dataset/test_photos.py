@@ -5,7 +5,7 @@ import numpy as np
 from absl.testing import parameterized
 
 from facedancer import testing
-from facedancer.dataset import photos, quality
+from facedancer.dataset.photos import listing, quality
 
 
 class PhotosTest(testing.TestCase):
@@ -21,10 +21,10 @@ class PhotosTest(testing.TestCase):
         ):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).touch()
-        found = photos.list_photos(folder)
+        found = listing.list_photos(folder)
         self.assertEqual(found, ["a.png", "b/2.JPG", "b/c/1.webp"])
-        self.assertEqual([photos.position(found, p) for p in found], [0, 1, 2])
-        self.assertIsNone(photos.position(found, "b/3.JPG"))
+        self.assertEqual([listing.position(found, p) for p in found], [0, 1, 2])
+        self.assertIsNone(listing.position(found, "b/3.JPG"))
 
 
 class QualityTest(testing.TestCase):

@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from facedancer import testing
-from facedancer.dataset import records
+from facedancer.dataset.shards import records
 from facedancer.errors import InputError
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from absl.testing import parameterized
 
 from facedancer import testing
-from facedancer.dataset import sampling
+from facedancer.dataset.reading import sampling
 from facedancer.errors import InputError
 
 # Ten people: person p has p + 1 photos; folder 0 holds people 0 to 6.

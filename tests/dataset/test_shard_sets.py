@@ -4,11 +4,7 @@ import hashlib
 
 from absl.testing import parameterized
 
-from facedancer.dataset import (
-    records,
-    sharding,
-    splits,
-)
+from facedancer.dataset.shards import records, sharding, splits
 from facedancer.errors import InputError
 from tests.dataset import fixtures
 from tests.dataset.test_sharding import SIZE, ShardingTestCase

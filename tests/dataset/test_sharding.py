@@ -11,13 +11,8 @@ from absl import flags
 from absl.testing import parameterized
 
 from facedancer import cli, images, testing
-from facedancer.dataset import (
-    beam_runner,
-    dataset_sharding,
-    records,
-    shard_index,
-    sharding,
-)
+from facedancer.dataset import dataset_sharding
+from facedancer.dataset.shards import beam_runner, records, shard_index, sharding
 from facedancer.errors import InputError
 from tests.dataset import fixtures
 

@@ -7,14 +7,9 @@ from absl import flags
 from absl.testing import parameterized
 
 from facedancer import cli, testing
-from facedancer.dataset import (
-    inspect_shards,
-    pairs,
-    records,
-    sharding,
-    triplet_sharding,
-    triplets,
-)
+from facedancer.dataset import inspect_shards, triplet_sharding
+from facedancer.dataset.reading import pairs, triplets
+from facedancer.dataset.shards import records, sharding
 from facedancer.errors import InputError
 from tests.dataset import fixtures
 

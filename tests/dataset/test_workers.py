@@ -3,7 +3,7 @@
 import threading
 
 from facedancer import testing
-from facedancer.dataset import workers
+from facedancer.dataset.jobs import workers
 from facedancer.errors import InputError
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from facedancer import testing
-from facedancer.evaluation import background
+from facedancer.evaluation.metrics import background
 
 
 def noise(seed, size=(40, 56)):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from facedancer import testing
-from facedancer.evaluation import bootstrap
+from facedancer.evaluation.metrics import bootstrap
 
 
 class BootstrapTest(testing.TestCase):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from facedancer import testing
-from facedancer.evaluation.cached import Cache
+from facedancer.evaluation.inputs.cache import Cache
 
 
 class CacheTest(testing.TestCase):

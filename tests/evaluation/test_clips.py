@@ -6,15 +6,10 @@ import numpy as np
 
 from facedancer import testing
 from facedancer.errors import InputError
-from facedancer.evaluation import (
-    clips,
-    figures,
-    measure,
-    studies,
-)
-from facedancer.evaluation.cached import Cache
-from facedancer.evaluation.locating import Locator
-from facedancer.evaluation.photos import Photo
+from facedancer.evaluation.inputs.cache import Cache
+from facedancer.evaluation.inputs.locating import Locator
+from facedancer.evaluation.inputs.photos import Photo
+from facedancer.evaluation.measuring import clips, figures, measure, studies
 from tests.evaluation import fixtures
 from tests.evaluation.test_protocol import tiny_judge
 

@@ -4,7 +4,8 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from facedancer import testing
-from facedancer.evaluation import expression, face_mesh
+from facedancer.evaluation.instruments import face_mesh
+from facedancer.evaluation.metrics import expression
 
 
 def mesh(seed=0, count=2):

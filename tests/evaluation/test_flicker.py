@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 
 from facedancer import testing
-from facedancer.evaluation import flicker
+from facedancer.evaluation.metrics import flicker
 
 
 def texture(seed=0, size=(90, 120)):

@@ -4,7 +4,7 @@ import numpy as np
 import scipy.linalg
 
 from facedancer import testing
-from facedancer.evaluation import frechet
+from facedancer.evaluation.metrics import frechet
 
 
 def reference(a, b):

@@ -4,7 +4,7 @@ import numpy as np
 from absl.testing import parameterized
 
 from facedancer import testing
-from facedancer.evaluation import identity
+from facedancer.evaluation.metrics import identity
 
 # Angles in the plane, so that every cosine can be read off.
 ANGLES = {0: "a", 20: "a", 90: "b", 100: "b", 200: "c"}

@@ -3,9 +3,9 @@
 import numpy as np
 
 from facedancer import alignment, testing
-from facedancer.evaluation.cached import Cache
-from facedancer.evaluation.locating import Locator
-from facedancer.evaluation.photos import Face, Photo
+from facedancer.evaluation.inputs.cache import Cache
+from facedancer.evaluation.inputs.locating import Locator
+from facedancer.evaluation.inputs.photos import Face, Photo
 from facedancer.faces import Faces
 from tests.evaluation import fixtures
 

@@ -8,22 +8,21 @@ import h5py
 import keras
 import numpy as np
 
-from facedancer import alignment, testing
+from facedancer import alignment, files, testing
 from facedancer.arcface_model import build_mobilefacenet, cosine, load_encoder
 from facedancer.errors import InputError
-from facedancer.evaluation import (
+from facedancer.evaluation.inputs.cache import Cache
+from facedancer.evaluation.inputs.photos import Face, Photo
+from facedancer.evaluation.instruments import (
     backbones,
-    background,
-    embedding_maps,
     face_mesh,
     instruments,
     judges,
-    pose,
     pose_network,
     runtime,
 )
-from facedancer.evaluation.cached import Cache
-from facedancer.evaluation.photos import Face, Photo
+from facedancer.evaluation.metrics import background, pose
+from facedancer.evaluation.plots import embedding_maps
 from facedancer.images import read_image
 from facedancer.squeezenet import build_squeezenet
 from tests.evaluation import fixtures
@@ -319,9 +318,9 @@ class RuntimeTest(testing.TestCase):
     def test_file_hash(self):
         path = self.tempdir() / "abc"
         path.write_bytes(b"abc")
-        self.assertTrue(runtime.file_hash(path).startswith("ba7816bf"))
+        self.assertTrue(files.file_hash(path).startswith("ba7816bf"))
         with self.assertRaisesRegex(InputError, "no such file"):
-            runtime.file_hash(path.with_name("other"))
+            files.file_hash(path.with_name("other"))
 
     def test_no_network(self):
         path = self.tempdir() / "net.onnx"

@@ -8,7 +8,8 @@ from absl import flags
 
 from facedancer import cli, images, testing
 from facedancer.errors import InputError
-from facedancer.evaluation import frames, make_pairs, pairs
+from facedancer.evaluation import make_pairs
+from facedancer.evaluation.inputs import frames, pairs
 
 PEOPLE = {"ann": 1, "bob": 2, "eve": 9}
 

@@ -5,7 +5,7 @@ from absl.testing import parameterized
 from scipy.spatial.transform import Rotation
 
 from facedancer import alignment, testing
-from facedancer.evaluation import expression, pose
+from facedancer.evaluation.metrics import expression, pose
 
 
 class PoseTest(testing.TestCase):

@@ -14,21 +14,16 @@ from absl import flags
 from facedancer import cli, images, testing
 from facedancer.arcface_model import build_mobilefacenet
 from facedancer.errors import InputError
-from facedancer.evaluation import (
-    evaluate,
-    experiments,
-    judges,
-    options,
-    pairs,
-    protocol,
-    report,
-    swappers,
-)
-from facedancer.evaluation.cached import Cache
-from facedancer.evaluation.locating import Locator
-from facedancer.evaluation.photos import Photo
+from facedancer.evaluation import evaluate, options, protocol
+from facedancer.evaluation.inputs import pairs
+from facedancer.evaluation.inputs.cache import Cache
+from facedancer.evaluation.inputs.locating import Locator
+from facedancer.evaluation.inputs.photos import Photo
+from facedancer.evaluation.instruments import judges
+from facedancer.evaluation.measuring import experiments, swappers
+from facedancer.evaluation.report import document
 from facedancer.models import GeneratorConfig, build_generator
-from facedancer.video_swap.networks import Networks
+from facedancer.video_swap.swapping.networks import Networks
 from tests.evaluation import fixtures
 
 PEOPLE = {0: 3, 1: 2, 2: 2, 3: 1}
@@ -100,7 +95,7 @@ class ProtocolTest(testing.TestCase):
         )
         self.assertEqual(self.run_program(settings), cli.DONE)
         folder = pathlib.Path(settings.out)
-        stored = report.read(folder)
+        stored = document.read(folder)
         found = {k: v.estimate.value for k, v in stored.figures.items()}
         self.assertAlmostEqual(found["id_target"], 1.0, places=5)
         self.assertAlmostEqual(found["id_source"], found["id_before"], places=5)

@@ -9,9 +9,12 @@ from absl import flags
 
 from facedancer import cli, testing
 from facedancer.errors import InputError
-from facedancer.evaluation import compare, figures, page, plots, report
-from facedancer.evaluation.bootstrap import Estimate
-from facedancer.evaluation.studies import Study
+from facedancer.evaluation import compare
+from facedancer.evaluation.measuring import figures
+from facedancer.evaluation.measuring.studies import Study
+from facedancer.evaluation.metrics.bootstrap import Estimate
+from facedancer.evaluation.plots import charts
+from facedancer.evaluation.report import document, page
 
 
 def make_report(shift=0.0, name="one & only", by="net@1"):
@@ -24,7 +27,7 @@ def make_report(shift=0.0, name="one & only", by="net@1"):
     builder.mean("gap", "Pose", "no value", "deg", "lower", gap, by)
     estimate = Estimate(4.0 + shift, 3.0 + shift, 5.0 + shift, 9, "jackknife")
     builder.other("frechet", "Realism", "distance", "", "lower", estimate, by)
-    return report.Report(
+    return document.Report(
         name,
         builder.figures,
         {"judge": {"name": by, "file": "net.keras"}},
@@ -36,7 +39,7 @@ def make_report(shift=0.0, name="one & only", by="net@1"):
                 "plot",
                 "A <plot>",
                 "text",
-                plots.picture(np.zeros((4, 6, 3), np.uint8)),
+                charts.picture(np.zeros((4, 6, 3), np.uint8)),
                 {"x": [1.0, math.nan]},
             )
         ],
@@ -54,8 +57,8 @@ class ReportTest(testing.TestCase):
 
     def test_written_report_comes_back(self):
         folder, made = self.tempdir() / "out", make_report()
-        report.write(folder, made)
-        stored = report.read(folder)
+        document.write(folder, made)
+        stored = document.read(folder)
         self.assertEqual(stored.name, "one & only")
         self.assertEqual(stored.networks, {"judge": "net@1"})
         self.assertEqual(stored.figures["frechet"], made.figures[-1])
@@ -67,7 +70,7 @@ class ReportTest(testing.TestCase):
 
     def test_json_has_no_nan(self):
         folder = self.tempdir()
-        report.write(folder, make_report())
+        document.write(folder, make_report())
         data = json.loads(
             (folder / "report.json").read_text(), parse_constant=self.fail
         )
@@ -75,7 +78,7 @@ class ReportTest(testing.TestCase):
         self.assertEqual(data["settings"]["threshold"], None)
 
     def test_markdown(self):
-        text = report.markdown(make_report())
+        text = document.markdown(make_report())
         self.assertIn("| likeness \u2191 | 0.300 | ", text)
         self.assertIn("| found <it> \u2191 | 33.33 % | ", text)
         self.assertIn("| no value \u2193 | n/a | n/a to n/a | 0 | net@1 |", text)
@@ -83,19 +86,19 @@ class ReportTest(testing.TestCase):
 
     def test_numbers(self):
         values = (0.12345, 1.0, 12.345, 1234.56, -0.5, math.nan)
-        texts = [report.number(value) for value in values]
+        texts = [document.number(value) for value in values]
         self.assertEqual(texts, ["0.123", "1.000", "12.35", "1234.6", "-0.500", "n/a"])
 
     def test_refused(self):
         folder = self.tempdir()
         with self.assertRaisesRegex(InputError, "give the folder of a report"):
-            report.read(folder)
+            document.read(folder)
         (folder / "report.json").write_text('{"format": "other/9"}')
         with self.assertRaisesRegex(InputError, "another version"):
-            report.read(folder)
+            document.read(folder)
         (folder / "report.json").write_text('{"format": "facedancer-evaluation/1"}')
         with self.assertRaisesRegex(InputError, "damaged report"):
-            report.read(folder)
+            document.read(folder)
 
 
 class PageTest(testing.TestCase):
@@ -119,8 +122,8 @@ class PageTest(testing.TestCase):
 class CompareTest(testing.TestCase):
     def stored(self, **options):
         folder = self.tempdir() / "r"
-        report.write(folder, make_report(**options))
-        return report.read(folder)
+        document.write(folder, make_report(**options))
+        return document.read(folder)
 
     def test_pairs_are_compared_with_themselves(self):
         found = compare.compare(self.stored(), self.stored(shift=0.05))
@@ -148,8 +151,8 @@ class CompareTest(testing.TestCase):
 
     def test_program(self):
         root = self.tempdir()
-        report.write(root / "a", make_report())
-        report.write(root / "b", make_report(shift=0.1, name="two"))
+        document.write(root / "a", make_report())
+        document.write(root / "b", make_report(shift=0.1, name="two"))
         values = flags.FlagValues()
         compare.define_flags(values)
         values(
@@ -167,4 +170,4 @@ class CompareTest(testing.TestCase):
     def test_nothing_in_common(self):
         first = self.stored()
         with self.assertRaisesRegex(InputError, "no figure in common"):
-            compare.compare(first, report.Stored("x", {}, {}, {}))
+            compare.compare(first, document.Stored("x", {}, {}, {}))

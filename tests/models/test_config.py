@@ -1,4 +1,4 @@
-"""Tests of `facedancer.models.config` and `facedancer.models.presets`."""
+"""Tests of `config` and `presets` in `facedancer.models.families.facedancer`."""
 
 import dataclasses
 import json
@@ -6,8 +6,11 @@ import json
 import pytest
 
 from facedancer.errors import InputError
-from facedancer.models import presets
-from facedancer.models.config import DiscriminatorConfig, GeneratorConfig
+from facedancer.models.families.facedancer import presets
+from facedancer.models.families.facedancer.config import (
+    DiscriminatorConfig,
+    GeneratorConfig,
+)
 
 PUBLISHED = ("no_skip", "no_skip", "affa", "affa", "affa", "concat")
 

@@ -14,8 +14,12 @@ from absl.testing import parameterized
 
 from facedancer import models, testing, writing
 from facedancer.errors import InputError
-from facedancer.models import convert, published_writer, saving
-from facedancer.models.config import DiscriminatorConfig, GeneratorConfig
+from facedancer.models import convert, saving
+from facedancer.models.families.facedancer.config import (
+    DiscriminatorConfig,
+    GeneratorConfig,
+)
+from facedancer.models.published import published_writer
 
 ROOT = pathlib.Path(__file__).parents[2]
 

@@ -14,7 +14,7 @@ from absl.testing import parameterized
 from facedancer import models, testing
 from facedancer.errors import InputError
 from facedancer.models import export, saving
-from facedancer.models.config import GeneratorConfig
+from facedancer.models.families.facedancer.config import GeneratorConfig
 
 BACKEND = keras.backend.backend()
 

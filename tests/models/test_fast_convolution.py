@@ -1,4 +1,4 @@
-"""Tests of `facedancer.models.fast_convolution`."""
+"""Tests of `facedancer.models.layers.fast_convolution`."""
 
 import keras
 import numpy as np
@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 
 from facedancer import testing
-from facedancer.models import fast_convolution
+from facedancer.models.layers import fast_convolution
 from tests.models.made import random, slow_conv
 
 

@@ -1,4 +1,4 @@
-"""Tests of `facedancer.models.fused`."""
+"""Tests of `facedancer.models.families.facedancer.fused`."""
 
 import keras
 import numpy as np
@@ -6,8 +6,9 @@ from absl.testing import parameterized
 from keras import ops
 
 from facedancer import models, testing
-from facedancer.models import fused, layers, macs, normalization
-from facedancer.models.config import UP_TYPES, GeneratorConfig
+from facedancer.models.families.facedancer import fused, macs
+from facedancer.models.families.facedancer.config import UP_TYPES, GeneratorConfig
+from facedancer.models.layers import normalization, resampling
 
 VARIANTS = {
     **{name: {"up_types": (name,) * 5} for name in UP_TYPES},
@@ -46,7 +47,7 @@ def inputs_of(config):
 
 
 def ways_of(model):
-    kinds = layers.JoinedConv2D
+    kinds = resampling.JoinedConv2D
     return {layer.ways for layer in model.layers if isinstance(layer, kinds)}
 
 
@@ -78,7 +79,9 @@ class FuseTest(testing.TestCase):
     def test_needs_as_few_operations_as_claimed(self):
         model = generator(up_types=UP_TYPES, image_size=64)
         total = 0
-        convolutions = keras.layers.Conv2D | layers.PooledConv2D | layers.JoinedConv2D
+        convolutions = (
+            keras.layers.Conv2D | resampling.PooledConv2D | resampling.JoinedConv2D
+        )
         for layer in models.fuse(model).layers:
             if isinstance(layer, convolutions):
                 # A kernel that gives blocks of pixels is zero outside their windows.

@@ -1,10 +1,14 @@
-"""Tests of `facedancer.models.macs`: the published sizes, and real networks."""
+"""Tests of the multiply-accumulate counts: published sizes and real networks."""
 
 import pytest
 
 from facedancer import models
-from facedancer.models import macs
-from facedancer.models.config import UP_TYPES, DiscriminatorConfig, GeneratorConfig
+from facedancer.models.families.facedancer import macs
+from facedancer.models.families.facedancer.config import (
+    UP_TYPES,
+    DiscriminatorConfig,
+    GeneratorConfig,
+)
 
 NO, AFFA, D, DO, CAT = ["no_skip"], ["affa"], ["d_affa"], ["do_affa"], ["concat"]
 

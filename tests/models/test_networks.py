@@ -13,8 +13,12 @@ from absl.testing import parameterized
 from keras import ops
 
 from facedancer import models, testing
-from facedancer.models import published_writer
-from facedancer.models.config import UP_TYPES, DiscriminatorConfig, GeneratorConfig
+from facedancer.models.families.facedancer.config import (
+    UP_TYPES,
+    DiscriminatorConfig,
+    GeneratorConfig,
+)
+from facedancer.models.published import published_writer
 
 SMALL = GeneratorConfig(
     image_size=64,

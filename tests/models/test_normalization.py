@@ -1,4 +1,4 @@
-"""Tests of `facedancer.models.normalization`."""
+"""Tests of `facedancer.models.layers.normalization`."""
 
 import keras
 import numpy as np
@@ -6,7 +6,7 @@ from absl.testing import parameterized
 from keras import ops
 
 from facedancer import testing
-from facedancer.models import normalization
+from facedancer.models.layers import normalization
 from tests.models.made import random
 
 

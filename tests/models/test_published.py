@@ -13,8 +13,18 @@ from absl.testing import parameterized
 from keras import ops
 
 from facedancer import models, testing
-from facedancer.models import files, graph, published, published_writer, structure
-from facedancer.models.config import UP_TYPES, DiscriminatorConfig, GeneratorConfig
+from facedancer.models.families.facedancer.config import (
+    UP_TYPES,
+    DiscriminatorConfig,
+    GeneratorConfig,
+)
+from facedancer.models.published import (
+    graph,
+    published_writer,
+    reading,
+    stored_files,
+    structure,
+)
 
 PUBLISHED = ("no_skip", "no_skip", "affa", "affa", "affa", "concat")
 WIDTHS = (4, 6, 8, 12, 12, 16)
@@ -63,7 +73,7 @@ class RecordedTest(testing.TestCase):
     def test_keras_loads_them_with_our_layers(self):
         path = testing.shared("interop", "tf215", "gen_small_C.h5")
         model = keras.saving.load_model(
-            path, custom_objects=published.PUBLISHED_OBJECTS, compile=False
+            path, custom_objects=reading.PUBLISHED_OBJECTS, compile=False
         )
         self._check_output(model, "tf215/gen_small_C.h5")
 
@@ -71,7 +81,7 @@ class RecordedTest(testing.TestCase):
     def test_written_files_are_laid_out_like_theirs(self, name):
         path = testing.shared("interop", "tf215", f"{name}.h5")
         again = self.tempdir() / "again.h5"
-        published_writer.save_published(published.load(path, "auto"), again)
+        published_writer.save_published(reading.load(path, "auto"), again)
         with h5py.File(path) as theirs, h5py.File(again) as ours:
             theirs, ours = theirs["model_weights"], ours["model_weights"]
             names = [str(word) for word in theirs.attrs["layer_names"].astype(str)]
@@ -277,6 +287,6 @@ class DepthOrderTest(unittest.TestCase):
         folder = self.enterContext(tempfile.TemporaryDirectory())
         model = models.build_generator(small())
         published_writer.save_published(model, f"{folder}/m.h5")
-        stored = files.read(f"{folder}/m.h5", "gen")
+        stored = stored_files.read(f"{folder}/m.h5", "gen")
         shapes = [array.shape for array in stored.weights["ada_in"]]
         assert shapes == [(6, 4), (4,), (6, 4), (4,)]

@@ -15,8 +15,11 @@ from absl.testing import parameterized
 
 from facedancer import models, testing
 from facedancer.errors import InputError
-from facedancer.models import published, published_writer
-from facedancer.models.config import DiscriminatorConfig, GeneratorConfig
+from facedancer.models.families.facedancer.config import (
+    DiscriminatorConfig,
+    GeneratorConfig,
+)
+from facedancer.models.published import published_writer, reading
 
 
 def small(**changes):
@@ -156,7 +159,7 @@ class RefusedTest(testing.TestCase):
         self.refused(mixed, "damaged or do not fit")
 
     def test_archive_of_another_program(self):
-        objects = published.PUBLISHED_OBJECTS
+        objects = reading.PUBLISHED_OBJECTS
         self.path.write_bytes(self.data)
         foreign = keras.saving.load_model(self.path, objects, compile=False)
         path = self.folder / "foreign.keras"

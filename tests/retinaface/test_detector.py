@@ -17,10 +17,10 @@ from facedancer.retinaface import (
     build_retinaface,
     detector,
     load_detector,
-    measuring,
     retinaface_detector,
     suppression,
 )
+from facedancer.retinaface.training import measuring
 
 POINTS = np.tile(np.float32([[4, 3]]), (5, 1))
 

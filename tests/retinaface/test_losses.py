@@ -1,4 +1,4 @@
-"""Tests of `facedancer.retinaface.losses`."""
+"""Tests of `facedancer.retinaface.training.losses`."""
 
 import math
 
@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from facedancer import testing
-from facedancer.retinaface import anchors, losses, matching, network
+from facedancer.retinaface import anchors, network
+from facedancer.retinaface.training import losses, matching
 
 
 class LossesTest(testing.TestCase):

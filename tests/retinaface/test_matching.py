@@ -1,9 +1,10 @@
-"""Tests of `facedancer.retinaface.matching`."""
+"""Tests of `facedancer.retinaface.training.matching`."""
 
 import numpy as np
 
 from facedancer import testing
-from facedancer.retinaface import anchors, matching
+from facedancer.retinaface import anchors
+from facedancer.retinaface.training import matching
 
 ANCHORS = np.float32(
     [[8, 8, 16, 16], [16, 8, 16, 16], [100, 100, 16, 16], [8, 8, 32, 32]]

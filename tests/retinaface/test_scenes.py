@@ -9,7 +9,7 @@ import pytest
 from facedancer import images, testing
 from facedancer.errors import InputError
 from facedancer.faces import Faces
-from facedancer.retinaface import backgrounds, degrading, labels, scenes
+from facedancer.retinaface.training import backgrounds, degrading, labels, scenes
 
 BOX = np.array([30.0, 20.0, 60.0, 60.0])
 POINTS = np.array([[38, 34], [52, 34], [45, 42], [39, 50], [51, 50]], np.float64)

@@ -16,13 +16,10 @@ from facedancer.retinaface import (
     build_retinaface,
     detector,
     label_faces,
-    labels,
     load_detector,
-    matching,
-    measuring,
-    scenes,
     train_detector,
 )
+from facedancer.retinaface.training import labels, matching, measuring, scenes
 
 
 def face_picture(seed=0):

@@ -9,7 +9,8 @@ import time
 
 from absl import app
 
-from facedancer.train import journal, train
+from facedancer.train import train
+from facedancer.train.loop import journal
 
 
 def main(end, words):

@@ -9,8 +9,10 @@ from facedancer import images, testing
 from facedancer.arcface_model import build_mobilefacenet
 from facedancer.errors import InputError
 from facedancer.models import build_generator
-from facedancer.train import calibrate_margins, calibration, ifsr
-from facedancer.train.teachers import Teacher
+from facedancer.train import calibrate_margins
+from facedancer.train.frozen.teachers import Teacher
+from facedancer.train.objective import ifsr
+from facedancer.train.validation import calibration
 from tests.train import tiny
 
 

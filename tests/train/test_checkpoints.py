@@ -9,7 +9,8 @@ import numpy as np
 
 from facedancer import testing
 from facedancer.errors import InputError
-from facedancer.train import checkpoints, state
+from facedancer.train.loop import checkpoints
+from facedancer.train.step import state
 from tests.train import tiny
 
 

@@ -15,9 +15,9 @@ from absl.testing import parameterized
 
 from facedancer import testing
 from facedancer.arcface_model import build_mobilefacenet
-from facedancer.dataset import pairs
+from facedancer.dataset.reading import pairs
 from facedancer.errors import InputError
-from facedancer.train import running
+from facedancer.train.loop import distribution
 from tests.train import test_step, test_train, tiny
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -35,25 +35,25 @@ def free_ports(count):
 
 class StrategyTest(testing.TestCase):
     def test_without_a_gpu(self):
-        strategy = running.make_strategy("auto")
+        strategy = distribution.make_strategy("auto")
         self.assertEqual(strategy.num_replicas_in_sync, 1)
-        self.assertTrue(running.is_chief(strategy))
+        self.assertTrue(distribution.is_chief(strategy))
 
     def test_named_devices(self):
-        strategy = running.make_strategy("auto", ("CPU:0", "CPU:1"))
+        strategy = distribution.make_strategy("auto", ("CPU:0", "CPU:1"))
         self.assertEqual(strategy.num_replicas_in_sync, 2)
         with self.assertRaisesRegex(InputError, "--devices must be of CPU:0, CPU:1"):
-            running.make_strategy("mirrored", ("GPU:7",))
+            distribution.make_strategy("mirrored", ("GPU:7",))
 
     def make(self, text, kind="auto", devices=()):
         with mock.patch.dict(os.environ, {"TF_CONFIG": text}):
-            return running.make_strategy(kind, devices)
+            return distribution.make_strategy(kind, devices)
 
     def test_a_device_twice(self):
         with self.assertRaisesRegex(
             InputError, "each once. Received: CPU:0, .device:CPU:0"
         ):
-            running.make_strategy("mirrored", ("CPU:0", "/device:CPU:0"))
+            distribution.make_strategy("mirrored", ("CPU:0", "/device:CPU:0"))
 
     @parameterized.parameters("", " ", "{}", '{"cluster": {}, "task": {}}')
     def test_no_workers(self, text):
@@ -116,8 +116,8 @@ class StrategyTest(testing.TestCase):
             pattern, batch_size=4, image_size=16, jitter="none", num_parallel_calls=1
         )
         strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-        split = iter(running.batches(strategy, settings, 3))
-        whole = iter(running.batches(tf.distribute.get_strategy(), settings, 3))
+        split = iter(distribution.batches(strategy, settings, 3))
+        whole = iter(distribution.batches(tf.distribute.get_strategy(), settings, 3))
         for _ in range(2):
             parts = strategy.experimental_local_results(next(split)["target"])
             self.assertEqual([tuple(p.shape) for p in parts], [(2, 16, 16, 3)] * 2)
@@ -128,7 +128,7 @@ class StrategyTest(testing.TestCase):
         strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
         settings = pairs.PairSettings("nowhere", batch_size=5)
         with self.assertRaisesRegex(InputError, "multiple of the 2 replicas"):
-            running.batches(strategy, settings, 0)
+            distribution.batches(strategy, settings, 0)
 
 
 @pytest.mark.large

@@ -7,7 +7,8 @@ import numpy as np
 from facedancer import testing
 from facedancer.errors import InputError
 from facedancer.models import load_generator
-from facedancer.train import exporting, state
+from facedancer.train import exporting
+from facedancer.train.step import state
 from tests.train import tiny
 
 

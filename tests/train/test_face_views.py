@@ -1,10 +1,10 @@
-"""Tests of `facedancer.train.face_views`."""
+"""Tests of `facedancer.train.distillation.face_views`."""
 
 import numpy as np
 import tensorflow as tf
 
 from facedancer import testing
-from facedancer.train import face_views
+from facedancer.train.distillation import face_views
 
 
 class FaceViewsTest(testing.TestCase):

@@ -8,7 +8,7 @@ from absl.testing import parameterized
 from facedancer import testing
 from facedancer.arcface_model import build_mobilefacenet, build_resnet50
 from facedancer.errors import InputError
-from facedancer.train import ifsr
+from facedancer.train.objective import ifsr
 
 
 class HingeTest(testing.TestCase):

@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from facedancer import testing
 from facedancer.errors import InputError
-from facedancer.train.journal import Journal
+from facedancer.train.loop.journal import Journal
 
 
 class FullDiskTest(testing.TestCase):

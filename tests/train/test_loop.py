@@ -10,9 +10,10 @@ from absl import logging
 from absl.testing import parameterized
 
 from facedancer import testing
-from facedancer.train import loop, losses, watch
-from facedancer.train.checkpoints import Checkpoints
-from facedancer.train.journal import Journal
+from facedancer.train.loop import alarms, loop
+from facedancer.train.loop.checkpoints import Checkpoints
+from facedancer.train.loop.journal import Journal
+from facedancer.train.objective import losses
 from tests.train import tiny
 
 OBJECTIVE = dataclasses.replace(
@@ -101,7 +102,7 @@ class LoopTest(testing.TestCase):
         folder = self.tempdir()
         training = self.make_loop(folder, steps=50)
         with self.assertRaisesRegex(
-            watch.NotFiniteError, "step 4: .*reconstruction.*became NaN.*Lower --lr"
+            alarms.NotFiniteError, "step 4: .*reconstruction.*became NaN.*Lower --lr"
         ):
             training.run(batches(0, nan_at=3))
         self.assertEqual(training.checkpoints.steps(), [2])
@@ -129,9 +130,9 @@ class LoopTest(testing.TestCase):
     def test_float16_stops_after_many_overflows_in_a_row(self):
         training = self.make_loop(self.tempdir(), steps=12, precision="mixed_float16")
         training.state.g_optimizer.dynamic_scale.assign(2.0**60)
-        with mock.patch.object(watch, "MANY_SKIPS", 4):
+        with mock.patch.object(alarms, "MANY_SKIPS", 4):
             with self.assertRaisesRegex(
-                watch.NotFiniteError, "step 4: g_gradient_norm became NaN"
+                alarms.NotFiniteError, "step 4: g_gradient_norm became NaN"
             ):
                 training.run(batches(0))
 
@@ -140,37 +141,37 @@ class GuardTest(testing.TestCase):
     NAMES = ("g_loss", "g_gradient_norm", "g_skipped")
 
     def test_overflows_in_a_row(self):
-        guard, last = watch.Guard(), watch.MANY_SKIPS - 1
+        guard, last = alarms.Guard(), alarms.MANY_SKIPS - 1
         for first in (1, last + 2):  # one step is taken between the two rows
             for step in range(first, first + last):
                 guard.check(self.NAMES, [1.0, np.inf, 1.0], step)
                 guard.check(self.NAMES, [1.0, np.inf, 1.0], step)
             guard.check(self.NAMES, [1.0, 2.0, 0.0], first + last)
         for step in range(100, 100 + last):
-            guard = watch.Guard() if step == 100 else guard
+            guard = alarms.Guard() if step == 100 else guard
             guard.check(self.NAMES, [1.0, np.nan, 1.0], step)
-        with self.assertRaisesRegex(watch.NotFiniteError, "g_gradient_norm became"):
+        with self.assertRaisesRegex(alarms.NotFiniteError, "g_gradient_norm became"):
             guard.check(self.NAMES, [1.0, np.nan, 1.0], 100 + last)
 
     def test_a_loss_is_never_excused(self):
-        with self.assertRaisesRegex(watch.NotFiniteError, "step 1: g_loss became"):
-            watch.Guard().check(self.NAMES, [np.inf, np.inf, 1.0], 1)
+        with self.assertRaisesRegex(alarms.NotFiniteError, "step 1: g_loss became"):
+            alarms.Guard().check(self.NAMES, [np.inf, np.inf, 1.0], 1)
 
     def test_a_norm_without_a_loss_scale(self):
-        with self.assertRaisesRegex(watch.NotFiniteError, "step 1: g_gradient_norm"):
-            watch.Guard().check(self.NAMES[:2], [1.0, np.inf], 1)
-        with self.assertRaisesRegex(watch.NotFiniteError, "step 1: g_gradient_norm"):
-            watch.Guard().check(self.NAMES, [1.0, np.inf, 0.0], 1)
+        with self.assertRaisesRegex(alarms.NotFiniteError, "step 1: g_gradient_norm"):
+            alarms.Guard().check(self.NAMES[:2], [1.0, np.inf], 1)
+        with self.assertRaisesRegex(alarms.NotFiniteError, "step 1: g_gradient_norm"):
+            alarms.Guard().check(self.NAMES, [1.0, np.inf, 0.0], 1)
 
 
 class IntervalTest(testing.TestCase):
     def test_means_and_the_first_bad_step(self):
-        interval = loop.Interval(watch.Guard())
+        interval = loop.Interval(alarms.Guard())
         interval.add(7, ["a", "b"], tf.constant([1.0, 2.0]))
         interval.add(8, ["a"], tf.constant([3.0]))
         self.assertEqual(interval.means(), {"a": 2.0, "b": 2.0})
         interval.add(9, ["a", "b"], tf.constant([1.0, np.inf]))
-        with self.assertRaisesRegex(watch.NotFiniteError, "step 9: b became NaN"):
+        with self.assertRaisesRegex(alarms.NotFiniteError, "step 9: b became NaN"):
             interval.means()
 
     def test_plan(self):
@@ -185,7 +186,7 @@ class IntervalTest(testing.TestCase):
         training.step.state = type("S", (), {"step": 2})()
         training.plan = loop.Plan(steps=10)
         training.journal = Journal("unused", active=False)
-        interval = loop.Interval(watch.Guard())
+        interval = loop.Interval(alarms.Guard())
         for number in (1, 2):
             interval.add(number, ["a"], tf.constant([1.0]))
         interval.waited = 1e6
@@ -204,19 +205,19 @@ class AlarmsTest(testing.TestCase):
         } | changes
 
     def test_all_is_well(self):
-        self.assertEmpty(watch.alarms(self.means(), 9000, 5000))
-        self.assertEmpty(watch.alarms({"reconstruction": 1.0}, 9000, 5000))
+        self.assertEmpty(alarms.alarms(self.means(), 9000, 5000))
+        self.assertEmpty(alarms.alarms({"reconstruction": 1.0}, 9000, 5000))
 
     def test_copying(self):
         means = self.means(cosine_to_source=0.02)
-        self.assertEmpty(watch.alarms(means, 100, 5000))
-        (text,) = watch.alarms(means, 9000, 5000)
+        self.assertEmpty(alarms.alarms(means, 100, 5000))
+        (text,) = alarms.alarms(means, 9000, 5000)
         self.assertIn("the generator copies the target", text)
 
     def test_discriminator(self):
-        (text,) = watch.alarms(self.means(fooled=0.001, trusted=0.999), 1, 5)
+        (text,) = alarms.alarms(self.means(fooled=0.001, trusted=0.999), 1, 5)
         self.assertIn("always right", text)
-        (text,) = watch.alarms(self.means(fooled=0.5, trusted=0.5), 1, 5)
+        (text,) = alarms.alarms(self.means(fooled=0.5, trusted=0.5), 1, 5)
         self.assertIn("has collapsed", text)
 
     @parameterized.parameters(
@@ -231,10 +232,10 @@ class AlarmsTest(testing.TestCase):
                 float(x[0]) for x in losses.judged_real(kind, *map(np.float32, logits))
             )
             means = self.means(fooled=fooled, trusted=trusted)
-            (text,) = watch.alarms(means, 1, 5)
+            (text,) = alarms.alarms(means, 1, 5)
             self.assertIn(word, text)
         half = (np.add(one, 0.0), np.add(one, 0.2))
         fooled, trusted = losses.judged_real(kind, *map(np.float32, half))
         self.assertLess(float(fooled[0]), float(trusted[0]))
         means = self.means(fooled=float(fooled[0]), trusted=float(trusted[0]))
-        self.assertEmpty(watch.alarms(means, 1, 5))
+        self.assertEmpty(alarms.alarms(means, 1, 5))

@@ -7,7 +7,7 @@ import numpy as np
 from absl.testing import parameterized
 
 from facedancer import testing
-from facedancer.train import losses
+from facedancer.train.objective import losses
 
 
 class LossesTest(testing.TestCase):

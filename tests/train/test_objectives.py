@@ -5,12 +5,12 @@ import dataclasses
 from absl.testing import parameterized
 
 from facedancer import testing
-from facedancer.train import objectives
+from facedancer.train.objective import recipes
 
 
 class ObjectiveTest(testing.TestCase):
     def test_published_numbers(self):
-        published = objectives.get_objective("published")
+        published = recipes.get_objective("published")
         weights = (10.0, 5.0, 0.2, 1.0, 1.0, 1.0, 1.2, 10.0)
         names = (
             "identity",
@@ -52,7 +52,7 @@ class ObjectiveTest(testing.TestCase):
         ("thirds", 900, 1 / 6),
     )
     def test_schedules_by_hand(self, schedule, step, factor):
-        objective = objectives.Objective(lr=2.0, schedule=schedule)
+        objective = recipes.Objective(lr=2.0, schedule=schedule)
         self.assertAlmostEqual(objective.learning_rate(step, 1000), 2.0 * factor)
 
     @parameterized.parameters(
@@ -70,8 +70,8 @@ class ObjectiveTest(testing.TestCase):
     )
     def test_refused(self, name, value, words):
         with self.assertRaisesRegex(ValueError, words):
-            dataclasses.replace(objectives.Objective(), **{name: value})
+            dataclasses.replace(recipes.Objective(), **{name: value})
 
     def test_unknown_recipe(self):
         with self.assertRaisesRegex(ValueError, "Unknown recipe 'best'. Known: "):
-            objectives.get_objective("best")
+            recipes.get_objective("best")

@@ -10,7 +10,7 @@ from absl.testing import parameterized
 
 from facedancer import testing
 from facedancer.errors import InputError
-from facedancer.train import perceptual
+from facedancer.train.frozen import perceptual
 
 SIZE = 48
 

@@ -10,9 +10,10 @@ from absl.testing import parameterized
 
 from facedancer import testing
 from facedancer.models import load_discriminator, load_generator
-from facedancer.train import losses, state, step
-from facedancer.train.objectives import get_objective
-from facedancer.train.teachers import Look
+from facedancer.train.frozen.teachers import Look
+from facedancer.train.objective import losses
+from facedancer.train.objective.recipes import get_objective
+from facedancer.train.step import divided_step, state
 
 
 class RecordedTeacher:
@@ -58,8 +59,8 @@ class PublishedStepTest(testing.TestCase):
             discriminator=self.discriminator,
         )
         z_s, z_t = self.recorded["z_s"], self.recorded["z_t"]
-        critics = step.Critics(RecordedTeacher(z_s, z_t, z_t))
-        return step.TrainStep(new, critics, objective, batch_size=4)
+        critics = divided_step.Critics(RecordedTeacher(z_s, z_t, z_t))
+        return divided_step.TrainStep(new, critics, objective, batch_size=4)
 
     def batch(self):
         count = 4
@@ -77,7 +78,7 @@ class PublishedStepTest(testing.TestCase):
         train_step = self.make_step(form)
         self.assertTrue(train_step._shared)
         train_step._shared = shared
-        phase = step.phase_of(train_step.objective, 0)
+        phase = divided_step.phase_of(train_step.objective, 0)
         self.assertTrue(phase.with_r1)
         g_grads, d_grads, sums = train_step._gradients_of(self.batch(), phase, None)
         values = train_step._report(sums, phase)
@@ -96,7 +97,7 @@ class PublishedStepTest(testing.TestCase):
         for name in calls:
             model = getattr(train_step.state, name)
             setattr(train_step.state, name, _Counted(model, calls, name))
-        phase = step.Phase(with_r1=False)
+        phase = divided_step.Phase(with_r1=False)
         train_step._gradients_of(self.batch(), phase, None)
         self.assertEqual(calls, {"generator": 2, "discriminator": 1})
         self.assertEqual(train_step.critics.teacher.calls, 3)

@@ -9,7 +9,8 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from facedancer import testing
-from facedancer.train import measures, step
+from facedancer.train.objective import measures
+from facedancer.train.step import divided_step
 from tests.train import tiny
 
 PLAIN = dataclasses.replace(tiny.EVERYTHING, ema=0.0, lr=1e-3)
@@ -96,7 +97,7 @@ class OptionsTest(testing.TestCase):
     def gradients(self, margins=(0.01, 0.01), **changes):
         objective = dataclasses.replace(PLAIN, **changes)
         train_step = tiny.make_step(objective, batch_size=4, margins=margins)
-        phase = step.phase_of(objective, 0)
+        phase = divided_step.phase_of(objective, 0)
         batch = train_step._with_look(tiny.batch(4), tf.constant(0), tf.constant(0))
         return train_step, phase, train_step._gradients_of(batch, phase, None)
 
@@ -229,11 +230,11 @@ class ScheduleTest(testing.TestCase):
 
     def test_phases(self):
         objective = dataclasses.replace(PLAIN, warmup_steps=3, r1_every=2)
-        phases = [step.phase_of(objective, k) for k in range(6)]
+        phases = [divided_step.phase_of(objective, k) for k in range(6)]
         self.assertEqual([p.warm_up for p in phases], [True] * 3 + [False] * 3)
         self.assertEqual([p.with_r1 for p in phases], [False] * 4 + [True, False])
         never = dataclasses.replace(objective, r1_gamma=0.0)
-        self.assertFalse(step.phase_of(never, 4).with_r1)
+        self.assertFalse(divided_step.phase_of(never, 4).with_r1)
 
     def test_lazy_r1_has_the_matching_weight(self):
         grads = []
@@ -242,7 +243,7 @@ class ScheduleTest(testing.TestCase):
             train_step = tiny.make_step(objective, batch_size=4)
             batch = train_step._with_look(tiny.batch(4), tf.constant(0), 0)
             both = [
-                train_step._gradients_of(batch, step.Phase(with_r1=r1), None)[1]
+                train_step._gradients_of(batch, divided_step.Phase(with_r1=r1), None)[1]
                 for r1 in (True, False)
             ]
             grads.append([a - b for a, b in zip(*both, strict=True)])

@@ -6,7 +6,7 @@ from absl.testing import parameterized
 
 from facedancer import testing
 from facedancer.errors import InputError
-from facedancer.train import teachers
+from facedancer.train.frozen import teachers
 from tests.train import tiny
 
 

@@ -17,8 +17,9 @@ from facedancer import cli, testing
 from facedancer.arcface_model import build_mobilefacenet
 from facedancer.errors import InputError
 from facedancer.models import load_discriminator, load_generator
-from facedancer.train import assembly, checkpoints, train
+from facedancer.train import assembly, train
 from facedancer.train.config import TrainConfig
+from facedancer.train.loop import checkpoints
 from tests.train import tiny
 
 PROGRAM = pathlib.Path(train.__file__)

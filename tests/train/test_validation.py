@@ -6,8 +6,8 @@ import numpy as np
 from facedancer import testing
 from facedancer.errors import InputError
 from facedancer.models import build_generator
-from facedancer.train import samples, validation
-from facedancer.train.teachers import Teacher
+from facedancer.train.frozen.teachers import Teacher
+from facedancer.train.validation import samples, validation
 from tests.train import tiny
 
 

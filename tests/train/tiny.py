@@ -9,11 +9,14 @@ import numpy as np
 import tensorflow as tf
 
 from facedancer.arcface_model import Encoder
-from facedancer.dataset import records
-from facedancer.models.config import DiscriminatorConfig, GeneratorConfig
-from facedancer.train import state, step
-from facedancer.train.objectives import get_objective
-from facedancer.train.teachers import Teacher
+from facedancer.dataset.shards import records
+from facedancer.models.families.facedancer.config import (
+    DiscriminatorConfig,
+    GeneratorConfig,
+)
+from facedancer.train.frozen.teachers import Teacher
+from facedancer.train.objective.recipes import get_objective
+from facedancer.train.step import divided_step, state
 
 SIZE, ENCODED, VECTOR = 16, 20, 8
 TAPS = ("first_out", "second_out")
@@ -110,8 +113,10 @@ def make_step(
             if new.discriminator is not None:
                 new.d_optimizer = keras.optimizers.SGD(objective.lr)
                 new.d_optimizer.build(new.discriminator.trainable_variables)
-        critics = step.Critics(teacher, margins)
-        return step.TrainStep(new, critics, objective, batch_size, strategy, **options)
+        critics = divided_step.Critics(teacher, margins)
+        return divided_step.TrainStep(
+            new, critics, objective, batch_size, strategy, **options
+        )
 
 
 @functools.cache

@@ -8,12 +8,12 @@ import tensorflow as tf
 
 sys.path.insert(0, os.fspath(sys.argv[1]))
 
-from facedancer.train import running  # noqa: E402
+from facedancer.train.loop import distribution
 from tests.train import test_step, tiny  # noqa: E402
 
 
 def main(output):
-    strategy = running.make_strategy("auto")
+    strategy = distribution.make_strategy("auto")
     train_step = tiny.make_step(
         batch_size=8,
         sgd=True,

@@ -14,7 +14,8 @@ from facedancer import alignment
 from facedancer.contract import InputContract
 from facedancer.faces import Faces
 from facedancer.models import GeneratorConfig, build_generator
-from facedancer.video_swap import identities, labels, swapper
+from facedancer.video_swap.provenance import labels
+from facedancer.video_swap.swapping import identities, swapper
 
 RED, GREEN, BLUE = (220, 30, 30), (30, 200, 30), (30, 60, 220)
 SIZE_WH = (160, 96)

@@ -1,4 +1,4 @@
-"""Tests of facedancer.video_swap.clip_files: whole clips, with parts made for it."""
+"""Tests of `video_swap.clips.clip_job`: whole clips, with parts made for it."""
 
 import contextlib
 import dataclasses
@@ -13,30 +13,25 @@ from absl.testing import parameterized
 
 from facedancer import testing
 from facedancer.errors import InputError
-from facedancer.video_swap import (
-    clip_files,
-    clip_swap,
-    identities,
-    segments,
-    video,
-    video_writer,
-)
+from facedancer.video_swap.clips import clip_job, clip_stages, segments
+from facedancer.video_swap.media import video_reader, video_writer
+from facedancer.video_swap.swapping import identities
 from tests.video_swap import made
 
 ENCODE = video_writer.EncodeSettings(quality=4, preset="ultrafast", segment_frames=8)
 
 
 def job_of(path, output, **clip):
-    return clip_files.ClipJob(
+    return clip_job.ClipJob(
         pathlib.Path(path),
         pathlib.Path(output),
-        clip_files.ClipSettings(**clip),
+        clip_job.ClipSettings(**clip),
         encode=ENCODE,
     )
 
 
 def images_of(path):
-    return [frame.image for frame in video.VideoReader(path)]
+    return [frame.image for frame in video_reader.VideoReader(path)]
 
 
 def colour_at(image, left, top):
@@ -66,7 +61,7 @@ class SwapClipTest(testing.TestCase):
         self.output = self.folder / "out" / "b.mp4"
 
     def swap(self, swapper=None, **clip):
-        return clip_files.swap_clip(
+        return clip_job.swap_clip(
             job_of(self.path, self.output, **clip),
             swapper or made.make_swapper(),
             made.unlabelled(),
@@ -96,7 +91,7 @@ class SwapClipTest(testing.TestCase):
 
     def test_times_and_sound_are_kept(self):
         self.swap()
-        reader = video.VideoReader(self.output)
+        reader = video_reader.VideoReader(self.output)
         seconds = [frame.pts * reader.info.time_base for frame in reader]
         self.assertEqual(seconds, [Fraction(time, 12800) for time in self.pts])
         self.assertEqual(made.sound_digests(self.output), made.sound_digests(self.path))
@@ -104,9 +99,9 @@ class SwapClipTest(testing.TestCase):
     def test_compare_shows_both(self):
         job = dataclasses.replace(
             job_of(self.path, self.output),
-            stages=clip_swap.StageSettings(compare=True),
+            stages=clip_stages.StageSettings(compare=True),
         )
-        clip_files.swap_clip(job, made.make_swapper(), made.unlabelled())
+        clip_job.swap_clip(job, made.make_swapper(), made.unlabelled())
         image = images_of(self.output)[0]
         self.assertEqual(image.shape, (96, 320, 3))
         for left, colour in ((30, made.RED), (190, made.BLUE)):
@@ -132,7 +127,7 @@ class SwapClipTest(testing.TestCase):
     def test_no_face_leaves_nothing(self):
         path = made.write_clip(self.folder / "c.mp4", [made.scene()] * 5)
         with self.assertRaisesRegex(InputError, "no face was found in 5 frames"):
-            clip_files.swap_clip(
+            clip_job.swap_clip(
                 job_of(path, self.output), made.make_swapper(), made.unlabelled()
             )
         self.assertFalse(self.output.parent.exists(), "a folder was left")
@@ -141,7 +136,7 @@ class SwapClipTest(testing.TestCase):
         path = made.write_clip(self.folder / "c.mp4", [made.scene()] * 20)
         job = job_of(path, self.output, resume=True)
         with self.assertRaisesRegex(InputError, "no face was found"):
-            clip_files.swap_clip(job, made.make_swapper(), made.unlabelled())
+            clip_job.swap_clip(job, made.make_swapper(), made.unlabelled())
         self.assertFalse(self.output.parent.exists(), "a folder was left")
 
     def test_failure_before_a_segment_is_finished_leaves_nothing(self):
@@ -180,7 +175,7 @@ class SwapClipTest(testing.TestCase):
             crops.extend(targets)
             return made.colour_engine(targets, vectors)
 
-        clip_files.swap_clip(
+        clip_job.swap_clip(
             job_of(path, self.output),
             made.make_swapper(engine=looks),
             made.unlabelled(),
@@ -190,7 +185,7 @@ class SwapClipTest(testing.TestCase):
         self.assert_close(
             colour_at(images_of(self.output)[1], 40, 40), np.array(made.BLUE), atol=25
         )
-        self.assertEqual(video.VideoReader(self.output).info.aspect, 2)
+        self.assertEqual(video_reader.VideoReader(self.output).info.aspect, 2)
 
     def test_nobody_to_swap_leaves_nothing(self):
         rule = identities.Rule(
@@ -249,7 +244,7 @@ class SwapClipTest(testing.TestCase):
         job = dataclasses.replace(
             job_of(self.path, self.output, resume=True), describe="other networks"
         )
-        clip_files.swap_clip(job, made.make_swapper(engine=counts), made.unlabelled())
+        clip_job.swap_clip(job, made.make_swapper(engine=counts), made.unlabelled())
         self.assertEqual(sum(done), 20, "segments of another run were taken over")
 
     @contextlib.contextmanager
@@ -335,14 +330,17 @@ class SwapClipTest(testing.TestCase):
 
     def test_damaged_stretch_passes_through(self):
         data = bytearray(self.path.read_bytes())
-        reader = video.VideoReader(self.path)
+        reader = video_reader.VideoReader(self.path)
         frames = [
             dataclasses.replace(frame, damaged=4 <= frame.index < 7) for frame in reader
         ]
         swapper = made.make_swapper()
         steps = list(
-            clip_swap.steps(
-                iter(frames), swapper, clip_swap.StageSettings(), lambda image, i: image
+            clip_stages.steps(
+                iter(frames),
+                swapper,
+                clip_stages.StageSettings(),
+                lambda image, i: image,
             )
         )
         self.assertEqual(
@@ -361,4 +359,4 @@ class ClipSettingsTest(parameterized.TestCase):
     )
     def test_wrong_values(self, values, words):
         with self.assertRaisesRegex(ValueError, words):
-            clip_files.ClipSettings(**values)
+            clip_job.ClipSettings(**values)

@@ -1,4 +1,4 @@
-"""Tests of facedancer.video_swap.clip_files: GIF, WebP and folders, in and out."""
+"""Tests of facedancer.video_swap.clips.clip_job: GIF, WebP and folders, in and out."""
 
 import contextlib
 import io
@@ -12,14 +12,10 @@ from PIL import Image, ImageSequence
 
 from facedancer import cli, images, testing
 from facedancer.errors import InputError
-from facedancer.video_swap import (
-    clip_files,
-    multi_face_single_source,
-    pictures,
-    provenance,
-    segments,
-    video,
-)
+from facedancer.video_swap import multi_face_single_source
+from facedancer.video_swap.clips import clip_job, segments
+from facedancer.video_swap.media import pictures, video_reader
+from facedancer.video_swap.provenance import signing
 from tests.video_swap import made
 from tests.video_swap.test_clip_files import colour_at, job_of
 
@@ -37,7 +33,7 @@ class ClipPicturesTest(testing.TestCase):
     def test_animations_keep_their_timing(self, given, wanted):
         path = self.write(given)
         output = path.with_name(wanted)
-        report = clip_files.swap_clip(
+        report = clip_job.swap_clip(
             job_of(path, output), made.make_swapper(), made.unlabelled()
         )
         reader = pictures.PictureReader(output)
@@ -52,10 +48,8 @@ class ClipPicturesTest(testing.TestCase):
     def test_animation_to_video(self):
         path = self.write("a.gif")
         output = path.with_name("b.mp4")
-        clip_files.swap_clip(
-            job_of(path, output), made.make_swapper(), made.unlabelled()
-        )
-        reader = video.VideoReader(output)
+        clip_job.swap_clip(job_of(path, output), made.make_swapper(), made.unlabelled())
+        reader = video_reader.VideoReader(output)
         times = [float(f.pts * reader.info.time_base) for f in reader]
         self.assert_close(np.array(times), np.array([0, 0.07, 0.2, 0.4]), atol=1e-3)
 
@@ -64,7 +58,7 @@ class ClipPicturesTest(testing.TestCase):
         for i, image in enumerate(made.moving_scenes(3)):
             images.write_image(folder / f"shot_{i}.png", image)
         output = folder.with_name("out")
-        clip_files.swap_clip(
+        clip_job.swap_clip(
             job_of(folder, output), made.make_swapper(), made.unlabelled()
         )
         names = sorted(path.name for path in output.iterdir())
@@ -73,14 +67,14 @@ class ClipPicturesTest(testing.TestCase):
         self.assert_close(colour_at(image, 34, 40), np.array(made.BLUE, float), atol=3)
         np.testing.assert_array_equal(image[70:], made.scene()[70:])
         with self.assertRaisesRegex(InputError, "exists already"):
-            clip_files.swap_clip(
+            clip_job.swap_clip(
                 job_of(folder, output), made.make_swapper(), made.unlabelled()
             )
 
     def swap(self, path, name, **clip):
         output = path.with_name(name)
         job = job_of(path, output, **clip)
-        return output, clip_files.swap_clip(job, made.make_swapper(), made.unlabelled())
+        return output, clip_job.swap_clip(job, made.make_swapper(), made.unlabelled())
 
     def write_folder(self, names):
         folder = self.tempdir() / "in"
@@ -107,12 +101,12 @@ class ClipPicturesTest(testing.TestCase):
         folder = self.write_folder(["a.png", "b.png", "c.png"])
         labeller = made.unlabelled()
         with mock.patch.object(labeller, "sign", return_value="signed") as sign:
-            clip_files.swap_clip(
+            clip_job.swap_clip(
                 job_of(folder, folder.with_name("out")), made.make_swapper(), labeller
             )
         parents = [call.args[1] for call in sign.call_args_list]
         self.assertLen(parents, 3)
-        self.assertIsInstance(parents[0], provenance.Parent)
+        self.assertIsInstance(parents[0], signing.Parent)
         self.assertLen(set(parents), 1)
 
     def test_names_that_would_become_one_are_refused(self):

@@ -1,4 +1,4 @@
-"""Tests of `facedancer.video_swap.engines` and `quantization`."""
+"""Tests of `facedancer.video_swap.engines.engines` and `quantization`."""
 
 import subprocess
 import sys
@@ -11,7 +11,7 @@ from absl.testing import parameterized
 from facedancer import testing
 from facedancer.errors import InputError
 from facedancer.models import fuse, get_preset
-from facedancer.video_swap import engines, quantization
+from facedancer.video_swap.engines import engines, quantization
 from tests.video_swap import made
 
 OUTLIVES = """

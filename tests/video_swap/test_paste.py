@@ -1,11 +1,11 @@
-"""Tests of facedancer.video_swap.paste, masks, pixel_boost and colour_transfer."""
+"""Tests of `video_swap.compositing`: paste, masks, pixel_boost, colour_transfer."""
 
 import cv2
 import numpy as np
 from absl.testing import parameterized
 
 from facedancer import alignment, testing
-from facedancer.video_swap import colour_transfer, masks, paste, pixel_boost
+from facedancer.video_swap.compositing import colour_transfer, masks, paste, pixel_boost
 
 
 def photo(height=120, width=200):

@@ -1,4 +1,4 @@
-"""Tests of facedancer.video_swap.pictures: GIF, WebP and folders of images."""
+"""Tests of facedancer.video_swap.media.pictures: GIF, WebP and folders of images."""
 
 import pathlib
 import weakref
@@ -11,7 +11,7 @@ from PIL import Image
 
 from facedancer import images, testing
 from facedancer.errors import InputError
-from facedancer.video_swap import pictures
+from facedancer.video_swap.media import pictures
 from tests.video_swap import made
 
 

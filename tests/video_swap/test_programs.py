@@ -15,14 +15,10 @@ from absl.testing import parameterized
 from facedancer import images, testing
 from facedancer.arcface_model import build_mobilefacenet
 from facedancer.errors import InputError
-from facedancer.video_swap import (
-    multi_face_single_source,
-    networks,
-    options,
-    provenance,
-    swap_image,
-    video,
-)
+from facedancer.video_swap import multi_face_single_source, options, swap_image
+from facedancer.video_swap.media import video_reader
+from facedancer.video_swap.provenance import signing
+from facedancer.video_swap.swapping import networks
 from tests.video_swap import made
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -83,8 +79,8 @@ class ProgramTest(testing.TestCase):
         self.assertEqual(status, 0)
         self.assertEqual(lines[-1], str(output))
         self.assertIn("10 faces in 10 of 10 frames swapped", " ".join(lines))
-        self.assertLen(list(video.VideoReader(output)), 10)
-        self.assertTrue(provenance.read(output).intact)
+        self.assertLen(list(video_reader.VideoReader(output)), 10)
+        self.assertTrue(signing.read(output).intact)
         stored = json.loads(report.read_text())
         self.assertEqual(stored["faces_swapped"], 10)
         self.assertEqual(stored["provenance"], "watermarked, signed")
@@ -101,7 +97,7 @@ class ProgramTest(testing.TestCase):
         self.assertEqual(status, 0)
         self.assertEqual(lines[-1], str(output))
         self.assertEqual(images.read_image(output).shape, (96, 320, 3))
-        self.assertTrue(provenance.read(output).intact)
+        self.assertTrue(signing.read(output).intact)
         self.assertLen(list(output.parent.iterdir()), 1)
 
     @parameterized.parameters(

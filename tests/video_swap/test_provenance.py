@@ -17,14 +17,9 @@ from absl.testing import parameterized
 
 from facedancer import images, testing
 from facedancer.errors import InputError
-from facedancer.video_swap import (
-    credentials,
-    labels,
-    pictures,
-    provenance,
-    verify,
-    watermark,
-)
+from facedancer.video_swap import verify
+from facedancer.video_swap.media import pictures
+from facedancer.video_swap.provenance import credentials, labels, signing, watermark
 from tests.video_swap import made
 
 PAYLOAD = 0xC0FFEE42
@@ -182,26 +177,26 @@ class ProvenanceTest(Installation):
     @parameterized.parameters("a.mp4", "a.mov", "a.png", "a.jpg", "a.webp", "a.gif")
     def test_signed_read_and_tampered(self, name):
         target, output = self.write(name)
-        self.assertFalse(provenance.read(output).signed)
+        self.assertFalse(signing.read(output).signed)
         before = output.stat().st_size
         self.assertIn("signed", self.sign(target, output))
         self.assertLess(output.stat().st_size - before, 12_000, "has a thumbnail")
-        claim = provenance.read(output, credentials.load_credentials())
+        claim = signing.read(output, credentials.load_credentials())
         self.assertTrue(claim.signed and claim.intact and claim.trusted)
         self.assertEqual(claim.says["title"], name)
-        digest = provenance.sha256_of(target)
+        digest = signing.sha256_of(target)
         self.assertEqual(claim.says["parent"], f"sha256:{digest}")
         edited = claim.says["actions"][-1]
         self.assertEqual(edited["action"], "c2pa.edited")
-        self.assertEqual(edited["digitalSourceType"], provenance.SOURCE_TYPE)
+        self.assertEqual(edited["digitalSourceType"], signing.SOURCE_TYPE)
         self.assertEqual(edited["generator"], "gen.keras")
-        stranger = provenance.read(output)
+        stranger = signing.read(output)
         self.assertTrue(stranger.intact)
         self.assertFalse(stranger.trusted)
         data = bytearray(output.read_bytes())
         data[-40] ^= 1
         output.write_bytes(data)
-        self.assertFalse(provenance.read(output).intact)
+        self.assertFalse(signing.read(output).intact)
 
     def sign(self, target, output):
         labeller = self.labeller()
@@ -211,14 +206,14 @@ class ProvenanceTest(Installation):
     def test_parent_of_many_is_read_once_and_its_manifest_comes_along(self):
         plain, target = self.write("a.png")
         self.sign(plain, target)
-        parent, labeller = provenance.Parent(target), self.labeller()
-        count = mock.patch.object(provenance, "sha256_of", wraps=provenance.sha256_of)
+        parent, labeller = signing.Parent(target), self.labeller()
+        count = mock.patch.object(signing, "sha256_of", wraps=signing.sha256_of)
         with count as counted:
             for name in ("1.png", "2.png"):
                 one = self.folder / name
                 one.write_bytes(plain.read_bytes())
                 labeller.sign(one, parent, one)
-                self.assertTrue(provenance.read(one).intact)
+                self.assertTrue(signing.read(one).intact)
                 self.assertIn(b"gen.keras", one.read_bytes())
         self.assertEqual(counted.call_count, 1)
 
@@ -228,38 +223,38 @@ class ProvenanceTest(Installation):
         data = target.read_bytes()
         target.write_bytes(data[: len(data) * 2 // 3])
         self.sign(target, output)
-        claim = provenance.read(output)
+        claim = signing.read(output)
         self.assertTrue(claim.intact)
-        digest = provenance.sha256_of(target)
+        digest = signing.sha256_of(target)
         self.assertEqual(claim.says["parent"], f"sha256:{digest}")
 
     def test_sidecar_where_there_is_no_place(self):
         target, output = self.write("a.mkv")
         self.assertIn("a.mkv.provenance.json", self.sign(target, output))
         own = credentials.load_credentials()
-        claim = provenance.read(output, own)
+        claim = signing.read(output, own)
         self.assertTrue(claim.signed and claim.intact and claim.trusted)
-        self.assertEqual(claim.says["parent_sha256"], provenance.sha256_of(target))
-        sidecar = provenance.sidecar_of(output)
+        self.assertEqual(claim.says["parent_sha256"], signing.sha256_of(target))
+        sidecar = signing.sidecar_of(output)
         stored = json.loads(sidecar.read_text())
         stored["says"]["parent"] = "another"
         sidecar.write_text(json.dumps(stored))
-        self.assertEqual(provenance.read(output).problems, ("the sidecar was altered",))
+        self.assertEqual(signing.read(output).problems, ("the sidecar was altered",))
         good = stored["says"]
         for says in (None, "text", [], {}, good | {"actions": "a"}):
             sidecar.write_text(json.dumps(stored | {"says": says}))
-            problems = provenance.read(output).problems
+            problems = signing.read(output).problems
             self.assertEqual(problems, ("the sidecar is damaged",), says)
         for text in ("{}", "[]", "no JSON"):
             sidecar.write_text(text)
-            problems = provenance.read(output).problems
+            problems = signing.read(output).problems
             self.assertEqual(problems, ("the sidecar is damaged",), text)
 
     def test_altered_file_beside_its_sidecar(self):
         target, output = self.write("a.mkv")
         self.sign(target, output)
         output.write_bytes(output.read_bytes() + b"x")
-        self.assertEqual(provenance.read(output).problems, ("the file was altered",))
+        self.assertEqual(signing.read(output).problems, ("the file was altered",))
 
     def test_key_that_cannot_sign(self):
         target, output = self.write("a.png")
@@ -338,7 +333,7 @@ class VerifyTest(Installation):
         data[-60] ^= 4
         altered = self.folder / "altered.png"
         altered.write_bytes(data)
-        claim = provenance.read(altered)
+        claim = signing.read(altered)
         self.assertTrue(claim.signed)
         self.assertFalse(claim.intact)
 
@@ -372,7 +367,7 @@ class VerifyTest(Installation):
     def test_damage_is_no_signature(self, content):
         path = self.folder / "x.mp4"
         path.write_bytes(content)
-        self.assertFalse(provenance.read(path).signed)
+        self.assertFalse(signing.read(path).signed)
         with self.assertRaisesRegex(InputError, "x.mp4: not a video"):
             verify.examine(str(path))
 

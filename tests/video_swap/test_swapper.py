@@ -1,4 +1,4 @@
-"""Tests of facedancer.video_swap.swapper, identities and angles."""
+"""Tests of facedancer.video_swap.swapping.swapper, identities and angles."""
 
 import keras
 import numpy as np
@@ -7,7 +7,8 @@ from absl.testing import parameterized
 from facedancer import alignment, images, testing
 from facedancer.errors import InputError
 from facedancer.faces import Faces
-from facedancer.video_swap import identities, masks, parsing, swapper
+from facedancer.video_swap.compositing import masks, parsing
+from facedancer.video_swap.swapping import identities, swapper
 from tests.video_swap import made
 
 BOTH = ((made.RED, 10, 20, 40), (made.GREEN, 100, 30, 32))

@@ -1,4 +1,4 @@
-"""Tests of facedancer.video_swap.tracking and pipeline."""
+"""Tests of facedancer.video_swap.clips.tracking and pipeline."""
 
 import threading
 import time
@@ -8,7 +8,9 @@ from absl.testing import parameterized
 
 from facedancer import alignment, testing
 from facedancer.faces import Faces
-from facedancer.video_swap import clip_swap, identities, pipeline, tracking, video
+from facedancer.video_swap.clips import clip_stages, pipeline, tracking
+from facedancer.video_swap.media import video_reader
+from facedancer.video_swap.swapping import identities
 from tests.video_swap import made
 
 
@@ -93,10 +95,12 @@ class TrackerTest(testing.TestCase):
 class FollowTest(testing.TestCase):
     def run_on(self, images, detector=None, rules=None, **options):
         swapper = made.make_swapper(rules, detector=detector)
-        frames = (video.Frame(i, image, 10 * i) for i, image in enumerate(images))
-        settings = clip_swap.StageSettings(**options)
+        frames = (
+            video_reader.Frame(i, image, 10 * i) for i, image in enumerate(images)
+        )
+        settings = clip_stages.StageSettings(**options)
         return list(
-            clip_swap.steps(frames, swapper, settings, lambda image, index: image)
+            clip_stages.steps(frames, swapper, settings, lambda image, index: image)
         )
 
     @parameterized.parameters((2.0, 6), (0.0, 6), (2.0, 0), (0.0, 0))
@@ -202,9 +206,11 @@ class FollowTest(testing.TestCase):
 
         swapper = made.make_swapper(detector=Counting())
         images = made.moving_scenes(12)
-        frames = (video.Frame(i, image, 10 * i) for i, image in enumerate(images))
-        settings = clip_swap.StageSettings(max_gap=0, detect_every=every)
-        steps = list(clip_swap.steps(frames, swapper, settings, lambda a, i: a))
+        frames = (
+            video_reader.Frame(i, image, 10 * i) for i, image in enumerate(images)
+        )
+        settings = clip_stages.StageSettings(max_gap=0, detect_every=every)
+        steps = list(clip_stages.steps(frames, swapper, settings, lambda a, i: a))
         self.assertLen(searched, {2: 7, 5: 4}[every])  # and always the last one
         for i, step in enumerate(steps):
             centre = step.jobs[0].landmarks[:, 0].mean()
@@ -223,9 +229,9 @@ class FollowTest(testing.TestCase):
 
     def test_settings_are_checked(self):
         with self.assertRaisesRegex(ValueError, "--smoothing must not be negative"):
-            clip_swap.StageSettings(smoothing=-1.0)
+            clip_stages.StageSettings(smoothing=-1.0)
         with self.assertRaisesRegex(ValueError, "--min_track must be at least 1"):
-            clip_swap.StageSettings(min_track=0)
+            clip_stages.StageSettings(min_track=0)
 
 
 class PrefetchTest(testing.TestCase):

@@ -1,4 +1,4 @@
-"""Tests of facedancer.video_swap.video and hdr."""
+"""Tests of facedancer.video_swap.media.video_reader and hdr."""
 
 import struct
 from fractions import Fraction
@@ -9,7 +9,7 @@ from absl.testing import parameterized
 
 from facedancer import testing
 from facedancer.errors import InputError
-from facedancer.video_swap import hdr, video
+from facedancer.video_swap.media import hdr, video_reader
 from tests.video_swap import made
 
 
@@ -32,7 +32,7 @@ class VideoReaderTest(testing.TestCase):
         pts = [0, 512, 1024, 3000, 3001, 9000]
         frames = made.moving_scenes(6)
         path = made.write_clip(self.tempdir() / "a.mp4", frames, pts)
-        reader = video.VideoReader(path)
+        reader = video_reader.VideoReader(path)
         found = list(reader)
         self.assertEqual([f.pts for f in found], pts)
         self.assertEqual(reader.info.time_base, Fraction(1, 12800))
@@ -43,7 +43,7 @@ class VideoReaderTest(testing.TestCase):
 
     def test_part_of_a_clip(self):
         path = made.write_clip(self.tempdir() / "a.mp4", made.moving_scenes(25))
-        reader = video.VideoReader(path, start=0.2, length=0.4, every=3)
+        reader = video_reader.VideoReader(path, start=0.2, length=0.4, every=3)
         found = list(reader)
         # 0.20 s to 0.59 s are frames 5 to 14; every third of them.
         self.assertEqual([f.pts // 512 for f in found], [5, 8, 11, 14])
@@ -56,7 +56,7 @@ class VideoReaderTest(testing.TestCase):
             ({"start": 0.41, "length": 0.02}, "no frame begins in the 0.02 s after "),
         ):
             with self.assertRaisesRegex(InputError, words):
-                list(video.VideoReader(path, **part))
+                list(video_reader.VideoReader(path, **part))
 
     def test_times_of_a_raw_stream_are_made_up(self):
         folder, frames = self.tempdir(), made.moving_scenes(8)
@@ -68,7 +68,7 @@ class VideoReaderTest(testing.TestCase):
                 if packet.size:
                     packet.stream = stream
                     out.mux(packet)
-        reader = video.VideoReader(raw)
+        reader = video_reader.VideoReader(raw)
         found = list(reader)
         seconds = [frame.pts * reader.info.time_base for frame in found]
         self.assertEqual(seconds, [Fraction(i, 25) for i in range(8)])
@@ -83,7 +83,7 @@ class VideoReaderTest(testing.TestCase):
         path = made.write_clip(
             self.tempdir() / "a.mp4", [image] * 2, matrix=matrix, full_range=full_range
         )
-        reader = video.VideoReader(path)
+        reader = video_reader.VideoReader(path)
         self.assertEqual(reader.colour.matrix, matrix)
         frame = next(iter(reader))
         error = np.abs(middles(frame.image) - middles(image))
@@ -91,9 +91,15 @@ class VideoReaderTest(testing.TestCase):
         self.assertLess(error.mean(), 1.2)
 
     def test_unspecified_colours_follow_the_height(self):
-        self.assertEqual(video.colour_of(2, 2, 2, 480), video.Colour(6, 6, 6))
-        self.assertEqual(video.colour_of(2, 2, 2, 720), video.Colour(1, 1, 1))
-        self.assertEqual(video.colour_of(1, 9, 2, 480), video.Colour(1, 9, 1))
+        self.assertEqual(
+            video_reader.colour_of(2, 2, 2, 480), video_reader.Colour(6, 6, 6)
+        )
+        self.assertEqual(
+            video_reader.colour_of(2, 2, 2, 720), video_reader.Colour(1, 1, 1)
+        )
+        self.assertEqual(
+            video_reader.colour_of(1, 9, 2, 480), video_reader.Colour(1, 9, 1)
+        )
 
     @parameterized.named_parameters(
         # The matrix of the track header maps stored x, y to shown ones: a b / c d.
@@ -114,7 +120,7 @@ class VideoReaderTest(testing.TestCase):
         data = path.read_bytes()
         start = data.index(packed(1, 0, 0, 1), data.index(b"tkhd"))
         path.write_bytes(data[:start] + packed(*matrix) + data[start + 36 :])
-        reader = video.VideoReader(path)
+        reader = video_reader.VideoReader(path)
         shown = np.rot90(image, turns)
         self.assertEqual(reader.info.size_wh, (shown.shape[1], shown.shape[0]))
         found = next(iter(reader)).image
@@ -123,8 +129,8 @@ class VideoReaderTest(testing.TestCase):
     def test_rotated_clip_is_upright(self):
         stored = testing.shared("faces", "video", "rotated_display90.mp4")
         upright = testing.shared("faces", "video", "fsgan_abe_720p.mp4")
-        rotated = next(iter(video.VideoReader(stored)))
-        original = next(iter(video.VideoReader(upright)))
+        rotated = next(iter(video_reader.VideoReader(stored)))
+        original = next(iter(video_reader.VideoReader(upright)))
         self.assertEqual(rotated.image.shape, (540, 960, 3))
         small = original.image.reshape(180, 4, 320, 4, 3).mean(axis=(1, 3))
         turned = rotated.image.reshape(180, 3, 320, 3, 3).mean(axis=(1, 3))
@@ -142,7 +148,7 @@ class VideoReaderTest(testing.TestCase):
         middle = len(data) // 2
         data[middle : middle + 3000] = bytes(3000)
         path.write_bytes(data)
-        reader = video.VideoReader(path)
+        reader = video_reader.VideoReader(path)
         found = list(reader)
         self.assertGreater(len(found), 40)
         self.assertNotEmpty(reader.damage)
@@ -164,7 +170,7 @@ class VideoReaderTest(testing.TestCase):
                         out.mux(packet)
         data = fast.read_bytes()
         fast.write_bytes(data[: len(data) * 2 // 3])
-        reader = video.VideoReader(fast)
+        reader = video_reader.VideoReader(fast)
         count = len(list(reader))
         self.assertBetween(count, 5, 59)
         self.assertNotEmpty(reader.damage)
@@ -187,7 +193,7 @@ class VideoReaderTest(testing.TestCase):
             (sound, "no video stream in it, only audio"),
         ):
             with self.assertRaisesRegex(InputError, words):
-                video.VideoReader(path)
+                video_reader.VideoReader(path)
 
 
 class HdrTest(testing.TestCase):
@@ -203,11 +209,11 @@ class HdrTest(testing.TestCase):
 
     def test_refused_by_default(self):
         with self.assertRaisesRegex(InputError, "HDR .PQ. .* Give --hdr=convert"):
-            video.VideoReader(self.write())
+            video_reader.VideoReader(self.write())
 
     def test_converted(self):
-        reader = video.VideoReader(self.write(), hdr_mode="convert")
-        self.assertEqual(reader.output_colour, video.Colour(1, 1, 1))
+        reader = video_reader.VideoReader(self.write(), hdr_mode="convert")
+        self.assertEqual(reader.output_colour, video_reader.Colour(1, 1, 1))
         image = next(iter(reader)).image
         # PQ 0.502 is 94 cd/m2 by hand (ST 2084), 0.463 of 203: 255 * 0.463^(1/2.4).
         self.assertLess(np.abs(image.astype(int) - 185).max(), 5)

@@ -1,4 +1,4 @@
-"""Tests of facedancer.video_swap.video_writer and streams: written, then read again."""
+"""Tests of `video_writer` and `streams`: written, then read again."""
 
 import contextlib
 import dataclasses
@@ -11,7 +11,7 @@ from absl.testing import parameterized
 
 from facedancer import testing
 from facedancer.errors import InputError
-from facedancer.video_swap import video, video_writer
+from facedancer.video_swap.media import video_reader, video_writer
 from tests.video_swap import made
 from tests.video_swap.test_video import chart, middles
 
@@ -20,7 +20,7 @@ FAST = video_writer.EncodeSettings(quality=4, preset="ultrafast", segment_frames
 
 def rewrite(source, output, settings=FAST, first=Fraction(0), end=None, **reading):
     """Reads a clip and writes it again, in segments."""
-    reader = video.VideoReader(source, **reading)
+    reader = video_reader.VideoReader(source, **reading)
     segments, encoder, last = [], None, None
     for frame in reader:
         if frame.index % settings.segment_frames == 0:
@@ -51,7 +51,7 @@ class JoinTest(testing.TestCase):
             quality=4, preset=preset, segment_frames=4
         )
         rewrite(path, output, settings)
-        reader = video.VideoReader(output)
+        reader = video_reader.VideoReader(output)
         found = list(reader)
         seconds = [(f.pts - found[0].pts) * reader.info.time_base for f in found]
         expected = [Fraction(t, 12800) for t in pts]
@@ -204,7 +204,7 @@ class JoinTest(testing.TestCase):
         settings = video_writer.EncodeSettings(codec="libvpx-vp9", segment_frames=4)
         notes = rewrite(path, folder / "b.webm", settings)
         self.assertRegex(notes[0], "encoded to libopus, webm cannot hold it")
-        self.assertLen(list(video.VideoReader(folder / "b.webm")), 6)
+        self.assertLen(list(video_reader.VideoReader(folder / "b.webm")), 6)
         with av.open(str(folder / "b.webm")) as container:
             length = sum(f.samples for f in container.decode(audio=0)) / 48000
         self.assertAlmostEqual(length, 0.24, delta=0.15)
@@ -231,9 +231,9 @@ class PictureTest(testing.TestCase):
             quality=1, preset="ultrafast", pixel_format=pixel_format
         )
         rewrite(path, folder / "b.mp4", settings)
-        before = next(iter(video.VideoReader(path)))
-        reader = video.VideoReader(folder / "b.mp4")
-        self.assertEqual(reader.colour, video.Colour(matrix, matrix, 1))
+        before = next(iter(video_reader.VideoReader(path)))
+        reader = video_reader.VideoReader(folder / "b.mp4")
+        self.assertEqual(reader.colour, video_reader.Colour(matrix, matrix, 1))
         after = next(iter(reader))
         error = np.abs(middles(after.image) - middles(before.image))
         self.assertLess(error.max(), 2.0)
@@ -244,7 +244,7 @@ class PictureTest(testing.TestCase):
         path = made.write_clip(folder / "a.mp4", frames)
         settings = dataclasses.replace(FAST, codec=codec)
         rewrite(path, folder / "b.mp4", settings)
-        found = list(video.VideoReader(folder / "b.mp4"))
+        found = list(video_reader.VideoReader(folder / "b.mp4"))
         self.assertLen(found, 6)
         for frame, image in zip(found, frames, strict=True):
             self.assertLess(np.abs(frame.image.astype(int) - image).mean(), 3.0)
@@ -252,14 +252,14 @@ class PictureTest(testing.TestCase):
     def test_rate_that_cannot_be_meant(self):
         path = self.tempdir() / "a.nut"
         settings = dataclasses.replace(FAST, codec="libsvtav1")
-        info = video.ClipInfo(path, (160, 96), Fraction(1000), Fraction(1, 1000))
+        info = video_reader.ClipInfo(path, (160, 96), Fraction(1000), Fraction(1, 1000))
         encoder = video_writer.SegmentEncoder(
-            path, info, video.Colour(1, 1, 1), settings
+            path, info, video_reader.Colour(1, 1, 1), settings
         )
         for i, image in enumerate(made.moving_scenes(3)):
-            encoder.write(video.Frame(i, image, 40 * i, 40))
+            encoder.write(video_reader.Frame(i, image, 40 * i, 40))
         encoder.close()
-        reader = video.VideoReader(path)
+        reader = video_reader.VideoReader(path)
         times = [float(frame.pts * reader.info.time_base) for frame in reader]
         self.assert_close(np.diff(times), np.array([0.04, 0.04]))
 
@@ -268,7 +268,7 @@ class PictureTest(testing.TestCase):
         folder = self.tempdir()
         path = made.write_clip(folder / "a.mkv", [image] * 3, pix_fmt="yuv444p")
         rewrite(path, folder / "b.mp4")
-        found = next(iter(video.VideoReader(folder / "b.mp4"))).image
+        found = next(iter(video_reader.VideoReader(folder / "b.mp4"))).image
         self.assertEqual(found.shape, (98, 162, 3))
         self.assertLess(np.abs(found[:97, :161].astype(int) - image).mean(), 3.0)
         self.assertLess(np.abs(found[97, :161].astype(int) - image[96]).mean(), 6.0)
@@ -279,7 +279,7 @@ class PictureTest(testing.TestCase):
             folder / "a.mp4", made.moving_scenes(3), aspect=Fraction(15, 16)
         )
         rewrite(path, folder / "b.mp4")
-        info = video.VideoReader(folder / "b.mp4").info
+        info = video_reader.VideoReader(folder / "b.mp4").info
         self.assertEqual(info.aspect, Fraction(15, 16))
 
     def test_settings_are_checked(self):

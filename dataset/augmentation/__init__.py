@@ -1,0 +1,1 @@
+"""Changes of photos while they are read: colour, distortion, occlusion."""

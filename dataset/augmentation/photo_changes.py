@@ -1,0 +1,136 @@
+"""The changes of training photos that `PairSettings` asks for beyond colour jitter.
+
+Colour match, affine change and motion blur are the same for everything made of a
+photo; warp and corruption make the distorted copy that a network learns to repair.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+
+from facedancer import alignment
+from facedancer.dataset.augmentation import distortion
+
+AFFINES = {
+    "none": None,
+    "faceswap_gan": distortion.AffineRange(),
+    "few_shot": distortion.FEW_SHOT,
+}
+DISTORTIONS = ("none", "warp", "corruption")
+# The straight crop of a warp is .61 to .76 of the photo's side.
+_WARP_MARGIN = 1.5
+# The face in a crop by the ArcFace template: centre and half axes by the side.
+_CENTRE, _AXES = (0.5, 0.56), (0.36, 0.46)
+
+
+@dataclasses.dataclass(frozen=True)
+class PhotoChanges:
+    """What is done to the photos of a pair.
+
+    Attributes:
+        image_size: Side of the results in pixels.
+        colour_match: Probability of `distortion.match_colour`.
+        affine: One of `AFFINES`.
+        motion_blur: Probability of `distortion.motion_blur`.
+        distortion: One of `DISTORTIONS`.
+    """
+
+    image_size: int
+    colour_match: float = 0.0
+    affine: str = "none"
+    motion_blur: float = 0.0
+    distortion: str = "none"
+
+    @property
+    def any(self) -> bool:
+        """Whether there is anything to do."""
+        asked = self.colour_match, self.motion_blur
+        return any(asked) or (self.affine, self.distortion) != ("none", "none")
+
+    @property
+    def read_size(self) -> int:
+        """The side at which photos are needed, in pixels."""
+        if self.distortion == "warp":
+            return round(_WARP_MARGIN * self.image_size)
+        return self.image_size
+
+    def change(
+        self,
+        image: np.ndarray,
+        landmarks: np.ndarray | None,
+        other: Callable[[], np.ndarray],
+        random: np.random.Generator,
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Returns a photo and its face's mask, both changed alike.
+
+        Args:
+            image: `(read_size, read_size, 3)` uint8 RGB.
+            landmarks: `(5, 2)` in its pixels, None where unknown: the crop is taken to
+                be aligned by the ArcFace template.
+            other: Returns the photo whose colours are taken on.
+            random: Random numbers.
+
+        Returns:
+            `(read_size, read_size, 3)` uint8, and `(read_size, read_size)` uint8, 255
+            inside the face, None unless `distortion` is `"corruption"`.
+        """
+        parts = [image]
+        if self.distortion == "corruption":
+            parts.append(face_mask(image.shape[0], landmarks))
+        if random.random() < self.colour_match:
+            parts[0] = distortion.match_colour(image, other(), random)
+        if limits := AFFINES[self.affine]:
+            parts = distortion.random_affine(parts, random, limits)
+        if random.random() < self.motion_blur:
+            parts[0] = distortion.motion_blur(parts[:1], random)[0]
+        return parts[0], parts[1] if len(parts) > 1 else None
+
+    def straight(self, image: np.ndarray) -> np.ndarray:
+        """Returns a changed photo at the size of the results.
+
+        Args:
+            image: `(read_size, read_size, 3)` uint8.
+        """
+        if image.shape[0] == self.image_size:
+            return image
+        return cv2.resize(image, (self.image_size,) * 2, interpolation=cv2.INTER_AREA)
+
+    def distort(
+        self, image: np.ndarray, mask: np.ndarray | None, random: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Returns what is to be restored, and its distorted copy.
+
+        Args:
+            image: Of `change`.
+            mask: Of `change`.
+            random: Random numbers.
+
+        Returns:
+            Two `(image_size, image_size, 3)` uint8 images.
+        """
+        if self.distortion == "warp":
+            warped, straight = distortion.random_warp(image, self.image_size, random)
+            return straight, warped
+        return image, distortion.corrupt(image, mask, random)
+
+
+def face_mask(size: int, landmarks: np.ndarray | None = None) -> np.ndarray:
+    """Returns a mask of an aligned face, `(size, size)` uint8, 255 inside an ellipse.
+
+    Args:
+        size: Side of the photo in pixels.
+        landmarks: `(5, 2)` in its pixels. None: those of the ArcFace template.
+    """
+    angle = np.linspace(0.0, 2 * np.pi, 64, endpoint=False)
+    circle = np.stack([np.cos(angle), np.sin(angle)], axis=-1)
+    outline = (np.array(_CENTRE) + circle * _AXES) * size - 0.5
+    if landmarks is not None:
+        matrix = alignment.similarity(alignment.template(size), landmarks)
+        outline = alignment.apply(matrix, outline)
+    mask = np.zeros((size, size), np.uint8)
+    cv2.fillPoly(mask, [np.rint(outline).astype(np.int32)], 255)
+    return mask

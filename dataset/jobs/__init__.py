@@ -1,0 +1,1 @@
+"""What programs over a folder share: workers, report, contact sheets."""

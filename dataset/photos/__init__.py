@@ -1,0 +1,1 @@
+"""Photos found, searched and aligned."""

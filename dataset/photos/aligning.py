@@ -1,0 +1,255 @@
+"""Photos -> aligned crops: which faces, how they are cut, what is said about each.
+
+A photo that gives no crop is no error here: its result says why.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from typing import Any
+
+import numpy as np
+
+from facedancer import alignment, images
+from facedancer.dataset.photos import quality, turned
+from facedancer.errors import InputError
+from facedancer.faces import Faces
+
+CHOICES = ("largest", "best", "all", "central")
+FORMATS = ("jpg", "png")
+# What became of a photo. The last two are failures, the others were as asked.
+STATUSES = (
+    "done",
+    "image_too_small",
+    "no_face",
+    "face_too_small",
+    "blurred",
+    "extreme_pose",
+    "unreadable",
+    "worker_died",
+)
+FAILURES = ("unreadable", "worker_died")
+MAX_BATCH_PIXELS = 32_000_000
+
+
+@dataclasses.dataclass(frozen=True)
+class AlignSettings:
+    """How faces are found, chosen and cut out.
+
+    Attributes:
+        data_dir: Folder with photos, at any depth.
+        target_dir: Where the crops go, in the same folders.
+        im_size: Side of the crops in pixels.
+        min_size: A photo is used if both its sides are larger than this, in pixels.
+        shrink_factor: 1 gives crops that fit ArcFace; below 1 the face is drawn towards
+            the centre by this factor, which keeps more background.
+        device_id: GPU that searches for faces; -1 uses the CPU.
+        retina_path: Weights of a RetinaFace; empty: what the package has.
+        faces: Which faces of a photo: largest, best (score), all or central.
+        score_threshold: Smallest score of a face, 0 to 1.
+        min_face: Smallest longer side of a face's box in pixels.
+        working_size: Longer side of the photo while it is searched.
+        turned: Search photos without a face again, turned by a quarter, half and three
+            quarters (scans and old phone photos without orientation).
+        template: Where the landmarks go: arcface or ffhq.
+        image_format: jpg, or png for crops without loss.
+        quality: Of the JPEG files (chroma 4:4:4), 1 to 100.
+        min_sharpness: Crops below this sharpness are dropped (0 keeps all; about 20
+            drops clearly blurred ones).
+        max_yaw: Faces turned to the side by more degrees are dropped (0 keeps all).
+        max_pixels: Larger photos are refused without decoding them.
+        num_workers: Processes, each with its own detector.
+        overwrite: Begin anew if the target folder holds crops made with other settings.
+        contact_sheet: Write pictures of what was dropped beside the target folder.
+
+    Raises:
+        ValueError: If a value is out of its range.
+    """
+
+    data_dir: str
+    target_dir: str
+    im_size: int = 256
+    min_size: int = 128
+    shrink_factor: float = 1.0
+    device_id: int = 0
+    retina_path: str = ""
+    faces: str = "largest"
+    score_threshold: float = 0.5
+    min_face: int = 0
+    working_size: int = 640
+    turned: bool = False
+    template: str = "arcface"
+    image_format: str = "jpg"
+    quality: int = 95
+    min_sharpness: float = 0.0
+    max_yaw: float = 0.0
+    max_pixels: int = images.MAX_PIXELS
+    num_workers: int = 1
+    overwrite: bool = False
+    contact_sheet: bool = True
+
+    def __post_init__(self):
+        for name, known in (
+            ("faces", CHOICES),
+            ("image_format", FORMATS),
+            ("template", tuple(alignment.TEMPLATES)),
+        ):
+            if getattr(self, name) not in known:
+                raise ValueError(
+                    f"`{name}` must be one of {', '.join(known)}. "
+                    f"Received: {getattr(self, name)!r}"
+                )
+        ranges = {
+            "im_size": (8, 4096),
+            "quality": (1, 100),
+            "score_threshold": (0.0, 1.0),
+            "num_workers": (1, 1024),
+            "shrink_factor": (0.05, 1.0),
+            "max_yaw": (0.0, 90.0),
+        }
+        for name, (low, high) in ranges.items():
+            if not low <= getattr(self, name) <= high:
+                raise ValueError(
+                    f"`{name}` must lie in [{low}, {high}]. "
+                    f"Received: {getattr(self, name)}"
+                )
+
+
+def align_photos(
+    tasks: list[tuple[str, str]], settings: AlignSettings, detector: Any
+) -> list[dict]:
+    """Writes the crops of some photos and returns a report of each.
+
+    Args:
+        tasks: Relative path of the photo and of its crop without ending.
+        settings: How.
+        detector: Has `detect_batch(images) -> list[Faces]`.
+    """
+    reports, batch, pixels = [], [], 0
+    for path, stem in tasks:
+        report, image = _read(path, settings)
+        reports.append(report)
+        if image is not None:
+            batch.append((report, stem, image))
+            pixels += image.shape[0] * image.shape[1]
+        if pixels > MAX_BATCH_PIXELS:
+            _search(batch, settings, detector)
+            batch, pixels = [], 0
+    _search(batch, settings, detector)
+    return reports
+
+
+def _read(path: str, settings: AlignSettings) -> tuple[dict, np.ndarray | None]:
+    report: dict[str, Any] = {"path": path, "status": "done"}
+    try:
+        full = os.path.join(settings.data_dir, path)
+        image = images.read_image(full, settings.max_pixels)
+    except InputError as error:
+        return {**report, "status": "unreadable", "why": str(error)}, None
+    report["height"], report["width"] = image.shape[:2]
+    if min(image.shape[:2]) <= settings.min_size:
+        return {**report, "status": "image_too_small"}, None
+    return report, image
+
+
+def _search(batch: list, settings: AlignSettings, detector: Any) -> None:
+    if not batch:
+        return
+    photos = [image for _, _, image in batch]
+    if settings.turned:
+        found = turned.detect_with_turns(detector, photos)
+    else:
+        found = detector.detect_batch(photos)
+    for (report, stem, image), faces in zip(batch, found, strict=True):
+        _write_crops(report, stem, image, faces, settings)
+
+
+def _write_crops(
+    report: dict, stem: str, image: np.ndarray, faces: Faces, settings: AlignSettings
+) -> None:
+    """Fills in the report; writes the crops of the faces that pass."""
+    faces = faces[(faces.scores >= settings.score_threshold) & _regular(faces)]
+    report["found"] = len(faces)
+    if not len(faces):
+        report["status"] = "no_face"
+        return
+    report["faces"] = []
+    for number, face in enumerate(choose(faces, settings.faces, image.shape[:2])):
+        entry, crop = cut(image, faces, int(face), settings)
+        report["faces"].append(entry)
+        if entry["status"] == "done":
+            name = stem if number == 0 else f"{stem}.face{number}"
+            entry["output"] = f"{name}.{settings.image_format}"
+            target = os.path.join(settings.target_dir, entry["output"])
+            images.write_image(target, crop, settings.quality)
+    statuses = [entry["status"] for entry in report["faces"]]
+    report["status"] = "done" if "done" in statuses else statuses[0]
+
+
+def _regular(faces: Faces) -> np.ndarray:
+    """Returns which faces have landmarks that an alignment can be made of."""
+    spread = np.ptp(faces.landmarks, axis=1).max(axis=1, initial=0.0)
+    return np.isfinite(faces.landmarks).all(axis=(1, 2)) & (spread > 1.0)
+
+
+def choose(faces: Faces, which: str, size: tuple[int, int]) -> np.ndarray:
+    """Returns the positions of the wanted faces, at least one of at least one.
+
+    Args:
+        faces: At least one face.
+        which: One of `CHOICES`; `"all"` gives the largest first.
+        size: Height and width of the photo.
+    """
+    if which == "best":
+        return np.argmax(faces.scores)[None]
+    if which == "central":
+        centres = (faces.boxes[:, :2] + faces.boxes[:, 2:]) / 2.0
+        middle = (np.array(size[::-1]) - 1) / 2.0
+        return np.argmin(((centres - middle) ** 2).sum(axis=1))[None]
+    order = np.argsort(-faces.areas, kind="stable")
+    return order if which == "all" else order[:1]
+
+
+def cut(
+    image: np.ndarray, faces: Faces, face: int, settings: AlignSettings
+) -> tuple[dict, np.ndarray]:
+    """Returns what is to be said about one face, and its aligned crop.
+
+    Args:
+        image: `(height, width, 3)` uint8 RGB.
+        faces: The faces in it.
+        face: Which of them.
+        settings: How.
+
+    Returns:
+        A dictionary with status, score, box `x_min, y_min, x_max, y_max` and
+        landmarks in pixels of the photo, `crop_landmarks` in pixels of the crop,
+        sharpness and yaw; and the crop `(im_size, im_size, 3)` uint8.
+    """
+    landmarks, box = faces.landmarks[face], faces.boxes[face]
+    matrix = alignment.crop_matrix(
+        landmarks, settings.im_size, settings.template, settings.shrink_factor
+    )
+    crop = alignment.crop(image, matrix, settings.im_size)
+    yaw = quality.pose(landmarks)[0]
+    entry = {
+        "status": "done",
+        "score": _rounded(faces.scores[face], 4),
+        "box": _rounded(box, 2),
+        "landmarks": _rounded(landmarks, 2),
+        "crop_landmarks": _rounded(alignment.apply(matrix, landmarks), 2),
+        "sharpness": _rounded(quality.sharpness(crop), 2),
+        "yaw": _rounded(yaw, 1),
+    }
+    if max(box[2] - box[0], box[3] - box[1]) < settings.min_face:
+        entry["status"] = "face_too_small"
+    elif entry["sharpness"] < settings.min_sharpness:
+        entry["status"] = "blurred"
+    elif settings.max_yaw and abs(yaw) > settings.max_yaw:
+        entry["status"] = "extreme_pose"
+    return entry, crop
+
+
+def _rounded(value, digits: int):
+    return np.round(np.asarray(value, np.float64), digits).tolist()

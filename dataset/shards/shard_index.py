@@ -1,0 +1,325 @@
+"""Where every record of a set of shards lies, and whose face it is.
+
+The index is a handful of integer arrays, 28 bytes a photo, so that any record can be
+read at once and a batch is a pure function of its number. It is read from the file
+the sharding program leaves beside the shards, else found from the records' headers.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import glob
+import json
+import os
+import pathlib
+import re
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+
+import cv2
+import numpy as np
+
+from facedancer.dataset.shards import records
+from facedancer.errors import InputError
+
+SHARD_NAME = re.compile(r"(?P<set>.+)_(?P<number>\d{5,})-of-(?P<total>\d{5,})\.records")
+
+
+@dataclasses.dataclass(frozen=True)
+class ShardIndex:
+    """The records of one or several sets of shards, in the order of the file names.
+
+    Attributes:
+        files: The shards.
+        shard: `(n,)` int32, the position in `files`.
+        number: `(n,)` int32, the record's number in its file.
+        offset: `(n,)` int64, where its header begins in the file.
+        size: `(n,)` int32, its bytes with header and footer.
+        identity: `(n,)` int32, dense over all sets, -1 where unknown.
+        folder: `(n,)` int32, the source folder: first part of the photo's path,
+            counted over all sets.
+    """
+
+    files: tuple[str, ...]
+    shard: np.ndarray
+    number: np.ndarray
+    offset: np.ndarray
+    size: np.ndarray
+    identity: np.ndarray
+    folder: np.ndarray
+
+    def __len__(self):
+        return len(self.shard)
+
+    def place(self, photo: int) -> tuple[str, int]:
+        """Returns the file of a record and its number in it."""
+        return self.files[self.shard[photo]], int(self.number[photo])
+
+    def record(self, photo: int) -> memoryview:
+        """Returns one record, checked: a serialized `tf.train.Example`.
+
+        Args:
+            photo: Its position in the index.
+
+        Raises:
+            CorruptRecordError: If it cannot be read or a checksum is wrong.
+        """
+        file, number = self.place(photo)
+        try:
+            opened = os.open(file, os.O_RDONLY)
+            try:
+                size, offset = int(self.size[photo]), int(self.offset[photo])
+                data = os.pread(opened, size, offset)
+            finally:
+                os.close(opened)
+        except OSError as error:
+            raise records.CorruptRecordError(file, number, str(error)) from None
+        return records.check_frame(data, file, number)
+
+    def features(self, photo: int) -> dict:
+        """Returns the features of one record, checked.
+
+        Args:
+            photo: Its position in the index.
+
+        Raises:
+            CorruptRecordError: If it cannot be read.
+        """
+        record = self.record(photo)
+        try:
+            return records.decode_example(record)
+        except InputError as error:
+            raise records.CorruptRecordError(*self.place(photo), str(error)) from None
+
+    def image(self, photo: int, size: int, feature: str = "face") -> np.ndarray:
+        """Returns a photo of a record, `(size, size, 3)` uint8 RGB.
+
+        Args:
+            photo: Its position in the index.
+            size: Side in pixels; a photo of another size is resized.
+            feature: The feature that holds it.
+
+        Raises:
+            CorruptRecordError: If it cannot be read.
+        """
+        place, record = self.place(photo), self.record(photo)
+        try:
+            data = records.bytes_feature(record, feature)
+        except InputError as error:
+            raise records.CorruptRecordError(*place, str(error)) from None
+        return decode_image(data, size, place, feature)
+
+    def landmarks(self, photo: int, size: int) -> np.ndarray | None:
+        """Returns the landmarks of a record's photo, `(5, 2)` pixels, None if unknown.
+
+        Args:
+            photo: Its position in the index.
+            size: Side to which the photo is resized, pixels.
+
+        Raises:
+            CorruptRecordError: If it cannot be read.
+        """
+        features = self.features(photo)
+        if not {"landmarks", "height", "width"} <= set(features):
+            return None
+        points = features["landmarks"].reshape(5, 2).astype(np.float64)
+        scale = size / np.array([features["width"], features["height"]])
+        return (points + 0.5) * scale - 0.5
+
+
+def find_shards(data_dir: str) -> list[str]:
+    """Returns the shard files that a flag names, sorted, each once.
+
+    Args:
+        data_dir: A folder with `.records` files, a file, or a glob pattern; several
+            with commas between.
+
+    Raises:
+        InputError: If one of them matches no file.
+    """
+    found = []
+    for word in data_dir.split(","):
+        word = word.strip()
+        pattern = os.path.join(glob.escape(word), "*.records")
+        names = glob.glob(pattern if os.path.isdir(word) else word)
+        if not names:
+            raise InputError(
+                f"{word}: no shards there. Give a folder that holds *.records files, "
+                "or a glob pattern; facedancer-dataset-sharding makes them"
+            )
+        found += names
+    return sorted(set(found))
+
+
+def open_index(data_dir: str, num_threads: int = 8) -> ShardIndex:
+    """Returns the index of all shards a flag names.
+
+    Args:
+        data_dir: See `find_shards`.
+        num_threads: Files that are looked through at the same time where no index
+            file lies beside them.
+
+    Raises:
+        InputError: If there is no shard or no record, or a header is damaged.
+    """
+    files = find_shards(data_dir)
+    stored = _Stored(files)
+    with ThreadPoolExecutor(num_threads) as pool:
+        parts = list(pool.map(stored.part, files))
+    if not sum(len(part["offset"]) for part in parts):
+        raise InputError(f"{data_dir}: the shards hold no record")
+    identities, folders = _Counter(), _Counter()
+    for file, part in zip(files, parts, strict=True):
+        family = str(set_of(file))
+        part["identity"] = identities.dense(family, part["identity"])
+        part["folder"] = folders.dense(family, part["folder"])
+    counts = [len(part["offset"]) for part in parts]
+    joined = {
+        name: np.concatenate([part[name] for part in parts])
+        for name in ("offset", "size", "identity", "folder")
+    }
+    return ShardIndex(
+        tuple(files),
+        np.repeat(np.arange(len(files), dtype=np.int32), counts),
+        np.concatenate([np.arange(count, dtype=np.int32) for count in counts]),
+        **joined,
+    )
+
+
+def set_of(file: str) -> pathlib.Path:
+    """Returns folder and `{name}_{type}` of a shard; of another file its folder."""
+    path = pathlib.Path(file)
+    match = SHARD_NAME.fullmatch(path.name)
+    return path.parent / match["set"] if match else path.parent
+
+
+class _Counter:
+    """Numbers labels of several sets, so that two sets never share a number."""
+
+    def __init__(self):
+        self._number = {}
+
+    def dense(self, family: str, labels: np.ndarray) -> np.ndarray:
+        known, inverse = np.unique(labels, return_inverse=True)
+        numbers = [
+            -1
+            if isinstance(label, int) and label < 0
+            else self._number.setdefault((family, label), len(self._number))
+            for label in known.tolist()
+        ]
+        return np.array(numbers, np.int32)[inverse]
+
+
+class _Stored:
+    """The index files beside the shards, each opened once."""
+
+    def __init__(self, files: list[str]):
+        self._sets = {}
+        for name in {set_of(file) for file in files}:
+            self._sets[name] = _read_index_file(name)
+
+    def part(self, file: str) -> dict[str, np.ndarray]:
+        stored = self._sets[set_of(file)]
+        entry = stored and stored["shards"].get(os.path.basename(file))
+        if not entry or entry["bytes"] != os.path.getsize(file):
+            return index_of(file)
+        arrays = {
+            name: stored[name][entry["first"] : entry["first"] + entry["count"]]
+            for name in ("offset", "size", "identity", "folder")
+        }
+        arrays["folder"] = stored["folder_names"][arrays["folder"]]
+        return arrays
+
+
+def _read_index_file(name: pathlib.Path) -> dict | None:
+    """Returns the arrays of `{set}.index.npz` and where each shard's part begins."""
+    try:
+        manifest = json.loads(name.with_name(f"{name.name}.manifest.json").read_text())
+        with np.load(name.with_name(f"{name.name}.index.npz")) as arrays:
+            stored = dict(arrays)
+        stored["folder_names"] = np.array(manifest["folders"], object)
+        first, stored["shards"] = 0, {}
+        for shard in manifest["shards"]:
+            stored["shards"][shard["file"]] = {**shard, "first": first}
+            first += shard["count"]
+    except (OSError, KeyError, TypeError, ValueError, zipfile.BadZipFile):
+        return None  # no index file, or not ours: the records themselves are read
+    return stored if len(stored.get("offset", ())) == first else None
+
+
+def index_of(file: str) -> dict[str, np.ndarray]:
+    """Returns the index of one shard, read from the shard itself.
+
+    Args:
+        file: The shard. When its first record names an identity or a path, all
+            records are read, else only their headers.
+
+    Returns:
+        `offset`, `size`, `identity` as in `ShardIndex`, and `folder` as an array of
+        names, "" where unknown.
+    """
+    offsets = records.scan(file)
+    count = len(offsets) - 1
+    identity = np.full(count, -1, np.int32)
+    folder = np.full(count, "", object)
+    with open(file, "rb") as opened:
+        for number in range(count):
+            size = int(offsets[number + 1] - offsets[number])
+            data = os.pread(opened.fileno(), size, int(offsets[number]))
+            features = _labels(data, file, number)
+            if not number and not features:
+                break
+            identity[number] = features.get("identity", -1)
+            folder[number] = top_folder(features.get("path", b"").decode())
+    return {
+        "offset": offsets[:-1],
+        "size": np.diff(offsets).astype(np.int32),
+        "identity": identity,
+        "folder": folder,
+    }
+
+
+def _labels(data: bytes, file: str, number: int) -> dict:
+    """Returns identity and path; a damaged record has none, its reader will tell."""
+    try:
+        found = records.decode_example(bytes(records.check_frame(data, file, number)))
+    except InputError:
+        return {"path": b""}
+    return {name: found[name] for name in ("identity", "path") if name in found}
+
+
+def top_folder(path: str) -> str:
+    """Returns the first folder of a relative path, "" if there is none."""
+    return path.split("/", 1)[0] if "/" in path else ""
+
+
+def decode_image(
+    data: bytes | memoryview | None,
+    size: int,
+    place: tuple[str, int],
+    feature: str = "face",
+) -> np.ndarray:
+    """Returns an encoded image as `(size, size, 3)` uint8 RGB, resized only if needed.
+
+    Args:
+        data: The encoded image.
+        size: Side in pixels.
+        place: File and record it comes from, for the message.
+        feature: Its feature, for the message.
+
+    Raises:
+        CorruptRecordError: If it cannot be decoded.
+    """
+    if not data:
+        raise records.CorruptRecordError(*place, f"it has no feature `{feature}`")
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+    except cv2.error:
+        image = None
+    if image is None:
+        raise records.CorruptRecordError(*place, "its image cannot be decoded")
+    if image.shape[:2] != (size, size):
+        smaller = size < min(image.shape[:2])
+        way = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
+        image = cv2.resize(image, (size, size), interpolation=way)
+    return image

@@ -1,0 +1,1 @@
+"""What is judged: pairs, photos, frames, where their faces lie."""

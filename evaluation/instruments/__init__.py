@@ -1,0 +1,1 @@
+"""Networks that measure: judges, pose, expression, feature maps."""

@@ -1,0 +1,1 @@
+"""Instruments applied to swaps: figures, clips, studies."""

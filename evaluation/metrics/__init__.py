@@ -1,0 +1,1 @@
+"""Formulas on arrays: identity, pose, expression, flicker, intervals."""

@@ -1,0 +1,1 @@
+"""FaceDancer: generator, discriminator, fused form, presets."""

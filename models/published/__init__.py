@@ -1,0 +1,1 @@
+"""Files of the published format: read by their structure, written again."""

@@ -1,0 +1,1 @@
+"""Scenes, labels and losses a detector is trained with."""

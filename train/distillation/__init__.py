@@ -1,0 +1,1 @@
+"""What a small encoder is shown of a photo."""

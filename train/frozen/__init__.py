@@ -1,0 +1,1 @@
+"""Networks that only look on while others train."""

@@ -1,0 +1,1 @@
+"""When to log, save, validate and stop; devices."""

@@ -1,0 +1,181 @@
+"""The full state in files: atomic, the last N and the best one kept.
+
+A checkpoint is one `.npz` file, `step_00012000.npz`: every variable of both networks,
+the average and both optimisers, and a JSON record. The random draws of the training
+and the position in the data are functions of the step, so nothing else is needed to
+go on as if never stopped.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import re
+import zipfile
+
+import numpy as np
+
+from facedancer.errors import InputError
+from facedancer.train.step.state import State
+
+_NAME = re.compile(r"step_(\d{8,})\.npz")
+_BEST = "best.json"
+
+
+class Checkpoints:
+    """The checkpoints of one run.
+
+    Args:
+        folder: Where they lie; made with the first one.
+        keep: How many of the latest are kept besides the best.
+    """
+
+    def __init__(self, folder: str | os.PathLike, keep: int = 3):
+        self.folder = pathlib.Path(folder)
+        self.keep = keep
+
+    def steps(self) -> list[int]:
+        """Returns the steps there are checkpoints of, in order."""
+        if not self.folder.is_dir():
+            return []
+        matches = (_NAME.fullmatch(path.name) for path in self.folder.iterdir())
+        return sorted(int(match[1]) for match in matches if match)
+
+    def path(self, step: int) -> pathlib.Path:
+        """Returns the file of a step."""
+        return self.folder / f"step_{step:08d}.npz"
+
+    def save(self, state: State, record: dict, score: float | None = None) -> None:
+        """Writes the state; older checkpoints that are not to be kept are removed.
+
+        Args:
+            state: What is saved.
+            record: JSON values that are kept with it.
+            score: How good it is, the higher the better; None: not measured.
+
+        Raises:
+            InputError: If the disk is full or the folder cannot be written.
+        """
+        arrays = state.to_arrays()
+        record = {**record, "step": state.step, "score": score}
+        arrays["record"] = np.frombuffer(json.dumps(record).encode(), np.uint8)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            _write(self.path(state.step), lambda file: np.savez(file, **arrays))
+            if score is not None and score > self._best_score():
+                best = json.dumps({"step": state.step, "score": score}).encode()
+                _write(self.folder / _BEST, lambda file: file.write(best))
+        except OSError as error:
+            raise InputError(
+                f"{self.folder}: cannot write the checkpoint of step {state.step} "
+                f"({error.strerror}); the earlier ones are whole. Make room and start "
+                "again: the training goes on from the last one"
+            ) from None
+        self._remove_old()
+
+    def best_step(self) -> int | None:
+        """Returns the step of the best checkpoint, or None if none was measured."""
+        step = self._best().get("step")
+        return step if step in self.steps() else None
+
+    def _best(self) -> dict:
+        path = self.folder / _BEST
+        return json.loads(path.read_text()) if path.is_file() else {}
+
+    def _best_score(self) -> float:
+        known = self.best_step() is not None
+        return self._best()["score"] if known else float("-inf")
+
+    def set_aside(self, step: int) -> None:
+        """Renames the checkpoints after a step, from which the training goes on.
+
+        Args:
+            step: The last that stays.
+        """
+        for later in self.steps():
+            if later > step:
+                path = self.path(later)
+                os.replace(path, path.with_name(f"{path.name}.superseded"))
+
+    def _remove_old(self) -> None:
+        kept = {*self.steps()[-self.keep :], self.best_step()}
+        for step in self.steps():
+            if step not in kept:
+                self.path(step).unlink()
+        for path in self.folder.glob(".tmp-*"):  # of a process that was killed
+            path.unlink()
+
+    def find(self, name: str) -> int:
+        """Returns the step that a user means.
+
+        Args:
+            name: A step, `latest` or `best`.
+
+        Raises:
+            InputError: If there is no such checkpoint.
+        """
+        steps = self.steps()
+        found = {"latest": steps[-1] if steps else None, "best": self.best_step()}
+        step = int(name) if name.isdigit() else found.get(name)
+        if step not in steps:
+            raise InputError(
+                f"{self.folder}: no checkpoint {name!r}. There are "
+                f"{', '.join(map(str, steps)) or 'none'}"
+                + (f"; best is {found['best']}" if found["best"] else "")
+            )
+        return step
+
+    def restore(self, state: State, step: int) -> dict:
+        """Takes a saved state over and returns its record.
+
+        Args:
+            state: A state of the same structure.
+            step: Which checkpoint.
+
+        Raises:
+            InputError: If the file is damaged or of another structure.
+        """
+        arrays, record = read(self.path(step))
+        try:
+            state.set_arrays(arrays, record["step"])
+        except ValueError as error:
+            raise InputError(
+                f"{self.path(step)}: made with other settings of the networks, the "
+                f"optimiser or the average: {error}. Give the same flags or another "
+                "--log_name"
+            ) from None
+        return record
+
+
+def read(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict]:
+    """Returns the arrays and the record of a checkpoint file.
+
+    Args:
+        path: The file.
+
+    Raises:
+        InputError: If it is missing or damaged.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        record = json.loads(arrays.pop("record").tobytes())
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path}: damaged checkpoint ({error})") from None
+    return arrays, record
+
+
+def _write(path: pathlib.Path, write) -> None:
+    """Writes a file that appears whole or not at all, also after a power cut."""
+    temporary = path.with_name(f".tmp-{os.getpid()}-{path.name}")
+    try:
+        with open(temporary, "wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""Losses, their sums and weights."""

@@ -1,0 +1,1 @@
+"""One update, on one replica or many."""

@@ -1,0 +1,89 @@
+"""Pictures of the training: what is swapped, and where the source's identity enters."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+
+from facedancer import images
+from facedancer.train.validation import validation
+
+BORDER = 2
+
+
+def grid(targets, sources, swapped) -> np.ndarray:
+    """Returns a picture: sources on top, targets at the left, swapped faces between.
+
+    Args:
+        targets: `(rows, size, size, 3)` in [-1, 1].
+        sources: `(columns, size, size, 3)` in [-1, 1].
+        swapped: `(rows, columns, size, size, 3)`, clipped to [-1, 1] here.
+
+    Returns:
+        `(height, width, 3)` uint8.
+    """
+    rows, columns, size = len(targets), len(sources), targets.shape[1]
+    step = size + BORDER
+    picture = np.full(((rows + 1) * step, (columns + 1) * step, 3), 255, np.uint8)
+
+    def put(row, column, image):
+        place = picture[row * step : row * step + size, column * step :][:, :size]
+        place[:] = images.uint8_from_signed(image)
+
+    for row, image in enumerate(targets):
+        put(row + 1, 0, image)
+        for column in range(columns):
+            put(row + 1, column + 1, swapped[row, column])
+    for column, image in enumerate(sources):
+        put(0, column + 1, image)
+    return picture
+
+
+def swap_grid(generator, targets, sources, vectors) -> np.ndarray:
+    """Returns the `grid` of every target with every source.
+
+    Args:
+        generator: Called as `generator([target, identity])`.
+        targets: `(rows, size, size, 3)` in [-1, 1].
+        sources: `(columns, size, size, 3)` in [-1, 1].
+        vectors: `(columns, d)` identity vectors of the sources.
+    """
+    rows, columns = len(targets), len(sources)
+    swapped = validation.swap(
+        generator, np.repeat(targets, columns, axis=0), np.tile(vectors, (rows, 1))
+    )
+    return grid(targets, sources, swapped.reshape(rows, columns, *targets.shape[1:]))
+
+
+def mask_maps(generator: keras.Model, targets, vectors) -> np.ndarray | None:
+    """Returns a picture of the mean fusion masks of each AFFA block.
+
+    Args:
+        generator: A generator; without masks there is no picture.
+        targets: `(n, size, size, 3)` in [-1, 1].
+        vectors: `(n, d)` identity vectors.
+
+    Returns:
+        `(height, width, 3)` uint8: one row a target, then its masks from the smallest
+        map to the largest, white where the identity enters; or None.
+    """
+    masks = [layer for layer in generator.layers if _is_mask(layer.name)]
+    if not masks:
+        return None
+    taps = keras.Model(generator.inputs, [layer.output for layer in masks])
+    maps = taps([targets, vectors], training=False)
+    maps = maps if isinstance(maps, list) else [maps]
+    size, shown = targets.shape[1], []
+    for part in maps:
+        mean = np.asarray(keras.ops.mean(keras.ops.cast(part, "float32"), axis=-1))
+        factor = size // mean.shape[1]
+        large = mean.repeat(factor, axis=1).repeat(factor, axis=2)
+        shown.append(np.repeat(large[..., None] * 2.0 - 1.0, 3, axis=-1))
+    columns = np.stack([targets, *shown], axis=1)
+    return np.concatenate(
+        [images.uint8_from_signed(np.concatenate(row, axis=1)) for row in columns]
+    )
+
+
+def _is_mask(name: str) -> bool:
+    return name.startswith("fuse") and name.endswith("_mask") and "_pixel_" not in name

@@ -1,0 +1,193 @@
+"""Measures of the generator on a fixed, seeded set of pairs."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import keras
+import numpy as np
+
+from facedancer.dataset.reading import pairs
+from facedancer.errors import InputError
+from facedancer.train.frozen.teachers import Teacher
+
+
+@dataclasses.dataclass(frozen=True)
+class PairSet:
+    """Pairs of different people, or of anybody where the shards have no labels.
+
+    Attributes:
+        targets: `(n, size, size, 3)` float32 in [-1, 1].
+        sources: The same.
+    """
+
+    targets: np.ndarray
+    sources: np.ndarray
+
+
+def read_pairs(data_dir: str, size: int, count: int, seed: int = 0) -> PairSet:
+    """Returns a set of pairs that depends on the shards and the seed only.
+
+    Args:
+        data_dir: Shards.
+        size: Side of the images, pixels.
+        count: Number of pairs; rounded up to a whole batch.
+        seed: Of the choice.
+
+    Raises:
+        InputError: If there are no shards.
+    """
+    settings = pairs.PairSettings(
+        data_dir,
+        batch_size=min(count, 16),
+        image_size=size,
+        same_ratio=0.0,
+        jitter="none",
+        seed=seed,
+        on_corrupt="skip",
+    )
+    try:
+        different = dataclasses.replace(settings, pairing="different")
+        reader = pairs.PairReader(different)
+    except InputError:  # without labels any two photos will do
+        reader = pairs.PairReader(settings)
+    targets, sources = [], []
+    for number in range(-(-count // settings.batch_size)):
+        target, source, *_ = reader.rows(number, 0, settings.batch_size)
+        targets.append(target)
+        sources.append(source)
+    return PairSet(*(_signed(np.concatenate(part)) for part in (targets, sources)))
+
+
+def _signed(images):
+    return images.astype(np.float32) / np.float32(127.5) - np.float32(1.0)
+
+
+def swap(generator: Callable, targets, vectors, batch: int = 16) -> np.ndarray:
+    """Returns swapped faces, batch by batch.
+
+    Args:
+        generator: Called as `generator([target, identity])`.
+        targets: `(n, size, size, 3)` float32 in [-1, 1].
+        vectors: `(n, d)` raw identity vectors.
+        batch: Images per call.
+    """
+    count = len(targets)
+    order = np.minimum(np.arange(-(-count // batch) * batch), count - 1)
+    parts = []
+    for chosen in order.reshape(-1, batch):  # one shape, compiled once
+        inputs = [targets[chosen], vectors[chosen]]
+        parts.append(np.asarray(generator(inputs, training=False)))
+    return np.concatenate(parts)[:count].astype(np.float32)
+
+
+def vectors_of(teacher: Teacher, images: np.ndarray, batch: int = 32) -> np.ndarray:
+    """Returns raw identity vectors, batch by batch.
+
+    Args:
+        teacher: The encoder.
+        images: `(n, size, size, 3)` float32 in [-1, 1].
+        batch: Images per call.
+    """
+    parts = range(0, len(images), batch)
+    return np.concatenate([teacher.embed(images[k : k + batch]) for k in parts])
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """Returns vectors of length one along the last axis."""
+    length = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return vectors / np.maximum(length, 1e-12)
+
+
+def top_1(queries: np.ndarray, gallery: np.ndarray) -> float:
+    """Returns the share of queries whose nearest gallery entry is their own.
+
+    Args:
+        queries: `(n, d)`.
+        gallery: `(n, d)`, entry i belongs to query i. Equal entries count as one.
+    """
+    similarity = unit(queries) @ unit(gallery).T
+    own = np.diagonal(similarity)
+    return float(np.mean(own >= similarity.max(axis=1) - 1e-6))
+
+
+class Validation:
+    """Measures generators on a pair set.
+
+    Args:
+        pair_set: The pairs.
+        teacher: The encoder that conditions the generator.
+        judge: The encoder that measures; best not the teacher.
+        embedders: Further measures by name: from images in [-1, 1] to vectors whose
+            distance between target and swapped is reported (pose, expression).
+    """
+
+    def __init__(
+        self,
+        pair_set: PairSet,
+        teacher: Teacher,
+        judge: Teacher,
+        embedders: dict[str, Callable] | None = None,
+    ):
+        self.pairs = pair_set
+        self.judge = judge
+        self.embedders = embedders or {}
+        self.source_vectors = vectors_of(teacher, pair_set.sources)
+        self.target_vectors = vectors_of(teacher, pair_set.targets)
+        self._sources = vectors_of(judge, pair_set.sources)
+        self._targets = vectors_of(judge, pair_set.targets)
+
+    def __call__(self, generator: Callable) -> dict[str, float]:
+        """Returns the measures.
+
+        Args:
+            generator: Called as `generator([target, identity])`.
+        """
+        targets = self.pairs.targets
+        swapped = swap(generator, targets, self.source_vectors).clip(-1, 1)
+        again = swap(generator, targets, self.target_vectors).clip(-1, 1)
+        found = unit(vectors_of(self.judge, swapped))
+        to_source = (found * unit(self._sources)).sum(-1)
+        to_target = (found * unit(self._targets)).sum(-1)
+        measures = {
+            "cosine_to_source": to_source.mean(),
+            "cosine_to_target": to_target.mean(),
+            "closer_to_source": np.mean(to_source > to_target),
+            "retrieval_top_1": top_1(found, self._sources),
+            "change": np.abs(swapped - targets).mean() * 127.5,
+            "self_reconstruction": np.abs(again - targets).mean() * 127.5,
+        }
+        for name, embed in self.embedders.items():
+            distance = np.linalg.norm(embed(targets) - embed(swapped), axis=-1)
+            measures[name] = distance.mean()
+        return {name: float(value) for name, value in measures.items()}
+
+
+def load_embedder(path: str, value_range: str = "unit") -> Callable:
+    """Returns a function from images in [-1, 1] to vectors, from a Keras file.
+
+    Args:
+        path: A model of square RGB images; with several outputs the first counts.
+        value_range: `unit` or `signed`: the range of its input.
+
+    Raises:
+        InputError: If it cannot be read.
+    """
+    try:
+        model = keras.saving.load_model(path, compile=False)
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(f"{path}: no Keras model that can be read ({error})") from None
+    size = model.input_shape[1]
+
+    def embed(images: np.ndarray) -> np.ndarray:
+        parts = []
+        for k in range(0, len(images), 32):
+            part = keras.ops.image.resize(images[k : k + 32], (size, size))
+            part = (part + 1.0) / 2.0 if value_range == "unit" else part
+            found = model(part, training=False)
+            found = found[0] if isinstance(found, list | tuple) else found
+            parts.append(np.asarray(found).reshape(len(part), -1))
+        return np.concatenate(parts)
+
+    return embed

@@ -1,0 +1,1 @@
+"""A whole clip: stages side by side, tracks, segments, report."""

@@ -1,0 +1,359 @@
+"""Swap the faces of a video file: frames, sound, segments, report."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import pathlib
+import sys
+from fractions import Fraction
+
+import tqdm
+
+from facedancer import images
+from facedancer.errors import InputError
+from facedancer.video_swap.clips import clip_report, clip_stages, pipeline, segments
+from facedancer.video_swap.media import pictures, video_reader, video_writer
+from facedancer.video_swap.provenance import labels, signing
+
+
+@dataclasses.dataclass(frozen=True)
+class ClipSettings:
+    """Which part of a clip is used, and what happens when it does not go well.
+
+    Attributes:
+        sample_rate: Use every n-th frame; the times of the others are kept.
+        start: Seconds from the beginning at which to start.
+        length: Seconds to use; 0: to the end.
+        hdr: What to do with HDR video: refuse, or convert to ordinary BT.709.
+        resume: Go on after the last finished segment of a run that was killed, failed
+            or was interrupted, and keep the finished segments when this one is or does,
+            in the folder .<output>.parts beside the output. For videos only.
+        interrupted: What Ctrl-C leaves: nothing, or part (a playable file with what was
+            finished; a second Ctrl-C leaves nothing).
+
+    Raises:
+        ValueError: If a value is unknown or out of range.
+    """
+
+    sample_rate: int = 1
+    start: float = 0.0
+    length: float = 0.0
+    hdr: str = "refuse"
+    resume: bool = False
+    interrupted: str = "nothing"
+
+    def __post_init__(self):
+        if self.sample_rate < 1:
+            raise ValueError(
+                f"--sample_rate must be at least 1. Received: {self.sample_rate}"
+            )
+        for name in ("start", "length"):
+            if getattr(self, name) < 0:
+                raise ValueError(
+                    f"--{name} must not be negative. Received: {getattr(self, name)}"
+                )
+        for name, known in (
+            ("hdr", ("refuse", "convert")),
+            ("interrupted", ("nothing", "part")),
+        ):
+            if getattr(self, name) not in known:
+                raise ValueError(
+                    f"--{name} must be one of {', '.join(known)}. "
+                    f"Received: {getattr(self, name)}"
+                )
+
+
+@dataclasses.dataclass(frozen=True)
+class ClipJob:
+    """All that decides a result beside the networks.
+
+    Attributes:
+        path: The clip: a video, a GIF or animated WebP, or a folder of images.
+        output: The file or folder to write.
+        clip: Which part of it.
+        stages: How frames are worked on.
+        encode: How the picture is encoded.
+        describe: What else decides the result (networks, sources, swap settings), as
+            text that a later run with `resume` is compared by.
+        progress: Whether a progress bar is shown.
+    """
+
+    path: pathlib.Path
+    output: pathlib.Path
+    clip: ClipSettings = ClipSettings()
+    stages: clip_stages.StageSettings = clip_stages.StageSettings()
+    encode: video_writer.EncodeSettings = video_writer.EncodeSettings()
+    describe: str = ""
+    progress: bool = False
+
+
+def swap_clip(job: ClipJob, swapper, labeller: labels.Labeller) -> dict:
+    """Writes a clip with swapped faces; the file appears whole or not at all.
+
+    Args:
+        job: Input, output and settings.
+        swapper: What swaps.
+        labeller: Marks frames and signs the file.
+
+    Returns:
+        The report, ready for JSON. Its `"damage"` lists stretches `[start, end]` in
+        seconds that could not be decoded in full.
+
+    Raises:
+        InputError: If the input cannot be used, no face was swapped, or the output
+            cannot be written.
+    """
+    reader = open_reader(job)
+    swapper = swapper.with_aspect(float(reader.info.aspect))
+    with _new_parents(job.output):
+        if pictures.is_picture(job.output):
+            return _swap_to_pictures(job, reader, swapper, labeller)
+        return _swap_to_video(job, reader, swapper, labeller)
+
+
+@contextlib.contextmanager
+def _new_parents(output):
+    """Makes the folders above an output, and removes them if nothing comes into them.
+
+    Raises:
+        InputError: If they cannot be made.
+    """
+    missing = [folder for folder in output.parents if not folder.exists()]
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"{output.parent}: cannot be made ({error.strerror}). Give another --output"
+        ) from None
+    try:
+        yield
+    finally:
+        for folder in missing:
+            if folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()
+
+
+def _swap_to_video(job, reader, swapper, labeller):
+    sink, done = _make_sink(job, reader, labeller), False
+    try:
+        with pipeline.interruptible(job.clip.interrupted == "part") as stop:
+            _write_segments(job, reader, swapper, labeller, sink, stop)
+            report = _assemble(job, reader, sink, swapper, labeller, stop.cut)
+        done = not stop.cut
+        return report
+    finally:
+        sink.abandon()
+        if done or not (job.clip.resume and sink.finished_frames):
+            sink.remove()
+
+
+def open_reader(job: ClipJob):
+    """Returns what reads the clip of a job.
+
+    Args:
+        job: Its path and part of the clip.
+
+    Raises:
+        InputError: If it cannot be read, or the output cannot be made as asked.
+    """
+    clip = job.clip
+    if pictures.is_picture(job.path):
+        reader = pictures.PictureReader(
+            job.path, clip.start, clip.length or None, clip.sample_rate
+        )
+    else:
+        reader = video_reader.VideoReader(
+            job.path, clip.start, clip.length or None, clip.sample_rate, clip.hdr
+        )
+    _check_output(job, reader)
+    return reader
+
+
+def _check_output(job, reader):
+    if not pictures.is_picture(job.output):
+        return
+    if job.clip.resume:
+        raise InputError(
+            f"--resume works for videos only, {job.output} is made in one go. Run it "
+            "without --resume"
+        )
+    if reader.info.kind == "folder" and not pictures.is_animation(job.output):
+        pictures.check_names(job.path, reader.names)
+
+
+def _make_sink(job, reader, labeller):
+    width, height = reader.info.size_wh
+    if job.stages.compare:
+        width *= 2
+    info = dataclasses.replace(reader.info, size_wh=(width, height))
+    filled = video_writer.even_size(info.size_wh, job.encode.pixel_format)
+    if filled != info.size_wh:
+        reader.notes.append(
+            f"{width}x{height} was filled up to {filled[0]}x{filled[1]}: "
+            f"{job.encode.pixel_format} needs even sizes"
+        )
+    stat = job.path.stat()
+    parts = [
+        job.path.resolve(),
+        stat.st_size,
+        stat.st_mtime_ns,
+        dataclasses.replace(job.clip, resume=False, interrupted="nothing"),
+        job.stages,
+        job.encode,
+        labeller.describe,
+        job.describe,
+    ]
+    return segments.SegmentSink(
+        segments.parts_folder(job.output),
+        "\n".join(map(str, parts)),
+        info,
+        reader.output_colour,
+        job.encode,
+        job.clip.resume,
+    )
+
+
+def _write_segments(job, reader, swapper, labeller, sink, stop):
+    stages = clip_stages.steps(
+        iter(reader),
+        swapper,
+        job.stages,
+        labeller.mark,
+        sink.known,
+        job.encode.segment_frames,
+    )
+    with contextlib.closing(_until(stop, stages, job, reader)) as steps:
+        for step in steps:
+            sink.write(step)
+    sink.close()
+
+
+def _until(stop, stages, job, reader):
+    """Yields the finished steps, and shows progress, until Ctrl-C asks to stop."""
+    with contextlib.closing(stages), _bar(job, reader) as bar:
+        for number, step in enumerate(stages):
+            if stop.asked and number:
+                stop.cut = True
+                return
+            yield step
+            bar.update()
+
+
+def _bar(job, reader):
+    info = reader.info
+    total = info.num_frames
+    if job.clip.length:
+        total = min(total or sys.maxsize, round(job.clip.length * info.rate))
+    return tqdm.tqdm(
+        total=(total // job.clip.sample_rate) or None,
+        unit="frame",
+        disable=not job.progress,
+        leave=False,
+    )
+
+
+def _assemble(job, reader, sink, swapper, labeller, cut):
+    report = clip_report.make_report(job, reader, sink.entries, swapper)
+    if not (report["faces_swapped"] or cut):
+        sink.remove()  # going on with these would find nothing either
+    clip_report.check_swapped(report)
+    with _temporary(job.output) as temporary:
+        source = job.path if reader.info.kind == "video" else None
+        first, end = _span(job, reader, sink, cut)
+        copied = video_writer.join(
+            sink.segments, source, temporary, first, end, segments.last_duration(sink)
+        )
+        signed = labeller.sign(temporary, job.path, job.output)
+    return _finished(report, copied, signed, cut)
+
+
+def _finished(report, streams, signed, cut):
+    interrupted = {"interrupted": True} if cut else {}
+    return {**report, "streams": streams, "provenance": signed, **interrupted}
+
+
+@contextlib.contextmanager
+def _temporary(output):
+    """Yields a name beside the output; what lies there then gets its name."""
+    temporary = output.with_name(f".tmp-{os.getpid()}-{output.name}")
+    try:
+        yield temporary
+        os.replace(temporary, output)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _swap_to_pictures(job, reader, swapper, labeller):
+    """Writes a GIF, a WebP or a folder of images; these are short, and not resumed."""
+    entries = []
+    animated = pictures.is_animation(job.output)
+    write = _write_animation if animated else _write_folder
+    stages = clip_stages.steps(iter(reader), swapper, job.stages, labeller.mark)
+    with (
+        pipeline.interruptible(job.clip.interrupted == "part") as stop,
+        contextlib.closing(_until(stop, stages, job, reader)) as steps,
+    ):
+        signed = write(job, reader, _noted(steps, entries), entries, labeller)
+    report = clip_report.make_report(job, reader, [segments.summary(entries)], swapper)
+    return _finished(report, [], signed, stop.cut)
+
+
+def _noted(steps, entries):
+    for step in steps:
+        entries.append(segments.entry_of(step))
+        yield step
+
+
+def _write_animation(job, reader, steps, entries, labeller):
+    base = reader.info.time_base * 1000
+    with _temporary(job.output) as temporary:
+        longer = pictures.write_animation(temporary, _timed(steps, base))
+        _check_swapped(job, entries)
+        if longer:
+            reader.notes.append(
+                f"{job.output.name}: runs {longer} ms longer than the input, a GIF "
+                "shows no picture for less than 20 ms. Raise --sample_rate"
+            )
+        return labeller.sign(temporary, job.path, job.output)
+
+
+def _timed(steps, base):
+    """Yields `(image, milliseconds)` from the times at which pictures begin."""
+    last = None
+    for step in steps:
+        if last is not None:
+            yield last.image, (step.frame.pts - last.frame.pts) * base
+        last = step
+    if last is not None:
+        yield last.image, last.frame.duration * base or Fraction(100)
+
+
+def _write_folder(job, reader, steps, entries, labeller):
+    parent = signing.Parent(job.path)
+    with pictures.new_folder(job.output) as folder:
+        for step in steps:
+            name = pictures.name_of(step.frame, job.path)
+            path = images.write_image(folder / name, step.image)
+            signed = labeller.sign(path, parent, path)
+        _check_swapped(job, entries)
+    return signed
+
+
+def _check_swapped(job, entries):
+    clip_report.check_swapped({**segments.summary(entries), "input": str(job.path)})
+
+
+def _span(job, reader, sink, cut):
+    """Returns which seconds of the input's own time the output covers."""
+    base = reader.info.time_base
+    origin = (reader.origin or 0) * base
+    first = (
+        origin + video_reader.exact_seconds(job.clip.start)
+        if job.clip.start
+        else Fraction(0)
+    )
+    pts, duration = sink.entries[-1]["end"]
+    whole = not (job.clip.length or cut)
+    return first, None if whole else (pts + duration) * base

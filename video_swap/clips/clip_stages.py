@@ -1,0 +1,232 @@
+"""Swap the faces of a whole clip: the stages, joined."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import itertools
+from collections.abc import Callable, Iterator
+
+import cv2
+import numpy as np
+
+from facedancer.faces import Faces
+from facedancer.video_swap.clips import pipeline, tracking
+from facedancer.video_swap.media import video_reader
+from facedancer.video_swap.swapping.swapper import FaceJob, FaceSwapper
+
+_AHEAD = 4  # frames that wait between two stages
+_FRAMES = 8  # frames whose faces go through the generator together, at most
+
+
+@dataclasses.dataclass(frozen=True)
+class StageSettings:
+    """How the frames of a clip are worked on.
+
+    Attributes:
+        batch_size: Faces, of one frame or several, that go through the generator at
+            once; 0: 4 on a CPU, 16 on a GPU.
+        smoothing: Smoothing of landmarks over time, in frames to either side; 0: off.
+        max_gap: Frames without the face up to which a track is filled in; 0: none.
+        detect_every: Search every n-th frame only, and take places in a straight line
+            between; the frames on both sides of a cut are always searched.
+        min_track: Frames in which a face must be found to be swapped; what is seen for
+            a moment only is seldom a face. 1: all are swapped.
+        compare: Write the target beside the result.
+
+    Raises:
+        ValueError: If a number is out of its range.
+    """
+
+    batch_size: int = 0
+    smoothing: float = 2.0
+    max_gap: int = 6
+    detect_every: int = 1
+    min_track: int = 3
+    compare: bool = False
+
+    def __post_init__(self):
+        for name in ("detect_every", "min_track"):
+            if getattr(self, name) < 1:
+                raise ValueError(
+                    f"--{name} must be at least 1. Received: {getattr(self, name)}"
+                )
+        for name in ("batch_size", "smoothing", "max_gap"):
+            if getattr(self, name) < 0:
+                raise ValueError(
+                    f"--{name} must not be negative. Received: {getattr(self, name)}"
+                )
+
+    @property
+    def least_finds(self) -> int:
+        """`min_track` in searched frames; never only one, if more were asked for."""
+        return min(self.min_track, max(2, self.min_track // self.detect_every))
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """A frame on its way through the stages.
+
+    Attributes:
+        frame: As it was read.
+        faces: The faces found in it, `None` before the search.
+        embeddings: `(n, d)` of the faces, None where nobody is compared.
+        jobs: What to swap.
+        filled: How many of the jobs are in gaps of the detection.
+        jitter: Sums over the jobs of how much the landmarks tremble, before and after
+            the smoothing, in eye distances, and how many were summed.
+        cut: Whether a new shot begins here.
+        search: Whether faces are searched for in this frame.
+        image: The finished picture.
+        known: Whether an earlier run has written this frame already.
+    """
+
+    frame: video_reader.Frame
+    faces: Faces | None = None
+    embeddings: np.ndarray | None = None
+    jobs: tuple[FaceJob, ...] = ()
+    filled: int = 0
+    jitter: tuple[float, float, int] = (0.0, 0.0, 0)
+    cut: bool = False
+    search: bool = True
+    image: np.ndarray | None = None
+    known: bool = False
+
+
+def steps(
+    frames: Iterator[video_reader.Frame],
+    swapper: FaceSwapper,
+    settings: StageSettings,
+    finish: Callable[[np.ndarray, int], np.ndarray],
+    known: Callable[[int], tuple[Faces, np.ndarray | None] | None] = lambda index: None,
+    chunk: int = 240,
+) -> Iterator[Step]:
+    """Yields the finished frames of a clip; all stages run side by side.
+
+    Args:
+        frames: The frames, in order.
+        swapper: What swaps.
+        settings: How.
+        finish: Called with each finished picture and the frame's number in its segment;
+            marks it.
+        known: Faces of frames that an earlier run has finished, by number.
+        chunk: Frames a segment. No batch crosses its border, so that a run that goes on
+            at a segment computes what an uninterrupted one would.
+    """
+    stages = _read(frames, settings.detect_every)
+    stages = _find(pipeline.prefetch(stages, _AHEAD), swapper, known, chunk)
+    stages = tracking.follow(
+        pipeline.prefetch(stages, _AHEAD),
+        swapper,
+        settings.smoothing,
+        max_gap=max(settings.max_gap, settings.detect_every - 1),
+        least=settings.least_finds,
+        delay=settings.detect_every * (settings.least_finds - 1),
+    )
+    stages = _generate(stages, swapper, settings.batch_size or 4, chunk)
+    stages = _put_back(pipeline.prefetch(stages, 1), swapper)
+    stages = _finish(pipeline.prefetch(stages, _AHEAD), settings.compare, finish, chunk)
+    return pipeline.prefetch(stages, _AHEAD)
+
+
+def _read(frames, every):
+    """Yields steps one frame late: a cut is seen in the frame after it."""
+    cuts, held = tracking.Cuts(), None
+    for frame in frames:
+        cut = cuts.between(frame.image)
+        if held is not None:
+            yield dataclasses.replace(held, search=held.search or cut)
+        held = Step(frame, cut=cut, search=cut or frame.index % every == 0)
+    if held is not None:
+        yield dataclasses.replace(held, search=True)
+
+
+def _find(items, swapper, known, chunk):
+    with contextlib.closing(items):
+        for group in _chunked(items, 4, chunk):
+            stored = [known(step.frame.index) for step in group]
+            new = [
+                step.frame.image
+                for step, have in zip(group, stored, strict=True)
+                if have is None and step.search
+            ]
+            found = iter(swapper.detect(new) if new else [])
+            for step, have in zip(group, stored, strict=True):
+                yield _found(step, have, found, swapper)
+
+
+def _found(step, have, found, swapper):
+    if have is not None:
+        faces, embeddings = have
+        return dataclasses.replace(step, faces=faces, embeddings=embeddings, known=True)
+    faces, embeddings = next(found) if step.search else Faces.empty(), None
+    if swapper.compares:
+        embeddings = swapper.embed(step.frame.image, faces.landmarks)
+    return dataclasses.replace(step, faces=faces, embeddings=embeddings)
+
+
+def _chunked(items, size, chunk):
+    """Yields groups of up to `size` steps that lie in one segment."""
+    for _, part in itertools.groupby(items, lambda step: step.frame.index // chunk):
+        yield from pipeline.batches(part, size)
+
+
+def _generate(items, swapper, batch_size, chunk):
+    """Yields groups of steps with the crops of their faces and what became of them."""
+    with contextlib.closing(items):
+        for _, part in itertools.groupby(items, lambda s: s.frame.index // chunk):
+            for group in _full(part, batch_size):
+                crops = swapper.cut(*_work(group))
+                yield group, crops, list(swapper.generate(crops))
+
+
+def _work(group):
+    """Returns frames and jobs of the steps that no earlier run has finished."""
+    todo = [step for step in group if not step.known]
+    return [step.frame.image for step in todo], [step.jobs for step in todo]
+
+
+def _put_back(items, swapper):
+    with contextlib.closing(items):
+        for group, crops, swapped in items:
+            done = iter(swapper.put_back(*_work(group), crops, iter(swapped)))
+            for step in group:
+                if not step.known:
+                    step = dataclasses.replace(step, image=next(done))
+                yield step
+
+
+def _full(items, batch_size):
+    """Yields groups of steps that together have enough faces for a batch."""
+    group, count = [], 0
+    for step in items:
+        group.append(step)
+        count += len(step.jobs)
+        if count >= batch_size or len(group) >= _FRAMES:
+            yield group
+            group, count = [], 0
+    if group:
+        yield group
+
+
+def _finish(items, compare, finish, chunk):
+    with contextlib.closing(items):
+        for step in items:
+            if step.known:
+                yield step
+                continue
+            image = step.image
+            if compare:
+                image = side_by_side(step.frame.image, image)
+            image = finish(image, step.frame.index % chunk)
+            yield dataclasses.replace(step, image=image)
+
+
+def side_by_side(target: np.ndarray, swapped: np.ndarray) -> np.ndarray:
+    """Returns target and result in one picture, the target on the left.
+
+    Args:
+        target: `(height, width, 3)` uint8.
+        swapped: Same form.
+    """
+    return cv2.hconcat([target, swapped])

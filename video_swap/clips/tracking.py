@@ -1,0 +1,338 @@
+"""Follow faces from frame to frame: steady landmarks, short gaps filled, cuts seen."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import dataclasses
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+
+from facedancer.arcface_model import cosine
+from facedancer.retinaface import suppression
+from facedancer.video_swap.swapping.swapper import FaceJob
+
+_JOINS = 0.25  # overlap from which a box can go on a track
+_ALIKE = 0.2  # cosine below which it is somebody else
+_CUT = 0.5  # correlation of neighbouring pictures below which there is a cut
+_MEMORY = 30  # embeddings of a track that are averaged
+# Distance of the smoothed place from the measured one, in eye distances, from which the
+# latter is trusted: more is movement, less is noise of the detector.
+_NOISE = 0.05
+
+
+@dataclasses.dataclass
+class Shot:
+    """What lies between two cuts.
+
+    Attributes:
+        searched: Frames of it that were searched so far.
+    """
+
+    searched: int = 0
+
+
+class Track:
+    """One face through a shot.
+
+    Args:
+        number: Its number in the clip.
+        shot: The shot it belongs to.
+
+    Attributes:
+        places: Landmarks `(5, 2)` by frame number; found or filled in.
+        found: Numbers of the frames in which it was found and that are still needed.
+        finds: Frames in which it was found so far.
+        box: The last box.
+        last: Number of the last frame it was found in.
+        rule: Place of the rule of the last finished frame, None if it stays as it is.
+    """
+
+    def __init__(self, number: int, shot: Shot):
+        self.number, self.shot = number, shot
+        self.finds = 0
+        self.places: dict[int, np.ndarray] = {}
+        self.found: set[int] = set()
+        self.box: np.ndarray | None = None
+        self.last = -1
+        self.vectors: collections.deque = collections.deque(maxlen=_MEMORY)
+        self.rule: int | None = None
+        self.recent: collections.deque = collections.deque(maxlen=3)
+
+    def add(self, index, landmarks, box, vector):
+        """Takes a face found in a frame.
+
+        Args:
+            index: Number of the frame.
+            landmarks: `(5, 2)` pixels.
+            box: `(4,)` pixels.
+            vector: `(d,)` embedding or None.
+        """
+        self.places[index] = np.asarray(landmarks, np.float64)
+        self.found.add(index)
+        self.finds += 1
+        self.box, self.last = box, index
+        if vector is not None:
+            self.vectors.append(vector / max(np.linalg.norm(vector), 1e-12))
+
+    @property
+    def identity(self) -> np.ndarray | None:
+        """Mean embedding of the track, None if there is none."""
+        return np.mean(self.vectors, axis=0) if self.vectors else None
+
+    def is_sure(self, least: int) -> bool:
+        """Returns whether it was found often enough to be taken for a face.
+
+        Args:
+            least: Frames in which it must have been found, or in all frames searched
+                of a shot that has fewer.
+        """
+        return self.finds >= min(least, self.shot.searched)
+
+    def fill(self, index: int, previous: int) -> None:
+        """Fills the frames between two in which it was found, in a straight line.
+
+        Args:
+            index: The later frame.
+            previous: The earlier one.
+        """
+        first, last = self.places[previous], self.places[index]
+        for between in range(previous + 1, index):
+            part = (between - previous) / (index - previous)
+            self.places[between] = (1 - part) * first + part * last
+
+    def tremble(self, index: int, place: np.ndarray) -> np.ndarray:
+        """Returns how far two frames ago, the last and this one are from a line.
+
+        Args:
+            index: The frame.
+            place: `(5, 2)`, its smoothed landmarks.
+
+        Returns:
+            The second difference in eye distances of the measured landmarks and of the
+            smoothed ones, and 1; zeros for the first two frames of a track.
+        """
+        self.recent.append((index, self.places[index], place))
+        numbers = [i for i, _, _ in self.recent]
+        if numbers != [index - 2, index - 1, index]:
+            return np.zeros(3)
+        scale = max(np.hypot(*(place[1] - place[0])), 1.0)
+        sizes = []
+        for kind in (1, 2):
+            a, b, c = (entry[kind] for entry in self.recent)
+            sizes.append(np.abs(a - 2 * b + c).mean() / scale)
+        return np.array([*sizes, 1.0])
+
+    def forget(self, before: int) -> None:
+        """Drops what no frame still to come needs.
+
+        Args:
+            before: Number of the first frame to keep.
+        """
+        for index in [i for i in self.places if i < before]:
+            del self.places[index]
+            self.found.discard(index)
+
+
+def smooth(places: dict[int, np.ndarray], index: int, width: float) -> np.ndarray:
+    """Returns the steadied landmarks of one frame.
+
+    A straight line is fitted through the frames around it, by Gaussian weights, and
+    its value taken: movement at even speed is not held back, as no filter that only
+    looks backwards can claim. Where the measured place still lies far from the line,
+    the face changes its speed, and the measured place is kept.
+
+    Args:
+        places: Landmarks `(5, 2)` by frame number.
+        index: The frame.
+        width: Standard deviation of the weights in frames; 0 changes nothing.
+    """
+    measured = places[index]
+    reach = int(np.ceil(2 * width))
+    near = [i for i in range(index - reach, index + reach + 1) if i in places]
+    near = _unbroken(near, index)
+    if width == 0 or len(near) < 3:
+        return measured
+    t = np.array(near, np.float64) - index
+    weight = np.exp(-0.5 * (t / width) ** 2)
+    line = np.polynomial.polynomial.polyfit(
+        t, np.stack([places[i].ravel() for i in near]), 1, w=np.sqrt(weight)
+    )
+    steady = line[0].reshape(5, 2)
+    scale = max(np.hypot(*(measured[1] - measured[0])), 1.0)
+    away = np.sqrt(((measured - steady) ** 2).sum(axis=1).mean()) / scale
+    trust = (away / _NOISE) ** 2 / (1 + (away / _NOISE) ** 2)
+    return steady + trust * (measured - steady)
+
+
+def _unbroken(near, index):
+    """Keeps the frames that hang together with one, without a hole."""
+    place = near.index(index)
+    first, last = place, place
+    while first > 0 and near[first - 1] == near[first] - 1:
+        first -= 1
+    while last + 1 < len(near) and near[last + 1] == near[last] + 1:
+        last += 1
+    return near[first : last + 1]
+
+
+class Tracker:
+    """Joins the faces of successive frames to tracks.
+
+    Args:
+        max_gap: Frames without the face after which a track ends.
+    """
+
+    def __init__(self, max_gap: int):
+        self.max_gap = max_gap
+        self.tracks: list[Track] = []
+        self.number = 0
+        self.shot = Shot()
+
+    def reset(self) -> None:
+        """Ends all tracks, as a cut does."""
+        self.tracks = []
+        self.shot = Shot()
+
+    def add(self, index: int, faces, embeddings) -> list[Track]:
+        """Takes the faces of a frame and returns the track of each.
+
+        Pairs of track and face are taken by overlap and, where embeddings are known,
+        likeness, best first.
+
+        Args:
+            index: Number of the frame.
+            faces: Its `Faces`.
+            embeddings: `(n, d)` or None.
+        """
+        self.tracks = [t for t in self.tracks if index - t.last <= self.max_gap + 1]
+        pairs = sorted(self._pairs(faces, embeddings), reverse=True)
+        owner: dict[int, Track] = {}
+        for _, t, f in pairs:
+            if f not in owner and self.tracks[t] not in owner.values():
+                owner[f] = self.tracks[t]
+        result = [owner.get(f) or self._new() for f in range(len(faces))]
+        for f, track in enumerate(result):
+            vector = None if embeddings is None else embeddings[f]
+            previous = track.last
+            track.add(index, faces.landmarks[f], faces.boxes[f], vector)
+            if previous >= 0 and previous < index - 1:
+                track.fill(index, previous)
+        return result
+
+    def _new(self):
+        track = Track(self.number, self.shot)
+        self.number += 1
+        self.tracks.append(track)
+        return track
+
+    def _pairs(self, faces, embeddings):
+        for t, track in enumerate(self.tracks):
+            for f, box in enumerate(faces.boxes):
+                score = float(suppression.overlap(track.box, box))
+                if score < _JOINS:
+                    continue
+                if embeddings is not None and track.vectors:
+                    likeness = float(cosine(track.identity, embeddings[f]))
+                    if likeness < _ALIKE and score < 0.7:
+                        continue
+                    score += 0.5 * likeness
+                yield score, t, f
+
+
+def follow(
+    items: Iterator, swapper, smoothing: float, max_gap: int, least: int, delay: int
+) -> Iterator:
+    """Yields steps with their jobs, some frames later than they come.
+
+    Args:
+        items: Steps with `faces`, `search` and `cut`.
+        swapper: Decides whose face is swapped.
+        smoothing: See `smooth`.
+        max_gap: Frames without the face up to which a track is filled in.
+        least: Frames in which a face must be found to be swapped.
+        delay: Frames to look ahead for them; smoothing and gaps may need more.
+    """
+    reach = int(np.ceil(2 * smoothing))
+    delay = max(reach, delay, max_gap + 1 if max_gap else 0)
+    tracker = Tracker(max_gap)
+    window: collections.deque = collections.deque()
+    with contextlib.closing(items):
+        for step in items:
+            if step.cut:
+                tracker.reset()
+            tracker.shot.searched += step.search
+            tracks = tracker.add(step.frame.index, step.faces, step.embeddings)
+            window.append((step, tracks))
+            if len(window) > delay:
+                yield _ready(window, smoothing, least, swapper)
+        while window:
+            yield _ready(window, smoothing, least, swapper)
+
+
+def _ready(window, smoothing, least, swapper):
+    """Takes the oldest step out of the window and gives it its jobs."""
+    step, own = window.popleft()
+    index = step.frame.index
+    tracks = {id(t): t for _, later in [(step, own), *window] for t in later}.values()
+    _set_rules(step, own, tracks, swapper)
+    jobs, filled, jitter = [], 0, np.zeros(3)
+    for track in tracks:
+        swapped = track.rule is not None and track.is_sure(least)
+        if index in track.places and swapped:
+            place = smooth(track.places, index, smoothing)
+            jobs.append(FaceJob(place, track.rule))
+            filled += step.search and index not in track.found
+            jitter += track.tremble(index, place)
+    for track in tracks:
+        track.forget(index - int(np.ceil(2 * smoothing)))
+    if step.frame.damaged:
+        jobs, filled = [], 0
+    return dataclasses.replace(
+        step,
+        jobs=tuple(jobs),
+        filled=filled,
+        jitter=(float(jitter[0]), float(jitter[1]), int(jitter[2])),
+    )
+
+
+def _set_rules(step, own, tracks, swapper):
+    """Decides by all that was seen of a face so far, also in frames still to come.
+
+    Faces in a gap of the detection keep their rule, and what references they take.
+    """
+    if not own:
+        return
+    vectors = None
+    if step.embeddings is not None:
+        index = step.frame.index
+        hidden = [t for t in tracks if index in t.places and index not in t.found]
+        vectors = np.stack([track.identity for track in [*own, *hidden]])
+    rules = swapper.choose(step.frame.image, step.faces, vectors)
+    for track, rule in zip(own, rules, strict=True):
+        track.rule = rule
+
+
+class Cuts:
+    """Sees cuts by how little neighbouring pictures have in common."""
+
+    def __init__(self):
+        self.previous = None
+
+    def between(self, image: np.ndarray) -> bool:
+        """Returns whether there is a cut before this picture.
+
+        Args:
+            image: `(height, width, 3)` uint8 RGB.
+        """
+        small = cv2.resize(image, (32, 18), interpolation=cv2.INTER_AREA)
+        small = small.astype(np.float32)
+        previous, self.previous = self.previous, small
+        if previous is None:
+            return False
+        a, b = small - small.mean(), previous - previous.mean()
+        alike = (a * b).sum() / max(np.sqrt((a**2).sum() * (b**2).sum()), 1e-6)
+        changed = np.abs(small - previous).mean()
+        return bool(alike < _CUT and changed > 12.0)

@@ -1,0 +1,1 @@
+"""A swapped crop back into its picture: masks, colours, pasting."""

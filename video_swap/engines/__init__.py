@@ -1,0 +1,1 @@
+"""What runs a generator: Keras or OpenVINO, in which precision."""

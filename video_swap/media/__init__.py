@@ -1,0 +1,1 @@
+"""Clips in and out: frames with exact times, streams beside them, pictures as clips."""

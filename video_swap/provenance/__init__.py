@@ -1,0 +1,1 @@
+"""What says that a picture was made: signatures, labels, watermark, keys."""

@@ -1,0 +1,135 @@
+"""What every output carries: a mark in the picture, a signature on the file."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import logging
+import pathlib
+
+import cv2
+import numpy as np
+
+from facedancer.video_swap.provenance import credentials, signing, watermark
+
+_TEXT = "AI face swap"
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelSettings:
+    """How outputs are labelled.
+
+    Attributes:
+        provenance: on, or off for research: then neither signature nor watermark.
+        visible_label: Write that faces were swapped into the picture.
+        signing_key: Private key, PEM, curve P-256; empty: the one of this installation.
+        signing_certificate: Its certificates, PEM; empty: those of this installation.
+
+    Raises:
+        ValueError: If `provenance` is neither on nor off.
+    """
+
+    provenance: str = "on"
+    visible_label: bool = False
+    signing_key: str = ""
+    signing_certificate: str = ""
+
+    def __post_init__(self):
+        if self.provenance not in ("on", "off"):
+            raise ValueError(
+                f"--provenance must be on or off. Received: {self.provenance}"
+            )
+
+
+class Labeller:
+    """Marks frames and signs files.
+
+    Args:
+        settings: How.
+
+    Attributes:
+        generator: Name of the generator, written into the signature.
+
+    Raises:
+        InputError: If the signing credentials cannot be used.
+    """
+
+    def __init__(self, settings: LabelSettings):
+        self.settings, self.generator = settings, ""
+        self.credentials = None
+        if settings.provenance == "on":
+            self.credentials = credentials.load_credentials(
+                settings.signing_key, settings.signing_certificate
+            )
+        else:
+            logging.getLogger("absl").warning(
+                "Provenance is off: the result carries no signature and no watermark. "
+                "Who publishes it must label it in another way"
+            )
+        self._marker = watermark.Marker(self.payload)
+
+    @property
+    def describe(self) -> str:
+        """What of the settings shows in the picture, for a later run to compare."""
+        shows = (self.settings.provenance, self.settings.visible_label, self.payload)
+        return str(shows)
+
+    @property
+    def payload(self) -> int:
+        """The 32 bits of the watermark: they name the certificate that signs."""
+        if self.credentials is None:
+            return 0
+        digest = hashlib.sha256(self.credentials.chain).digest()
+        return int.from_bytes(digest[:4], "big")
+
+    def mark(self, image: np.ndarray, index: int) -> np.ndarray:
+        """Returns a picture with its watermark, and the readable label if asked for.
+
+        Args:
+            image: `(height, width, 3)` uint8 RGB; it may be changed.
+            index: Number of the frame in its segment, from 0 in order.
+        """
+        if self.settings.visible_label:
+            image = draw_label(image)
+        if self.credentials is None:
+            return image
+        return self._marker(image, index)
+
+    def sign(
+        self,
+        path: pathlib.Path,
+        target: pathlib.Path | signing.Parent,
+        output: pathlib.Path,
+    ) -> str:
+        """Signs a finished file and returns what was done, in words.
+
+        Args:
+            path: The file; it may have a temporary name.
+            target: The file it was made from, or the `Parent` of several.
+            output: The name it will have.
+
+        Raises:
+            InputError: If the credentials cannot sign.
+        """
+        if self.credentials is None:
+            return "off"
+        parent = target
+        if not isinstance(target, signing.Parent):
+            parent = signing.Parent(target)
+        signed = signing.sign(path, parent, output, self.generator, self.credentials)
+        return f"watermarked, {signed}"
+
+
+def draw_label(image: np.ndarray) -> np.ndarray:
+    """Returns a picture with a readable label in its lower left corner.
+
+    Args:
+        image: `(height, width, 3)` uint8 RGB.
+    """
+    image = np.ascontiguousarray(image)
+    height = image.shape[0]
+    scale, thick = height / 720.0, max(1, round(height / 480))
+    font, place = cv2.FONT_HERSHEY_SIMPLEX, (round(height / 48), height - height // 36)
+    for colour, width in (((0, 0, 0), 3 * thick), ((255, 255, 255), thick)):
+        cv2.putText(image, _TEXT, place, font, scale, colour, width, cv2.LINE_AA)
+    return image

@@ -1,0 +1,1 @@
+"""Who is swapped with whom, and a frame with its faces swapped."""

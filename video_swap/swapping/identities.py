@@ -1,0 +1,217 @@
+"""Whose face goes where: identities of source photos, and the choice of faces."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pathlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from facedancer import alignment, images
+from facedancer.arcface_model import Embedder, cosine_matrix, mean_of_embeddings
+from facedancer.errors import InputError
+from facedancer.faces import Faces
+from facedancer.video_swap.compositing import pixel_aspect
+
+ORDERS = ("all", "largest", "best", "left", "right", "top", "bottom")
+# From which cosine on two photos are taken as one person: by encoder where it was
+# measured (one in 100 pairs of different people passes: benchmarks/same_person.py),
+# else by architecture.
+_SAME_PERSON = {
+    "mobilefacenet@05295e97": 0.29,  # the packaged one
+    "mobilefacenet": 0.35,
+    "arcface_resnet50": 0.30,
+}
+_SAME_PERSON_ELSE = 0.35
+# By how much more a face must be like another reference than like one of a person who
+# is not to be swapped.
+_CLEARLY = 0.05
+
+
+@dataclasses.dataclass(frozen=True)
+class Rule:
+    """Faces like `reference` get the identity `source`.
+
+    Attributes:
+        name: What the report calls it.
+        reference: `(d,)` embedding, None for any face that no other rule takes.
+        source: `(d,)` raw embedding; None leaves the faces as they are.
+    """
+
+    name: str
+    reference: np.ndarray | None
+    source: np.ndarray | None
+
+
+class IdentityReader:
+    """Turns photos of people into identity vectors.
+
+    Args:
+        detector: Finds the face in a photo.
+        embedder: Turns aligned crops into vectors.
+        align: Whether photos are searched for a face and aligned; without it they must
+            already be aligned crops and are only resized.
+    """
+
+    def __init__(self, detector, embedder: Embedder, align: bool = True):
+        self.detector, self.embedder, self.align = detector, embedder, align
+
+    def read(self, paths: Sequence[str | os.PathLike]) -> np.ndarray:
+        """Returns the mean identity of one person.
+
+        Args:
+            paths: Photos, and folders of photos, of that person.
+
+        Returns:
+            `(d,)` float32, not normalised.
+
+        Raises:
+            InputError: If a photo named itself has no face, or no photo of a folder
+                has one.
+        """
+        crops = []
+        for path in paths:
+            folder = pathlib.Path(path).is_dir()
+            found = self._from_folder(path) if folder else [self._crop_of(path)]
+            crops += found
+        if not crops:
+            raise InputError("At least one photo must be given with --swap_source")
+        return mean_of_embeddings(self.embedder.embed(np.stack(crops)))
+
+    def _from_folder(self, folder):
+        """Photos without a face in a folder of many are no reason to stop."""
+        found = []
+        for path in images.list_images(folder):
+            try:
+                found.append(self._crop_of(path))
+            except InputError:
+                continue
+        if not found:
+            raise InputError(f"{folder}: no face was found in any of its photos")
+        return found
+
+    def _crop_of(self, path):
+        image = images.read_image(path)
+        contract = self.embedder.encoder.contract
+        if not self.align:
+            return alignment.crop(image, _whole(image, contract.size), contract.size)
+        faces = self.detector.detect(image)
+        if not len(faces):
+            raise InputError(
+                f"{path}: no face was found in this photo. Give one with a clear "
+                "face, or an aligned crop with --align_source=false"
+            )
+        return crop_of(image, faces.landmarks[int(np.argmax(faces.areas))], contract)
+
+
+def _whole(image, size):
+    """Returns the matrix that fits a whole image to a crop's square."""
+    height, width = image.shape[:2]
+    x, y = size / width, size / height
+    return np.array([[x, 0, 0.5 * x - 0.5], [0, y, 0.5 * y - 0.5]])
+
+
+def crop_of(
+    image: np.ndarray, landmarks: np.ndarray, contract, aspect: float = 1.0
+) -> np.ndarray:
+    """Returns the aligned crop of one face, as a network's contract wants it.
+
+    Args:
+        image: `(height, width, 3)` uint8 RGB.
+        landmarks: `(5, 2)` pixels of the image.
+        contract: The network's `InputContract`.
+        aspect: Width over height of one pixel of the image.
+
+    Returns:
+        `(size, size, 3)` uint8 RGB.
+    """
+    matrix = pixel_aspect.crop_matrix(landmarks, contract.size, contract, aspect)
+    return alignment.crop(image, matrix, contract.size)
+
+
+def embed_crops(embedder: Embedder, faces: np.ndarray) -> np.ndarray:
+    """Returns the identity vectors of faces that are roughly aligned, of any size.
+
+    Args:
+        embedder: What embeds.
+        faces: `(n, size, size, 3)` uint8 RGB.
+    """
+    size = embedder.encoder.contract.size
+    return embedder.embed(np.stack([images.resize(face, size) for face in faces]))
+
+
+def default_threshold(encoder_name: str) -> float:
+    """Returns the cosine from which two faces are taken as one person.
+
+    Args:
+        encoder_name: `name_with_hash` of the encoder.
+    """
+    name = encoder_name.lower()
+    kind = _SAME_PERSON.get(name.split("@")[0], _SAME_PERSON_ELSE)
+    return _SAME_PERSON.get(name, kind)
+
+
+def choose(
+    embeddings: np.ndarray | None, rules: Sequence[Rule], threshold: float, count: int
+) -> list[int | None]:
+    """Returns which rule each face falls under.
+
+    Nobody is in an image twice, so each reference takes one face, the one most like it
+    if the cosine reaches the threshold; a face that several take goes to the one it is
+    most like. Only a reference without a source takes every face that reaches the
+    threshold, unless another one that takes it is clearly more like it: when in doubt a
+    face is left alone. Faces that none takes fall under the rule without a reference,
+    if there is one.
+
+    Args:
+        embeddings: `(count, d)` of all faces of one image; None where no rule has a
+            reference.
+        rules: The rules.
+        threshold: Smallest cosine.
+        count: Number of faces.
+
+    Returns:
+        For each face the place of its rule, None for no rule.
+    """
+    general = next((i for i, rule in enumerate(rules) if rule.reference is None), None)
+    special = [i for i, rule in enumerate(rules) if rule.reference is not None]
+    if not special or count == 0:
+        return [general] * count
+    likeness = cosine_matrix(
+        embeddings, np.stack([rules[i].reference for i in special])
+    )
+    spared = np.array([rules[i].source is None for i in special])
+    nearest = likeness.argmax(axis=0) == np.arange(count)[:, None]
+    takes = (likeness >= threshold) & (nearest | spared)
+    rank = np.where(takes, likeness + _CLEARLY * spared, -np.inf)
+    return [
+        special[int(row.argmax())] if row.max() > -np.inf else general for row in rank
+    ]
+
+
+def keep_by_order(faces: Faces, order: str) -> np.ndarray:
+    """Returns the places of the faces that an order keeps.
+
+    Args:
+        faces: The faces of one image.
+        order: One of `ORDERS`: all, or one by size, score or place.
+
+    Raises:
+        ValueError: If the order is unknown.
+    """
+    if order not in ORDERS:
+        raise ValueError(f"`order` must be one of {ORDERS}. Received: order={order!r}")
+    if order == "all" or len(faces) == 0:
+        return np.arange(len(faces))
+    centres = (faces.boxes[:, :2] + faces.boxes[:, 2:]) / 2
+    keys = {
+        "largest": -faces.areas,
+        "best": -faces.scores,
+        "left": centres[:, 0],
+        "right": -centres[:, 0],
+        "top": centres[:, 1],
+        "bottom": -centres[:, 1],
+    }
+    return np.array([int(np.argmin(keys[order]))])

@@ -1,0 +1,173 @@
+"""Load the three networks of a swap, and refuse those that do not fit together."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import pathlib
+
+from facedancer import weights
+from facedancer.arcface_model import Embedder, load_encoder
+from facedancer.contract import InputContract
+from facedancer.errors import InputError
+from facedancer.models import load_generator
+from facedancer.retinaface import load_detector
+from facedancer.video_swap.compositing import parsing
+from facedancer.video_swap.engines import engines
+from facedancer.video_swap.swapping import identities
+
+
+@dataclasses.dataclass(frozen=True)
+class NetworkSettings:
+    """Which networks, and what runs them.
+
+    Attributes:
+        facedancer_path: Generator, .h5 or .keras; empty: the packaged one.
+        arcface_path: Identity encoder, .h5 or .keras; empty: the packaged one.
+        retina_path: Face detector, .h5 or .keras; empty: the packaged one; mtcnn: that
+            package.
+        parsing_path: Model that parses faces (19 classes of CelebAMask-HQ), .keras;
+            then hair, hands and what else covers a face stays. Empty: none.
+        device_id: Number of the GPU; -1 for the CPU.
+        engine: What runs the generator: auto, keras or openvino.
+        precision: Arithmetic of the generator: f32, bf16, f16 (keras only) or int8
+            (openvino only: colours off by half a step of 255 on average, some by more).
+        occlusion: none, or generator: leave out what the generator's own fusion masks
+            take from the target. See also --parsing_path.
+        score_threshold: Smallest score of a face, 0 to 1. A false face is seen at once,
+            a missed one can be had with a lower value.
+        working_size: Longer side of the frame in pixels while faces are searched; 0:
+            full size. Larger finds smaller faces.
+        min_face: Smallest face in pixels that is swapped.
+        multi_angle: Search for faces that lie on the side or upside down too; four
+            times the work.
+    """
+
+    facedancer_path: str = ""
+    arcface_path: str = ""
+    retina_path: str = ""
+    parsing_path: str = ""
+    device_id: int = 0
+    engine: str = "auto"
+    precision: str = "f32"
+    occlusion: str = "none"
+    score_threshold: float = 0.7
+    working_size: int = 640
+    min_face: int = 0
+    multi_angle: bool = False
+
+    def __post_init__(self):
+        if self.occlusion not in ("none", "generator"):
+            raise ValueError(
+                f"--occlusion must be none or generator. Received: {self.occlusion}"
+            )
+        if not 0.0 <= self.score_threshold <= 1.0:
+            raise ValueError(
+                "--score_threshold must lie in [0, 1]. "
+                f"Received: {self.score_threshold}"
+            )
+        for name in ("working_size", "min_face"):
+            if getattr(self, name) < 0:
+                raise ValueError(
+                    f"--{name} must not be negative. Received: {getattr(self, name)}"
+                )
+
+
+@dataclasses.dataclass(frozen=True)
+class Networks:
+    """What a swap needs, loaded.
+
+    Attributes:
+        engine: Runs the generator.
+        contract: The generator's input contract.
+        detector: Finds faces.
+        embedder: Gives identity vectors.
+        names: What they are, for reports, by role.
+        parser: Tells what covers a face, or None.
+        warnings: What the user should know, one line each.
+    """
+
+    engine: object
+    contract: InputContract
+    detector: object
+    embedder: Embedder
+    names: dict[str, str]
+    parser: parsing.FaceParser | None = None
+    warnings: tuple[str, ...] = ()
+
+
+def load_networks(settings: NetworkSettings) -> Networks:
+    """Returns the networks that the settings name.
+
+    Args:
+        settings: Paths and options.
+
+    Raises:
+        InputError: If a file is missing or of another kind, or two do not fit together.
+    """
+    engines.use_device(settings.device_id)
+    detector = load_detector(
+        settings.retina_path or None,
+        score_threshold=settings.score_threshold,
+        working_size=settings.working_size,
+        min_face=settings.min_face,
+        turned=settings.multi_angle,
+    )
+    encoder_path = settings.arcface_path or weights.find("encoder")
+    encoder = load_encoder(encoder_path)
+    path = settings.facedancer_path or weights.find("generator")
+    generator = load_generator(path)
+    warnings = check_encoder(generator.config, encoder)
+    shares = settings.occlusion == "generator"
+    contract, embedder = generator.contract, Embedder(encoder)
+    engine = engines.make_engine(
+        generator,
+        settings.engine,
+        settings.precision,
+        shares,
+        functools.partial(identities.embed_crops, embedder),
+    )
+    names = {
+        "generator": pathlib.Path(path).name,
+        "encoder": encoder.name_with_hash,
+        "detector": detector.name,
+        "engine": f"{engine.name} {engine.precision}",
+    }
+    parser = None
+    if settings.parsing_path:
+        parser = parsing.FaceParser(settings.parsing_path)
+        names["parser"] = pathlib.Path(settings.parsing_path).name
+    return Networks(engine, contract, detector, embedder, names, parser, warnings)
+
+
+def check_encoder(config, encoder) -> tuple[str, ...]:
+    """Refuses an encoder whose vectors the generator cannot know.
+
+    Args:
+        config: The generator's `GeneratorConfig`.
+        encoder: The identity encoder.
+
+    Returns:
+        Warnings, none if all fits.
+
+    Raises:
+        InputError: If length or architecture differ from what it was trained with.
+    """
+    name, known = encoder.name_with_hash, config.encoder
+    if config.identity_size != encoder.embedding_size:
+        raise InputError(
+            f"The generator takes identity vectors of {config.identity_size} numbers "
+            f"(trained with {known or 'an unknown encoder'}), the encoder {name} "
+            f"gives {encoder.embedding_size}. Give the right one with --arcface_path"
+        )
+    if not known or known == name:
+        return ()
+    if known.split("@")[0] != name.split("@")[0]:
+        raise InputError(
+            f"The generator was trained with the encoder {known}; its faces would be "
+            f"wrong with {name}. Give the right one with --arcface_path"
+        )
+    return (
+        f"The generator was trained with other weights of the encoder ({known}) than "
+        f"these ({name}); likeness may be worse",
+    )

@@ -1,0 +1,397 @@
+"""Swap faces: a frame in, a frame out, NumPy at both ends."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from facedancer import alignment, images
+from facedancer.errors import InputError
+from facedancer.faces import Faces
+from facedancer.video_swap.compositing import (
+    colour_transfer,
+    masks,
+    paste,
+    pixel_aspect,
+    pixel_boost,
+)
+from facedancer.video_swap.swapping import identities
+
+
+@dataclasses.dataclass(frozen=True)
+class SwapSettings:
+    """Which faces are swapped, and how they are put back.
+
+    Attributes:
+        faces: Which faces: all, largest, best, left, right, top or bottom.
+        threshold: Cosine from which a face is taken as the person of a reference photo;
+            0: the encoder's own.
+        strength: Identity of the result: 0 the target's, 1 the source's, above 1
+            exaggerated.
+        mask: Shape that is pasted: face (brows to chin, soft) or legacy (the original's
+            soft rectangle).
+        colour: Colour correction: none, lab, adain, adain_xyz, hist_match or
+            target_chroma (the target's colours).
+        sharpen: Amount of sharpening of the swapped face; 0 for none.
+        match_sharpness: Soften the swapped face where the target is out of focus.
+        pixel_boost: Work at this many times the generator's size (1 to 4), by as many
+            passes squared over interleaved pixels.
+
+    Raises:
+        ValueError: If a value is unknown or out of range.
+    """
+
+    faces: str = "all"
+    threshold: float = 0.0
+    strength: float = 1.0
+    mask: str = "face"
+    colour: str = "none"
+    sharpen: float = 0.0
+    match_sharpness: bool = False
+    pixel_boost: int = 1
+
+    def __post_init__(self):
+        known = {
+            "faces": identities.ORDERS,
+            "mask": masks.MASKS,
+            "colour": tuple(colour_transfer.KINDS),
+        }
+        for name, words in known.items():
+            if getattr(self, name) not in words:
+                raise ValueError(
+                    f"--{name} must be one of {', '.join(words)}. "
+                    f"Received: {getattr(self, name)}"
+                )
+        limits = {
+            "threshold": (-1.0, 1.0),
+            "strength": (0.0, 2.0),
+            "sharpen": (0.0, 5.0),
+            "pixel_boost": (1, 4),
+        }
+        for name, (low, high) in limits.items():
+            if not low <= getattr(self, name) <= high:
+                raise ValueError(
+                    f"--{name} must lie in [{low}, {high}]. "
+                    f"Received: {getattr(self, name)}"
+                )
+
+
+@dataclasses.dataclass(frozen=True)
+class FaceJob:
+    """One face that is to be swapped.
+
+    Attributes:
+        landmarks: `(5, 2)` pixels of the frame.
+        rule: Place of its rule in `FaceSwapper.rules`.
+    """
+
+    landmarks: np.ndarray
+    rule: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Crop:
+    """An aligned face, ready for the generator.
+
+    Attributes:
+        image: `(size, size, 3)` uint8 RGB.
+        matrix: `(2, 3)` from the frame to the crop.
+        landmarks: `(5, 2)` pixels of the crop.
+        identity: `(d,)` float32, who it becomes.
+    """
+
+    image: np.ndarray
+    matrix: np.ndarray
+    landmarks: np.ndarray
+    identity: np.ndarray
+
+
+def _name(engine) -> str:
+    return getattr(engine, "name", "unnamed")
+
+
+@dataclasses.dataclass(frozen=True)
+class SwapResult:
+    """A swapped frame.
+
+    Attributes:
+        image: `(height, width, 3)` uint8 RGB, a new array.
+        faces: All faces that were found, swapped or not.
+        rules: For each face the place of the rule it was swapped by, None if not.
+    """
+
+    image: np.ndarray
+    faces: Faces
+    rules: list[int | None]
+
+
+class FaceSwapper:
+    """Finds faces and gives them other identities.
+
+    Args:
+        engine: Called as `engine(targets, identities)`, see `facedancer.engines`.
+        contract: The generator's `InputContract`.
+        detector: With `detect_batch(images) -> list[Faces]`.
+        embedder: With `embed(crops) -> vectors` and `encoder`.
+        rules: Who becomes whom. At least one must have a source.
+        settings: How.
+        parser: A `parsing.FaceParser`: what it does not take for face (hair, a hand)
+            stays the target's; None for none.
+
+    Raises:
+        InputError: If there is no rule with a source.
+
+    Example:
+        swapper = FaceSwapper(engine, contract, detector, embedder, rules, settings)
+        swapped = swapper.swap_frame(image).image
+    """
+
+    def __init__(
+        self,
+        engine,
+        contract,
+        detector,
+        embedder,
+        rules: Sequence[identities.Rule],
+        settings: SwapSettings | None = None,
+        parser=None,
+    ):
+        self.engine, self.contract = engine, contract
+        self.detector, self.embedder = detector, embedder
+        self.rules = tuple(rules)
+        self.settings, self.parser = settings or SwapSettings(), parser
+        self.aspect = 1.0
+        if all(rule.source is None for rule in self.rules):
+            raise InputError("There is no source: give --swap_source or --map")
+        self.compares = any(rule.reference is not None for rule in self.rules)
+        self.threshold = self.settings.threshold or identities.default_threshold(
+            embedder.encoder.name_with_hash
+        )
+
+    def with_aspect(self, aspect: float) -> FaceSwapper:
+        """Returns a swapper of the same parts for frames whose pixels are not square.
+
+        Args:
+            aspect: Width over height of one pixel.
+        """
+        other = copy.copy(self)
+        other.aspect = aspect
+        return other
+
+    def detect(self, frames: Sequence[np.ndarray]) -> list[Faces]:
+        """Returns the faces of several frames.
+
+        Args:
+            frames: Each `(height, width, 3)` uint8 RGB.
+        """
+        return pixel_aspect.search(self.detector, frames, self.aspect)
+
+    def embed(self, image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+        """Returns the identity vectors of faces in a frame.
+
+        Args:
+            image: `(height, width, 3)` uint8 RGB.
+            landmarks: `(n, 5, 2)` pixels of it.
+
+        Returns:
+            `(n, d)` float32, not normalised.
+        """
+        contract = self.embedder.encoder.contract
+        size = contract.size
+        crops = [
+            identities.crop_of(image, points, contract, self.aspect)
+            for points in landmarks
+        ]
+        return self.embedder.embed(
+            np.stack(crops) if crops else np.zeros((0, size, size, 3), np.uint8)
+        )
+
+    def choose(
+        self, image: np.ndarray, faces: Faces, embeddings: np.ndarray | None = None
+    ) -> list[int | None]:
+        """Returns the rule of each face, None where it stays as it is.
+
+        Args:
+            image: `(height, width, 3)` uint8 RGB.
+            faces: The faces found in it.
+            embeddings: `(n, d)` of them, computed where needed if None. Rows beyond `n`
+                are of faces that are there but were not found; references may be
+                theirs.
+        """
+        if self.compares and embeddings is None:
+            embeddings = self.embed(image, faces.landmarks)
+        count = len(faces) if embeddings is None else len(embeddings)
+        chosen = identities.choose(embeddings, self.rules, self.threshold, count)
+        chosen = chosen[: len(faces)]
+        free = np.flatnonzero([not self._is_spared(rule) for rule in chosen])
+        kept = free[identities.keep_by_order(faces[free], self.settings.faces)]
+        return [rule if place in kept else None for place, rule in enumerate(chosen)]
+
+    def _is_spared(self, rule):
+        return rule is not None and self.rules[rule].source is None
+
+    def swap_frame(self, image: np.ndarray) -> SwapResult:
+        """Swaps the faces of one frame.
+
+        Args:
+            image: `(height, width, 3)` uint8 RGB; it is not changed.
+        """
+        faces = self.detect([image])[0]
+        rules = self.choose(image, faces)
+        jobs = [
+            FaceJob(landmarks, rule)
+            for landmarks, rule in zip(faces.landmarks, rules, strict=True)
+            if rule is not None
+        ]
+        return SwapResult(self.swap_frames([image], [jobs])[0], faces, rules)
+
+    def swap_frames(
+        self, frames: Sequence[np.ndarray], jobs: Sequence[Sequence[FaceJob]]
+    ) -> list[np.ndarray]:
+        """Swaps given faces of several frames; all go through the generator together.
+
+        Args:
+            frames: Each `(height, width, 3)` uint8 RGB; they are not changed.
+            jobs: For each frame the faces to swap.
+
+        Returns:
+            New frames; where a frame has no job, the frame itself.
+        """
+        crops = self.cut(frames, jobs)
+        return self.put_back(frames, jobs, crops, self.generate(crops))
+
+    def cut(
+        self, frames: Sequence[np.ndarray], jobs: Sequence[Sequence[FaceJob]]
+    ) -> list[Crop]:
+        """Returns the aligned crops of given faces, far ones first in each frame.
+
+        Args:
+            frames: See `swap_frames`.
+            jobs: See `swap_frames`.
+        """
+        return [
+            self._cut(frame, job)
+            for frame, some in zip(frames, jobs, strict=True)
+            for job in _far_first(some)
+        ]
+
+    def put_back(
+        self,
+        frames: Sequence[np.ndarray],
+        jobs: Sequence[Sequence[FaceJob]],
+        crops: Sequence[Crop],
+        swapped: Iterator[np.ndarray],
+    ) -> list[np.ndarray]:
+        """Returns the frames with swapped crops pasted in.
+
+        Args:
+            frames: See `swap_frames`.
+            jobs: See `swap_frames`.
+            crops: What `cut` gave.
+            swapped: What `generate` gave.
+        """
+        waiting, results = iter(crops), []
+        for frame, some in zip(frames, jobs, strict=True):
+            result = frame.copy() if len(some) else frame
+            for _ in some:
+                self._put_back(result, next(waiting), next(swapped))
+            results.append(result)
+        return results
+
+    def _cut(self, frame, job):
+        size = self.contract.size * self.settings.pixel_boost
+        matrix = pixel_aspect.crop_matrix(
+            job.landmarks, size, self.contract, self.aspect
+        )
+        return Crop(
+            alignment.crop(frame, matrix, size),
+            matrix,
+            alignment.apply(matrix, job.landmarks),
+            self._identity(frame, job),
+        )
+
+    def _identity(self, frame, job):
+        source, strength = self.rules[job.rule].source, self.settings.strength
+        if strength == 1.0:
+            return source
+        target = self.embed(frame, job.landmarks[None])[0]
+        return mix_identities(target, source, strength)
+
+    def generate(self, crops: Sequence[Crop]) -> Iterator[np.ndarray]:
+        """Yields each crop's swapped form, float32 in [0, 255] and a bit beyond.
+
+        A fourth channel is the share of `engines.add_shares`, if the engine gives it.
+
+        Args:
+            crops: What `cut` gave.
+
+        Raises:
+            InputError: If the generator's output is not finite.
+        """
+        if not crops:
+            return
+        boost = self.settings.pixel_boost
+        tiles = np.concatenate([pixel_boost.split(crop.image, boost) for crop in crops])
+        vectors = np.repeat([crop.identity for crop in crops], boost**2, axis=0)
+        output = self.engine(
+            images.signed_from_uint8(tiles), vectors.astype(np.float32)
+        )
+        if not np.isfinite(output).all():
+            raise InputError(
+                "The generator gave values that are not finite: its file is damaged "
+                f"or the engine computes it wrong (here: {_name(self.engine)}); try "
+                "another --engine"
+            )
+        for start in range(0, len(output), boost**2):
+            one = pixel_boost.merge(output[start : start + boost**2], boost)
+            one = np.array(one)
+            one[..., :3] = one[..., :3] * 127.5 + 127.5
+            yield one
+
+    def _put_back(self, frame, crop, swapped):
+        settings, size = self.settings, len(crop.image)
+        mask = (
+            masks.legacy_mask(size)
+            if settings.mask == "legacy"
+            else masks.face_mask(crop.landmarks, size)
+        )
+        if swapped.shape[2] == 4:
+            swapped, share = swapped[..., :3], swapped[..., 3]
+            mask = mask * masks.visible_by_share(share, mask)
+        if self.parser is not None:
+            mask = mask * self.parser.visible(crop.image)
+        target = crop.image.astype(np.float32)
+        swapped = colour_transfer.correct(settings.colour, swapped, target, mask)
+        if settings.match_sharpness:
+            swapped = paste.match_sharpness(swapped, target, mask)
+        swapped = paste.sharpen(swapped, settings.sharpen)
+        paste.paste(frame, swapped, mask, crop.matrix)
+
+
+def _far_first(jobs):
+    """Small faces first: where two overlap, the nearer one lies above."""
+
+    def size(job):
+        return np.ptp(job.landmarks, axis=0).sum()
+
+    return sorted(jobs, key=size)
+
+
+def mix_identities(
+    target: np.ndarray, source: np.ndarray, strength: float
+) -> np.ndarray:
+    """Returns an identity on the way from one to another, with a length between.
+
+    Args:
+        target: `(d,)` raw embedding, the result for strength 0.
+        source: `(d,)` raw embedding, the result for strength 1.
+        strength: How far to go; above 1 goes beyond the source.
+    """
+    lengths = np.linalg.norm(target), np.linalg.norm(source)
+    mixed = (1 - strength) * target / lengths[0] + strength * source / lengths[1]
+    part = min(max(strength, 0.0), 1.0)
+    length = (1 - part) * lengths[0] + part * lengths[1]
+    return (mixed * length / max(np.linalg.norm(mixed), 1e-12)).astype(np.float32)
