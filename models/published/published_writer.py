@@ -44,6 +44,7 @@ class PublishedParts:
 
     def __init__(self, weights, first=0, mask_names=None):
         self.layers = {}
+        self._sizes = {}  # features of each input
         self._mask_names = mask_names or {}
         self.arrays = {}
         self._weights = weights
@@ -78,6 +79,7 @@ class PublishedParts:
         settings = {"batch_input_shape": [None, *shape], "dtype": "float32"}
         written = self._write("InputLayer", f"input_{number}", [], settings, fixed=True)
         self.layers[written]["inbound_nodes"] = []
+        self._sizes[written] = shape[-1]
         return written
 
     def conv(self, x, filters, size, name, padding="same", activation="linear"):
@@ -113,6 +115,13 @@ class PublishedParts:
         settings = {"units": units, "activation": "linear", "use_bias": True}
         arrays = self._named(name, "kernel:0", "bias:0")
         return self._write("Dense", "dense", [x], settings, arrays)
+
+    def normalise(self, x, name):
+        """Writes unit vectors and a factor, layers that Keras has since 2.9."""
+        size = self._sizes[x]
+        x = self._write("UnitNormalization", "unit_normalization", [x], {"axis": -1})
+        settings = {"scale": float(size) ** 0.5, "offset": 0.0}
+        return self._write("Rescaling", "rescaling", [x], settings)
 
     def leaky(self, x, name):
         """Writes a leaky ReLU."""

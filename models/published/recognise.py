@@ -113,6 +113,22 @@ class Reader:
         self.expect(node, "LeakyReLU", {"alpha": SLOPE, "negative_slope": SLOPE})
         return self.graph.source(node)
 
+    def normalised(self, node) -> Node:
+        """Returns what is brought to the length `sqrt(d)`, the `d` vectors' size.
+
+        Args:
+            node: The factor behind the unit vectors.
+
+        Raises:
+            InputError: If it is another layer or another length.
+        """
+        unit = self.graph.source(self.expect(node, "Rescaling", {"offset": 0.0}))
+        self.expect(unit, "UnitNormalization")
+        source = self.graph.source(unit)
+        (size,) = graphs.shape_of(source)
+        self.expect(node, "Rescaling", {"scale": float(size) ** 0.5})
+        return source
+
     def norm(self, node) -> Node:
         """Returns the layer if it is an instance norm of the published settings.
 

@@ -141,14 +141,19 @@ class _Generator:
         self.reader.conv(stem, 3)
         widths = self._widths(stem, downs, middle, latent, ups)
         self._check_skips(fusions, [stem.name, *self._ends(downs[1:] + [middle])])
-        identity = self._identity([final, *ups, latent])
+        sizes, start = self._mapping(self._identity([final, *ups, latent]))
+        normalised = start.kind != "InputLayer"
+        if normalised:
+            start = self.reader.normalised(start)
+        identity_size = self._identity_size(start)
         config = GeneratorConfig(
             image_size=image_side(self.graph.source(stem)),
             stages=len(downs),
             widths=widths,
             up_types=tuple(fusion.kind for fusion in reversed(fusions)),
-            mapping_sizes=self._mapping(identity),
-            identity_size=self._identity_size(),
+            mapping_sizes=sizes,
+            identity_size=identity_size,
+            normalise_identity=normalised,
             output_activation=activation,
             final_adain=final.identity is not None,
         )
@@ -207,31 +212,31 @@ class _Generator:
             raise InputError(f"AdaIN reads several vectors: {sorted(found)}")
         return found.pop()
 
-    def _mapping(self, name: str) -> tuple[int, ...]:
-        """Returns the sizes of the mapping network that ends in a layer."""
+    def _mapping(self, name: str) -> tuple[tuple[int, ...], Node]:
+        """Returns the sizes of the mapping network and the layer that it reads."""
         node, layers = self.graph.nodes[name], []
-        while node.kind != "InputLayer":
+        while node.kind in ("Dense", "LeakyReLU"):
+            if layers:
+                node = self.reader.leaky(node)
             self.reader.expect(
                 node, "Dense", {"activation": "linear", "use_bias": True}
             )
             layers.insert(0, node)
             node = self.graph.source(node)
-            if node.kind != "InputLayer":
-                node = self.reader.leaky(node)
-        if len(shape_of(node)) != 1:
-            raise InputError(f"AdaIN reads {node.name!r}, expected an identity vector")
         self.names |= {f"mapping{i}": layer.name for i, layer in enumerate(layers)}
-        return tuple(layer.settings["units"] for layer in layers)
+        return tuple(layer.settings["units"] for layer in layers), node
 
-    def _identity_size(self) -> int:
+    def _identity_size(self, start: Node) -> int:
+        """Returns the length of the vectors of the input that the mapping reads."""
+        self.reader.expect(start, "InputLayer")
         sizes = [shape_of(node) for node in self.graph.inputs()]
-        vectors = [shape[0] for shape in sizes if len(shape) == 1 and shape[0]]
-        if len(sizes) != 2 or len(vectors) != 1:
+        size = shape_of(start)
+        if len(sizes) != 2 or len(size) != 1 or not size[0]:
             raise InputError(
                 f"the inputs have the shapes {sizes}, expected an image and a vector "
-                "of a fixed length"
+                f"of a fixed length; AdaIN reads {start.name!r}"
             )
-        return vectors[0]
+        return size[0]
 
     def _name(self, config, stem, downs, middle, latent, ups, fusions, final):
         size = config.image_size

@@ -1,5 +1,6 @@
 """Tests of reading published files: real ones where present, and written ones."""
 
+import dataclasses
 import lzma
 import shutil
 import tempfile
@@ -12,7 +13,7 @@ import pytest
 from absl.testing import parameterized
 from keras import ops
 
-from facedancer import models, testing
+from facedancer import models, testing, weights
 from facedancer.models.families.facedancer.config import (
     UP_TYPES,
     DiscriminatorConfig,
@@ -125,6 +126,13 @@ def small(**changes):
     return GeneratorConfig(**{**values, **changes})
 
 
+def narrow(config):
+    """Returns a preset's structure with few channels and a small image."""
+    changes = {"image_size": 64, "base_width": 2, "max_width": 6}
+    changes |= {"mapping_sizes": (5, 5), "gain_bias": 0.0}
+    return dataclasses.replace(config, **changes)
+
+
 STRUCTURES = {
     **{f"all_{name}": small(up_types=(name,) * 3) for name in UP_TYPES},
     "every_fusion": small(image_size=64, widths=(5, 8, 4, 9, 6, 7), up_types=UP_TYPES),
@@ -138,6 +146,9 @@ STRUCTURES = {
     "narrowing": small(widths=(8, 6, 2)),
     "no_final_adain": small(final_adain=False),
     "tanh": small(output_activation="tanh"),
+    "normalised": small(normalise_identity=True),
+    "normalised_without_mapping": small(normalise_identity=True, mapping_sizes=()),
+    **{name: narrow(config) for name, config in models.PRESETS.items()},
 }
 
 
@@ -165,6 +176,29 @@ class WrittenTest(testing.TestCase):
         if min(config.stage_widths) == 1:  # either order is the same function
             x = self.inputs_of(config)
             self.assert_close(again(x), model(x), atol=1e-5)
+
+    @parameterized.parameters((7, 6), ())
+    def test_keras_computes_the_same_with_normalised_identities(self, *sizes):
+        """What the written layers do, by another reader than ours."""
+        config = small(normalise_identity=True, mapping_sizes=sizes)
+        model = randomise(models.build_generator(config))
+        path = self.tempdir() / "written.h5"
+        published_writer.save_published(model, path)
+        theirs = keras.saving.load_model(path, reading.PUBLISHED_OBJECTS, False)
+        x = self.inputs_of(config)
+        expected = ops.convert_to_numpy(model(x))
+        self.assert_close(theirs(x), expected, atol=1e-5 * expected.std())
+        longer = ops.convert_to_numpy(theirs([x[0], 3 * x[1]]))
+        self.assert_close(longer, expected, atol=1e-5 * expected.std())
+
+    def test_packaged_generator(self):
+        model = models.load_generator(weights.find("generator"))
+        path = self.tempdir() / "packaged.h5"
+        published_writer.save_published(model, path)
+        again = models.load_generator(path)
+        self.assertTrue(again.config.normalise_identity)
+        x = self.inputs_of(model.config)
+        np.testing.assert_array_equal(again(x), model(x))
 
     @parameterized.parameters(
         DiscriminatorConfig(image_size=12, widths=(3, 5, 4)),

@@ -232,6 +232,16 @@ class RefusedTest(testing.TestCase):
         self.rewrite(lambda _, layers: layers[layer]["config"].update({setting: value}))
         self.refused(self.path, words)
 
+    @parameterized.parameters(
+        ("rescaling", "scale", 2.0, "scale=2.0, expected 3.0"),
+        ("rescaling", "offset", 1.0, "offset=1.0, expected 0.0"),
+    )
+    def test_other_length_of_identities(self, layer, setting, value, words):
+        model = models.build_generator(small(normalise_identity=True))
+        published_writer.save_published(model, self.path)
+        self.rewrite(lambda _, layers: layers[layer]["config"].update({setting: value}))
+        self.refused(self.path, words)
+
     def test_unknown_layer(self):
         self.rewrite(lambda _, layers: layers["add"].update(class_name="Maximum"))
         self.refused(self.path, "is a Maximum, expected")

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from absl.testing import parameterized
 
-from facedancer import alignment, images, testing
+from facedancer import alignment, arcface_model, images, testing, weights
 from facedancer.errors import InputError
 from facedancer.faces import Faces
 from facedancer.video_swap.compositing import masks, parsing
@@ -272,10 +272,13 @@ class IdentityReaderTest(testing.TestCase):
         self.assert_close(reader.read([path]), made.identity_of(made.GREEN))
 
     def test_threshold_of_known_and_unknown_encoders(self):
-        self.assertEqual(identities.default_threshold("arcface_resnet50@1234"), 0.30)
+        real = arcface_model.build_resnet50(12, 32, width=4).name_with_hash
+        self.assertEqual(identities.default_threshold(real), 0.30)
+        real = arcface_model.build_mobilefacenet(12, width=0.25).name_with_hash
+        self.assertEqual(identities.default_threshold(real), 0.35)
+        packaged = arcface_model.load_encoder(weights.find("encoder")).name_with_hash
+        self.assertEqual(identities.default_threshold(packaged), 0.29)
         self.assertEqual(identities.default_threshold("other@1234"), 0.35)
-        self.assertEqual(identities.default_threshold("mobilefacenet@1234"), 0.35)
-        self.assertEqual(identities.default_threshold("mobilefacenet@05295e97"), 0.29)
 
 
 class ChooseTest(testing.TestCase):

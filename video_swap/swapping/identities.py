@@ -22,7 +22,7 @@ ORDERS = ("all", "largest", "best", "left", "right", "top", "bottom")
 _SAME_PERSON = {
     "mobilefacenet@05295e97": 0.29,  # the packaged one
     "mobilefacenet": 0.35,
-    "arcface_resnet50": 0.30,
+    "resnet50": 0.30,
 }
 _SAME_PERSON_ELSE = 0.35
 # By how much more a face must be like another reference than like one of a person who
