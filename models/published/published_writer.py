@@ -73,12 +73,22 @@ class PublishedParts:
         return dict(zip(kinds, self._weights[name], strict=True))
 
     def input(self, shape, name):
-        """Writes an input."""
+        """Writes an input, in the words that Keras 2 takes for one and no others."""
         number = self._counts["input"] + 1
         self._counts["input"] += 1
-        settings = {"batch_input_shape": [None, *shape], "dtype": "float32"}
-        written = self._write("InputLayer", f"input_{number}", [], settings, fixed=True)
-        self.layers[written]["inbound_nodes"] = []
+        written = f"input_{number}"
+        self.layers[written] = {
+            "class_name": "InputLayer",
+            "name": written,
+            "config": {
+                "batch_input_shape": [None, *shape],
+                "dtype": "float32",
+                "sparse": False,
+                "ragged": False,
+                "name": written,
+            },
+            "inbound_nodes": [],
+        }
         self._sizes[written] = shape[-1]
         return written
 
