@@ -120,6 +120,18 @@ def crop_matrix(
     return similarity(landmarks, template(size, name, shrink))
 
 
+def rescale(matrix: np.ndarray, factor: float) -> np.ndarray:
+    """Returns the matrix to the same crop with `factor` times as many pixels a side.
+
+    Args:
+        matrix: `(2, 3)` from an image to a crop.
+        factor: New side over old side.
+    """
+    scaled = np.asarray(matrix, np.float64) * factor
+    scaled[:, 2] += 0.5 * factor - 0.5  # pixel centres: x' = (x + 0.5) * factor - 0.5
+    return scaled
+
+
 def crop(image: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
     """Cuts an aligned crop out of an image.
 

@@ -109,6 +109,7 @@ class FaceSwapperTest(testing.TestCase):
         mask=("face", "legacy"),
         colour=("none", "lab"),
         sharpen=(0.0, 0.5),
+        refine=("none", "detail"),
         match_sharpness=(False, True),
     )
     def test_target_given_back_leaves_the_photo(self, **settings):

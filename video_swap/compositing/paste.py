@@ -91,14 +91,7 @@ def _smaller(swapped, mask, matrix, step):
     scale = size / len(mask)
     swapped = cv2.resize(swapped, (size, size), interpolation=cv2.INTER_AREA)
     mask = cv2.resize(mask, (size, size), interpolation=cv2.INTER_AREA)
-    return swapped, mask, _scaled(matrix, scale)
-
-
-def _scaled(matrix, scale):
-    """Returns the matrix to a crop whose pixels are `1 / scale` as many."""
-    scaled = matrix * scale
-    scaled[:, 2] += 0.5 * scale - 0.5  # pixel centres: x' = (x + 0.5) * scale - 0.5
-    return scaled
+    return swapped, mask, alignment.rescale(matrix, scale)
 
 
 def sharpen(image: np.ndarray, amount: float) -> np.ndarray:

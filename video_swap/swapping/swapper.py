@@ -13,6 +13,7 @@ from facedancer.errors import InputError
 from facedancer.faces import Faces
 from facedancer.video_swap.compositing import (
     colour_transfer,
+    detail,
     masks,
     paste,
     pixel_aspect,
@@ -37,6 +38,8 @@ class SwapSettings:
             target_chroma (the target's colours).
         sharpen: Amount of sharpening of the swapped face; 0 for none.
         match_sharpness: Soften the swapped face where the target is out of focus.
+        refine: Fine detail of faces that are larger than the generator's size: none
+            (soft), or detail (the target's own, where both faces agree).
         pixel_boost: Work at this many times the generator's size (1 to 4), by as many
             passes squared over interleaved pixels.
 
@@ -51,6 +54,7 @@ class SwapSettings:
     colour: str = "none"
     sharpen: float = 0.0
     match_sharpness: bool = False
+    refine: str = "detail"
     pixel_boost: int = 1
 
     def __post_init__(self):
@@ -58,6 +62,7 @@ class SwapSettings:
             "faces": identities.ORDERS,
             "mask": masks.MASKS,
             "colour": tuple(colour_transfer.KINDS),
+            "refine": detail.REFINERS,
         }
         for name, words in known.items():
             if getattr(self, name) not in words:
@@ -297,7 +302,7 @@ class FaceSwapper:
         for frame, some in zip(frames, jobs, strict=True):
             result = frame.copy() if len(some) else frame
             for _ in some:
-                self._put_back(result, next(waiting), next(swapped))
+                self._put_back(result, frame, next(waiting), next(swapped))
             results.append(result)
         return results
 
@@ -351,7 +356,7 @@ class FaceSwapper:
             one[..., :3] = one[..., :3] * 127.5 + 127.5
             yield one
 
-    def _put_back(self, frame, crop, swapped):
+    def _put_back(self, result, frame, crop, swapped):
         settings, size = self.settings, len(crop.image)
         mask = (
             masks.legacy_mask(size)
@@ -368,7 +373,10 @@ class FaceSwapper:
         if settings.match_sharpness:
             swapped = paste.match_sharpness(swapped, target, mask)
         swapped = paste.sharpen(swapped, settings.sharpen)
-        paste.paste(frame, swapped, mask, crop.matrix)
+        matrix = crop.matrix
+        if settings.refine == "detail":
+            swapped, mask, matrix = detail.refine(frame, swapped, mask, matrix)
+        paste.paste(result, swapped, mask, matrix)
 
 
 def _far_first(jobs):
