@@ -36,7 +36,10 @@ setup(
     packages=packages,
     # Folder `models/` of the checkout is the package `facedancer.models`.
     package_dir={"facedancer": "facedancer", **{f"facedancer.{f}": f for f in FOLDERS}},
-    package_data={"facedancer.pretrained": ["*.keras", "*.json", "*.npz"]},
+    package_data={
+        "facedancer": ["py.typed"],
+        "facedancer.pretrained": ["*.keras", "*.json", "*.npz"],
+    },
     install_requires=[
         "absl-py",
         "av>=14",
@@ -62,7 +65,15 @@ setup(
         "mtcnn": ["mtcnn>=1.0.0"],
         "beam": ["apache-beam[tfrecord]"],
         "tensorboard": ["tensorboard"],
-        "test": ["pytest", "pytest-timeout", "ruff", "tensorboard", "mtcnn>=1.0.0"],
+        "test": [
+            "jedi",  # a test asks it for definitions, as an editor does
+            "mtcnn>=1.0.0",
+            "mypy",
+            "pytest",
+            "pytest-timeout",
+            "ruff",
+            "tensorboard",
+        ],
     },
     entry_points={
         "console_scripts": [

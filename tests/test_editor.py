@@ -1,0 +1,53 @@
+"""A stranger with an editor: go to definition works from folder to folder."""
+
+import pathlib
+
+import jedi
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[1]
+# Where the cursor stands (file, a piece of text that ends at it), and the definition.
+JUMPS = [
+    ("dataset/crop_align.py", "aligning.align_photos", "dataset/photos/aligning.py"),
+    ("dataset/crop_align.py", "cli.settings_from", "facedancer/cli.py"),
+    ("train/assembly.py", "fold(load_encoder", "arcface_model/loading.py"),
+    (
+        "train/distill_encoder.py",
+        "import verification",
+        "arcface_model/verification.py",
+    ),
+    ("train/calibrate_margins.py", "load_generator", "models/published/reading.py"),
+    (
+        "video_swap/verify.py",
+        "credentials, signing, watermark",
+        "video_swap/provenance/watermark.py",
+    ),
+    ("video_swap/clips/tracking.py", "cosine", "arcface_model/embedding.py"),
+    (
+        "video_swap/swapping/swapper.py",
+        "paste.paste",
+        "video_swap/compositing/paste.py",
+    ),
+    (
+        "evaluation/measuring/clips.py",
+        "masks.face_outline",
+        "video_swap/compositing/masks.py",
+    ),
+    ("retinaface/training/scenes.py", "import alignment", "facedancer/alignment.py"),
+]
+
+
+@pytest.mark.parametrize("file, text, target", JUMPS, ids=[jump[1] for jump in JUMPS])
+def test_go_to_definition(file, text, target):
+    source = (ROOT / file).read_text()
+    assert text in source, f"{file} no longer holds `{text}`"
+    before = source[: source.index(text) + len(text)].splitlines()
+    script = jedi.Script(path=ROOT / file, project=jedi.Project(ROOT))
+    found = script.goto(
+        len(before),
+        len(before[-1]) - 1,
+        follow_imports=True,
+        follow_builtin_imports=True,
+    )
+    places = [definition.module_path.resolve() for definition in found]
+    assert (ROOT / target).resolve() in places, f"{file}: `{text}` leads to {places}"
