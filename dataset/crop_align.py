@@ -21,7 +21,7 @@ import numpy as np
 import tqdm
 from absl import flags
 
-from facedancer import cli, images
+from facedancer import cli, files, images
 from facedancer.dataset.jobs import contact_sheet, report, workers
 from facedancer.dataset.photos import aligning, listing
 from facedancer.errors import InputError
@@ -88,7 +88,7 @@ def align_folder(
     paths = listing.list_photos(settings.data_dir)
     _check_folders(settings)
     _claim_target(settings)
-    _remove_leftovers(settings.target_dir)
+    files.remove_leftovers(settings.target_dir, deep=True)
     progress = report.Report(os.path.join(settings.target_dir, report.NAME), paths)
     open_chunks = _unfinished_chunks(paths, progress, settings)
     finished = len(paths) - sum(len(chunk) for chunk in open_chunks)
@@ -204,15 +204,7 @@ def _write_summary(
         "statuses": {name: counts[name] for name in aligning.STATUSES if counts[name]},
     }
     path = os.path.join(settings.target_dir, SUMMARY)
-    images.write_atomic(path, (json.dumps(summary, indent=2) + "\n").encode())
-
-
-def _remove_leftovers(folder: str) -> None:
-    """Removes what a killed run left half-written."""
-    for place, _, files in os.walk(folder):
-        for name in files:
-            if name.startswith(".tmp-"):
-                pathlib.Path(place, name).unlink(missing_ok=True)
+    files.write_atomic(path, (json.dumps(summary, indent=2) + "\n").encode())
 
 
 def _unfinished_chunks(

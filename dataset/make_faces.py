@@ -20,7 +20,7 @@ import numpy as np
 import tqdm
 from absl import flags
 
-from facedancer import alignment, cli, images
+from facedancer import alignment, cli, files, images
 from facedancer.dataset.jobs import report, workers
 from facedancer.dataset.made_faces import made_face, render
 from facedancer.dataset.shards import records
@@ -120,7 +120,8 @@ def write_faces(settings: MadeSettings, show_progress: bool = False) -> None:
     """
     _claim_target(settings)
     paths = [path for person in _people(settings) for path in person[1]]
-    _remove_leftovers(pathlib.Path(settings.target_dir))
+    for folder in (settings.target_dir, _mask_folder(settings)):
+        files.remove_leftovers(folder, deep=True)
     truth = report.Report(os.path.join(settings.target_dir, TRUTH), paths)
     written = iter([entry is not None for entry in truth.entries()])
     todo = [
@@ -151,7 +152,7 @@ def _claim_target(settings: MadeSettings) -> None:
             f"{settings.target_dir} holds faces made with other flags: see {path}. "
             "Give another --target_dir"
         )
-    images.write_atomic(path, text.encode())
+    files.write_atomic(path, text.encode())
 
 
 def _people(settings: MadeSettings) -> Iterator[tuple[int, list[str]]]:
@@ -168,9 +169,6 @@ def _people(settings: MadeSettings) -> Iterator[tuple[int, list[str]]]:
 def _write_person(task: tuple[MadeSettings, int]) -> list[dict]:
     """Writes all pictures of one person; returns the truth about them."""
     settings, number = task
-    masks = settings.target_dir.rstrip("/") + ".masks"
-    for folder in (settings.target_dir, masks):
-        _remove_leftovers(pathlib.Path(folder, f"{number:05d}"))
     entries = []
     for image in range(settings.num_images):
         face = nth_face(settings, number, image)
@@ -180,16 +178,14 @@ def _write_person(task: tuple[MadeSettings, int]) -> list[dict]:
         images.write_image(target, drawn.image)
         if settings.masks:
             mask = np.repeat(drawn.mask[..., None], 3, axis=2)
-            name = pathlib.Path(masks, path)
+            name = pathlib.Path(_mask_folder(settings), path)
             images.write_image(name.with_suffix(".png"), mask)
         entries.append(_truth(path, number, face, drawn))
     return entries
 
 
-def _remove_leftovers(folder: pathlib.Path) -> None:
-    """Removes what a killed run left half-written."""
-    for leftover in folder.glob(".tmp-*"):
-        leftover.unlink()
+def _mask_folder(settings: MadeSettings) -> str:
+    return settings.target_dir.rstrip("/") + ".masks"
 
 
 def _truth(path: str, number: int, face, drawn) -> dict:

@@ -20,7 +20,7 @@ import numpy as np
 import tqdm
 from absl import flags
 
-from facedancer import cli, images
+from facedancer import cli, files, images
 from facedancer.dataset.jobs import contact_sheet
 from facedancer.dataset.photos import listing
 from facedancer.errors import InputError
@@ -223,7 +223,7 @@ def _move(settings: OutlierSettings, found: list[str]) -> None:
     sheet = contact_sheet.contact_sheet(shown)
     images.write_image(f"{target}.contact_sheet.jpg", sheet, 90)
     lines = "".join(json.dumps({"path": path}) + "\n" for path in found)
-    images.write_atomic(f"{target}.jsonl", lines.encode())
+    files.write_atomic(f"{target}.jsonl", lines.encode())
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import pathlib
 import numpy as np
 from absl import flags
 
-from facedancer import cli, images
+from facedancer import cli, files
 from facedancer.errors import InputError
 from facedancer.evaluation.measuring.figures import Figure
 from facedancer.evaluation.metrics import bootstrap
@@ -185,8 +185,8 @@ def write(
         {"first": names[0], "second": names[1], "figures": document.plain(rows)},
         indent=2,
     )
-    images.write_atomic(folder / "compare.json", text.encode())
-    images.write_atomic(folder / "compare.md", markdown(differences, names).encode())
+    files.write_atomic(folder / "compare.json", text.encode())
+    files.write_atomic(folder / "compare.md", markdown(differences, names).encode())
     bars = [
         (
             one.figure.text
@@ -201,7 +201,7 @@ def write(
         if math.isfinite(one.estimate.low)
     ]
     if bars:
-        images.write_atomic(folder / "compare.png", charts.compared(bars, names))
+        files.write_atomic(folder / "compare.png", charts.compared(bars, names))
 
 
 if __name__ == "__main__":

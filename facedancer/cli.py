@@ -7,22 +7,26 @@ A program file ends in
 
 where `define_flags(flag_values)` defines its flags and `main(flag_values)` returns
 the exit status: 0 or None done, 2 finished but some inputs failed (`PARTIAL`). An
-`InputError` ends the program with status 1 and its text as one line, Ctrl-C with 130.
+`InputError` ends the program with status 1 and its text as one line, and so does what
+the system says of files (`OSError`: a full disk, a folder that vanished). Ctrl-C ends
+it with 130, SIGTERM with 143, SIGHUP with 129, all with the same clean-up.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import inspect
+import os
 import re
 import sys
 from collections.abc import Callable
 
 from absl import app, flags
 
+from facedancer import files, stopping
 from facedancer.errors import InputError
 
-DONE, FAILED, PARTIAL, INTERRUPTED = 0, 1, 2, 130
+DONE, FAILED, PARTIAL = 0, 1, 2
 
 _BOOLEAN_WORDS = {"true": "true", "false": "false", "1": "true", "0": "false"}
 
@@ -46,43 +50,58 @@ def run(
         flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[name])
 
     def guarded(leftover):
-        with _UntilInterrupt():
-            try:
-                return main(flags.FLAGS, *take_positional(leftover, positional))
-            except InputError as error:
-                print(f"Error: {_one_line(error)}", file=sys.stderr)
-                return FAILED
-        print("Interrupted.", file=sys.stderr)
-        return INTERRUPTED
+        return guard(lambda: main(flags.FLAGS, *take_positional(leftover, positional)))
 
     app.run(guarded, argv=join_booleans(sys.argv, flags.FLAGS))
 
 
-class _UntilInterrupt:
-    """A block that ends quietly at Ctrl-C; what follows it is then reached."""
+def guard(work: Callable[[], int | None]) -> int | None:
+    """Does the work of a program and returns its exit status.
+
+    Args:
+        work: Returns the exit status; see above for what becomes of its errors.
+    """
+    with _UntilStopped():
+        stopping.listen()
+        try:
+            status = work()
+            sys.stdout.flush()  # what cannot be said is a failure too
+            return status
+        except InputError as error:
+            return _failed(_one_line(error))
+        except OSError as error:
+            if stopping.is_interrupt(error):
+                raise
+            return _failed(files.in_words(error))
+    _say(stopping.word())
+    return stopping.status()
+
+
+def _failed(text):
+    _say(f"Error: {text}")
+    return FAILED
+
+
+def _say(line):
+    """Writes to the error output, and spares the end what output cannot be written."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is sys.stderr:
+                print(line, file=stream)
+            stream.flush()
+        except OSError:
+            with open(os.devnull, "w") as nothing:
+                os.dup2(nothing.fileno(), stream.fileno())
+
+
+class _UntilStopped:
+    """A block that ends quietly when told to; what follows it is then reached."""
 
     def __enter__(self):
         return self
 
     def __exit__(self, kind, error, traceback):
-        return is_interrupt(error)
-
-
-def is_interrupt(error: BaseException | None) -> bool:
-    """Returns whether Ctrl-C is what ended the work.
-
-    Where Python is called from native code, as OpenVINO does while it converts a model,
-    `KeyboardInterrupt` comes out as the cause of another error or in its text only.
-
-    Args:
-        error: What was raised, None for nothing.
-    """
-    name = KeyboardInterrupt.__name__
-    while error is not None:
-        if isinstance(error, KeyboardInterrupt) or name in str(error):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
+        return stopping.is_interrupt(error)
 
 
 def _one_line(error: InputError) -> str:

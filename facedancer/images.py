@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import os
 import pathlib
-import re
-import threading
 import warnings
 from collections.abc import Iterator
 
@@ -18,6 +16,7 @@ import numpy as np
 import PIL
 from PIL import Image, ImageOps
 
+from facedancer import files
 from facedancer.errors import InputError
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
@@ -158,57 +157,8 @@ def write_image(
         InputError: If there is no encoder for the ending, or it cannot be written.
     """
     path = pathlib.Path(path)
-    write_atomic(path, encode_image(image, path.suffix, quality))
+    files.write_atomic(path, encode_image(image, path.suffix, quality))
     return path
-
-
-def write_atomic(path: str | os.PathLike, data: bytes) -> None:
-    """Writes bytes to a file that appears whole or not at all.
-
-    Args:
-        path: The file. Its folder is made.
-        data: What to write.
-
-    Raises:
-        InputError: If the disk is full or the place cannot be written.
-    """
-    path = pathlib.Path(path)
-    temporary = path.with_name(
-        f".tmp-{os.getpid()}-{threading.get_ident()}-{path.name}"
-    )
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            temporary.write_bytes(data)
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise not_written(path, error) from None
-
-
-def not_written(path: str | os.PathLike, error: Exception) -> InputError:
-    """Returns the error that a file cannot be written.
-
-    Args:
-        path: The file; its name may still be a temporary one.
-        error: Why.
-    """
-    reason = getattr(error, "strerror", None) or error
-    return InputError(
-        f"{final_name(path)}: cannot be written ({reason}). Make room, or give a place "
-        "that can be written"
-    )
-
-
-def final_name(path: str | os.PathLike) -> pathlib.Path:
-    """Returns the name a file will have: without `.tmp-<process>-`, also of folders.
-
-    Args:
-        path: The file, of a temporary name or not.
-    """
-    path = pathlib.Path(path)
-    return pathlib.Path(*(re.sub(r"^\.tmp-(\d+-)+", "", part) for part in path.parts))
 
 
 def list_images(folder: str | os.PathLike) -> list[pathlib.Path]:
@@ -240,7 +190,7 @@ def walk_images(folder: str | os.PathLike) -> Iterator[str]:
     if not os.path.isdir(folder):
         raise InputError(f"{folder}: no such folder")
     seen = set()
-    for place, folders, files in os.walk(folder, followlinks=True):
+    for place, folders, names in os.walk(folder, followlinks=True):
         where = os.path.realpath(place)
         if where in seen:
             folders.clear()
@@ -249,7 +199,7 @@ def walk_images(folder: str | os.PathLike) -> Iterator[str]:
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         prefix = pathlib.Path(os.path.relpath(place, folder)).as_posix()
         prefix = "" if prefix == "." else f"{prefix}/"
-        for name in files:
+        for name in names:
             if not name.startswith(".") and _ending(name) in EXTENSIONS:
                 yield prefix + name
 

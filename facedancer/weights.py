@@ -7,10 +7,10 @@ A file is looked for in the folder that the environment variable
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import os
 import pathlib
 
+from facedancer import files
 from facedancer.errors import InputError
 
 PACKAGED = pathlib.Path(__file__).parent / "pretrained"
@@ -146,7 +146,7 @@ def verify(entry: Weights, path: pathlib.Path) -> None:
     Raises:
         InputError: If the content is another.
     """
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    found = files.file_hash(path)
     if found != entry.sha256:
         raise InputError(
             f"{path}: not the file of the catalogue. Expected SHA-256 {entry.sha256}. "

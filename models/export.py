@@ -18,7 +18,7 @@ import keras
 import numpy as np
 from absl import flags
 
-from facedancer import cli, openvino_core, writing
+from facedancer import cli, files, openvino_core
 from facedancer.errors import InputError
 from facedancer.models import saving
 from facedancer.models.families.facedancer.fused import fuse
@@ -71,7 +71,7 @@ def export(model: keras.Model, path) -> float:
             found = saving.output_of(keras.saving.load_model(path), inputs)
     else:
         companions = (".bin",) if path.suffix == ".xml" else ()
-        with writing.whole(path, *companions) as temporary, saving.quiet():
+        with files.whole(path, *companions) as temporary, saving.quiet():
             model.export(str(temporary), format=FORMATS[path.suffix][0], verbose=False)
         found = _RUN[path.suffix](path, inputs)
     return float(np.abs(np.asarray(found) - expected).max())

@@ -12,10 +12,10 @@ import numpy as np
 from absl import logging
 from keras import ops
 
+from facedancer import files
 from facedancer.errors import InputError
 from facedancer.models.families.facedancer.config import GeneratorConfig
 from facedancer.models.published import published_writer
-from facedancer.writing import whole
 
 LAYOUTS = ("native", "published")
 
@@ -44,7 +44,7 @@ def save(model: keras.Model, path: str | os.PathLike, layout: str = "native") ->
         InputError: If the ending or the layout does not fit.
     """
     check(path, layout)
-    with whole(path) as temporary, quiet():
+    with files.whole(path) as temporary, quiet():
         if layout == "published":
             published_writer.save_published(model, temporary)
         else:

@@ -19,7 +19,7 @@ import numpy as np
 from absl import flags, logging
 from keras import ops
 
-from facedancer import cli, writing
+from facedancer import cli, files, writing
 from facedancer.errors import InputError
 from facedancer.retinaface import anchors, published
 from facedancer.retinaface.detector import DetectorOptions
@@ -322,7 +322,7 @@ def write_network(network: keras.Model, path: pathlib.Path) -> None:
     rounded = type(network).from_config(network.get_config())
     rounded.set_weights(network.get_weights())
     writing.round_to_half(rounded)
-    with writing.whole(path) as temporary:
+    with files.whole(path) as temporary:
         rounded.save(temporary)
     writing.compress(path)
 

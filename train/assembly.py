@@ -9,7 +9,7 @@ import pathlib
 import tensorflow as tf
 from absl import logging
 
-from facedancer import images
+from facedancer import files
 from facedancer.arcface_model import fold, load_encoder
 from facedancer.dataset.reading import pairs
 from facedancer.dataset.shards import shard_index
@@ -348,4 +348,4 @@ def write_settings(config: TrainConfig) -> None:
                 value,
                 before[name],
             )
-    images.write_atomic(path, text.encode())
+    files.write_atomic(path, text.encode())

@@ -20,7 +20,7 @@ import pathlib
 import numpy as np
 from absl import flags
 
-from facedancer import cli, images
+from facedancer import cli, files
 from facedancer.arcface_model import load_encoder
 from facedancer.errors import InputError
 from facedancer.models import load_generator
@@ -137,7 +137,7 @@ def _write(config: CalibrationConfig, name: str, distances) -> int:
     ifsr.write_margins(path, margins, {"pairs": count, **distances.summary()})
     picture = io.BytesIO()
     calibration.histograms(distances).savefig(picture, dpi=90, format="png")
-    images.write_atomic(path.with_suffix(".png"), picture.getvalue())
+    files.write_atomic(path.with_suffix(".png"), picture.getvalue())
     for tap, value in zip(margins.taps, margins.values, strict=True):
         print(f"{tap}  {value:.6f}")
     print(f"{count} pairs. Margins: {path}  plot: {path.with_suffix('.png')}")

@@ -22,7 +22,7 @@ import tensorflow as tf
 from absl import flags, logging
 from keras import ops
 
-from facedancer import arcface_model, cli, images, writing
+from facedancer import arcface_model, cli, files, images
 from facedancer.arcface_model import verification
 from facedancer.errors import InputError
 from facedancer.train.distillation import face_views
@@ -360,7 +360,7 @@ def write_averaged(student, optimizer, settings: DistillSettings) -> None:
     for weight, average in pairs:
         weight.assign(average)
     measure_norms(averaged, settings)
-    with writing.whole(settings.output) as temporary:
+    with files.whole(settings.output) as temporary:
         averaged.save(temporary)
     if settings.eval_dir:
         logging.info("student: %s", evaluate(averaged, settings.eval_dir))

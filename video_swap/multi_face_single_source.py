@@ -16,7 +16,7 @@ import sys
 
 from absl import flags
 
-from facedancer import cli
+from facedancer import cli, stopping
 from facedancer.errors import InputError
 from facedancer.video_swap import options
 from facedancer.video_swap.clips import clip_job
@@ -135,7 +135,7 @@ def tell(report: dict) -> int:
     )
     print(report["output"])
     if report.get("interrupted"):
-        return cli.INTERRUPTED
+        return stopping.status()
     return cli.PARTIAL if report["damage"] else cli.DONE
 
 

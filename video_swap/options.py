@@ -10,7 +10,7 @@ import pathlib
 
 from absl import flags
 
-from facedancer import cli, images
+from facedancer import cli, files
 from facedancer.errors import InputError
 from facedancer.video_swap.provenance import labels
 from facedancer.video_swap.swapping import identities, networks
@@ -216,7 +216,7 @@ def write_report(flag_values: flags.FlagValues, report: dict) -> None:
     path = flag_values["report"].value
     if path:
         text = json.dumps(report, indent=2, ensure_ascii=False)
-        images.write_atomic(path, text.encode())
+        files.write_atomic(path, text.encode())
 
 
 def default_output(path: str | os.PathLike, ending: str) -> pathlib.Path:

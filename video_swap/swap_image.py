@@ -5,12 +5,11 @@ python video_swap/swap_image.py --img_path group.jpg --swap_source me.jpg
 
 from __future__ import annotations
 
-import os
 import pathlib
 
 from absl import flags
 
-from facedancer import cli, images
+from facedancer import cli, files, images
 from facedancer.errors import InputError
 from facedancer.video_swap import options
 from facedancer.video_swap.clips import clip_stages
@@ -99,16 +98,9 @@ def save(
     Returns:
         What became of the provenance, in words.
     """
-    temporary = output.with_name(f".tmp-{os.getpid()}-{output.name}")
-    try:
+    with files.whole(output) as temporary:
         images.write_image(temporary, labeller.mark(image, 0))
-        signed = labeller.sign(temporary, target, output)
-        os.replace(temporary, output)
-    except OSError as error:
-        raise images.not_written(output, error) from None
-    finally:
-        temporary.unlink(missing_ok=True)
-    return signed
+        return labeller.sign(temporary, target, output)
 
 
 if __name__ == "__main__":

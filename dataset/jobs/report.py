@@ -15,6 +15,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from facedancer import files
 from facedancer.dataset.photos import listing
 
 NAME = "report.jsonl"
@@ -83,14 +84,13 @@ class Report:
     def finish(self) -> collections.Counter:
         """Puts the lines in order and returns how many photos have each status."""
         counts = collections.Counter()
-        temporary = self.path.with_name(f".tmp-{os.getpid()}-{self.path.name}")
-        with open(temporary, "w") as file:
-            for entry in self.entries():
-                if entry is not None:
-                    counts[entry["status"]] += 1
-                    file.write(json.dumps(entry, sort_keys=True) + "\n")
-        self._file.close()
-        os.replace(temporary, self.path)
+        with files.whole(self.path) as temporary:
+            with open(temporary, "w") as file:
+                for entry in self.entries():
+                    if entry is not None:
+                        counts[entry["status"]] += 1
+                        file.write(json.dumps(entry, sort_keys=True) + "\n")
+            self._file.close()
         return counts
 
 

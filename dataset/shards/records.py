@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator
 import google_crc32c
 import numpy as np
 
+from facedancer import files
 from facedancer.errors import InputError
 
 # length, CRC of the length | data | CRC of the data
@@ -322,29 +323,12 @@ def write_records(path: str | os.PathLike, records: Iterable[bytes]) -> Written:
         records: The serialized messages.
     """
     path = pathlib.Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".tmp-{os.getpid()}-{path.name}.part")
     offsets, digest = [0], hashlib.sha256()
-    try:
+    with files.whole(path, durable=True, more=".part") as temporary:
         with open(temporary, "wb", buffering=1 << 20) as file:
             for record in records:
                 framed = frame(record)
                 file.write(framed)
                 digest.update(framed)
                 offsets.append(offsets[-1] + len(framed))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
     return Written(np.array(offsets, np.int64), digest.hexdigest())
-
-
-def file_sha256(path: str | os.PathLike) -> str:
-    """Returns the SHA-256 of a file, hexadecimal.
-
-    Args:
-        path: The file.
-    """
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

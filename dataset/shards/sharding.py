@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from facedancer import images
+from facedancer import files
 from facedancer.dataset.photos import image_header
 from facedancer.dataset.shards import records, shard_index
 from facedancer.errors import InputError
@@ -142,11 +142,11 @@ def process_shard(task: dict[str, Any]) -> int:
     note = _note_path(file)
     if not (file.exists() and note.exists()):
         if file.exists():
-            written = records.Written(records.scan(file), records.file_sha256(file))
+            written = records.Written(records.scan(file), files.file_hash(file))
         else:
             written = records.write_records(file, _examples(task))
         content = {"sha256": written.sha256, "offsets": written.offsets.tolist()}
-        images.write_atomic(note, json.dumps(content).encode())
+        files.write_atomic(note, json.dumps(content).encode())
     return len(task["paths"])
 
 
@@ -217,10 +217,7 @@ def claim_target(plan: Plan, overwrite: bool) -> bool:
     """
     folder = pathlib.Path(plan.target_dir)
     folder.mkdir(parents=True, exist_ok=True)
-    for leftover in folder.glob(f".tmp-*-{plan.name}_*.part"):
-        leftover.unlink()
-    for leftover in folder.glob(f".tmp-*{plan.name}[._]*"):
-        leftover.unlink()
+    files.remove_leftovers(folder)
     found = _found_digest(plan)
     if found is not None and found != plan.digest:
         if not overwrite:
@@ -326,7 +323,7 @@ def finish(plan: Plan) -> dict:
         "shards": shards,
     }
     data = (json.dumps(manifest, indent=1) + "\n").encode()
-    images.write_atomic(folder / f"{plan.name}.manifest.json", data)
+    files.write_atomic(folder / f"{plan.name}.manifest.json", data)
     for shard in range(plan.num_shards):
         _note_path(folder / plan.file_name(shard)).unlink()
     _plan_path(plan).unlink(missing_ok=True)
@@ -339,8 +336,7 @@ def _write_index(plan: Plan, notes: list[np.ndarray], folders: list[str]) -> Non
     top = np.array([number[shard_index.top_folder(p)] for p in plan.paths], np.int32)
     parts = [slice(shard, None, plan.num_shards) for shard in range(plan.num_shards)]
     path = pathlib.Path(plan.target_dir, f"{plan.name}.index.npz")
-    temporary = path.with_name(f".tmp-{os.getpid()}-{path.name}")
-    with open(temporary, "wb") as file:
+    with files.whole(path) as temporary, open(temporary, "wb") as file:
         np.savez(
             file,
             offset=np.concatenate([offsets[:-1] for offsets in notes]),
@@ -348,7 +344,6 @@ def _write_index(plan: Plan, notes: list[np.ndarray], folders: list[str]) -> Non
             identity=np.concatenate([plan.identity[part] for part in parts]),
             folder=np.concatenate([top[part] for part in parts]),
         )
-    os.replace(temporary, path)
 
 
 def verify(folder: str | os.PathLike, name: str) -> dict:
@@ -391,5 +386,5 @@ def verify_shard(file: pathlib.Path, expected: dict) -> None:
         count += 1
     if count != expected["count"]:
         raise InputError(f"{file}: {count} records instead of {expected['count']}")
-    if records.file_sha256(file) != expected["sha256"]:
+    if files.file_hash(file) != expected["sha256"]:
         raise InputError(f"{file}: its records are whole, but not those of the set")

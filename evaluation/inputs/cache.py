@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from facedancer import files
+
 
 class Cache:
     """Arrays by network and key, in memory and, where a folder is given, on disk.
@@ -57,20 +59,14 @@ class Cache:
         """Writes what is new; each file appears whole or not at all."""
         if self.folder is None:
             return
-        self.folder.mkdir(parents=True, exist_ok=True)
         for network in sorted(self.changed):
             path, table = self._path(network), self.tables[network]
-            temporary = path.with_name(f".tmp-{os.getpid()}-{path.name}")
-            try:
-                with open(temporary, "wb") as file:
-                    np.savez(
-                        file,
-                        keys=np.array(list(table), "S64"),
-                        rows=np.stack(list(table.values())),
-                    )
-                os.replace(temporary, path)
-            finally:
-                temporary.unlink(missing_ok=True)
+            with files.whole(path) as temporary, open(temporary, "wb") as file:
+                np.savez(
+                    file,
+                    keys=np.array(list(table), "S64"),
+                    rows=np.stack(list(table.values())),
+                )
         self.changed.clear()
 
     def _path(self, network):

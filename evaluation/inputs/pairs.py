@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from facedancer import images
+from facedancer import files, images
 from facedancer.errors import InputError
 
 COLUMNS = ("source", "target", "swapped", "source_label", "target_label")
@@ -126,7 +126,7 @@ def write_pairs(path: str | os.PathLike, pairs: Sequence[Pair]) -> None:
     for pair in pairs:
         places = [_relative(p, root) for p in (pair.source, pair.target, pair.swapped)]
         writer.writerow([*places, pair.source_label, pair.target_label])
-    images.write_atomic(path, text.getvalue().encode())
+    files.write_atomic(path, text.getvalue().encode())
 
 
 def _relative(path, root):

@@ -12,7 +12,7 @@ import pathlib
 
 import numpy as np
 
-from facedancer import images
+from facedancer import files
 from facedancer.errors import InputError
 from facedancer.evaluation.inputs.pairs import COLUMNS
 from facedancer.evaluation.measuring.figures import Figure
@@ -59,11 +59,11 @@ def write(folder: str | os.PathLike, report: Report) -> None:
     """
     folder = pathlib.Path(folder)
     for study in report.studies:
-        images.write_atomic(folder / "plots" / f"{study.key}.png", study.image)
-    images.write_atomic(folder / "pairs.csv", _csv(report).encode())
-    images.write_atomic(folder / "report.md", markdown(report).encode())
+        files.write_atomic(folder / "plots" / f"{study.key}.png", study.image)
+    files.write_atomic(folder / "pairs.csv", _csv(report).encode())
+    files.write_atomic(folder / "report.md", markdown(report).encode())
     text = json.dumps(to_json(report), indent=2, ensure_ascii=False, allow_nan=False)
-    images.write_atomic(folder / "report.json", text.encode())
+    files.write_atomic(folder / "report.json", text.encode())
 
 
 def to_json(report: Report) -> dict:

@@ -7,7 +7,7 @@ import html
 import itertools
 import os
 
-from facedancer import images
+from facedancer import files
 from facedancer.evaluation.report.document import ARROWS, Report, interval, number
 
 _STYLE = """
@@ -34,7 +34,7 @@ def write(path: str | os.PathLike, report: Report) -> None:
         path: The HTML file.
         report: The report.
     """
-    images.write_atomic(path, render(report).encode())
+    files.write_atomic(path, render(report).encode())
 
 
 def render(report: Report) -> str:

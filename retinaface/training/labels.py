@@ -16,7 +16,7 @@ import pathlib
 
 import numpy as np
 
-from facedancer import images
+from facedancer import files
 from facedancer.errors import InputError
 from facedancer.faces import Faces
 
@@ -137,4 +137,4 @@ def write_labels(path: str | os.PathLike, found: dict[str, Faces]) -> None:
             numbers = [f"{value:.1f}" for value in box]
             numbers += [f"{score:.3f}", *(f"{value:.1f}" for value in points.ravel())]
             writer.writerow([name, *numbers])
-    images.write_atomic(path, text.getvalue().encode())
+    files.write_atomic(path, text.getvalue().encode())

@@ -261,7 +261,7 @@ class ResumeTest(AlignTestCase):
         path = self.target / "report.jsonl"
         lines = path.read_bytes().splitlines(keepends=True)
         path.write_bytes(b"".join(lines[20:30]) + lines[40][:50])
-        (self.target / "ann/.tmp-1-2-000.jpg").write_bytes(b"half")
+        (self.target / "ann/.tmp-9999999-1234567-000.jpg").write_bytes(b"half")
         self.align()
         self.assertEqual(self.content(), whole)
 

@@ -194,7 +194,7 @@ class ProgramTest(testing.TestCase):
         lines = truth.read_bytes().splitlines(keepends=True)
         truth.write_bytes(b"".join(lines[:2]) + lines[2][:9])
         (self.target / "00002/0000.jpg").unlink()
-        for name in ("00002/.tmp-1-2-0000.jpg", ".tmp-1-truth.jsonl"):
+        for name in ("00002/.tmp-9999999-1234567-0000.jpg", ".tmp-9999999-truth.jsonl"):
             (self.target / name).write_bytes(b"half")  # of a run that was killed
         make_faces.write_faces(self.settings(num_workers=2))
         self.assertEqual(self.content(), whole)

@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from facedancer import testing
+from facedancer import files, testing
 from facedancer.dataset.shards import records
 from facedancer.errors import InputError
 
@@ -76,7 +76,7 @@ class FileTest(testing.TestCase):
         self.assertEqual(theirs, self.data)
         np.testing.assert_array_equal(written.offsets, [0, 16, 35, 1051])
         np.testing.assert_array_equal(records.scan(self.path), written.offsets)
-        self.assertEqual(records.file_sha256(self.path), written.sha256)
+        self.assertEqual(files.file_hash(self.path), written.sha256)
 
     def test_reads_what_tensorflow_writes(self):
         with tf.io.TFRecordWriter(str(self.path)) as writer:

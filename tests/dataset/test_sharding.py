@@ -202,7 +202,9 @@ class ResumeTest(ShardingTestCase):
         sharding.claim_target(plan, overwrite=False)
         for shard in range(count):
             sharding.process_shard(plan.task(shard))
-        (self.target / f".tmp-1-{plan.file_name(count)}.part").write_bytes(b"half")
+        (self.target / f".tmp-9999999-{plan.file_name(count)}.part").write_bytes(
+            b"half"
+        )
         return plan
 
     def test_resume(self):

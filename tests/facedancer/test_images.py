@@ -9,7 +9,7 @@ import numpy as np
 from absl.testing import parameterized
 from PIL import Image
 
-from facedancer import images, testing
+from facedancer import files, images, testing
 from facedancer.errors import InputError
 
 
@@ -119,22 +119,22 @@ class WriteTest(testing.TestCase):
         folder = self.tempdir()
         (folder / "file").write_text("x")
         with self.assertRaisesRegex(InputError, "file/new/x.json: cannot be written"):
-            images.write_atomic(folder / "file" / "new" / "x.json", b"x")
+            files.write_atomic(folder / "file" / "new" / "x.json", b"x")
         (folder / "sub").mkdir()
         with self.assertRaisesRegex(InputError, "cannot be written .Is a directory"):
-            images.write_atomic(folder / "sub", b"x")
+            files.write_atomic(folder / "sub", b"x")
         self.assertCountEqual([p.name for p in folder.iterdir()], ["file", "sub"])
 
     def test_full_disk_names_the_final_file(self):
         folder = self.tempdir()
-        images.write_atomic(folder / "x", b"before")
+        files.write_atomic(folder / "x", b"before")
         full = OSError(errno.ENOSPC, "No space left on device")
         with mock.patch.object(pathlib.Path, "write_bytes", side_effect=full):
-            for name in ("x", ".tmp-12-x", ".tmp-12-a/x", ".tmp-1-2-a/.tmp-3-x"):
+            for name in ("x", ".tmp-12-x", ".tmp-12-a/x", ".tmp-1-1234567-a/.tmp-3-x"):
                 with self.assertRaisesRegex(
                     InputError, r"[^.]/(a/)?x: cannot be written \(No space left on"
                 ) as caught:
-                    images.write_atomic(folder / name, b"after")
+                    files.write_atomic(folder / name, b"after")
                 self.assertNotIn(".tmp", str(caught.exception))
         self.assertEqual((folder / "x").read_bytes(), b"before")
 

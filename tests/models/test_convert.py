@@ -12,7 +12,7 @@ import numpy as np
 from absl import flags
 from absl.testing import parameterized
 
-from facedancer import models, testing, writing
+from facedancer import models, testing
 from facedancer.errors import InputError
 from facedancer.models import convert, saving
 from facedancer.models.families.facedancer.config import (
@@ -158,32 +158,7 @@ def published_counts(path):
         return [len(group[name].attrs["weight_names"]) for name in group]
 
 
-class WholeTest(testing.TestCase):
-    def test_nothing_is_left_behind_on_failure(self):
-        folder = self.tempdir()
-        (folder / "a.txt").write_text("old")
-        with self.assertRaisesRegex(RuntimeError, "stop"):
-            with writing.whole(folder / "a.txt", ".bin") as temporary:
-                temporary.write_text("new")
-                temporary.with_suffix(".bin").write_text("new")
-                raise RuntimeError("stop")
-        self.assertEqual([p.name for p in folder.iterdir()], ["a.txt"])
-        self.assertEqual((folder / "a.txt").read_text(), "old")
-
-    def test_companions_and_folders_are_renamed(self):
-        folder = self.tempdir()
-        with writing.whole(folder / "new" / "a.xml", ".bin") as temporary:
-            self.assertEqual(temporary.suffix, ".xml")
-            temporary.write_text("1")
-            temporary.with_suffix(".bin").write_text("2")
-        self.assertEqual((folder / "new" / "a.bin").read_text(), "2")
-        for text in ("1", "2"):
-            with writing.whole(folder / "b") as temporary:
-                temporary.mkdir()
-                (temporary / "x").write_text(text)
-        self.assertEqual((folder / "b" / "x").read_text(), "2")
-        self.assertEqual(sorted(p.name for p in folder.iterdir()), ["b", "new"])
-
+class InputsTest(testing.TestCase):
     def test_random_inputs_are_seeded(self):
         config = small().config
         first, second = saving.random_inputs(config), saving.random_inputs(config)

@@ -16,6 +16,7 @@ import zipfile
 
 import numpy as np
 
+from facedancer import files
 from facedancer.errors import InputError
 from facedancer.train.step.state import State
 
@@ -61,16 +62,14 @@ class Checkpoints:
         record = {**record, "step": state.step, "score": score}
         arrays["record"] = np.frombuffer(json.dumps(record).encode(), np.uint8)
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
             _write(self.path(state.step), lambda file: np.savez(file, **arrays))
             if score is not None and score > self._best_score():
                 best = json.dumps({"step": state.step, "score": score}).encode()
                 _write(self.folder / _BEST, lambda file: file.write(best))
-        except OSError as error:
+        except InputError as error:
             raise InputError(
-                f"{self.folder}: cannot write the checkpoint of step {state.step} "
-                f"({error.strerror}); the earlier ones are whole. Make room and start "
-                "again: the training goes on from the last one"
+                f"{error}. The earlier checkpoints are whole: started again, the "
+                "training goes on from the last one"
             ) from None
         self._remove_old()
 
@@ -103,8 +102,7 @@ class Checkpoints:
         for step in self.steps():
             if step not in kept:
                 self.path(step).unlink()
-        for path in self.folder.glob(".tmp-*"):  # of a process that was killed
-            path.unlink()
+        files.remove_leftovers(self.folder)
 
     def find(self, name: str) -> int:
         """Returns the step that a user means.
@@ -170,12 +168,5 @@ def read(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict]:
 
 def _write(path: pathlib.Path, write) -> None:
     """Writes a file that appears whole or not at all, also after a power cut."""
-    temporary = path.with_name(f".tmp-{os.getpid()}-{path.name}")
-    try:
-        with open(temporary, "wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with files.whole(path, durable=True) as temporary, open(temporary, "wb") as file:
+        write(file)

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 from matplotlib.figure import Figure
 
-from facedancer import images
+from facedancer import files, images
 
 
 class Journal:
@@ -45,7 +45,7 @@ class Journal:
             return
         kept = [entry for entry in self.entries() if entry["step"] <= step]
         text = "".join(json.dumps(entry) + "\n" for entry in kept)
-        images.write_atomic(self.path, text.encode())
+        files.write_atomic(self.path, text.encode())
         board = self.folder / "tensorboard"
         with _writing(board):
             self._board = tf.summary.create_file_writer(str(board))
@@ -137,7 +137,7 @@ def _writing(path):
     try:
         yield
     except (OSError, tf.errors.OpError) as error:
-        raise images.not_written(path, error) from None
+        raise files.not_written(path, error) from None
 
 
 def _summary(tag: str, value: np.ndarray, plugin: str, data_class: int) -> None:

@@ -14,7 +14,7 @@ import pathlib
 
 from keras import ops
 
-from facedancer import images
+from facedancer import files
 from facedancer.errors import InputError
 from facedancer.train.objective import losses
 
@@ -151,7 +151,7 @@ def write_margins(path: str | os.PathLike, margins: Margins, extra: dict) -> Non
         "margins": dict(zip(margins.taps, margins.values, strict=True)),
         **extra,
     }
-    images.write_atomic(path, (json.dumps(record, indent=2) + "\n").encode())
+    files.write_atomic(path, (json.dumps(record, indent=2) + "\n").encode())
 
 
 def read_margins(path: str | os.PathLike, encoder_name: str) -> Margins:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
 import pathlib
 import sys
 from fractions import Fraction
 
 import tqdm
 
-from facedancer import images
+from facedancer import files, images
 from facedancer.errors import InputError
 from facedancer.video_swap.clips import clip_report, clip_stages, pipeline, segments
 from facedancer.video_swap.media import pictures, video_reader, video_writer
@@ -259,7 +258,7 @@ def _assemble(job, reader, sink, swapper, labeller, cut):
     if not (report["faces_swapped"] or cut):
         sink.remove()  # going on with these would find nothing either
     clip_report.check_swapped(report)
-    with _temporary(job.output) as temporary:
+    with files.whole(job.output) as temporary:
         source = job.path if reader.info.kind == "video" else None
         first, end = _span(job, reader, sink, cut)
         copied = video_writer.join(
@@ -272,17 +271,6 @@ def _assemble(job, reader, sink, swapper, labeller, cut):
 def _finished(report, streams, signed, cut):
     interrupted = {"interrupted": True} if cut else {}
     return {**report, "streams": streams, "provenance": signed, **interrupted}
-
-
-@contextlib.contextmanager
-def _temporary(output):
-    """Yields a name beside the output; what lies there then gets its name."""
-    temporary = output.with_name(f".tmp-{os.getpid()}-{output.name}")
-    try:
-        yield temporary
-        os.replace(temporary, output)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _swap_to_pictures(job, reader, swapper, labeller):
@@ -308,7 +296,7 @@ def _noted(steps, entries):
 
 def _write_animation(job, reader, steps, entries, labeller):
     base = reader.info.time_base * 1000
-    with _temporary(job.output) as temporary:
+    with files.whole(job.output) as temporary:
         longer = pictures.write_animation(temporary, _timed(steps, base))
         _check_swapped(job, entries)
         if longer:

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator
 from concurrent import futures
 from typing import TypeVar
 
+from facedancer import stopping
+
 Item = TypeVar("Item")
 _END = object()
 
@@ -60,10 +62,10 @@ def _put(waiting, item, stopped):
 
 @dataclasses.dataclass
 class Stop:
-    """What Ctrl-C asked for.
+    """What Ctrl-C, or SIGTERM, asked for.
 
     Attributes:
-        asked: Whether it was pressed.
+        asked: Whether it came.
         cut: Whether items were left out for it; set by who leaves them out.
     """
 
@@ -75,8 +77,9 @@ class Stop:
 def interruptible(gently: bool) -> Iterator[Stop]:
     """Yields a `Stop` that the first Ctrl-C sets, so that work can end in good order.
 
-    A second Ctrl-C raises `KeyboardInterrupt` as ever. Only the main thread sees
-    Ctrl-C; in another one nothing is changed.
+    A second Ctrl-C raises `KeyboardInterrupt` as ever. SIGTERM and SIGHUP count like
+    Ctrl-C where `stopping.listen` made them raise. Only the main thread sees signals;
+    in another one nothing is changed.
 
     Args:
         gently: Whether to do so; without, the first Ctrl-C raises too.
@@ -87,16 +90,26 @@ def interruptible(gently: bool) -> Iterator[Stop]:
         return
 
     def ask(number, frame):
-        stop.asked = True
-        signal.signal(signal.SIGINT, before)
+        if number == signal.SIGINT or stopping.note(number):
+            stop.asked = True
+            put_back()
 
-    before = signal.signal(signal.SIGINT, ask)
-    if before is None:  # a native library's, which Python cannot give back
-        before = signal.default_int_handler
+    before = {
+        number: signal.signal(number, ask)
+        for number in (signal.SIGINT, *stopping.SIGNALS)
+        if number == signal.SIGINT or callable(signal.getsignal(number))
+    }
+
+    def put_back():
+        for number, handler in before.items():
+            if handler is None:  # a native library's, which Python cannot give back
+                handler = signal.default_int_handler
+            signal.signal(number, handler)
+
     try:
         yield stop
     finally:
-        signal.signal(signal.SIGINT, before)
+        put_back()
 
 
 def batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:

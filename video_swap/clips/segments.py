@@ -14,7 +14,7 @@ from fractions import Fraction
 import av
 import numpy as np
 
-from facedancer import images
+from facedancer import files
 from facedancer.errors import InputError
 from facedancer.faces import Faces
 from facedancer.video_swap.media import video_reader, video_writer
@@ -165,7 +165,7 @@ class SegmentSink:
         encoder, self.encoder = self.encoder, None
         encoder.close()
         faces = [entry.pop("faces") for entry in self.current]
-        images.write_atomic(path.with_suffix(".npz"), _faces_bytes(faces))
+        files.write_atomic(path.with_suffix(".npz"), _faces_bytes(faces))
         os.replace(path.with_suffix(".tmp"), path)
         self.state["segments"].append(summary(self.current))
         self.current = []
@@ -173,7 +173,7 @@ class SegmentSink:
 
     def _save(self):
         text = json.dumps(self.state, indent=1)
-        images.write_atomic(self.folder / _STATE, text.encode())
+        files.write_atomic(self.folder / _STATE, text.encode())
 
     def abandon(self) -> None:
         """Ends an unfinished segment and drops it."""

@@ -7,14 +7,13 @@ import contextlib
 import io
 import os
 import pathlib
-import shutil
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 
 import numpy as np
 from PIL import Image, ImageSequence
 
-from facedancer import images
+from facedancer import files, images
 from facedancer.errors import InputError
 from facedancer.video_swap.media import video_reader
 
@@ -285,7 +284,7 @@ def write_animation(
             **options,
         )
     except OSError as error:
-        raise images.not_written(path, error) from None
+        raise files.not_written(path, error) from None
     return times.longer
 
 
@@ -337,12 +336,6 @@ def new_folder(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     path = pathlib.Path(path)
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise InputError(f"{path}: exists already. Give a new folder with --output")
-    temporary = path.with_name(f".tmp-{os.getpid()}-{path.name}")
-    temporary.mkdir(parents=True)
-    try:
+    with files.whole(path) as temporary:
+        temporary.mkdir()
         yield temporary
-        if path.exists():
-            path.rmdir()
-        os.replace(temporary, path)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)

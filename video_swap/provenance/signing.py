@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 import facedancer
-from facedancer import images
+from facedancer import files
 from facedancer.errors import InputError
 from facedancer.video_swap.provenance.credentials import Credentials
 
@@ -146,7 +146,7 @@ def sign(
         return "signed"
     sidecar = sidecar_of(output)
     text = json.dumps(_sidecar(path, parent, output, generator, credentials), indent=1)
-    images.write_atomic(sidecar, text.encode())
+    files.write_atomic(sidecar, text.encode())
     return f"signed in {sidecar.name}"
 
 
@@ -168,11 +168,10 @@ def sha256_of(path: str | os.PathLike) -> str:
     """
     path = pathlib.Path(path)
     if path.is_dir():
-        files = sorted(item for item in path.iterdir() if item.is_file())
-        text = "\n".join(f"{item.name} {sha256_of(item)}" for item in files)
+        items = sorted(item for item in path.iterdir() if item.is_file())
+        text = "\n".join(f"{item.name} {sha256_of(item)}" for item in items)
         return hashlib.sha256(text.encode()).hexdigest()
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return files.file_hash(path)
 
 
 def _manifest(output, generator):
@@ -221,12 +220,12 @@ def _embed(path, parent, output, generator, credentials):
             builder.sign_file(str(unsigned), str(signed), signer)
         os.replace(signed, path)
     except OSError as error:
-        raise images.not_written(output, error) from None
+        raise files.not_written(output, error) from None
     except c2pa.C2paError as error:
         if isinstance(error.__cause__, OSError) or isinstance(error, c2pa.C2paError.Io):
-            raise images.not_written(output, error.__cause__ or error) from None
+            raise files.not_written(output, error.__cause__ or error) from None
         raise InputError(
-            f"{images.final_name(output)}: cannot be signed ({error}). Check "
+            f"{files.final_name(output)}: cannot be signed ({error}). Check "
             "--signing_key and --signing_certificate"
         ) from None
     finally:

@@ -1,0 +1,99 @@
+"""Being told to end: Ctrl-C, SIGTERM and SIGHUP end a program in the same good order.
+
+All of them raise `KeyboardInterrupt` or its like in the main thread, so that what a
+block cleans up at Ctrl-C it cleans up always.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+import time
+from collections.abc import Iterator
+
+SIGNALS = (signal.SIGTERM, signal.SIGHUP)
+_ONCE = 1.0  # seconds in which several signals are one: a group and each of it is told
+_received: list[tuple[int, float]] = []
+
+
+class StoppedBySignal(KeyboardInterrupt):
+    """What SIGTERM and SIGHUP raise."""
+
+
+def status() -> int:
+    """Returns the exit status of a program that was told to end.
+
+    As shells count it: 128 and the signal's number; 130 for Ctrl-C, 143 for SIGTERM.
+    """
+    return 128 + int(_received[0][0] if _received else signal.SIGINT)
+
+
+def word() -> str:
+    """Returns what a program says that was told to end."""
+    return "Terminated." if _received else "Interrupted."
+
+
+def note(number: int) -> bool:
+    """Notes that one of `SIGNALS` came; returns whether it says something new.
+
+    Args:
+        number: Of the signal.
+    """
+    now = time.monotonic()
+    new = not _received or now - _received[-1][1] > _ONCE
+    if new:
+        _received.append((number, now))
+    return new
+
+
+def _raise(number, frame):
+    if note(number):
+        raise StoppedBySignal(signal.Signals(number).name)
+
+
+def listen() -> None:
+    """Lets SIGTERM and SIGHUP raise `StoppedBySignal` from now on.
+
+    A signal that is ignored (`nohup`) stays so. Only the main thread can do this; in
+    another one nothing is changed.
+    """
+    if threading.current_thread() is threading.main_thread():
+        for number in SIGNALS:
+            if signal.getsignal(number) == signal.SIG_DFL:
+                signal.signal(number, _raise)
+
+
+def is_interrupt(error: BaseException | None) -> bool:
+    """Returns whether being told to end is what ended the work.
+
+    Where Python is called from native code, as OpenVINO does while it converts a model,
+    `KeyboardInterrupt` comes out as the cause of another error or in its text only.
+
+    Args:
+        error: What was raised, None for nothing.
+    """
+    names = (KeyboardInterrupt.__name__, StoppedBySignal.__name__)
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        if any(name in str(error) for name in names):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+@contextlib.contextmanager
+def held() -> Iterator[None]:
+    """Keeps signals waiting while the block runs, also for processes begun in it."""
+    signals = {signal.SIGINT, *SIGNALS}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def release() -> None:
+    """Lets signals through in a process that was begun while they were `held`."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, *SIGNALS})
