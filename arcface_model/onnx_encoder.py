@@ -8,15 +8,13 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 
-from absl import flags
-
 from facedancer import cli
 from facedancer.arcface_model.onnx_network import load_onnx_encoder
-from facedancer.errors import InputError
+from facedancer.settings import Checked, setting
 
 
 @dataclasses.dataclass(frozen=True)
-class ImportSettings:
+class ImportSettings(Checked):
     """Settings of the program.
 
     Attributes:
@@ -27,20 +25,13 @@ class ImportSettings:
         std: Of each RGB channel, divided by.
     """
 
-    onnx_path: str
-    output: str
+    onnx_path: str = setting(essential=True)
+    output: str = setting(essential=True, ending=".keras")
     mean: tuple[float, ...] = (0.5, 0.5, 0.5)
     std: tuple[float, ...] = (0.5, 0.5, 0.5)
 
 
-def define_flags(flag_values):
-    cli.define_from(ImportSettings, flag_values)
-
-
-def main(flag_values: flags.FlagValues) -> int:
-    settings = cli.settings_from(ImportSettings, flag_values)
-    if not settings.output.endswith(".keras"):
-        raise InputError(f"--output must end in .keras. Received: {settings.output}")
+def main(settings: ImportSettings) -> int:
     encoder = load_onnx_encoder(settings.onnx_path, settings.mean, settings.std)
     pathlib.Path(settings.output).parent.mkdir(parents=True, exist_ok=True)
     encoder.save(settings.output)
@@ -52,4 +43,4 @@ def main(flag_values: flags.FlagValues) -> int:
 
 
 if __name__ == "__main__":
-    cli.run(main, define_flags)
+    cli.run(main, ImportSettings)

@@ -126,8 +126,7 @@ def compare(clip: pathlib.Path, result: pathlib.Path, length: float) -> Kept:
     return kept
 
 
-def main(flag_values) -> int:
-    settings = cli.settings_from(KeptSettings, flag_values)
+def main(settings: KeptSettings) -> int:
     results = {p.stem: p for p in pathlib.Path(settings.results_dir).iterdir()}
     print("| clip | frames in, out | size | times off | colour off | sound packets |")
     print("|---|---|---|---|---|---|")
@@ -153,4 +152,4 @@ def main(flag_values) -> int:
 
 
 if __name__ == "__main__":
-    cli.run(main, lambda flag_values: cli.define_from(KeptSettings, flag_values))
+    cli.run(main, KeptSettings)

@@ -56,14 +56,8 @@ class SpeedSettings:
     child: str = ""
 
 
-def define_flags(flag_values):
-    """Defines a flag for each setting."""
-    cli.define_from(SpeedSettings, flag_values)
-
-
-def main(flag_values):
+def main(settings: SpeedSettings) -> int:
     """Measures and prints."""
-    settings = cli.settings_from(SpeedSettings, flag_values)
     if settings.child:
         return run_child(*settings.child.split(":"))
     with tempfile.TemporaryDirectory() as folder:
@@ -318,4 +312,4 @@ def run_child(what, crops, target):
 
 
 if __name__ == "__main__":
-    cli.run(main, define_flags)
+    cli.run(main, SpeedSettings)

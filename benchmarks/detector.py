@@ -102,14 +102,9 @@ def _without_faces(network):
     return network
 
 
-def define_flags(flag_values) -> None:
-    """Defines one flag per field of `BenchmarkSettings`."""
-    cli.define_from(BenchmarkSettings, flag_values)
-
-
-def main(flag_values) -> int:
+def main(settings: BenchmarkSettings) -> int:
     """Prints one line a detector, and the figures as JSON."""
-    seconds = measure(cli.settings_from(BenchmarkSettings, flag_values))
+    seconds = measure(settings)
     slowest = max(seconds.values())
     for name, value in seconds.items():
         print(f"{name:<28} {1 / value:8.1f} frames/s  {slowest / value:6.2f}x")
@@ -118,4 +113,4 @@ def main(flag_values) -> int:
 
 
 if __name__ == "__main__":
-    cli.run(main, define_flags)
+    cli.run(main, BenchmarkSettings)

@@ -100,8 +100,7 @@ def make_detector(path: str) -> Detector:
     return load_detector(path, score_threshold=0.02)
 
 
-def main(flag_values) -> int:
-    settings = cli.settings_from(QualitySettings, flag_values)
+def main(settings: QualitySettings) -> int:
     photos = read_photos(settings)
     sets = {
         "photos": [photos[index] for index in range(len(photos))],
@@ -123,4 +122,4 @@ def main(flag_values) -> int:
 
 
 if __name__ == "__main__":
-    cli.run(main, lambda flag_values: cli.define_from(QualitySettings, flag_values))
+    cli.run(main, QualitySettings)

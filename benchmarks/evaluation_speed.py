@@ -17,44 +17,41 @@ import pathlib
 import tempfile
 import time
 
-from absl import flags
-
 from facedancer import cli, images
 from facedancer.evaluation import options, protocol
 from facedancer.evaluation.inputs import pairs
+from facedancer.settings import ranged
 
 
-def define_flags(flag_values: flags.FlagValues) -> None:
-    """Defines the flags of this program.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SpeedSettings(options.EvaluateSettings):
+    """Settings of the benchmark.
 
-    Args:
-        flag_values: Where the flags are defined.
+    Attributes:
+        side: Longer side of the photos in pixels.
     """
-    cli.define_from(options.EvaluateSettings, flag_values)
-    flags.DEFINE_integer(
-        "side", 128, "Longer side of the photos in pixels.", flag_values=flag_values
-    )
+
+    side: int = ranged(128, low=1)
 
 
-def main(flag_values: flags.FlagValues) -> int:
+def main(settings: SpeedSettings) -> int:
     """Times two runs and returns the exit status.
 
     Args:
-        flag_values: Parsed flags.
+        settings: What the flags say.
     """
-    settings = cli.settings_from(options.EvaluateSettings, flag_values)
     with tempfile.TemporaryDirectory() as folder:
         root = pathlib.Path(folder)
         small = root / "faces"
-        _shrink(settings.data_dir, small, flag_values["side"].value)
-        settings = dataclasses.replace(
+        _shrink(settings.data_dir, small, settings.side)
+        timed = dataclasses.replace(
             settings,
             data_dir=str(small),
             cache_dir=str(root / "cache"),
             studies=("none",),
         )
         for name in ("empty cache", "full cache"):
-            print(json.dumps({"run": name} | _timed(settings)), flush=True)
+            print(json.dumps({"run": name} | _timed(timed)), flush=True)
     return cli.DONE
 
 
@@ -82,4 +79,4 @@ def _timed(settings):
 
 
 if __name__ == "__main__":
-    cli.run(main, define_flags)
+    cli.run(main, SpeedSettings)

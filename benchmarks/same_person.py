@@ -34,22 +34,12 @@ class SamePersonSettings:
     arcface_path: str = ""
 
 
-def define_flags(flag_values):
-    """Defines the flags of this program.
-
-    Args:
-        flag_values: Where the flags are defined.
-    """
-    cli.define_from(SamePersonSettings, flag_values)
-
-
-def main(flag_values):
+def main(settings: SamePersonSettings) -> int:
     """Prints the table and returns the exit status.
 
     Args:
-        flag_values: Parsed flags.
+        settings: What the flags say.
     """
-    settings = cli.settings_from(SamePersonSettings, flag_values)
     encoder = load_encoder(settings.arcface_path or weights.find("encoder"))
     same, different = cosines(encoder, settings.data_dir)
     print(f"{encoder.name_with_hash}, {len(same)} and {len(different)} pairs")
@@ -84,4 +74,4 @@ def cosines(encoder, folder):
 
 
 if __name__ == "__main__":
-    cli.run(main, define_flags)
+    cli.run(main, SamePersonSettings)

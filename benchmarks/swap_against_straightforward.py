@@ -28,15 +28,6 @@ from facedancer.video_swap.compositing import masks, paste
 from facedancer.video_swap.media import video_reader, video_writer
 
 
-def define_flags(flag_values):
-    """Defines the flags of this program.
-
-    Args:
-        flag_values: Where the flags are defined.
-    """
-    cli.define_from(benchmark.BenchmarkSettings, flag_values)
-
-
 class OriginalSearch:
     """Takes the time of a RetinaFace-ResNet50 and gives what another detector found."""
 
@@ -109,13 +100,12 @@ def ours(swapper, frames, folder, detect_every):
     return time.perf_counter() - wall, time.process_time() - cpu, pictures
 
 
-def main(flag_values):
+def main(settings: benchmark.BenchmarkSettings) -> int:
     """Prints the table and returns the exit status.
 
     Args:
-        flag_values: Parsed flags.
+        settings: What the flags say.
     """
-    settings = cli.settings_from(benchmark.BenchmarkSettings, flag_values)
     generator = benchmark.make_generator(settings)
     swapper, _ = benchmark.make_swapper(settings, generator)
     print("| size | faces | way | wall s | CPU s | wall ratio | CPU ratio | max diff |")
@@ -168,4 +158,4 @@ def print_row(size, faces, label, found, other):
 
 
 if __name__ == "__main__":
-    cli.run(main, define_flags)
+    cli.run(main, benchmark.BenchmarkSettings)

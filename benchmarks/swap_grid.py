@@ -10,25 +10,36 @@ signed like any other result.
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
 
 import numpy as np
-from absl import flags
 
 from facedancer import cli, images
 from facedancer.errors import InputError
+from facedancer.settings import ranged, setting
 from facedancer.video_swap import options, swap_image
 from facedancer.video_swap.provenance import labels
 
 BORDER = 3
 
 
-def define_flags(flag_values):
-    flags.DEFINE_string("sources", None, "Folder.", flag_values=flag_values)
-    flags.DEFINE_string("targets", None, "Folder.", flag_values=flag_values)
-    flags.DEFINE_string("output", "grid.png", "The picture.", flag_values=flag_values)
-    flags.DEFINE_integer("side", 160, "Of one face, pixels.", flag_values=flag_values)
-    options.define_flags(flag_values)
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class GridSettings(options.SharedSettings):
+    """Settings of the grid; --swap_source is not needed.
+
+    Attributes:
+        sources: Folder of photos whose faces are put in.
+        targets: Folder of photos they are put on.
+        output: The picture.
+        side: Side of one face in pixels.
+    """
+
+    people: options.PeopleSettings = options.PeopleSettings(("each",))
+    sources: str = setting(essential=True)
+    targets: str = setting(essential=True)
+    output: str = setting("grid.png", essential=True)
+    side: int = ranged(160, low=1)
 
 
 def cut(image, faces, side: int) -> np.ndarray:
@@ -60,17 +71,18 @@ def draw(rows) -> np.ndarray:
     return np.concatenate([np.concatenate(row, axis=1) for row in edged])
 
 
-def column_of(flag_values, source, targets):
+def column_of(settings: GridSettings, source, targets):
     """Returns the column of one source, the targets' faces and the networks' names.
 
     Args:
-        flag_values: Parsed flags; the source is set in them.
+        settings: What the flags say.
         source: Path of the photo.
         targets: Photos, `(height, width, 3)` uint8.
     """
-    side = flag_values["side"].value
-    flag_values["swap_source"].value = [str(source)]
-    swapper, names = options.make_swapper(flag_values)
+    side = settings.side
+    people = dataclasses.replace(settings.people, swap_source=(str(source),))
+    given = dataclasses.replace(settings, people=people)
+    swapper, names = options.make_swapper(given)
     image = images.read_image(source)
     column = [cut(image, swapper.detect([image])[0], side)]
     results = [swapper.swap_frame(target) for target in targets]
@@ -78,24 +90,24 @@ def column_of(flag_values, source, targets):
     return column, [result.faces for result in results], names
 
 
-def main(flag_values) -> int:
-    side = flag_values["side"].value
-    sources = images.list_images(flag_values["sources"].value)
-    paths = images.list_images(flag_values["targets"].value)
+def main(settings: GridSettings) -> int:
+    side = settings.side
+    sources = images.list_images(settings.sources)
+    paths = images.list_images(settings.targets)
     targets = [images.read_image(path) for path in paths]
     columns = []
     for source in sources:
-        column, faces, names = column_of(flag_values, source, targets)
+        column, faces, names = column_of(settings, source, targets)
         columns.append(column)
     shown = [cut(*pair, side) for pair in zip(targets, faces, strict=True)]
     columns.insert(0, [np.full((side, side, 3), 255, np.uint8), *shown])
-    labeller = labels.Labeller(cli.settings_from(labels.LabelSettings, flag_values))
+    labeller = labels.Labeller(settings.label)
     labeller.generator = names["generator"]
-    output = pathlib.Path(flag_values["output"].value)
+    output = pathlib.Path(settings.output)
     rows = zip(*columns, strict=True)
     print(swap_image.save(draw(rows), output, paths[0], labeller))
     return cli.DONE
 
 
 if __name__ == "__main__":
-    cli.run(main, define_flags)
+    cli.run(main, GridSettings)

@@ -20,6 +20,7 @@ from absl import app, flags
 
 from facedancer import cli
 from facedancer.train import train
+from facedancer.train.config import TrainConfig
 
 FLAGS = flags.FLAGS
 
@@ -46,11 +47,9 @@ def words_of(variant, seed):
 
 def run(words):
     """Trains once and returns the last measures of the validation."""
-    flag_values = flags.FlagValues()
-    train.define_flags(flag_values)
-    flag_values(cli.join_booleans(["train.py", *words], flag_values))
-    train.main(flag_values)
-    folder = pathlib.Path(flag_values.log_dir, flag_values.log_name)
+    config = cli.parse(TrainConfig, words)
+    train.main(config)
+    folder = pathlib.Path(config.log_dir, config.log_name)
     entries = map(json.loads, (folder / "metrics.jsonl").read_text().splitlines())
     return [entry for entry in entries if entry["kind"] == "eval"][-1]
 

@@ -19,7 +19,6 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 import tqdm
-from absl import flags
 
 from facedancer import cli, files, images
 from facedancer.dataset.jobs import contact_sheet, report, workers
@@ -34,20 +33,11 @@ _FREE += ("contact_sheet", "max_pixels")
 _MAX_PICTURES = 80
 
 
-def define_flags(flag_values: flags.FlagValues) -> None:
-    """Defines a flag for each field of `AlignSettings`.
-
-    Args:
-        flag_values: Where they are defined.
-    """
-    cli.define_from(aligning.AlignSettings, flag_values)
-
-
-def main(flag_values: flags.FlagValues) -> int:
+def main(settings: aligning.AlignSettings) -> int:
     """Runs the program.
 
     Args:
-        flag_values: Parsed flags.
+        settings: What the flags say.
 
     Returns:
         0 when every photo could be read, 2 when some could not.
@@ -55,7 +45,6 @@ def main(flag_values: flags.FlagValues) -> int:
     Raises:
         InputError: If there is no photo, or no face in any of them.
     """
-    settings = cli.settings_from(aligning.AlignSettings, flag_values)
     counts = align_folder(settings, show_progress=True)
     dropped = {k: v for k, v in sorted(counts.items()) if k != "done"}
     words = ", ".join(f"{count} {status}" for status, count in dropped.items())
@@ -253,4 +242,4 @@ def _pictures(
 
 
 if __name__ == "__main__":
-    cli.run(main, define_flags)
+    cli.run(main, aligning.AlignSettings)

@@ -17,13 +17,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import tqdm
-from absl import flags
 
 from facedancer import cli
 from facedancer.dataset.jobs import report, workers
 from facedancer.dataset.photos import image_header, listing
 from facedancer.dataset.shards import beam_runner, sharding, splits
 from facedancer.errors import InputError
+from facedancer.settings import Checked, choice, ranged, setting
 
 IDENTITIES = ("folder", "none")
 CHECKS = ("ends", "decode")
@@ -33,7 +33,7 @@ _THREADS = 4
 
 
 @dataclasses.dataclass(frozen=True)
-class ShardSettings:
+class ShardSettings(Checked):
     """What is packed, and how.
 
     Attributes:
@@ -63,41 +63,25 @@ class ShardSettings:
         ValueError: If a value is out of its range.
     """
 
-    target_dir: str
-    data_dir: str = ""
-    data_name: str = "faces"
-    data_type: str = "train"
+    target_dir: str = setting(essential=True)
+    data_dir: str = setting("", essential=True)
+    data_name: str = setting("faces", essential=True)
+    data_type: str = setting("train", essential=True)
     shuffle: bool = True
-    num_shards: int = 1000
+    num_shards: int = ranged(1000, low=1, essential=True)
     seed: int = 0
-    split: tuple[str, ...] = ()
-    holdout: int = 0
-    check: str = "ends"
-    identities: str = "folder"
-    num_workers: int = 1
-    runner: str = "local"
+    split: tuple[str, ...] = setting((), essential=True)
+    holdout: int = ranged(0, low=0)
+    check: str = choice("ends", CHECKS)
+    identities: str = choice("folder", IDENTITIES)
+    num_workers: int = ranged(1, low=1, essential=True)
+    runner: str = choice("local", ("local", *beam_runner.RUNNERS))
     beam_options: tuple[str, ...] = ()
     verify: bool = False
     overwrite: bool = False
 
     def __post_init__(self):
-        for name, least in (("num_shards", 1), ("num_workers", 1), ("holdout", 0)):
-            if getattr(self, name) < least:
-                raise ValueError(
-                    f"`{name}` must be at least {least}. "
-                    f"Received: {getattr(self, name)}"
-                )
-        for name, known in (("identities", IDENTITIES), ("check", CHECKS)):
-            if getattr(self, name) not in known:
-                raise ValueError(
-                    f"`{name}` must be one of {', '.join(known)}. "
-                    f"Received: {getattr(self, name)!r}"
-                )
-        if self.runner not in ("local", *beam_runner.RUNNERS):
-            raise ValueError(
-                f"`runner` must be one of local, {', '.join(beam_runner.RUNNERS)}. "
-                f"Received: {self.runner!r}"
-            )
+        super().__post_init__()
         if self.split and self.holdout:
             raise ValueError("Give --split or --holdout, not both.")
         for name in ("data_name", "data_type"):
@@ -109,20 +93,11 @@ class ShardSettings:
                 )
 
 
-def define_flags(flag_values: flags.FlagValues) -> None:
-    """Defines a flag for each field of `ShardSettings`.
-
-    Args:
-        flag_values: Where they are defined.
-    """
-    cli.define_from(ShardSettings, flag_values)
-
-
-def main(flag_values: flags.FlagValues) -> int:
+def main(settings: ShardSettings) -> int:
     """Runs the program.
 
     Args:
-        flag_values: Parsed flags.
+        settings: What the flags say.
 
     Returns:
         0 when all photos are in the shards, 2 when broken ones were left out.
@@ -130,7 +105,6 @@ def main(flag_values: flags.FlagValues) -> int:
     Raises:
         InputError: If there are no photos, or shards that are checked are damaged.
     """
-    settings = cli.settings_from(ShardSettings, flag_values)
     if settings.verify:
         return _verify(settings)
     if not settings.data_dir:
@@ -320,4 +294,4 @@ def _make_plan(
 
 
 if __name__ == "__main__":
-    cli.run(main, define_flags)
+    cli.run(main, ShardSettings)

@@ -17,7 +17,6 @@ import cv2
 import matplotlib
 import numpy as np
 import tqdm
-from absl import flags
 from matplotlib import pyplot
 
 from facedancer import cli, images
@@ -25,12 +24,13 @@ from facedancer.dataset.jobs import contact_sheet
 from facedancer.dataset.photos import image_header
 from facedancer.dataset.shards import records, shard_index
 from facedancer.errors import InputError
+from facedancer.settings import Checked, ranged
 
 matplotlib.use("Agg")
 
 
 @dataclasses.dataclass(frozen=True)
-class InspectSettings:
+class InspectSettings(Checked):
     """What is looked at.
 
     Attributes:
@@ -43,7 +43,7 @@ class InspectSettings:
 
     data_dir: str
     output: str = ""
-    pictures: int = 100
+    pictures: int = ranged(100, low=0)
     seed: int = 0
 
 
@@ -76,20 +76,11 @@ class Contents:
     damaged: list = dataclasses.field(default_factory=list)
 
 
-def define_flags(flag_values: flags.FlagValues) -> None:
-    """Defines a flag for each field of `InspectSettings`.
-
-    Args:
-        flag_values: Where they are defined.
-    """
-    cli.define_from(InspectSettings, flag_values)
-
-
-def main(flag_values: flags.FlagValues) -> int:
+def main(settings: InspectSettings) -> int:
     """Runs the program.
 
     Args:
-        flag_values: Parsed flags.
+        settings: What the flags say.
 
     Returns:
         0, or 2 when a record is damaged.
@@ -97,7 +88,6 @@ def main(flag_values: flags.FlagValues) -> int:
     Raises:
         InputError: If there are no shards.
     """
-    settings = cli.settings_from(InspectSettings, flag_values)
     files = shard_index.find_shards(settings.data_dir)
     by_set = collections.defaultdict(list)
     for file in files:
@@ -236,4 +226,4 @@ def _distributions(found: Contents):
 
 
 if __name__ == "__main__":
-    cli.run(main, define_flags)
+    cli.run(main, InspectSettings)

@@ -18,13 +18,13 @@ from collections.abc import Iterator
 
 import numpy as np
 import tqdm
-from absl import flags
 
 from facedancer import alignment, cli, files, images
 from facedancer.dataset.jobs import report, workers
 from facedancer.dataset.made_faces import made_face, render
 from facedancer.dataset.shards import records
 from facedancer.errors import InputError
+from facedancer.settings import Checked, choice, ranged
 
 TRUTH = "truth.jsonl"
 FORMATS = ("jpg", "png")
@@ -32,7 +32,7 @@ _TRIPLETS_A_SHARD = 256
 
 
 @dataclasses.dataclass(frozen=True)
-class MadeSettings:
+class MadeSettings(Checked):
     """What is made.
 
     Attributes:
@@ -54,51 +54,27 @@ class MadeSettings:
     """
 
     target_dir: str
-    num_identities: int = 100
-    num_images: int = 10
-    image_size: int = 256
+    num_identities: int = ranged(100, low=1)
+    num_images: int = ranged(10, low=0)
+    image_size: int = ranged(256, low=32)
     aligned: bool = False
     masks: bool = False
-    num_triplets: int = 0
-    max_yaw: float = 35.0
-    image_format: str = "jpg"
-    seed: int = 0
-    num_workers: int = 1
-
-    def __post_init__(self):
-        least = {"num_identities": 1, "num_images": 0, "image_size": 32}
-        least |= {"num_triplets": 0, "seed": 0, "num_workers": 1, "max_yaw": 0}
-        for name, low in least.items():
-            if getattr(self, name) < low:
-                raise ValueError(
-                    f"`{name}` must be at least {low}. Received: {getattr(self, name)}"
-                )
-        if self.image_format not in FORMATS:
-            raise ValueError(
-                f"`image_format` must be one of {', '.join(FORMATS)}. "
-                f"Received: {self.image_format!r}"
-            )
+    num_triplets: int = ranged(0, low=0)
+    max_yaw: float = ranged(35.0, low=0.0)
+    image_format: str = choice("jpg", FORMATS)
+    seed: int = ranged(0, low=0)
+    num_workers: int = ranged(1, low=1)
 
 
-def define_flags(flag_values: flags.FlagValues) -> None:
-    """Defines a flag for each field of `MadeSettings`.
-
-    Args:
-        flag_values: Where they are defined.
-    """
-    cli.define_from(MadeSettings, flag_values)
-
-
-def main(flag_values: flags.FlagValues) -> int:
+def main(settings: MadeSettings) -> int:
     """Runs the program.
 
     Args:
-        flag_values: Parsed flags.
+        settings: What the flags say.
 
     Raises:
         InputError: If the target folder holds faces made with other flags.
     """
-    settings = cli.settings_from(MadeSettings, flag_values)
     write_faces(settings, show_progress=True)
     words = f"{settings.num_identities * settings.num_images} pictures of "
     words += f"{settings.num_identities} made people"
@@ -307,4 +283,4 @@ def _triplet(settings: MadeSettings, number: int) -> bytes:
 
 
 if __name__ == "__main__":
-    cli.run(main, define_flags)
+    cli.run(main, MadeSettings)

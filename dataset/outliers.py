@@ -18,18 +18,18 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import tqdm
-from absl import flags
 
 from facedancer import cli, files, images
 from facedancer.dataset.jobs import contact_sheet
 from facedancer.dataset.photos import listing
 from facedancer.errors import InputError
+from facedancer.settings import Checked, ranged
 
 _MAX_PICTURES = 80
 
 
 @dataclasses.dataclass(frozen=True)
-class OutlierSettings:
+class OutlierSettings(Checked):
     """What counts as an outlier.
 
     Attributes:
@@ -45,40 +45,20 @@ class OutlierSettings:
 
     data_dir: str
     arcface_path: str
-    min_similarity: float = 0.2
-    min_photos: int = 3
+    min_similarity: float = ranged(0.2, low=-1.0, high=1.0)
+    min_photos: int = ranged(3, low=3)
     dry_run: bool = False
 
-    def __post_init__(self):
-        if not -1.0 <= self.min_similarity <= 1.0:
-            raise ValueError(
-                f"`min_similarity` must lie in [-1, 1]. Received: {self.min_similarity}"
-            )
-        if self.min_photos < 3:
-            raise ValueError(
-                f"`min_photos` must be at least 3. Received: {self.min_photos}"
-            )
 
-
-def define_flags(flag_values: flags.FlagValues) -> None:
-    """Defines a flag for each field of `OutlierSettings`.
-
-    Args:
-        flag_values: Where they are defined.
-    """
-    cli.define_from(OutlierSettings, flag_values)
-
-
-def main(flag_values: flags.FlagValues) -> int:
+def main(settings: OutlierSettings) -> int:
     """Runs the program.
 
     Args:
-        flag_values: Parsed flags.
+        settings: What the flags say.
 
     Raises:
         InputError: If there are no crops or the encoder cannot be read.
     """
-    settings = cli.settings_from(OutlierSettings, flag_values)
     shrink = alignment_shrink(settings.data_dir)
     found = move_outliers(settings, _embedder(settings.arcface_path, shrink))
     verb = "would be moved" if settings.dry_run else "moved"
@@ -227,4 +207,4 @@ def _move(settings: OutlierSettings, found: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main, define_flags)
+    cli.run(main, OutlierSettings)

@@ -17,13 +17,13 @@ from collections.abc import Iterator
 
 import numpy as np
 import tqdm
-from absl import flags
 
 from facedancer import cli
 from facedancer.dataset.jobs import workers
 from facedancer.dataset.photos import image_header, listing
 from facedancer.dataset.shards import sharding
 from facedancer.errors import InputError
+from facedancer.settings import Checked, choice, ranged, setting
 
 # Of MobileFSGAN; "either" stands for the two forms its attribute edits take in turn.
 TRUTHS = ("source", "target", "either", "person")
@@ -43,7 +43,7 @@ _THREADS = 3
 
 
 @dataclasses.dataclass(frozen=True)
-class TripletShardSettings:
+class TripletShardSettings(Checked):
     """What is packed, and how.
 
     Attributes:
@@ -68,25 +68,22 @@ class TripletShardSettings:
         ValueError: If a value is out of its range.
     """
 
-    target_dir: str
-    data_dir: str
+    target_dir: str = setting(essential=True)
+    data_dir: str = setting(essential=True)
     data_name: str = "edits"
-    num_shards: int = 16
-    truth: str = "target"
+    num_shards: int = ranged(16, low=1)
+    truth: str = choice("target", TRUTHS)
     kinds: tuple[str, ...] = ()
     seed: int = 0
     overwrite: bool = False
 
     def __post_init__(self):
-        if self.num_shards < 1:
-            raise ValueError(
-                f"`num_shards` must be at least 1. Received: {self.num_shards}"
-            )
-        for kind, truth in {"truth": self.truth, **self.truth_by_kind()}.items():
+        super().__post_init__()
+        for kind, truth in self.truth_by_kind().items():
             if truth not in TRUTHS:
                 raise ValueError(
-                    f"The truth must be one of {', '.join(TRUTHS)}. "
-                    f"Received: {kind}={truth!r}"
+                    f"`kinds` must be KIND=TRUTH, the truth one of {', '.join(TRUTHS)}."
+                    f" Received: {kind}={truth}"
                 )
 
     def truth_by_kind(self) -> dict[str, str]:
@@ -111,20 +108,11 @@ class TripletPlan(sharding.Plan):
         return super().task(shard) | {"triplets": part}
 
 
-def define_flags(flag_values: flags.FlagValues) -> None:
-    """Defines a flag for each field of `TripletShardSettings`.
-
-    Args:
-        flag_values: Where they are defined.
-    """
-    cli.define_from(TripletShardSettings, flag_values)
-
-
-def main(flag_values: flags.FlagValues) -> int:
+def main(settings: TripletShardSettings) -> int:
     """Runs the program.
 
     Args:
-        flag_values: Parsed flags.
+        settings: What the flags say.
 
     Returns:
         0 when all files are in the shards, 2 when some were left out.
@@ -132,7 +120,6 @@ def main(flag_values: flags.FlagValues) -> int:
     Raises:
         InputError: If there is no pair.
     """
-    settings = cli.settings_from(TripletShardSettings, flag_values)
     manifests, left_out = write_sets(settings, show_progress=True)
     for name, manifest in manifests.items():
         print(f"{name}: {manifest['count']} triplets in {settings.target_dir}")
@@ -294,4 +281,4 @@ def _make_plan(
 
 
 if __name__ == "__main__":
-    cli.run(main, define_flags)
+    cli.run(main, TripletShardSettings)

@@ -11,7 +11,6 @@ import math
 import pathlib
 
 import numpy as np
-from absl import flags
 
 from facedancer import cli, files
 from facedancer.errors import InputError
@@ -134,22 +133,12 @@ def markdown(differences: list[Difference], names: tuple[str, str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def define_flags(flag_values: flags.FlagValues) -> None:
-    """Defines the flags of this program.
-
-    Args:
-        flag_values: Where the flags are defined.
-    """
-    cli.define_from(CompareSettings, flag_values)
-
-
-def main(flag_values: flags.FlagValues) -> int:
+def main(settings: CompareSettings) -> int:
     """Compares and returns the exit status.
 
     Args:
-        flag_values: Parsed flags.
+        settings: What the flags say.
     """
-    settings = cli.settings_from(CompareSettings, flag_values)
     first, second = document.read(settings.first), document.read(settings.second)
     differences = compare(first, second, settings.seed)
     names = _names(first, second, settings)
@@ -205,4 +194,4 @@ def write(
 
 
 if __name__ == "__main__":
-    cli.run(main, define_flags)
+    cli.run(main, CompareSettings)

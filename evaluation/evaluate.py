@@ -6,29 +6,17 @@ python evaluation/evaluate.py --results DIR --out report/
 
 from __future__ import annotations
 
-from absl import flags
-
 from facedancer import cli
 from facedancer.evaluation import options, protocol
 from facedancer.evaluation.report import document, page
 
 
-def define_flags(flag_values: flags.FlagValues) -> None:
-    """Defines the flags of this program.
-
-    Args:
-        flag_values: Where the flags are defined.
-    """
-    cli.define_from(options.EvaluateSettings, flag_values)
-
-
-def main(flag_values: flags.FlagValues) -> int:
+def main(settings: options.EvaluateSettings) -> int:
     """Evaluates and returns the exit status.
 
     Args:
-        flag_values: Parsed flags.
+        settings: What the flags say.
     """
-    settings = cli.settings_from(options.EvaluateSettings, flag_values)
     folder = options.check_out(settings)
     result = protocol.evaluate(settings)
     document.write(folder, result)
@@ -39,4 +27,4 @@ def main(flag_values: flags.FlagValues) -> int:
 
 
 if __name__ == "__main__":
-    cli.run(main, define_flags)
+    cli.run(main, options.EvaluateSettings)

@@ -10,15 +10,14 @@ from __future__ import annotations
 
 import dataclasses
 
-from absl import flags
-
 from facedancer import cli
 from facedancer.errors import InputError
 from facedancer.evaluation.inputs import frames, pairs
+from facedancer.settings import Checked, ranged, setting
 
 
 @dataclasses.dataclass(frozen=True)
-class PairSettings:
+class PairSettings(Checked):
     """What is drawn.
 
     Attributes:
@@ -31,38 +30,21 @@ class PairSettings:
         frames_per_video: For videos: frames that are drawn of each.
     """
 
-    data_dir: str
-    output: str
-    pairs: int = 1000
+    data_dir: str = setting(essential=True)
+    output: str = setting(essential=True)
+    pairs: int = ranged(1000, low=1)
     seed: int = 0
-    same_share: float = 0.0
+    same_share: float = ranged(0.0, low=0.0, high=1.0)
     frames_dir: str = ""
-    frames_per_video: int = 10
-
-    def __post_init__(self):
-        if self.pairs < 1 or self.frames_per_video < 1:
-            raise ValueError(
-                "--pairs and --frames_per_video must be positive. "
-                f"Received: {self.pairs} and {self.frames_per_video}"
-            )
+    frames_per_video: int = ranged(10, low=1)
 
 
-def define_flags(flag_values: flags.FlagValues) -> None:
-    """Defines the flags of this program.
-
-    Args:
-        flag_values: Where the flags are defined.
-    """
-    cli.define_from(PairSettings, flag_values)
-
-
-def main(flag_values: flags.FlagValues) -> int:
+def main(settings: PairSettings) -> int:
     """Writes the list and returns the exit status.
 
     Args:
-        flag_values: Parsed flags.
+        settings: What the flags say.
     """
-    settings = cli.settings_from(PairSettings, flag_values)
     photos = find_photos(settings)
     made = pairs.make_pairs(photos, settings.pairs, settings.seed, settings.same_share)
     pairs.write_pairs(settings.output, made)
@@ -93,4 +75,4 @@ def find_photos(settings: PairSettings):
 
 
 if __name__ == "__main__":
-    cli.run(main, define_flags)
+    cli.run(main, PairSettings)

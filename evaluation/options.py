@@ -20,6 +20,7 @@ from facedancer.evaluation.instruments import (
 from facedancer.evaluation.measuring.measure import Perception, Tools
 from facedancer.evaluation.plots import embedding_maps
 from facedancer.retinaface import load_detector
+from facedancer.settings import Checked, choice, ranged, setting
 
 SWAPPERS = ("generator", "copy", "paste")
 STUDIES = (
@@ -34,7 +35,7 @@ STUDIES = (
 
 
 @dataclasses.dataclass(frozen=True)
-class EvaluateSettings:
+class EvaluateSettings(Checked):
     """Settings of the program.
 
     Attributes:
@@ -86,18 +87,28 @@ class EvaluateSettings:
         swap_source: Photo of the person in the result of the video.
     """
 
-    out: str
-    data_dir: str = ""
-    pairs_csv: str = ""
-    results: str = ""
-    pairs: int = 500
+    HEADINGS = {
+        "out": "What is measured",
+        "swapper": "The swapper and its networks",
+        "judge_path": "Networks that measure",
+        "aligned": "How",
+        "studies": "Studies",
+        "mask": "The engine",
+        "target_video": "A video",
+    }
+
+    out: str = setting(essential=True)
+    data_dir: str = setting("", essential=True)
+    pairs_csv: str = setting("", essential=True)
+    results: str = setting("", essential=True)
+    pairs: int = ranged(500, low=0, essential=True)
     seed: int = 0
-    same_share: float = 0.0
-    swapper: str = "generator"
-    facedancer_path: str = ""
-    arcface_path: str = ""
-    retina_path: str = ""
-    judge_path: str = ""
+    same_share: float = ranged(0.0, low=0.0, high=1.0)
+    swapper: str = choice("generator", SWAPPERS)
+    facedancer_path: str = setting("", essential=True)
+    arcface_path: str = setting("", essential=True)
+    retina_path: str = setting("", essential=True)
+    judge_path: str = setting("", essential=True)
     judge_mean: tuple[float, ...] = (0.5, 0.5, 0.5)
     judge_std: tuple[float, ...] = (0.5, 0.5, 0.5)
     judge_columns: tuple[int, ...] = (0, 112)
@@ -109,11 +120,11 @@ class EvaluateSettings:
     perceptual_path: str = ""
     lpips_weights: str = ""
     aligned: bool = False
-    cache_dir: str = ""
-    studies: tuple[str, ...] = ("all",)
+    cache_dir: str = setting("", essential=True)
+    studies: tuple[str, ...] = choice(("all",), (*STUDIES, "all", "none"))
     maps: tuple[str, ...] = ("pca",)
-    rounds: int = 10
-    draws: int = 1000
+    rounds: int = ranged(10, low=1)
+    draws: int = ranged(1000, low=20)
     mask: str = "face"
     device_id: int = 0
     engine: str = "auto"
@@ -122,11 +133,7 @@ class EvaluateSettings:
     swap_source: str = ""
 
     def __post_init__(self):
-        if self.swapper not in SWAPPERS:
-            raise ValueError(
-                f"--swapper must be one of {', '.join(SWAPPERS)}. "
-                f"Received: {self.swapper}"
-            )
+        super().__post_init__()
         if not (self.data_dir or self.pairs_csv or self.results or self.target_video):
             raise ValueError(
                 "What is to be measured? Give --data_dir, --pairs_csv, --results or "
@@ -140,23 +147,7 @@ class EvaluateSettings:
             raise ValueError("--target_video needs --swapped_video or --swap_source")
         if self.lpips_weights and not self.perceptual_path:
             raise ValueError("--lpips_weights needs --perceptual_path")
-        self._check_numbers()
         embedding_maps.check(self.maps)
-
-    def _check_numbers(self):
-        for name, least in (("pairs", 0), ("rounds", 1), ("draws", 20)):
-            if getattr(self, name) < least:
-                raise ValueError(
-                    f"--{name} must be at least {least}. "
-                    f"Received: {getattr(self, name)}"
-                )
-        known = {*STUDIES, "all", "none"}
-        unknown = [name for name in self.studies if name not in known]
-        if unknown:
-            raise ValueError(
-                f"--studies must be of {', '.join(sorted(known))}. "
-                f"Received: {', '.join(unknown)}"
-            )
 
     def wants(self, study: str) -> bool:
         """Returns whether a study is asked for.

@@ -17,53 +17,39 @@ import pathlib
 import re
 
 import numpy as np
-from absl import flags
 
 from facedancer import cli, writing
 from facedancer.errors import InputError
 from facedancer.models import saving
 from facedancer.models.families.facedancer.config import GeneratorConfig
 from facedancer.models.published import reading
+from facedancer.settings import Checked, choice, positional, ranged
 
 KINDS = ("auto", "generator", "discriminator")
 
 
-def define_flags(flag_values: flags.FlagValues) -> None:
-    """Defines the program's flags.
+@dataclasses.dataclass(frozen=True)
+class ConvertSettings(Checked):
+    """What is converted, and how.
 
-    Args:
-        flag_values: Where they are defined.
+    Attributes:
+        source: What is read.
+        destination: What is written.
+        kind: What the file must hold; auto: whichever of the two it holds.
+        layout: How an .h5 is written: native for this project; published for the
+            original programs.
+        encoder: Name of the identity encoder to be noted in the file.
+        half: Round the weights to 16 bits and compress the .keras file: half the size.
+        seed: Of the random test input.
     """
-    flags.DEFINE_enum(
-        "kind",
-        "auto",
-        KINDS,
-        "What the file must hold; auto: whichever of the two it holds.",
-        flag_values=flag_values,
-    )
-    flags.DEFINE_enum(
-        "layout",
-        "native",
-        saving.LAYOUTS,
-        "How an .h5 is written: native for this project; published for the original "
-        "programs.",
-        flag_values=flag_values,
-    )
-    flags.DEFINE_string(
-        "encoder",
-        None,
-        "Name of the identity encoder to be noted in the file.",
-        flag_values=flag_values,
-    )
-    flags.DEFINE_boolean(
-        "half",
-        False,
-        "Round the weights to 16 bits and compress the .keras file: half the size.",
-        flag_values=flag_values,
-    )
-    flags.DEFINE_integer(
-        "seed", 0, "Of the random test input.", flag_values=flag_values
-    )
+
+    source: str = positional("IN.h5")
+    destination: str = positional("OUT.keras")
+    kind: str = choice("auto", KINDS)
+    layout: str = choice("native", saving.LAYOUTS)
+    encoder: str | None = None
+    half: bool = False
+    seed: int = ranged(0, low=0)
 
 
 def convert(
@@ -149,27 +135,17 @@ def _joined(values) -> str:
     return " ".join(str(value) for value in values)
 
 
-def main(flag_values: flags.FlagValues, source: str, destination: str) -> int:
+def main(settings: ConvertSettings) -> int:
     """Converts and prints; returns the exit status.
 
     Args:
-        flag_values: Parsed flags.
-        source: What is read.
-        destination: What is written.
+        settings: What the flags say.
     """
-    model, difference = convert(
-        source,
-        destination,
-        flag_values.kind,
-        flag_values.layout,
-        flag_values.encoder,
-        flag_values.seed,
-        flag_values.half,
-    )
+    model, difference = convert(**dataclasses.asdict(settings))
     print(describe(model))
-    print(f"{destination}: largest output difference {difference:.2e}")
+    print(f"{settings.destination}: largest output difference {difference:.2e}")
     return cli.DONE
 
 
 if __name__ == "__main__":
-    cli.run(main, define_flags, positional=("in.h5", "out.keras"))
+    cli.run(main, ConvertSettings)

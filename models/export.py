@@ -10,19 +10,20 @@ difference to Keras is printed.
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import importlib.util
 import pathlib
 
 import keras
 import numpy as np
-from absl import flags
 
 from facedancer import cli, files, openvino_core
 from facedancer.errors import InputError
 from facedancer.models import saving
 from facedancer.models.families.facedancer.fused import fuse
 from facedancer.models.published import reading
+from facedancer.settings import positional
 
 # Ending: Keras's name of the format, and the packages that write and run it.
 FORMATS = {
@@ -34,18 +35,19 @@ FORMATS = {
 _NATIVE = (".keras", ".h5")
 
 
-def define_flags(flag_values: flags.FlagValues) -> None:
-    """Defines the program's flags.
+@dataclasses.dataclass(frozen=True)
+class ExportSettings:
+    """What is exported, and where to.
 
-    Args:
-        flag_values: Where they are defined.
+    Attributes:
+        source: A generator, as `facedancer-convert` reads it.
+        destination: The file or folder; its ending decides the format.
+        fused: Export the fused form: the same function with fewer operations.
     """
-    flags.DEFINE_boolean(
-        "fused",
-        True,
-        "Export the fused form: the same function with fewer operations.",
-        flag_values=flag_values,
-    )
+
+    source: str = positional("IN.keras")
+    destination: str = positional("OUT")
+    fused: bool = True
 
 
 def export(model: keras.Model, path) -> float:
@@ -150,22 +152,20 @@ _RUN = {
 }
 
 
-def main(flag_values: flags.FlagValues, source: str, destination: str) -> int:
+def main(settings: ExportSettings) -> int:
     """Exports and prints; returns the exit status.
 
     Args:
-        flag_values: Parsed flags.
-        source: What is read, see `published.load_generator`.
-        destination: What is written.
+        settings: What the flags say.
     """
-    check(pathlib.Path(destination))
-    model = reading.load_generator(source)
-    if flag_values.fused:
+    check(pathlib.Path(settings.destination))
+    model = reading.load_generator(settings.source)
+    if settings.fused:
         model = fuse(model)
-    difference = export(model, destination)
-    print(f"{destination}: largest output difference {difference:.2e}")
+    difference = export(model, settings.destination)
+    print(f"{settings.destination}: largest output difference {difference:.2e}")
     return cli.DONE
 
 
 if __name__ == "__main__":
-    cli.run(main, define_flags, positional=("in.keras", "out"))
+    cli.run(main, ExportSettings)

@@ -12,16 +12,16 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 
-from absl import flags
 from tqdm import tqdm
 
 from facedancer import cli, images
 from facedancer.retinaface.loading import load_detector
 from facedancer.retinaface.training import labels
+from facedancer.settings import Checked, ranged
 
 
 @dataclasses.dataclass(frozen=True)
-class LabelSettings:
+class LabelSettings(Checked):
     """Settings of the program.
 
     Attributes:
@@ -35,8 +35,8 @@ class LabelSettings:
     data_dir: str
     output: str
     retina_path: str = ""
-    score_threshold: float = 0.2
-    working_size: int = 640
+    score_threshold: float = ranged(0.2, low=0.0, high=1.0)
+    working_size: int = ranged(640, low=0)
 
 
 def label(settings: LabelSettings) -> int:
@@ -63,15 +63,10 @@ def label(settings: LabelSettings) -> int:
     return sum(len(faces) for faces in found.values())
 
 
-def define_flags(flag_values):
-    cli.define_from(LabelSettings, flag_values)
-
-
-def main(flag_values: flags.FlagValues) -> int:
-    settings = cli.settings_from(LabelSettings, flag_values)
+def main(settings: LabelSettings) -> int:
     print(f"{settings.output}: {label(settings)} faces")
     return cli.DONE
 
 
 if __name__ == "__main__":
-    cli.run(main, define_flags)
+    cli.run(main, LabelSettings)

@@ -16,7 +16,7 @@ import shutil
 
 import keras
 import numpy as np
-from absl import flags, logging
+from absl import logging
 from keras import ops
 
 from facedancer import cli, files, writing
@@ -27,10 +27,11 @@ from facedancer.retinaface.loading import load_network
 from facedancer.retinaface.network import ANCHORS_PER_CELL, build_retinaface
 from facedancer.retinaface.retinaface_detector import RetinaFaceDetector
 from facedancer.retinaface.training import labels, losses, matching, measuring, scenes
+from facedancer.settings import Checked, ranged, setting
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainDetectorSettings:
+class TrainDetectorSettings(Checked):
     """Settings of the program.
 
     Attributes:
@@ -50,33 +51,28 @@ class TrainDetectorSettings:
         seed: Of everything random.
     """
 
-    data_dir: tuple[str, ...]
-    labels: tuple[str, ...]
-    output: str
+    data_dir: tuple[str, ...] = setting(essential=True)
+    labels: tuple[str, ...] = setting(essential=True)
+    output: str = setting(essential=True, ending=".keras")
     backbone_path: str = ""
     init: str = ""
     exclude: str = ""
-    image_size: int = 320
-    steps: int = 6000
-    batch_size: int = 16
-    learning_rate: float = 2e-3
-    landmark_weight: float = losses.WEIGHTS["landmarks"]
-    save_every: int = 250
-    workers: int = 2
+    image_size: int = ranged(320, low=1)
+    steps: int = ranged(6000, low=1)
+    batch_size: int = ranged(16, low=1)
+    learning_rate: float = ranged(2e-3, low=0.0)
+    landmark_weight: float = ranged(losses.WEIGHTS["landmarks"], low=0.0)
+    save_every: int = ranged(250, low=1)
+    workers: int = ranged(2, low=1)
     seed: int = 0
 
     def __post_init__(self):
-        if not self.output.endswith(".keras"):
-            raise ValueError(f"--output must end in .keras. Received: {self.output}")
+        super().__post_init__()
         if len(self.data_dir) != len(self.labels):
             raise ValueError(
                 "--data_dir and --labels go in pairs. "
                 f"Received: {len(self.data_dir)} folders, {len(self.labels)} tables"
             )
-        for name in ("image_size", "steps", "batch_size", "save_every", "workers"):
-            if getattr(self, name) < 1:
-                value = getattr(self, name)
-                raise ValueError(f"`{name}` must be positive. Received: {value}")
 
 
 class Batches(keras.utils.PyDataset):
@@ -343,17 +339,12 @@ class TellEpoch(keras.callbacks.Callback):
         self._data.epoch = epoch
 
 
-def define_flags(flag_values):
-    cli.define_from(TrainDetectorSettings, flag_values)
-
-
-def main(flag_values: flags.FlagValues) -> int:
+def main(settings: TrainDetectorSettings) -> int:
     logging.set_verbosity(logging.INFO)
-    settings = cli.settings_from(TrainDetectorSettings, flag_values)
     train(settings)
     print(settings.output)
     return cli.DONE
 
 
 if __name__ == "__main__":
-    cli.run(main, define_flags)
+    cli.run(main, TrainDetectorSettings)

@@ -230,7 +230,7 @@ FRAMEWORK_METHODS = {
     "setUp",
 }
 # What every program has, said once in `facedancer.cli`.
-PROGRAM_FUNCTIONS = {"main", "define_flags"}
+PROGRAM_FUNCTIONS = {"main"}
 
 
 def public_functions(tree):

@@ -18,19 +18,19 @@ import io
 import pathlib
 
 import numpy as np
-from absl import flags
 
 from facedancer import cli, files
 from facedancer.arcface_model import load_encoder
 from facedancer.errors import InputError
 from facedancer.models import load_generator
+from facedancer.settings import Checked, ranged
 from facedancer.train.frozen.teachers import Teacher
 from facedancer.train.objective import ifsr
 from facedancer.train.validation import calibration, validation
 
 
 @dataclasses.dataclass(frozen=True)
-class CalibrationConfig:
+class CalibrationConfig(Checked):
     """Settings of the calibration.
 
     Attributes:
@@ -56,42 +56,28 @@ class CalibrationConfig:
     data_dir: str = ""
     pairs_dir: str = ""
     blocks: tuple[str, ...] = ()
-    count: int = 500
-    shrink_factor: float = 1.0
+    count: int = ranged(500, low=1)
+    shrink_factor: float = ranged(1.0, above=0.0, high=1.0)
     seed: int = 0
 
     def __post_init__(self):
+        super().__post_init__()
         ways = bool(self.facedancer_path and self.data_dir), bool(self.pairs_dir)
         if sum(ways) != 1:
             raise ValueError(
                 "Give either --facedancer_path and --data_dir, or --pairs_dir"
             )
-        if self.count < 1 or not 0.0 < self.shrink_factor <= 1.0:
-            raise ValueError(
-                "--count must be positive and --shrink_factor lie in (0, 1]. Received: "
-                f"{self.count}, {self.shrink_factor}"
-            )
 
 
-def define_flags(flag_values: flags.FlagValues) -> None:
-    """Defines the program's flags.
-
-    Args:
-        flag_values: Where they are defined.
-    """
-    cli.define_from(CalibrationConfig, flag_values)
-
-
-def main(flag_values: flags.FlagValues) -> int:
+def main(config: CalibrationConfig) -> int:
     """Measures, writes and prints the margins; returns the exit status.
 
     Args:
-        flag_values: Parsed flags.
+        config: What the flags say.
 
     Raises:
         InputError: If a file cannot be used.
     """
-    config = cli.settings_from(CalibrationConfig, flag_values)
     encoder = load_encoder(config.arcface_path)
     taps = config.blocks or encoder.taps
     if config.pairs_dir:
@@ -145,4 +131,4 @@ def _write(config: CalibrationConfig, name: str, distances) -> int:
 
 
 if __name__ == "__main__":
-    cli.run(main, define_flags)
+    cli.run(main, CalibrationConfig)

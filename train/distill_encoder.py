@@ -19,17 +19,18 @@ import time
 import keras
 import numpy as np
 import tensorflow as tf
-from absl import flags, logging
+from absl import logging
 from keras import ops
 
 from facedancer import arcface_model, cli, files, images
 from facedancer.arcface_model import verification
 from facedancer.errors import InputError
+from facedancer.settings import Checked, ranged, setting
 from facedancer.train.distillation import face_views
 
 
 @dataclasses.dataclass(frozen=True)
-class DistillSettings:
+class DistillSettings(Checked):
     """Settings of the program.
 
     Attributes:
@@ -52,30 +53,25 @@ class DistillSettings:
         seed: Of everything random.
     """
 
-    data_dir: str
-    teacher: str
-    output: str
+    data_dir: str = setting(essential=True)
+    teacher: str = setting(essential=True)
+    output: str = setting(essential=True, ending=".keras")
     eval_dir: str = ""
     hints: tuple[str, ...] = ()
-    hint_weight: float = 0.25
-    image_size: int = 112
-    width: float = 1.0
+    hint_weight: float = ranged(0.25, low=0.0)
+    image_size: int = ranged(112, low=16)
+    width: float = ranged(1.0, above=0.0)
     init: str = ""
-    steps: int = 20_000
-    batch_size: int = 32
-    learning_rate: float = 2e-3
-    mixup: float = 0.5
-    degrade: float = 0.5
-    eval_every: int = 1000
+    steps: int = ranged(20_000, low=1)
+    batch_size: int = ranged(32, low=1)
+    learning_rate: float = ranged(2e-3, low=0.0)
+    mixup: float = ranged(0.5, low=0.0, high=1.0)
+    degrade: float = ranged(0.5, low=0.0, high=1.0)
+    eval_every: int = ranged(1000, low=1)
     seed: int = 0
 
     def __post_init__(self):
-        if not self.output.endswith(".keras"):
-            raise ValueError(f"--output must end in .keras. Received: {self.output}")
-        for name in ("steps", "batch_size", "eval_every"):
-            if getattr(self, name) < 1:
-                value = getattr(self, name)
-                raise ValueError(f"`{name}` must be positive. Received: {value}")
+        super().__post_init__()
         for hint in self.hints:
             if hint.count("=") != 1:
                 raise ValueError(
@@ -366,17 +362,12 @@ def write_averaged(student, optimizer, settings: DistillSettings) -> None:
         logging.info("student: %s", evaluate(averaged, settings.eval_dir))
 
 
-def define_flags(flag_values):
-    cli.define_from(DistillSettings, flag_values)
-
-
-def main(flag_values: flags.FlagValues) -> int:
+def main(settings: DistillSettings) -> int:
     logging.set_verbosity(logging.INFO)
-    settings = cli.settings_from(DistillSettings, flag_values)
     distill(settings)
     print(settings.output)
     return cli.DONE
 
 
 if __name__ == "__main__":
-    cli.run(main, define_flags)
+    cli.run(main, DistillSettings)

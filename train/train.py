@@ -16,7 +16,7 @@ from __future__ import annotations
 import pathlib
 
 import keras
-from absl import flags, logging
+from absl import logging
 
 from facedancer import cli
 from facedancer.errors import InputError
@@ -26,29 +26,17 @@ from facedancer.train.config import TrainConfig
 from facedancer.train.loop import alarms, checkpoints, distribution
 
 
-def define_flags(flag_values: flags.FlagValues) -> None:
-    """Defines the program's flags.
-
-    Args:
-        flag_values: Where they are defined.
-    """
-    if "log_dir" in flag_values:  # absl has one too, which nothing here uses
-        delattr(flag_values, "log_dir")
-    cli.define_from(TrainConfig, flag_values)
-
-
-def main(flag_values: flags.FlagValues) -> int:
+def main(config: TrainConfig) -> int:
     """Trains or exports, as the flags say; returns the exit status.
 
     Args:
-        flag_values: Parsed flags.
+        config: What the flags say.
 
     Raises:
         InputError: If the settings, files or data cannot be used, or the training
             went wrong.
     """
     logging.set_verbosity(logging.INFO)
-    config = cli.settings_from(TrainConfig, flag_values)
     return export(config) if config.export else train(config)
 
 
@@ -139,4 +127,4 @@ def export(config: TrainConfig) -> int:
 
 
 if __name__ == "__main__":
-    cli.run(main, define_flags)
+    cli.run(main, TrainConfig)

@@ -22,12 +22,12 @@ from fractions import Fraction
 import cv2
 import numpy as np
 import skimage.data
-from absl import flags
 
 from facedancer import cli
 from facedancer.arcface_model import Embedder, build_mobilefacenet, load_encoder
 from facedancer.models import build_generator, get_preset, load_generator
 from facedancer.retinaface import load_detector
+from facedancer.settings import Checked, choice, ranged
 from facedancer.video_swap.clips import clip_stages, segments
 from facedancer.video_swap.engines import engines
 from facedancer.video_swap.media import video_reader, video_writer
@@ -41,7 +41,7 @@ COLUMNS = ("detect", "align", "generate", "paste", "mark", "encode")
 
 
 @dataclasses.dataclass(frozen=True)
-class BenchmarkSettings:
+class BenchmarkSettings(Checked):
     """What is measured.
 
     Attributes:
@@ -64,41 +64,20 @@ class BenchmarkSettings:
     facedancer_path: str = ""
     arcface_path: str = ""
     retina_path: str = ""
-    engine: str = "auto"
-    precision: str = "f32"
+    engine: str = choice("auto", engines.ENGINES)
+    precision: str = choice("f32", ("f32", "bf16", "f16", "int8"))
     device_id: int = 0
-    sizes: tuple[str, ...] = ("480p", "720p", "1080p")
-    faces: tuple[int, ...] = (1, 4)
-    frames: int = 24
-
-    def __post_init__(self):
-        if not set(self.sizes) <= set(_HEIGHTS):
-            raise ValueError(
-                f"--sizes must be of {', '.join(_HEIGHTS)}. Received: {self.sizes}"
-            )
-        if not all(1 <= count <= 4 for count in self.faces) or self.frames < 2:
-            raise ValueError(
-                "--faces must lie in [1, 4] and --frames be at least 2. Received: "
-                f"{self.faces}, {self.frames}"
-            )
+    sizes: tuple[str, ...] = choice(("480p", "720p", "1080p"), _HEIGHTS)
+    faces: tuple[int, ...] = ranged((1, 4), low=1, high=4)
+    frames: int = ranged(24, low=2)
 
 
-def define_flags(flag_values: flags.FlagValues) -> None:
-    """Defines the flags of this program.
-
-    Args:
-        flag_values: Where the flags are defined.
-    """
-    cli.define_from(BenchmarkSettings, flag_values)
-
-
-def main(flag_values: flags.FlagValues) -> int:
+def main(settings: BenchmarkSettings) -> int:
     """Prints the table and returns the exit status.
 
     Args:
-        flag_values: Parsed flags.
+        settings: What the flags say.
     """
-    settings = cli.settings_from(BenchmarkSettings, flag_values)
     swapper, start = make_swapper(settings)
     engine = swapper.engine
     print(f"Engine {engine.name} {engine.precision}, ready in {start:.1f} s")
@@ -271,4 +250,4 @@ def _whole(swapper, frames, folder):
 
 
 if __name__ == "__main__":
-    cli.run(main, define_flags)
+    cli.run(main, BenchmarkSettings)

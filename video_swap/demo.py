@@ -23,10 +23,10 @@ import av
 import cv2
 import numpy as np
 import skimage.data
-from absl import flags
 from matplotlib import cbook
 
 from facedancer import cli, images, weights
+from facedancer.settings import Checked, ranged
 
 RATE = 25
 SIDE = 480
@@ -36,7 +36,7 @@ _SOUND_BLOCK = 1024
 
 
 @dataclasses.dataclass(frozen=True)
-class DemoSettings:
+class DemoSettings(Checked):
     """Settings of the program.
 
     Attributes:
@@ -45,13 +45,7 @@ class DemoSettings:
     """
 
     output_dir: str = "facedancer_demo"
-    seconds: float = 4.0
-
-    def __post_init__(self):
-        if not 0.2 <= self.seconds <= 60.0:
-            raise ValueError(
-                f"--seconds must lie in [0.2, 60]. Received: {self.seconds}"
-            )
+    seconds: float = ranged(4.0, low=0.2, high=60.0)
 
 
 def camera(image: np.ndarray, share: float) -> np.ndarray:
@@ -150,12 +144,7 @@ def _some_frames(path, count):
     return [frames[index] for index in chosen]
 
 
-def define_flags(flag_values):
-    cli.define_from(DemoSettings, flag_values)
-
-
-def main(flag_values: flags.FlagValues) -> int:
-    settings = cli.settings_from(DemoSettings, flag_values)
+def main(settings: DemoSettings) -> int:
     for kind in ("generator", "encoder"):
         weights.find(kind)
     folder = pathlib.Path(settings.output_dir)
@@ -183,4 +172,4 @@ def main(flag_values: flags.FlagValues) -> int:
 
 
 if __name__ == "__main__":
-    cli.run(main, define_flags)
+    cli.run(main, DemoSettings)

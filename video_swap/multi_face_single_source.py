@@ -14,10 +14,9 @@ import dataclasses
 import pathlib
 import sys
 
-from absl import flags
-
 from facedancer import cli, stopping
 from facedancer.errors import InputError
+from facedancer.settings import setting
 from facedancer.video_swap import options
 from facedancer.video_swap.clips import clip_job
 from facedancer.video_swap.clips.clip_stages import StageSettings
@@ -25,72 +24,68 @@ from facedancer.video_swap.media import pictures, video_writer
 from facedancer.video_swap.provenance import labels
 
 
-def define_flags(flag_values: flags.FlagValues) -> None:
-    """Defines the flags of this program.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class VideoSettings(options.SharedSettings):
+    """Settings of the program.
 
-    Args:
-        flag_values: Where the flags are defined.
+    Attributes:
+        vid_path: The video.
+        output: File to write; .mp4, .mov, .mkv, .webm, .gif, .webp, or a name without
+            ending for a folder of images. Empty: results/<name>_swapped of the same
+            kind for .mkv (.mp4 would lose its subtitles), .gif, .webp and folders, else
+            .mp4.
+        clip: Which part of the clip.
+        stages: How the frames of a clip are worked on.
+        encode: How the picture is encoded.
     """
-    flags.DEFINE_string(
-        "vid_path", None, "The video.", flag_values=flag_values, required=True
-    )
-    flags.DEFINE_string(
-        "output",
-        "",
-        "File to write; .mp4, .mov, .mkv, .webm, .gif, .webp, or a name without ending "
-        "for a folder of images. Empty: results/<name>_swapped of the same kind for "
-        ".mkv (.mp4 would lose its subtitles), .gif, .webp and folders, else .mp4.",
-        flag_values=flag_values,
-    )
-    options.define_flags(flag_values)
-    for settings in (
-        clip_job.ClipSettings,
-        StageSettings,
-        video_writer.EncodeSettings,
-    ):
-        cli.define_from(settings, flag_values)
+
+    vid_path: str = setting(essential=True)
+    output: str = setting("", essential=True)
+    clip: clip_job.ClipSettings = clip_job.ClipSettings()
+    stages: StageSettings = StageSettings()
+    encode: video_writer.EncodeSettings = video_writer.EncodeSettings()
 
 
-def main(flag_values: flags.FlagValues) -> int:
+def main(settings: VideoSettings) -> int:
     """Swaps and returns the exit status.
 
     Args:
-        flag_values: Parsed flags.
+        settings: What the flags say.
     """
-    job = make_job(flag_values)
-    labeller = labels.Labeller(cli.settings_from(labels.LabelSettings, flag_values))
-    swapper, names = options.make_swapper(flag_values)
+    job = make_job(settings)
+    labeller = labels.Labeller(settings.label)
+    swapper, names = options.make_swapper(settings)
     labeller.generator = names["generator"]
     job = dataclasses.replace(
-        job, describe=options.fingerprint(flag_values, swapper, names)
+        job, describe=options.fingerprint(settings, swapper, names)
     )
     report = clip_job.swap_clip(job, swapper, labeller)
     report["networks"] = names
-    options.write_report(flag_values, report)
-    return tell(report)
+    options.write_report(settings.report, report)
+    return print_summary(report)
 
 
-def make_job(flag_values: flags.FlagValues) -> clip_job.ClipJob:
+def make_job(settings: VideoSettings) -> clip_job.ClipJob:
     """Returns what is to be done, checked as far as it can be before the networks load.
 
     Args:
-        flag_values: Parsed flags.
+        settings: What the flags say.
 
     Raises:
         InputError: If the input cannot be read or a flag has no meaning.
     """
-    path = pathlib.Path(flag_values["vid_path"].value)
+    path = pathlib.Path(settings.vid_path)
     if not path.exists():
         raise InputError(f"--vid_path: {path}: no such file or folder")
-    output = pathlib.Path(flag_values["output"].value or default_output(path))
+    output = pathlib.Path(settings.output or default_output(path))
     if output.exists() and path.exists() and output.samefile(path):
         raise InputError(f"--output must not be the input itself. Received: {output}")
     job = clip_job.ClipJob(
         path,
         output,
-        cli.settings_from(clip_job.ClipSettings, flag_values),
-        cli.settings_from(StageSettings, flag_values),
-        cli.settings_from(video_writer.EncodeSettings, flag_values),
+        settings.clip,
+        settings.stages,
+        settings.encode,
         progress=sys.stderr.isatty(),
     )
     if output.suffix:
@@ -113,7 +108,7 @@ def default_output(path: pathlib.Path) -> pathlib.Path:
     return options.default_output(path, "" if path.is_dir() else ending)
 
 
-def tell(report: dict) -> int:
+def print_summary(report: dict) -> int:
     """Prints what was done and returns the exit status.
 
     Args:
@@ -140,4 +135,4 @@ def tell(report: dict) -> int:
 
 
 if __name__ == "__main__":
-    cli.run(main, define_flags)
+    cli.run(main, VideoSettings)

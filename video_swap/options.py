@@ -1,126 +1,128 @@
-"""Flags that the swapping programs share, and the swapper they describe."""
+"""Settings that the swapping programs share, and the swapper they describe."""
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import logging
 import os
 import pathlib
 
-from absl import flags
-
-from facedancer import cli, files
+from facedancer import files, settings
 from facedancer.errors import InputError
 from facedancer.video_swap.provenance import labels
 from facedancer.video_swap.swapping import identities, networks
 from facedancer.video_swap.swapping.swapper import FaceSwapper, SwapSettings
 
 
-def define_flags(flag_values: flags.FlagValues) -> None:
-    """Defines the flags of networks, faces and provenance.
+@dataclasses.dataclass(frozen=True)
+class PeopleSettings(settings.Checked):
+    """Whose face goes where.
 
-    Args:
-        flag_values: Where the flags are defined.
+    Attributes:
+        swap_source: Photo of the person whose face is put in, or a folder of photos of
+            that person; of several the mean identity is taken.
+        map: REFERENCE=SOURCE: the person on the photo REFERENCE gets the face of
+            SOURCE, a photo or folder: the one face of a frame that is most like it.
+            Nobody else is swapped, unless --swap_source is given too.
+        only: Photo of a person: nobody else gets the face of --swap_source, but the one
+            face of a frame that is most like it.
+        never: Photo of a person who is never swapped, and with this person every face
+            that --threshold does not tell apart, unless it is clearly more like a photo
+            of --map or --only. Goes before --faces.
+        align_source: Search the source photos for a face and align it; without, they
+            must be aligned crops.
+
+    Raises:
+        ValueError: If nobody is swapped, or a --map is no pair.
     """
-    flags.DEFINE_multi_string(
-        "swap_source",
-        [],
-        "Photo of the person whose face is put in, or a folder of photos of that "
-        "person; may be given several times, then the mean identity is taken.",
-        flag_values=flag_values,
-    )
-    flags.DEFINE_multi_string(
-        "map",
-        [],
-        "REFERENCE=SOURCE: the person on the photo REFERENCE gets the face of SOURCE, "
-        "a photo or folder: the one face of a frame that is most like it. May be given "
-        "several times. Nobody else is swapped, unless --swap_source is given too.",
-        flag_values=flag_values,
-    )
-    flags.DEFINE_multi_string(
-        "only",
-        [],
-        "Photo of a person: nobody else gets the face of --swap_source, but the one "
-        "face of a frame that is most like it. May be given several times.",
-        flag_values=flag_values,
-    )
-    flags.DEFINE_multi_string(
-        "except",
-        [],
-        "Photo of a person who is never swapped, and with this person every face that "
-        "--threshold does not tell apart, unless it is clearly more like a photo of "
-        "--map or --only. Goes before --faces. May be given several times.",
-        flag_values=flag_values,
-    )
-    flags.DEFINE_boolean(
-        "align_source",
-        True,
-        "Search the source photos for a face and align it; without, they must be "
-        "aligned crops.",
-        flag_values=flag_values,
-    )
-    flags.DEFINE_string(
-        "report", "", "Write a report to this JSON file.", flag_values=flag_values
-    )
-    for settings in (networks.NetworkSettings, SwapSettings, labels.LabelSettings):
-        cli.define_from(settings, flag_values)
+
+    swap_source: tuple[str, ...] = settings.repeated(essential=True)
+    map: tuple[str, ...] = settings.repeated(essential=True)
+    only: tuple[str, ...] = settings.repeated(essential=True)
+    never: tuple[str, ...] = settings.repeated(flag="except", essential=True)
+    align_source: bool = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.swap_source and not self.map:
+            raise ValueError(
+                "Whose face is to be put in? Give --swap_source=PHOTO or "
+                "--map=REFERENCE=SOURCE"
+            )
+        if self.only and not self.swap_source:
+            raise ValueError(
+                "--only says who gets the face of --swap_source, so that is needed "
+                f"too. Received: --only={self.only[0]} without --swap_source. Who is "
+                "not named with --map is left alone anyway"
+            )
+        for pair in self.map:
+            _split(pair)
 
 
-def make_swapper(flag_values: flags.FlagValues) -> tuple[FaceSwapper, dict[str, str]]:
-    """Returns the swapper that the flags describe, and the names of its networks.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SharedSettings(settings.Checked):
+    """Settings that the swapping programs share.
+
+    Attributes:
+        people: Whose face goes where.
+        networks: Networks, and what runs them.
+        swap: Which faces are swapped, and how they are put back.
+        label: How the result is labelled.
+        report: Write a report to this JSON file.
+    """
+
+    people: PeopleSettings
+    networks: networks.NetworkSettings = networks.NetworkSettings()
+    swap: SwapSettings = SwapSettings()
+    label: labels.LabelSettings = labels.LabelSettings()
+    report: str = ""
+
+
+def make_swapper(given: SharedSettings) -> tuple[FaceSwapper, dict[str, str]]:
+    """Returns the swapper that the settings describe, and the names of its networks.
 
     Args:
-        flag_values: Parsed flags of `define_flags`.
+        given: The settings.
 
     Raises:
         InputError: If a flag, a photo or a network cannot be used.
     """
-    settings = cli.settings_from(SwapSettings, flag_values)
-    network_settings = cli.settings_from(networks.NetworkSettings, flag_values)
-    _check_sources(flag_values)
-    loaded = networks.load_networks(network_settings)
+    _check_paths(given)
+    loaded = networks.load_networks(given.networks)
     for warning in loaded.warnings:
         logging.getLogger("absl").warning(warning)
     reader = identities.IdentityReader(
-        loaded.detector, loaded.embedder, flag_values["align_source"].value
+        loaded.detector, loaded.embedder, given.people.align_source
     )
-    rules = make_rules(flag_values, reader)
     swapper = FaceSwapper(
         loaded.engine,
         loaded.contract,
         loaded.detector,
         loaded.embedder,
-        rules,
-        settings,
+        make_rules(given.people, reader),
+        given.swap,
         loaded.parser,
     )
     return swapper, loaded.names
 
 
-def _check_sources(flag_values):
+def _check_paths(given: SharedSettings) -> None:
     """Refuses what can be refused before the networks are loaded."""
-    if not flag_values["swap_source"].value and not flag_values["map"].value:
-        raise InputError(
-            "Whose face is to be put in? Give --swap_source=PHOTO or "
-            "--map=REFERENCE=SOURCE"
-        )
-    if flag_values["only"].value and not flag_values["swap_source"].value:
-        raise InputError(
-            "--only says who gets the face of --swap_source, so that is needed too. "
-            f"Received: --only={flag_values['only'].value[0]} without --swap_source. "
-            "Who is not named with --map is left alone anyway"
-        )
-    if flag_values["report"].value:
-        check_place("report", flag_values["report"].value)
-    for name in ("swap_source", "only", "except"):
-        for path in flag_values[name].value:
+    if given.report:
+        check_place("report", given.report)
+    people = given.people
+    pairs = [path for pair in people.map for path in _split(pair)]
+    for name, paths in (
+        ("swap_source", people.swap_source),
+        ("only", people.only),
+        ("except", people.never),
+        ("map", pairs),
+    ):
+        for path in paths:
             if not pathlib.Path(path).exists():
                 raise InputError(f"--{name}: {path}: no such file or folder")
-    for pair in flag_values["map"].value:
-        for path in _split(pair):
-            if not pathlib.Path(path).exists():
-                raise InputError(f"--map: {path}: no such file or folder")
 
 
 def check_place(name: str, path: str | os.PathLike) -> None:
@@ -143,40 +145,39 @@ def check_place(name: str, path: str | os.PathLike) -> None:
         )
 
 
-def _split(pair):
+def _split(pair: str) -> tuple[str, str]:
     reference, sign, source = pair.partition("=")
     if not (sign and reference and source):
-        raise InputError(f"--map must be REFERENCE=SOURCE. Received: {pair}")
+        raise ValueError(f"--map must be REFERENCE=SOURCE. Received: {pair}")
     return reference, source
 
 
 def make_rules(
-    flag_values: flags.FlagValues, reader: identities.IdentityReader
+    people: PeopleSettings, reader: identities.IdentityReader
 ) -> list[identities.Rule]:
     """Returns who becomes whom.
 
     Args:
-        flag_values: Parsed flags of `define_flags`.
+        people: Paths of their photos.
         reader: Turns photos into identities.
 
     Raises:
         InputError: If a photo has no face.
     """
     rules = []
-    for pair in flag_values["map"].value:
+    for pair in people.map:
         reference, source = _split(pair)
         rules.append(
             identities.Rule(pair, _reference(reader, reference), reader.read([source]))
         )
-    for path in flag_values["except"].value:
+    for path in people.never:
         rules.append(identities.Rule(f"except {path}", _reference(reader, path), None))
-    sources = flag_values["swap_source"].value
-    if sources:
-        source, name = reader.read(sources), ", ".join(sources)
-        only = flag_values["only"].value
+    if people.swap_source:
+        source = reader.read(list(people.swap_source))
+        name = ", ".join(people.swap_source)
         rules += [
             identities.Rule(f"{path}={name}", _reference(reader, path), source)
-            for path in only
+            for path in people.only
         ] or [identities.Rule(name, None, source)]
     return rules
 
@@ -186,11 +187,11 @@ def _reference(reader, path):
     return identities.IdentityReader(reader.detector, reader.embedder).read([path])
 
 
-def fingerprint(flag_values: flags.FlagValues, swapper: FaceSwapper, names) -> str:
+def fingerprint(given: SharedSettings, swapper: FaceSwapper, names) -> str:
     """Returns text that differs wherever two runs would give different results.
 
     Args:
-        flag_values: Parsed flags of `define_flags`.
+        given: The settings.
         swapper: The swapper they describe.
         names: The names of its networks.
     """
@@ -198,22 +199,20 @@ def fingerprint(flag_values: flags.FlagValues, swapper: FaceSwapper, names) -> s
     for rule in swapper.rules:
         for vector in (rule.reference, rule.source):
             digest.update(b"-" if vector is None else vector.tobytes())
-    network_settings = cli.settings_from(networks.NetworkSettings, flag_values)
-    path = network_settings.facedancer_path
+    path = given.networks.facedancer_path
     stat = os.stat(path) if path else None
     known = (stat.st_size, stat.st_mtime_ns) if stat else ()
-    parts = (network_settings, swapper.settings, names, known, digest.hexdigest())
+    parts = (given.networks, swapper.settings, names, known, digest.hexdigest())
     return "\n".join(map(str, parts))
 
 
-def write_report(flag_values: flags.FlagValues, report: dict) -> None:
-    """Writes the report if the flags ask for one.
+def write_report(path: str, report: dict) -> None:
+    """Writes the report if one is asked for.
 
     Args:
-        flag_values: Parsed flags of `define_flags`.
+        path: Where it goes; empty: nowhere.
         report: What is ready for JSON.
     """
-    path = flag_values["report"].value
     if path:
         text = json.dumps(report, indent=2, ensure_ascii=False)
         files.write_atomic(path, text.encode())

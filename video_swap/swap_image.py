@@ -5,55 +5,48 @@ python video_swap/swap_image.py --img_path group.jpg --swap_source me.jpg
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
-
-from absl import flags
 
 from facedancer import cli, files, images
 from facedancer.errors import InputError
+from facedancer.settings import setting
 from facedancer.video_swap import options
 from facedancer.video_swap.clips import clip_stages
 from facedancer.video_swap.provenance import labels
 
 
-def define_flags(flag_values: flags.FlagValues) -> None:
-    """Defines the flags of this program.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ImageSettings(options.SharedSettings):
+    """Settings of the program.
 
-    Args:
-        flag_values: Where the flags are defined.
+    Attributes:
+        img_path: The photo.
+        output: Image to write, .png, .jpg or .webp. Empty: results/<name>_swapped.png.
+        compare: Write the target beside the result.
     """
-    flags.DEFINE_string(
-        "img_path", None, "The photo.", flag_values=flag_values, required=True
-    )
-    flags.DEFINE_string(
-        "output",
-        "",
-        "Image to write, .png, .jpg or .webp. Empty: results/<name>_swapped.png.",
-        flag_values=flag_values,
-    )
-    flags.DEFINE_boolean(
-        "compare",
-        False,
-        "Write the target beside the result.",
-        flag_values=flag_values,
-    )
-    options.define_flags(flag_values)
+
+    img_path: str = setting(essential=True)
+    output: str = setting("", essential=True)
+    compare: bool = setting(False, essential=True)
 
 
-def main(flag_values: flags.FlagValues) -> int:
+def main(settings: ImageSettings) -> int:
     """Swaps and returns the exit status.
 
     Args:
-        flag_values: Parsed flags.
+        settings: What the flags say.
+
+    Raises:
+        InputError: If a file cannot be used, or no face is swapped.
     """
-    path = pathlib.Path(flag_values["img_path"].value)
+    path = pathlib.Path(settings.img_path)
     target = images.read_image(path)
-    output = flag_values["output"].value
-    output = pathlib.Path(output or options.default_output(path, ".png"))
+    output = pathlib.Path(settings.output or options.default_output(path, ".png"))
     images.encode_image(target[:1, :1], output.suffix)  # refuses an unknown ending
     options.check_place("output", output)
-    labeller = labels.Labeller(cli.settings_from(labels.LabelSettings, flag_values))
-    swapper, names = options.make_swapper(flag_values)
+    labeller = labels.Labeller(settings.label)
+    swapper, names = options.make_swapper(settings)
     labeller.generator = names["generator"]
     result = swapper.swap_frame(target)
     swapped = sum(rule is not None for rule in result.rules)
@@ -64,7 +57,7 @@ def main(flag_values: flags.FlagValues) -> int:
             "faces that do not stand upright, or check --map, --only and --except"
         )
     image = result.image
-    if flag_values["compare"].value:
+    if settings.compare:
         image = clip_stages.side_by_side(target, image)
     signed = save(image, output, path, labeller)
     report = {
@@ -78,7 +71,7 @@ def main(flag_values: flags.FlagValues) -> int:
         "networks": names,
         "provenance": signed,
     }
-    options.write_report(flag_values, report)
+    options.write_report(settings.report, report)
     print(f"{swapped} of {len(result.faces)} faces swapped. Provenance: {signed}")
     print(output)
     return cli.DONE
@@ -104,4 +97,4 @@ def save(
 
 
 if __name__ == "__main__":
-    cli.run(main, define_flags)
+    cli.run(main, ImageSettings)

@@ -8,14 +8,15 @@ left but the watermark found. 1: neither, or no such file.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import pathlib
 
 import numpy as np
-from absl import flags
 
 from facedancer import cli, images
 from facedancer.errors import InputError
+from facedancer.settings import positional
 from facedancer.video_swap.media import pictures, video_reader
 from facedancer.video_swap.provenance import credentials, signing, watermark
 
@@ -23,26 +24,27 @@ from facedancer.video_swap.provenance import credentials, signing, watermark
 _FRAMES, _EVERY = 24, 4
 
 
-def define_flags(flag_values: flags.FlagValues) -> None:
-    """Defines the flags of this program.
+@dataclasses.dataclass(frozen=True)
+class VerifySettings:
+    """What is looked at.
 
-    Args:
-        flag_values: Where the flags are defined.
+    Attributes:
+        path: An image, a clip or an animation.
+        json: Print everything as JSON.
     """
-    flags.DEFINE_boolean(
-        "json", False, "Print everything as JSON.", flag_values=flag_values
-    )
+
+    path: str = positional("FILE")
+    json: bool = False
 
 
-def main(flag_values: flags.FlagValues, path: str) -> int:
+def main(settings: VerifySettings) -> int:
     """Prints what was found and returns the exit status.
 
     Args:
-        flag_values: Parsed flags.
-        path: The file.
+        settings: What the flags say.
     """
-    found = examine(path)
-    if flag_values["json"].value:
+    found = examine(settings.path)
+    if settings.json:
         print(json.dumps(found, indent=2))
     else:
         print("\n".join(in_words(found)))
@@ -168,4 +170,4 @@ def _mark_in_words(found):
 
 
 if __name__ == "__main__":
-    cli.run(main, define_flags, positional=("FILE",))
+    cli.run(main, VerifySettings)

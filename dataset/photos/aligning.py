@@ -15,6 +15,7 @@ from facedancer import alignment, images
 from facedancer.dataset.photos import quality, turned
 from facedancer.errors import InputError
 from facedancer.faces import Faces
+from facedancer.settings import Checked, choice, ranged, setting
 
 CHOICES = ("largest", "best", "all", "central")
 FORMATS = ("jpg", "png")
@@ -34,7 +35,7 @@ MAX_BATCH_PIXELS = 32_000_000
 
 
 @dataclasses.dataclass(frozen=True)
-class AlignSettings:
+class AlignSettings(Checked):
     """How faces are found, chosen and cut out.
 
     Attributes:
@@ -67,53 +68,35 @@ class AlignSettings:
         ValueError: If a value is out of its range.
     """
 
-    data_dir: str
-    target_dir: str
-    im_size: int = 256
-    min_size: int = 128
-    shrink_factor: float = 1.0
-    device_id: int = 0
-    retina_path: str = ""
-    faces: str = "largest"
-    score_threshold: float = 0.5
-    min_face: int = 0
-    working_size: int = 640
-    turned: bool = False
-    template: str = "arcface"
-    image_format: str = "jpg"
-    quality: int = 95
-    min_sharpness: float = 0.0
-    max_yaw: float = 0.0
-    max_pixels: int = images.MAX_PIXELS
-    num_workers: int = 1
-    overwrite: bool = False
-    contact_sheet: bool = True
+    HEADINGS = {
+        "data_dir": "Photos",
+        "retina_path": "Search for faces",
+        "template": "Crops",
+        "min_sharpness": "What is dropped",
+        "num_workers": "The run",
+    }
 
-    def __post_init__(self):
-        for name, known in (
-            ("faces", CHOICES),
-            ("image_format", FORMATS),
-            ("template", tuple(alignment.TEMPLATES)),
-        ):
-            if getattr(self, name) not in known:
-                raise ValueError(
-                    f"`{name}` must be one of {', '.join(known)}. "
-                    f"Received: {getattr(self, name)!r}"
-                )
-        ranges = {
-            "im_size": (8, 4096),
-            "quality": (1, 100),
-            "score_threshold": (0.0, 1.0),
-            "num_workers": (1, 1024),
-            "shrink_factor": (0.05, 1.0),
-            "max_yaw": (0.0, 90.0),
-        }
-        for name, (low, high) in ranges.items():
-            if not low <= getattr(self, name) <= high:
-                raise ValueError(
-                    f"`{name}` must lie in [{low}, {high}]. "
-                    f"Received: {getattr(self, name)}"
-                )
+    data_dir: str = setting(essential=True)
+    target_dir: str = setting(essential=True)
+    im_size: int = ranged(256, low=8, high=4096, essential=True)
+    min_size: int = ranged(128, low=0)
+    shrink_factor: float = ranged(1.0, low=0.05, high=1.0, essential=True)
+    device_id: int = 0
+    retina_path: str = setting("", essential=True)
+    faces: str = choice("largest", CHOICES, essential=True)
+    score_threshold: float = ranged(0.5, low=0.0, high=1.0)
+    min_face: int = ranged(0, low=0)
+    working_size: int = ranged(640, low=0)
+    turned: bool = False
+    template: str = choice("arcface", alignment.TEMPLATES, essential=True)
+    image_format: str = choice("jpg", FORMATS, essential=True)
+    quality: int = ranged(95, low=1, high=100)
+    min_sharpness: float = ranged(0.0, low=0.0)
+    max_yaw: float = ranged(0.0, low=0.0, high=90.0)
+    max_pixels: int = images.MAX_PIXELS
+    num_workers: int = ranged(1, low=1, high=1024, essential=True)
+    overwrite: bool = setting(False, essential=True)
+    contact_sheet: bool = True
 
 
 def align_photos(

@@ -3,7 +3,6 @@
 import cv2
 import numpy as np
 import tensorflow as tf
-from absl import flags
 from absl.testing import parameterized
 
 from facedancer import alignment, cli, images, testing
@@ -317,10 +316,8 @@ class InspectTest(testing.TestCase):
         fixtures.write_shard(self.file, [0, 0, 3, 3, 3], size=(20, 12))
 
     def run_main(self, *words):
-        flag_values = flags.FlagValues()
-        inspect_shards.define_flags(flag_values)
-        flag_values(["p", f"--data_dir={self.folder}", *words])
-        return inspect_shards.main(flag_values)
+        words = [f"--data_dir={self.folder}", *words]
+        return inspect_shards.main(cli.parse(inspect_shards.InspectSettings, words))
 
     def test_contents(self):
         found, picked = inspect_shards.inspect([str(self.file)], pictures=3)

@@ -5,7 +5,6 @@ import json
 
 import numpy as np
 import pytest
-from absl import flags
 from absl.testing import parameterized
 
 from facedancer import alignment, cli, images, retinaface, testing
@@ -217,10 +216,8 @@ class ProgramTest(testing.TestCase):
 
     def test_main_and_bad_values(self):
         def run(*words):
-            flag_values = flags.FlagValues()
-            make_faces.define_flags(flag_values)
-            flag_values(["p", f"--target_dir={self.target}", *words])
-            return make_faces.main(flag_values)
+            words = [f"--target_dir={self.target}", *words]
+            return make_faces.main(cli.parse(make_faces.MadeSettings, words))
 
         self.assertEqual(
             run("--num_identities=1", "--num_images=1", "--image_size=32"), cli.DONE

@@ -7,7 +7,6 @@ import pathlib
 
 import numpy as np
 import tensorflow as tf
-from absl import flags
 from absl.testing import parameterized
 
 from facedancer import cli, images, testing
@@ -264,12 +263,9 @@ class ResumeTest(ShardingTestCase):
 
 class ProgramTest(ShardingTestCase):
     def run_main(self, *words):
-        flag_values = flags.FlagValues()
-        dataset_sharding.define_flags(flag_values)
-        argv = ["p", f"--data_dir={self.data}", f"--target_dir={self.target}"]
+        argv = [f"--data_dir={self.data}", f"--target_dir={self.target}"]
         argv += ["--data_name=set", *words]
-        flag_values(cli.join_booleans(argv, flag_values))
-        return dataset_sharding.main(flag_values)
+        return dataset_sharding.main(cli.parse(dataset_sharding.ShardSettings, argv))
 
     def test_the_command_of_the_readme(self):
         paths = fixtures.write_photos(self.data, {"ann": 7}, **SIZE)

@@ -4,7 +4,6 @@ import collections
 import pathlib
 
 import numpy as np
-from absl import flags
 
 from facedancer import cli, images, testing
 from facedancer.errors import InputError
@@ -67,10 +66,7 @@ class MakePairsTest(testing.TestCase):
         self.assertEqual({k: len(v) for k, v in found.items()}, PEOPLE | {"zoe": 1})
 
     def run_program(self, *args):
-        values = flags.FlagValues()
-        make_pairs.define_flags(values)
-        values(["make_pairs", *args])
-        return make_pairs.main(values)
+        return make_pairs.main(cli.parse(make_pairs.PairSettings, list(args)))
 
     def test_program(self):
         root = self.tempdir()
@@ -84,7 +80,7 @@ class MakePairsTest(testing.TestCase):
         self.assertLen(pairs.read_pairs(output), 9)
 
     def test_program_refuses(self):
-        with self.assertRaisesRegex(InputError, "must be positive"):
+        with self.assertRaisesRegex(InputError, "must be at least 1"):
             self.run_program("--data_dir=x", "--output=y", "--pairs=0")
         with self.assertRaisesRegex(InputError, "no such folder"):
             self.run_program("--data_dir=/nowhere/x", "--output=y")

@@ -9,7 +9,6 @@ from unittest import mock
 
 import keras
 import numpy as np
-from absl import flags
 
 from facedancer import cli, images, testing
 from facedancer.arcface_model import build_mobilefacenet
@@ -72,18 +71,6 @@ class ProtocolTest(testing.TestCase):
         }
         return options.EvaluateSettings(**defaults | changes)
 
-    def run_program(self, settings):
-        values = flags.FlagValues()
-        evaluate.define_flags(values)
-        args = []
-        for field in dataclasses.fields(settings):
-            value = getattr(settings, field.name)
-            if value != field.default:
-                value = ",".join(map(str, value)) if isinstance(value, tuple) else value
-                args.append(f"--{field.name}={value}")
-        values(["evaluate", *args])
-        return evaluate.main(values)
-
     def values_of(self, made):
         return {figure.key: figure.estimate.value for figure in made.figures}
 
@@ -93,7 +80,7 @@ class ProtocolTest(testing.TestCase):
             same_share=0.25,
             features_path=str(self.root / "features.keras"),
         )
-        self.assertEqual(self.run_program(settings), cli.DONE)
+        self.assertEqual(evaluate.main(settings), cli.DONE)
         folder = pathlib.Path(settings.out)
         stored = document.read(folder)
         found = {k: v.estimate.value for k, v in stored.figures.items()}
@@ -165,7 +152,7 @@ class ProtocolTest(testing.TestCase):
             swapper="copy",
             studies=("none",),
         )
-        self.assertEqual(self.run_program(settings), cli.PARTIAL)
+        self.assertEqual(evaluate.main(settings), cli.PARTIAL)
         text = (pathlib.Path(settings.out) / "report.md").read_text()
         self.assertIn("no.png: no face was found or it is damaged", text)
         self.assertIn("1 measured, 2 skipped", text)
@@ -226,8 +213,8 @@ class ProtocolTest(testing.TestCase):
             ("must be one of generator, copy, paste", {"swapper": "other"}),
             ("What is to be measured", {"data_dir": ""}),
             ("brings its own pairs", {"results": "x"}),
-            ("--rounds must be at least 1", {"rounds": 0}),
-            ("--studies must be of", {"studies": ("drfit",)}),
+            ("`rounds` must be at least 1", {"rounds": 0}),
+            ("`studies` .* Did you mean drift", {"studies": ("drfit",)}),
             ("--swapped_video needs --target_video", {"swapped_video": "x"}),
             ("needs --swapped_video or --swap_source", {"target_video": "x"}),
             ("--lpips_weights needs", {"lpips_weights": "x"}),

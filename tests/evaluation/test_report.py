@@ -5,7 +5,6 @@ import math
 import re
 
 import numpy as np
-from absl import flags
 
 from facedancer import cli, testing
 from facedancer.errors import InputError
@@ -153,12 +152,9 @@ class CompareTest(testing.TestCase):
         root = self.tempdir()
         document.write(root / "a", make_report())
         document.write(root / "b", make_report(shift=0.1, name="two"))
-        values = flags.FlagValues()
-        compare.define_flags(values)
-        values(
-            ["compare", f"--first={root}/a", f"--second={root}/b", f"--out={root}/c"]
-        )
-        self.assertEqual(compare.main(values), cli.DONE)
+        words = [f"--first={root}/a", f"--second={root}/b", f"--out={root}/c"]
+        settings = cli.parse(compare.CompareSettings, words)
+        self.assertEqual(compare.main(settings), cli.DONE)
         data = json.loads((root / "c" / "compare.json").read_text())
         self.assertEqual((data["first"], data["second"]), ("one & only", "two"))
         self.assertAlmostEqual(data["figures"][0]["difference"], 0.1, places=5)

@@ -13,7 +13,7 @@ from facedancer import stopping, testing
 
 # Says that it works, waits, and says that it cleaned up.
 PROGRAM = """
-import errno, os, pathlib, signal, sys, time
+import dataclasses, errno, os, pathlib, signal, sys, time
 from facedancer import cli, files
 
 def wait():
@@ -46,11 +46,17 @@ def torn():
 def says():
     print("x" * 100_000)
 
-def define_flags(flag_values):
-    from absl import flags
-    flags.DEFINE_string("do", "", "What.", flag_values=flag_values)
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    '''What is done.
 
-cli.run(lambda flag_values: globals()[flag_values["do"].value](), define_flags)
+    Attributes:
+        do: What.
+    '''
+
+    do: str
+
+cli.run(lambda settings: globals()[settings.do](), Settings)
 """
 
 

@@ -9,10 +9,9 @@ from unittest import mock
 
 import h5py
 import numpy as np
-from absl import flags
 from absl.testing import parameterized
 
-from facedancer import models, testing
+from facedancer import cli, models, testing
 from facedancer.errors import InputError
 from facedancer.models import convert, saving
 from facedancer.models.families.facedancer.config import (
@@ -50,11 +49,9 @@ class ConvertTest(testing.TestCase):
 
     def run_main(self, *arguments):
         """Runs the program in this process; returns what it printed."""
-        values = flags.FlagValues()
-        convert.define_flags(values)
-        words = values(["convert", *map(str, arguments)])[1:]
+        settings = cli.parse(convert.ConvertSettings, [*map(str, arguments)])
         with contextlib.redirect_stdout(io.StringIO()) as printed:
-            self.assertEqual(convert.main(values, *words), 0)
+            self.assertEqual(convert.main(settings), 0)
         return printed.getvalue()
 
     @parameterized.parameters("new/out.keras", "out.h5")

@@ -8,10 +8,9 @@ from unittest import mock
 
 import keras
 import numpy as np
-from absl import flags
 from absl.testing import parameterized
 
-from facedancer import models, testing
+from facedancer import cli, models, testing
 from facedancer.errors import InputError
 from facedancer.models import export, saving
 from facedancer.models.families.facedancer.config import GeneratorConfig
@@ -87,11 +86,9 @@ class ExportTest(testing.TestCase):
     def test_program(self, fused):
         source, path = self.folder / "in.keras", self.folder / "out.keras"
         saving.save(small(), source)
-        values = flags.FlagValues()
-        export.define_flags(values)
-        values(["export", f"--fused={fused}"])
+        words = [str(source), str(path), f"--fused={fused}"]
         with contextlib.redirect_stdout(io.StringIO()) as printed:
-            self.assertEqual(export.main(values, str(source), str(path)), 0)
+            self.assertEqual(export.main(cli.parse(export.ExportSettings, words)), 0)
         self.assertIn(
             "out.keras: largest output difference 0.00e+00", printed.getvalue()
         )

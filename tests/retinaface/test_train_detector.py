@@ -218,7 +218,7 @@ class TrainDetectorTest(testing.TestCase):
             settings_for(self.folder, output="x.h5")
         with pytest.raises(ValueError, match="in pairs. Received: 2 folders, 1 tables"):
             settings_for(self.folder, data_dir=("a", "b"))
-        with pytest.raises(ValueError, match="`steps` must be positive. Received: 0"):
+        with pytest.raises(ValueError, match="`steps` must be at least 1. Received: 0"):
             settings_for(self.folder, steps=0)
         settings = settings_for(self.folder, exclude="nowhere.txt")
         with pytest.raises(InputError, match="nowhere.txt: No such file"):

@@ -7,9 +7,9 @@ import pathlib
 import sys
 import time
 
-from absl import app
-
+from facedancer import cli
 from facedancer.train import train
+from facedancer.train.config import TrainConfig
 from facedancer.train.loop import journal
 
 
@@ -21,10 +21,7 @@ def main(end, words):
         return draw(self)
 
     journal.Journal.curves = slowly
-    flag_values = app.flags.FLAGS
-    train.define_flags(flag_values)
-    flag_values(["train.py", *words])
-    train.main(flag_values)
+    train.main(cli.parse(TrainConfig, words))
     pathlib.Path(end).write_text(str(time.time()))
 
 

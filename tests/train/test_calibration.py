@@ -3,9 +3,8 @@
 import json
 
 import numpy as np
-from absl import flags
 
-from facedancer import images, testing
+from facedancer import cli, images, testing
 from facedancer.arcface_model import build_mobilefacenet
 from facedancer.errors import InputError
 from facedancer.models import build_generator
@@ -56,17 +55,14 @@ class ProgramTest(testing.TestCase):
         )
 
     def run_program(self, *words):
-        flag_values = flags.FlagValues()
-        calibrate_margins.define_flags(flag_values)
-        flag_values(
-            [
-                "calibrate_margins.py",
-                f"--arcface_path={self.folder / 'encoder.keras'}",
-                f"--output={self.folder / 'margins.json'}",
-                *words,
-            ]
+        words = [
+            f"--arcface_path={self.folder / 'encoder.keras'}",
+            f"--output={self.folder / 'margins.json'}",
+            *words,
+        ]
+        return calibrate_margins.main(
+            cli.parse(calibrate_margins.CalibrationConfig, words)
         )
-        return calibrate_margins.main(flag_values)
 
     def check_output(self, pairs, name):
         record = json.loads((self.folder / "margins.json").read_text())

@@ -6,7 +6,6 @@ import pathlib
 import keras
 import numpy as np
 import tensorflow as tf
-from absl import flags
 from absl.testing import parameterized
 
 from facedancer import arcface_model, cli, images, testing
@@ -104,7 +103,7 @@ class DistillTest(testing.TestCase):
 
     @parameterized.parameters(
         ({"output": "x.h5"}, "must end in .keras"),
-        ({"steps": 0}, "`steps` must be positive"),
+        ({"steps": 0}, "`steps` must be at least 1"),
         ({"hints": ("a",)}, "student_layer=teacher_layer"),
     )
     def test_refuses(self, changes, words):
@@ -113,9 +112,7 @@ class DistillTest(testing.TestCase):
             distill_encoder.DistillSettings(**values)
 
     def test_flags(self):
-        values = flags.FlagValues()
-        distill_encoder.define_flags(values)
-        values(["p", "--data_dir=d", "--teacher=t", "--output=o.keras", "--hints=a=b"])
-        settings = cli.settings_from(distill_encoder.DistillSettings, values)
+        words = ["--data_dir=d", "--teacher=t", "--output=o.keras", "--hints=a=b"]
+        settings = cli.parse(distill_encoder.DistillSettings, words)
         self.assertEqual(settings.hints, ("a=b",))
         self.assertEqual(settings.mixup, 0.5)

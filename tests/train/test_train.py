@@ -13,7 +13,7 @@ import tensorflow as tf
 from absl import flags
 from absl.testing import parameterized
 
-from facedancer import cli, testing
+from facedancer import cli, command_line, testing
 from facedancer.arcface_model import build_mobilefacenet
 from facedancer.errors import InputError
 from facedancer.models import load_discriminator, load_generator
@@ -36,15 +36,8 @@ SMALL = (
 )
 
 
-def parse(*words):
-    flag_values = flags.FlagValues()
-    train.define_flags(flag_values)
-    flag_values(cli.join_booleans(["train.py", *words], flag_values))
-    return flag_values
-
-
 def settings(*words):
-    return cli.settings_from(TrainConfig, parse(*words))
+    return cli.parse(TrainConfig, list(words))
 
 
 class FlagsTest(testing.TestCase):
@@ -55,7 +48,9 @@ class FlagsTest(testing.TestCase):
             "ifsr_scale ifsr_margin ifsr_blocks p_blocks mapping_depth mapping_size "
             "up_types same_ratio shuffle device_id arcface_path eval_model_expface"
         ).split()
-        self.assertContainsSubset(names, list(parse()))
+        flag_values = flags.FlagValues()
+        command_line.define_from(TrainConfig, flag_values)
+        self.assertContainsSubset(names, list(flag_values))
 
     def test_published_defaults(self):
         config = settings("--data_dir=x", "--arcface_path=y")
@@ -111,7 +106,7 @@ class FlagsTest(testing.TestCase):
         ("--strategy=tpu", "--strategy must be one of"),
         ("--recipe=best", "Unknown recipe 'best'"),
         ("--export_formats=pb", "--export_formats must be of onnx"),
-        ("--real_images=both", "`real_images` must be one of"),
+        ("--real_images=both", "--real_images must be one of"),
         ("--ifsr_margin=much", "--ifsr_margin must be float values"),
     )
     def test_bad_values(self, word, message):
@@ -166,7 +161,7 @@ class RunTest(testing.TestCase):
             (("--device_id=1", "--devices=GPU:9"), "--devices must be of"),
         ):
             with self.assertRaisesRegex(InputError, message):
-                train.main(parse(*self.words(*words)))
+                train.main(settings(*self.words(*words)))
         self.assertFalse((self.folder / "runs").exists())
 
     def test_fine_tuning_a_published_pair(self):
@@ -207,7 +202,7 @@ class RunTest(testing.TestCase):
             *("--a_lambda=0", "--c_lambda=0", "--ema=0.9", "--steps=2"),
             f"--eval_dir={self.pattern}",
         )
-        self.assertEqual(train.main(parse(*words)), 0)
+        self.assertEqual(train.main(settings(*words)), 0)
         run = self.folder / "runs" / "facedancer"
         names = sorted(path.name for path in run.iterdir())
         expected = (
@@ -219,9 +214,9 @@ class RunTest(testing.TestCase):
             ["masks_00000002.png", "swaps_00000002.png"],
         )
         with self.assertRaisesRegex(InputError, "Choose another --log_name"):
-            train.main(parse(*words, "--resume=False"))
+            train.main(settings(*words, "--resume=False"))
         status = train.main(
-            parse(f"--log_dir={self.folder / 'runs'}", "--load=2", "--export=True")
+            settings(f"--log_dir={self.folder / 'runs'}", "--load=2", "--export=True")
         )
         self.assertEqual(status, 0)
         for ending in ("keras", "h5"):

@@ -2,7 +2,6 @@
 
 from unittest import mock
 
-from absl import flags
 from absl.testing import parameterized
 
 from facedancer import testing
@@ -13,16 +12,14 @@ from tests.video_swap import made
 class BenchmarkTest(testing.TestCase):
     def test_table(self):
         swapper = made.make_swapper()
-        values = flags.FlagValues()
-        benchmark.define_flags(values)
-        values(["benchmark", "--sizes=480p", "--faces=1,4", "--frames=2"])
+        settings = benchmark.BenchmarkSettings(sizes=("480p",), faces=(1, 4), frames=2)
         swapper.engine = mock.Mock(side_effect=made.copying_engine, precision="f32")
         swapper.engine.name = "copying"
         with (
             mock.patch.object(benchmark, "make_swapper", lambda s: (swapper, 0.5)),
             mock.patch("builtins.print") as printed,
         ):
-            self.assertEqual(benchmark.main(values), 0)
+            self.assertEqual(benchmark.main(settings), 0)
         lines = [call.args[0] for call in printed.call_args_list]
         self.assertEqual(lines[0], "Engine copying f32, ready in 0.5 s")
         self.assertLen(lines, 5)
@@ -38,8 +35,8 @@ class BenchmarkTest(testing.TestCase):
         self.assertNotEqual(one[0].tobytes(), one[1].tobytes())
 
     @parameterized.parameters(
-        ({"sizes": ("8k",)}, "--sizes must be of 480p"),
-        ({"faces": (9,)}, "--faces must lie in"),
+        ({"sizes": ("8k",)}, "`sizes` must be one of 480p"),
+        ({"faces": (9,)}, "`faces` must lie in"),
     )
     def test_wrong_settings(self, values, words):
         with self.assertRaisesRegex(ValueError, words):

@@ -157,10 +157,14 @@ class ClipPicturesTest(testing.TestCase):
         self.assertEqual(report["damage"], [[end, end]])
         self.assertRegex(report["notes"][0], f"a.gif: damaged after {end:.2f} s")
         with contextlib.redirect_stderr(io.StringIO()) as told:
-            self.assertEqual(multi_face_single_source.tell(report), cli.PARTIAL)
+            self.assertEqual(
+                multi_face_single_source.print_summary(report), cli.PARTIAL
+            )
             self.assertEqual(told.getvalue(), "")
             report["damage"] = [[0.2, 0.4]]
-            self.assertEqual(multi_face_single_source.tell(report), cli.PARTIAL)
+            self.assertEqual(
+                multi_face_single_source.print_summary(report), cli.PARTIAL
+            )
         self.assertRegex(told.getvalue(), "from 0.20 s to 0.40 s: passed through as it")
 
     @parameterized.parameters(

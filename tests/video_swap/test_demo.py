@@ -3,7 +3,6 @@
 import av
 import numpy as np
 import skimage.data
-from absl import flags
 from absl.testing import parameterized
 
 from facedancer import cli, testing
@@ -50,8 +49,5 @@ class DemoTest(testing.TestCase):
 
     @parameterized.parameters("0", "61")
     def test_refuses_lengths(self, seconds):
-        values = flags.FlagValues()
-        demo.define_flags(values)
-        values(["demo", f"--seconds={seconds}"])
         with self.assertRaisesRegex(InputError, "--seconds must lie in"):
-            cli.settings_from(demo.DemoSettings, values)
+            cli.parse(demo.DemoSettings, [f"--seconds={seconds}"])

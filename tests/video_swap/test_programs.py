@@ -9,10 +9,9 @@ import sys
 import tempfile
 from unittest import mock
 
-from absl import flags
 from absl.testing import parameterized
 
-from facedancer import images, testing
+from facedancer import cli, images, testing
 from facedancer.arcface_model import build_mobilefacenet
 from facedancer.errors import InputError
 from facedancer.video_swap import multi_face_single_source, options, swap_image
@@ -56,10 +55,12 @@ class ProgramTest(testing.TestCase):
             "swap_source": self.folder / "me.png",
             "engine": "keras",
         } | values
-        parsed = flags.FlagValues()
-        program.define_flags(parsed)
-        parsed(["program"] + [f"--{name}={value}" for name, value in values.items()])
-        return parsed
+        record = {
+            swap_image: swap_image.ImageSettings,
+            multi_face_single_source: multi_face_single_source.VideoSettings,
+        }[program]
+        words = [f"--{name}={value}" for name, value in values.items() if value]
+        return cli.parse(record, words)
 
     def run_program(self, program, **values):
         with mock.patch("builtins.print") as printed:
@@ -168,10 +169,8 @@ class ProgramTest(testing.TestCase):
 
     def test_source_must_be_given_and_output_not_be_the_input(self):
         clip = made.write_clip(self.folder / "clip.mp4", made.moving_scenes(3))
-        parsed = self.flags_of(multi_face_single_source, vid_path=clip)
-        parsed["swap_source"].value = []
         with self.assertRaisesRegex(InputError, "Whose face .* Give --swap_source"):
-            options.make_swapper(parsed)
+            self.flags_of(multi_face_single_source, vid_path=clip, swap_source=None)
         with self.assertRaisesRegex(InputError, "must not be the input itself"):
             self.run_program(multi_face_single_source, vid_path=clip, output=clip)
 
@@ -189,14 +188,11 @@ class ProgramTest(testing.TestCase):
 
     def test_only_needs_a_source(self):
         me = self.folder / "me.png"
-        parsed = self.flags_of(
-            multi_face_single_source, vid_path=me, map=f"{me}={me}", only=me
-        )
-        parsed["swap_source"].value = []
+        values = {"vid_path": me, "map": f"{me}={me}", "only": me, "swap_source": None}
         with self.assertRaisesRegex(
             InputError, "--only says who gets .*me.png without"
         ):
-            options.make_swapper(parsed)
+            self.flags_of(multi_face_single_source, **values)
 
     def test_encoder_that_does_not_fit(self):
         check = networks.check_encoder

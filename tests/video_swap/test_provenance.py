@@ -12,10 +12,9 @@ import av
 import cv2
 import numpy as np
 import skimage.data
-from absl import flags
 from absl.testing import parameterized
 
-from facedancer import images, testing
+from facedancer import cli, images, testing
 from facedancer.errors import InputError
 from facedancer.video_swap import verify
 from facedancer.video_swap.media import pictures
@@ -301,7 +300,7 @@ class LabellerTest(Installation):
         self.assertLess(change[:400].max(), 20)
 
     def test_wrong_word(self):
-        with self.assertRaisesRegex(ValueError, "--provenance must be on or off"):
+        with self.assertRaisesRegex(ValueError, "`provenance` must be one of on, off"):
             labels.LabelSettings(provenance="maybe")
 
 
@@ -314,11 +313,8 @@ class VerifyTest(Installation):
         return target, output, labeller
 
     def run_on(self, path):
-        values = flags.FlagValues()
-        verify.define_flags(values)
-        values(["verify"])
         with mock.patch("builtins.print") as printed:
-            status = verify.main(values, str(path))
+            status = verify.main(cli.parse(verify.VerifySettings, [str(path)]))
         return status, printed.call_args[0][0]
 
     def test_signed_altered_stripped_and_plain(self):

@@ -168,11 +168,11 @@ class FaceSwapperTest(testing.TestCase):
             made.make_swapper([rule])
 
     @parameterized.parameters(
-        ({"faces": "some"}, "--faces must be one of all"),
-        ({"mask": "square"}, "--mask must be one of"),
-        ({"colour": "sepia"}, "--colour must be one of none"),
-        ({"strength": 3.0}, "--strength must lie in"),
-        ({"pixel_boost": 9}, "--pixel_boost must lie in"),
+        ({"faces": "some"}, "`faces` must be one of all"),
+        ({"mask": "square"}, "`mask` must be one of"),
+        ({"colour": "sepia"}, "`colour` must be one of none"),
+        ({"strength": 3.0}, "`strength` must lie in"),
+        ({"pixel_boost": 9}, "`pixel_boost` must lie in"),
     )
     def test_settings_are_checked(self, values, words):
         with self.assertRaisesRegex(ValueError, words):

@@ -228,9 +228,9 @@ class FollowTest(testing.TestCase):
         self.assert_close(found, np.array([1.0 / wide, 0.0, 1.0]))
 
     def test_settings_are_checked(self):
-        with self.assertRaisesRegex(ValueError, "--smoothing must not be negative"):
+        with self.assertRaisesRegex(ValueError, "`smoothing` must be at least 0"):
             clip_stages.StageSettings(smoothing=-1.0)
-        with self.assertRaisesRegex(ValueError, "--min_track must be at least 1"):
+        with self.assertRaisesRegex(ValueError, "`min_track` must be at least 1"):
             clip_stages.StageSettings(min_track=0)
 
 

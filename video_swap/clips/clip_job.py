@@ -12,13 +12,14 @@ import tqdm
 
 from facedancer import files, images
 from facedancer.errors import InputError
+from facedancer.settings import Checked, choice, ranged
 from facedancer.video_swap.clips import clip_report, clip_stages, pipeline, segments
 from facedancer.video_swap.media import pictures, video_reader, video_writer
 from facedancer.video_swap.provenance import labels, signing
 
 
 @dataclasses.dataclass(frozen=True)
-class ClipSettings:
+class ClipSettings(Checked):
     """Which part of a clip is used, and what happens when it does not go well.
 
     Attributes:
@@ -36,32 +37,12 @@ class ClipSettings:
         ValueError: If a value is unknown or out of range.
     """
 
-    sample_rate: int = 1
-    start: float = 0.0
-    length: float = 0.0
-    hdr: str = "refuse"
+    sample_rate: int = ranged(1, low=1)
+    start: float = ranged(0.0, low=0.0)
+    length: float = ranged(0.0, low=0.0)
+    hdr: str = choice("refuse", ("refuse", "convert"))
     resume: bool = False
-    interrupted: str = "nothing"
-
-    def __post_init__(self):
-        if self.sample_rate < 1:
-            raise ValueError(
-                f"--sample_rate must be at least 1. Received: {self.sample_rate}"
-            )
-        for name in ("start", "length"):
-            if getattr(self, name) < 0:
-                raise ValueError(
-                    f"--{name} must not be negative. Received: {getattr(self, name)}"
-                )
-        for name, known in (
-            ("hdr", ("refuse", "convert")),
-            ("interrupted", ("nothing", "part")),
-        ):
-            if getattr(self, name) not in known:
-                raise ValueError(
-                    f"--{name} must be one of {', '.join(known)}. "
-                    f"Received: {getattr(self, name)}"
-                )
+    interrupted: str = choice("nothing", ("nothing", "part"))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from facedancer.faces import Faces
+from facedancer.settings import Checked, ranged
 from facedancer.video_swap.clips import pipeline, tracking
 from facedancer.video_swap.media import video_reader
 from facedancer.video_swap.swapping.swapper import FaceJob, FaceSwapper
@@ -20,7 +21,7 @@ _FRAMES = 8  # frames whose faces go through the generator together, at most
 
 
 @dataclasses.dataclass(frozen=True)
-class StageSettings:
+class StageSettings(Checked):
     """How the frames of a clip are worked on.
 
     Attributes:
@@ -38,24 +39,12 @@ class StageSettings:
         ValueError: If a number is out of its range.
     """
 
-    batch_size: int = 0
-    smoothing: float = 2.0
-    max_gap: int = 6
-    detect_every: int = 1
-    min_track: int = 3
+    batch_size: int = ranged(0, low=0)
+    smoothing: float = ranged(2.0, low=0.0)
+    max_gap: int = ranged(6, low=0)
+    detect_every: int = ranged(1, low=1)
+    min_track: int = ranged(3, low=1)
     compare: bool = False
-
-    def __post_init__(self):
-        for name in ("detect_every", "min_track"):
-            if getattr(self, name) < 1:
-                raise ValueError(
-                    f"--{name} must be at least 1. Received: {getattr(self, name)}"
-                )
-        for name in ("batch_size", "smoothing", "max_gap"):
-            if getattr(self, name) < 0:
-                raise ValueError(
-                    f"--{name} must not be negative. Received: {getattr(self, name)}"
-                )
 
     @property
     def least_finds(self) -> int:

@@ -22,6 +22,7 @@ import numpy as np
 from av.video.reformatter import ColorRange, VideoReformatter
 
 from facedancer.errors import InputError
+from facedancer.settings import Checked, ranged
 from facedancer.video_swap.media import streams, video_reader
 
 # How each family of encoders is told its constant quality.
@@ -44,7 +45,7 @@ _FASTEST = Fraction(240)
 
 
 @dataclasses.dataclass(frozen=True)
-class EncodeSettings:
+class EncodeSettings(Checked):
     """How the picture is encoded.
 
     Attributes:
@@ -60,18 +61,10 @@ class EncodeSettings:
     """
 
     codec: str = "libx264"
-    quality: int = 18
+    quality: int = ranged(18, low=0, high=63)
     preset: str = "medium"
     pixel_format: str = "yuv420p"
-    segment_frames: int = 240
-
-    def __post_init__(self):
-        if not 0 <= self.quality <= 63:
-            raise ValueError(f"--quality must lie in [0, 63]. Received: {self.quality}")
-        if self.segment_frames < 1:
-            raise ValueError(
-                f"--segment_frames must be positive. Received: {self.segment_frames}"
-            )
+    segment_frames: int = ranged(240, low=1)
 
     @property
     def options(self) -> dict[str, str]:

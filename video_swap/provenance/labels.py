@@ -10,13 +10,14 @@ import pathlib
 import cv2
 import numpy as np
 
+from facedancer.settings import Checked, choice
 from facedancer.video_swap.provenance import credentials, signing, watermark
 
 _TEXT = "AI face swap"
 
 
 @dataclasses.dataclass(frozen=True)
-class LabelSettings:
+class LabelSettings(Checked):
     """How outputs are labelled.
 
     Attributes:
@@ -29,16 +30,10 @@ class LabelSettings:
         ValueError: If `provenance` is neither on nor off.
     """
 
-    provenance: str = "on"
+    provenance: str = choice("on", ("on", "off"))
     visible_label: bool = False
     signing_key: str = ""
     signing_certificate: str = ""
-
-    def __post_init__(self):
-        if self.provenance not in ("on", "off"):
-            raise ValueError(
-                f"--provenance must be on or off. Received: {self.provenance}"
-            )
 
 
 class Labeller:

@@ -12,13 +12,14 @@ from facedancer.contract import InputContract
 from facedancer.errors import InputError
 from facedancer.models import load_generator
 from facedancer.retinaface import load_detector
+from facedancer.settings import Checked, choice, ranged, setting
 from facedancer.video_swap.compositing import parsing
 from facedancer.video_swap.engines import engines
 from facedancer.video_swap.swapping import identities
 
 
 @dataclasses.dataclass(frozen=True)
-class NetworkSettings:
+class NetworkSettings(Checked):
     """Which networks, and what runs them.
 
     Attributes:
@@ -43,34 +44,18 @@ class NetworkSettings:
             times the work.
     """
 
-    facedancer_path: str = ""
-    arcface_path: str = ""
-    retina_path: str = ""
+    facedancer_path: str = setting("", essential=True)
+    arcface_path: str = setting("", essential=True)
+    retina_path: str = setting("", essential=True)
     parsing_path: str = ""
     device_id: int = 0
-    engine: str = "auto"
-    precision: str = "f32"
-    occlusion: str = "none"
-    score_threshold: float = 0.7
-    working_size: int = 640
-    min_face: int = 0
+    engine: str = choice("auto", engines.ENGINES)
+    precision: str = choice("f32", ("f32", "bf16", "f16", "int8"))
+    occlusion: str = choice("none", ("none", "generator"))
+    score_threshold: float = ranged(0.7, low=0.0, high=1.0)
+    working_size: int = ranged(640, low=0)
+    min_face: int = ranged(0, low=0)
     multi_angle: bool = False
-
-    def __post_init__(self):
-        if self.occlusion not in ("none", "generator"):
-            raise ValueError(
-                f"--occlusion must be none or generator. Received: {self.occlusion}"
-            )
-        if not 0.0 <= self.score_threshold <= 1.0:
-            raise ValueError(
-                "--score_threshold must lie in [0, 1]. "
-                f"Received: {self.score_threshold}"
-            )
-        for name in ("working_size", "min_face"):
-            if getattr(self, name) < 0:
-                raise ValueError(
-                    f"--{name} must not be negative. Received: {getattr(self, name)}"
-                )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,6 +11,7 @@ import numpy as np
 from facedancer import alignment, images
 from facedancer.errors import InputError
 from facedancer.faces import Faces
+from facedancer.settings import Checked, choice, ranged
 from facedancer.video_swap.compositing import (
     colour_transfer,
     detail,
@@ -23,7 +24,7 @@ from facedancer.video_swap.swapping import identities
 
 
 @dataclasses.dataclass(frozen=True)
-class SwapSettings:
+class SwapSettings(Checked):
     """Which faces are swapped, and how they are put back.
 
     Attributes:
@@ -47,41 +48,15 @@ class SwapSettings:
         ValueError: If a value is unknown or out of range.
     """
 
-    faces: str = "all"
-    threshold: float = 0.0
-    strength: float = 1.0
-    mask: str = "face"
-    colour: str = "none"
-    sharpen: float = 0.0
+    faces: str = choice("all", identities.ORDERS)
+    threshold: float = ranged(0.0, low=-1.0, high=1.0)
+    strength: float = ranged(1.0, low=0.0, high=2.0)
+    mask: str = choice("face", masks.MASKS)
+    colour: str = choice("none", colour_transfer.KINDS)
+    sharpen: float = ranged(0.0, low=0.0, high=5.0)
     match_sharpness: bool = False
-    refine: str = "detail"
-    pixel_boost: int = 1
-
-    def __post_init__(self):
-        known = {
-            "faces": identities.ORDERS,
-            "mask": masks.MASKS,
-            "colour": tuple(colour_transfer.KINDS),
-            "refine": detail.REFINERS,
-        }
-        for name, words in known.items():
-            if getattr(self, name) not in words:
-                raise ValueError(
-                    f"--{name} must be one of {', '.join(words)}. "
-                    f"Received: {getattr(self, name)}"
-                )
-        limits = {
-            "threshold": (-1.0, 1.0),
-            "strength": (0.0, 2.0),
-            "sharpen": (0.0, 5.0),
-            "pixel_boost": (1, 4),
-        }
-        for name, (low, high) in limits.items():
-            if not low <= getattr(self, name) <= high:
-                raise ValueError(
-                    f"--{name} must lie in [{low}, {high}]. "
-                    f"Received: {getattr(self, name)}"
-                )
+    refine: str = choice("detail", detail.REFINERS)
+    pixel_boost: int = ranged(1, low=1, high=4)
 
 
 @dataclasses.dataclass(frozen=True)
