@@ -100,5 +100,5 @@ def test_very_large_faces_are_bounded():
 
 
 def test_unknown_refiner():
-    with pytest.raises(ValueError, match="--refine must be one of none, detail"):
+    with pytest.raises(ValueError, match="`refine` must be one of none, detail"):
         SwapSettings(refine="magic")

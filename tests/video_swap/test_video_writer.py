@@ -284,7 +284,7 @@ class PictureTest(testing.TestCase):
 
     def test_settings_are_checked(self):
         for values, words in (
-            ({"quality": 99}, "quality must lie"),
+            ({"quality": 99}, "`quality` must lie"),
             ({"segment_frames": 0}, "segment_frames. must be at least 1"),
         ):
             with self.assertRaisesRegex(ValueError, words):
