@@ -26,7 +26,6 @@ from facedancer.dataset.photos import aligning, listing
 from facedancer.errors import InputError
 
 CHUNK = 16  # photos a task; fixed, as a batch's make-up moves results by a rounding
-SUMMARY = "summary.json"
 # Settings that change no crop.
 _FREE = ("data_dir", "target_dir", "device_id", "num_workers", "overwrite")
 _FREE += ("contact_sheet", "max_pixels")
@@ -154,7 +153,7 @@ def _claim_target(settings: aligning.AlignSettings) -> None:
     """Refuses a folder with crops of other settings, or empties it if told to."""
     folder = pathlib.Path(settings.target_dir)
     wanted = _shaping(settings)
-    found = _read_summary(folder)
+    found = report.read_settings(folder)
     if found is not None and found != wanted:
         names = sorted(k for k in wanted if found.get(k) != wanted[k])
         if not settings.overwrite:
@@ -176,13 +175,6 @@ def _shaping(settings: aligning.AlignSettings) -> dict:
     return {name: value for name, value in values.items() if name not in _FREE}
 
 
-def _read_summary(folder: pathlib.Path) -> dict | None:
-    try:
-        return json.loads((folder / SUMMARY).read_text())["settings"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
 def _write_summary(
     settings: aligning.AlignSettings, counts: collections.Counter, complete: bool
 ) -> None:
@@ -192,7 +184,7 @@ def _write_summary(
         "photos": sum(counts.values()),
         "statuses": {name: counts[name] for name in aligning.STATUSES if counts[name]},
     }
-    path = os.path.join(settings.target_dir, SUMMARY)
+    path = os.path.join(settings.target_dir, report.SUMMARY)
     files.write_atomic(path, (json.dumps(summary, indent=2) + "\n").encode())
 
 

@@ -21,7 +21,7 @@ import tqdm
 from facedancer import cli
 from facedancer.dataset.jobs import report, workers
 from facedancer.dataset.photos import image_header, listing
-from facedancer.dataset.shards import beam_runner, sharding, splits
+from facedancer.dataset.shards import beam_runner, manifest, sharding, splits
 from facedancer.errors import InputError
 from facedancer.settings import Checked, choice, ranged, setting
 
@@ -110,10 +110,12 @@ def main(settings: ShardSettings) -> int:
     if not settings.data_dir:
         raise InputError("--data_dir must name the folder with the photos")
     manifests, broken = write_sets(settings, show_progress=True)
-    for name, manifest in manifests.items():
+    for name, written in manifests.items():
+        aligned = manifest.alignment_in(written) or "an unknown alignment"
         print(
-            f"{name}: {manifest['count']} photos of {manifest['num_identities']} "
-            f"identities in {len(manifest['shards'])} shards in {settings.target_dir}"
+            f"{name}: {written['count']} photos of {written['num_identities']} "
+            f"identities in {len(written['shards'])} shards in {settings.target_dir}; "
+            f"{aligned}"
         )
     for why in broken[:20]:
         print(f"Left out: {why}")
@@ -125,9 +127,9 @@ def main(settings: ShardSettings) -> int:
 def _verify(settings: ShardSettings) -> int:
     for data_type in _shares(settings):
         name = f"{settings.data_name}_{data_type}"
-        manifest = sharding.verify(settings.target_dir, name)
+        found = sharding.verify(settings.target_dir, name)
         print(
-            f"{name}: {manifest['count']} photos in {len(manifest['shards'])} shards "
+            f"{name}: {found['count']} photos in {len(found['shards'])} shards "
             "are as the manifest says"
         )
     return cli.DONE
@@ -152,11 +154,10 @@ def write_sets(
     manifests = {}
     for plan in plans:
         if sharding.claim_target(plan, settings.overwrite):
-            manifest = sharding.read_manifest(plan.target_dir, plan.name)
+            manifests[plan.name] = manifest.read(plan.target_dir, plan.name)
         else:
             _write_shards(plan, settings, show_progress)
-            manifest = sharding.finish(plan)
-        manifests[plan.name] = manifest
+            manifests[plan.name] = sharding.finish(plan)
     return manifests, broken
 
 
@@ -282,6 +283,7 @@ def _make_plan(
         identity=identity,
         identity_names=identity_names,
         landmarks=chosen_landmarks,
+        alignment=report.alignment_of(settings.data_dir),
         arguments={
             name: getattr(settings, name)
             for name in ("shuffle", "num_shards", "seed", "holdout", "identities")

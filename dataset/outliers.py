@@ -20,7 +20,8 @@ import numpy as np
 import tqdm
 
 from facedancer import cli, files, images
-from facedancer.dataset.jobs import contact_sheet
+from facedancer.alignment import Alignment, check_equal
+from facedancer.dataset.jobs import contact_sheet, report
 from facedancer.dataset.photos import listing
 from facedancer.errors import InputError
 from facedancer.settings import Checked, ranged
@@ -75,17 +76,11 @@ def alignment_shrink(data_dir: str) -> float:
     Raises:
         InputError: If they were aligned to a template that no encoder knows.
     """
-    try:
-        text = pathlib.Path(data_dir, "summary.json").read_text()
-        made_with = json.loads(text)["settings"]
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
-        return 1.0
-    if made_with.get("template", "arcface") != "arcface":
-        raise InputError(
-            f"{data_dir}: its crops are aligned to the template "
-            f"{made_with['template']!r}; identity encoders need arcface"
-        )
-    return float(made_with.get("shrink_factor", 1.0))
+    found = report.alignment_of(data_dir) or Alignment()
+    check_equal(
+        found, Alignment(shrink=found.shrink), data_dir, "identity encoders need it"
+    )
+    return found.shrink
 
 
 def _embedder(path: str, shrink: float) -> Callable[[np.ndarray], np.ndarray]:

@@ -19,9 +19,9 @@ import numpy as np
 import tqdm
 
 from facedancer import cli
-from facedancer.dataset.jobs import workers
+from facedancer.dataset.jobs import report, workers
 from facedancer.dataset.photos import image_header, listing
-from facedancer.dataset.shards import sharding
+from facedancer.dataset.shards import manifest, sharding
 from facedancer.errors import InputError
 from facedancer.settings import Checked, choice, ranged, setting
 
@@ -121,8 +121,8 @@ def main(settings: TripletShardSettings) -> int:
         InputError: If there is no pair.
     """
     manifests, left_out = write_sets(settings, show_progress=True)
-    for name, manifest in manifests.items():
-        print(f"{name}: {manifest['count']} triplets in {settings.target_dir}")
+    for name, written in manifests.items():
+        print(f"{name}: {written['count']} triplets in {settings.target_dir}")
     for why in left_out[:20]:
         print(f"Left out: {why}")
     if len(left_out) > 20:
@@ -162,7 +162,7 @@ def write_sets(
             for _ in bar:
                 pass
             sharding.finish(plan)
-        manifests[plan.name] = sharding.read_manifest(plan.target_dir, plan.name)
+        manifests[plan.name] = manifest.read(plan.target_dir, plan.name)
     return manifests, left_out
 
 
@@ -274,6 +274,7 @@ def _make_plan(
         identity=identity,
         identity_names=[],
         landmarks=None,
+        alignment=report.alignment_of(settings.data_dir),
         arguments={"seed": settings.seed, "kind": kind},
         digest=sharding.plan_digest(text, sizes, num_shards, identity, None),
         triplets=chosen,

@@ -6,7 +6,9 @@ import dataclasses
 import pathlib
 
 from facedancer import files, weights
+from facedancer.alignment import Alignment
 from facedancer.arcface_model import load_encoder
+from facedancer.dataset.jobs import report
 from facedancer.errors import InputError
 from facedancer.evaluation.inputs.cache import Cache
 from facedancer.evaluation.inputs.locating import Locator
@@ -220,7 +222,10 @@ def load(settings: EvaluateSettings) -> Loaded:
             "file": settings.perceptual_path,
         }
     cache = Cache(settings.cache_dir)
-    locator = Locator(detector, cache, settings.aligned)
+    aligned = None
+    if settings.aligned:
+        aligned = report.alignment_of(settings.data_dir) or Alignment()
+    locator = Locator(detector, cache, aligned)
     tools = Tools(locator, cache, tuple(found), perception)
     return Loaded(tools, judge, networks, official, _missing(settings))
 

@@ -6,8 +6,12 @@ pixels with the centre of the top-left pixel at (0, 0).
 
 from __future__ import annotations
 
+import dataclasses
+
 import cv2
 import numpy as np
+
+from facedancer.errors import InputError
 
 # Positions of left eye, right eye, nose, left and right mouth corner, left as seen in
 # the image, in units of the crop's side.
@@ -34,6 +38,63 @@ TEMPLATES = {
         ]
     ),
 }
+
+
+@dataclasses.dataclass(frozen=True)
+class Alignment:
+    """How a set of crops is aligned.
+
+    Attributes:
+        template: Key of `TEMPLATES`.
+        shrink: The `shrink` of the function `template`.
+
+    Raises:
+        InputError: If the template is unknown or `shrink` is not in (0, 1].
+    """
+
+    template: str = "arcface"
+    shrink: float = 1.0
+
+    def __post_init__(self):
+        if self.template not in TEMPLATES or not 0.0 < self.shrink <= 1.0:
+            raise InputError(
+                f"Crops must be aligned to one of {', '.join(TEMPLATES)}, shrunk by a "
+                f"factor in (0, 1]. Received: {self}"
+            )
+
+    def __str__(self):
+        return f"template {self.template}, shrink factor {self.shrink:g}"
+
+    def landmarks(self, size: int) -> np.ndarray:
+        """Returns where the five landmarks lie, `(5, 2)` pixels of a crop.
+
+        Args:
+            size: Side of the crop in pixels.
+        """
+        return template(size, self.template, self.shrink)
+
+
+def check_equal(
+    found: Alignment | None, wanted: Alignment, what: str, other: str
+) -> None:
+    """Refuses crops that are aligned in another way than is wanted.
+
+    Args:
+        found: Of the crops; None, unknown, is taken as right.
+        wanted: How they must be aligned.
+        what: What they are, for the message.
+        other: What wants it, with a verb, for the message.
+
+    Raises:
+        InputError: If they differ.
+    """
+    if found is not None and found != wanted:
+        raise InputError(
+            f"{what}: its crops are aligned in another way than {other}. Received: "
+            f"{found}; expected: {wanted}. Align the photos anew "
+            f"(facedancer-crop-align --template={wanted.template} "
+            f"--shrink_factor={wanted.shrink:g})"
+        )
 
 
 def template(size: int, name: str = "arcface", shrink: float = 1.0) -> np.ndarray:

@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 
 from facedancer import images
+from facedancer.alignment import TEMPLATES, Alignment
 
 _FROM_UINT8 = {
     "unit": images.unit_from_uint8,
@@ -25,7 +26,7 @@ class InputContract:
         shrink: The `shrink` of `alignment.template`.
 
     Raises:
-        ValueError: If the size is not positive or the range is unknown.
+        ValueError: If the size is not positive, the range or the template is unknown.
     """
 
     size: int
@@ -41,6 +42,16 @@ class InputContract:
                 f"`value_range` must be one of {sorted(_FROM_UINT8)}. "
                 f"Received: value_range={self.value_range!r}"
             )
+        if self.template not in TEMPLATES:
+            raise ValueError(
+                f"`template` must be one of {sorted(TEMPLATES)}. "
+                f"Received: template={self.template!r}"
+            )
+
+    @property
+    def alignment(self) -> Alignment:
+        """How the crops are aligned."""
+        return Alignment(self.template, self.shrink)
 
     def from_uint8(self, image: np.ndarray) -> np.ndarray:
         """Returns uint8 RGB images of any leading shape in the network's range.

@@ -10,6 +10,7 @@ import tensorflow as tf
 from absl import logging
 
 from facedancer import files
+from facedancer.alignment import Alignment, check_equal
 from facedancer.arcface_model import fold, load_encoder
 from facedancer.dataset.reading import pairs
 from facedancer.dataset.shards import shard_index
@@ -63,6 +64,37 @@ def checkpoints_of(config: TrainConfig) -> Checkpoints:
     return Checkpoints(folder, config.keep)
 
 
+def crop_alignment(config: TrainConfig) -> Alignment:
+    """Returns how the crops to train on are aligned.
+
+    Args:
+        config: The settings.
+
+    Raises:
+        InputError: If training and validation crops, or --shrink_factor, differ, or no
+            identity encoder can look at them.
+    """
+    told = Alignment(shrink=_or(config.shrink_factor, 1.0))
+    found = shard_index.alignment_of(config.data_dir)
+    if found is not None and config.shrink_factor is not None:
+        check_equal(found, told, config.data_dir, "--shrink_factor says")
+    aligned = found or told
+    if config.eval_dir:
+        check_equal(
+            shard_index.alignment_of(config.eval_dir),
+            aligned,
+            config.eval_dir,
+            "those to train on are",
+        )
+    fitting = Alignment(shrink=aligned.shrink)
+    check_equal(aligned, fitting, config.data_dir, "identity encoders need it")
+    return aligned
+
+
+def _or(given, otherwise):
+    return otherwise if given is None else given
+
+
 def load_networks(config: TrainConfig) -> Networks:
     """Reads the frozen networks and those to fine-tune.
 
@@ -73,14 +105,21 @@ def load_networks(config: TrainConfig) -> Networks:
         InputError: If a file is missing or they do not fit together.
     """
     objective = config.objective()
+    aligned = crop_alignment(config)
     encoder = fold(load_encoder(config.arcface_path))
     name = encoder.name_with_hash
     generator = discriminator = None
     if config.init_generator:
         generator = load_generator(config.init_generator)
         structure = _fine_tuned(generator.config, encoder, name)
+        check_equal(
+            aligned,
+            generator.contract.alignment,
+            config.data_dir,
+            "the generator of --init_generator needs it",
+        )
     else:
-        structure = config.generator_config(encoder.embedding_size, name)
+        structure = config.generator_config(encoder.embedding_size, name, aligned)
     if config.init_discriminator:
         discriminator = load_discriminator(config.init_discriminator)
         if discriminator.config.image_size != structure.image_size:

@@ -106,7 +106,11 @@ def _swapped(config: CalibrationConfig, generator, teacher: Teacher):
             "--swapper_arcface_path"
         )
     found = validation.read_pairs(
-        config.data_dir, generator.contract.size, config.count, config.seed
+        config.data_dir,
+        generator.contract.size,
+        config.count,
+        config.seed,
+        generator.contract.alignment,
     )
     vectors = validation.vectors_of(feeding, found.sources)
     for start in range(0, len(vectors), 16):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 
+from facedancer.alignment import Alignment
 from facedancer.errors import InputError
 from facedancer.models import get_preset
 from facedancer.models.families.facedancer.config import (
@@ -30,6 +31,9 @@ class TrainConfig:
         recipe: published (the released trainer) or improved.
         preset: Structure of the generator, see `models/families/facedancer/presets.py`.
         image_size: Side of the images in pixels. Empty: of the preset.
+        shrink_factor: With which `crop_align` cut the crops, for shards whose manifest
+            does not say it, such as those of the original program. Empty: as the
+            manifest says, else 1.
         base_width: Channels of the generator at the full size. Empty: of the preset.
         mapping_depth: Layers of the mapping network. Empty: of the preset.
         mapping_size: Units of each of them. Empty: of the preset.
@@ -135,6 +139,7 @@ class TrainConfig:
     recipe: str = "published"
     preset: str = "facedancer_c"
     image_size: int | None = None
+    shrink_factor: float | None = None
     base_width: int | None = None
     mapping_depth: int | None = None
     mapping_size: int | None = None
@@ -248,12 +253,15 @@ class TrainConfig:
             objective = dataclasses.replace(objective, perceptual=0.0)
         return objective
 
-    def generator_config(self, identity_size: int, encoder: str) -> GeneratorConfig:
+    def generator_config(
+        self, identity_size: int, encoder: str, aligned: Alignment | None = None
+    ) -> GeneratorConfig:
         """Returns the structure of the generator.
 
         Args:
             identity_size: Length of the encoder's vectors.
             encoder: The encoder's `name_with_hash`.
+            aligned: How its crops are aligned; None: as the preset says.
 
         Raises:
             InputError: If preset and flags do not fit together.
@@ -271,6 +279,8 @@ class TrainConfig:
             "identity_size": identity_size,
             "encoder": encoder,
         }
+        if aligned is not None:
+            changes |= dataclasses.asdict(aligned)
         if self.up_types:
             changes |= {"stages": 0, "widths": ()}
         improved = self.recipe == "improved"

@@ -23,7 +23,9 @@ from absl import logging
 from keras import ops
 
 from facedancer import arcface_model, cli, files, images
+from facedancer.alignment import Alignment, check_equal
 from facedancer.arcface_model import verification
+from facedancer.dataset.jobs import report
 from facedancer.errors import InputError
 from facedancer.settings import Checked, ranged, setting
 from facedancer.train.distillation import face_views
@@ -265,6 +267,8 @@ def distill(settings: DistillSettings) -> None:
     Raises:
         InputError: If a file, folder or layer is not there.
     """
+    aligned = report.alignment_of(settings.data_dir)
+    check_equal(aligned, Alignment(), settings.data_dir, "identity encoders need it")
     keras.utils.set_random_seed(settings.seed)
     teacher = arcface_model.load_encoder(settings.teacher)
     student = build_student(teacher, settings)

@@ -69,8 +69,8 @@ class PhotoChanges:
 
         Args:
             image: `(read_size, read_size, 3)` uint8 RGB.
-            landmarks: `(5, 2)` in its pixels, None where unknown: the crop is taken to
-                be aligned by the ArcFace template.
+            landmarks: `(5, 2)` in its pixels, None where nothing is known of the
+                crop: it is taken to be aligned by the ArcFace template.
             other: Returns the photo whose colours are taken on.
             random: Random numbers.
 

@@ -16,9 +16,12 @@ from collections.abc import Iterator
 import numpy as np
 
 from facedancer import files
+from facedancer.alignment import Alignment
 from facedancer.dataset.photos import listing
+from facedancer.errors import InputError
 
 NAME = "report.jsonl"
+SUMMARY = "summary.json"
 
 
 class Report:
@@ -118,3 +121,35 @@ def read_report(folder: str | os.PathLike) -> Iterator[dict]:
                 entry = _parse(line)
                 if entry is not None:
                     yield entry
+
+
+def read_settings(folder: str | os.PathLike) -> dict | None:
+    """Returns the settings that decided a folder's crops, None where unknown.
+
+    Args:
+        folder: What `crop_align` wrote, else nothing is known.
+    """
+    try:
+        settings = json.loads(pathlib.Path(folder, SUMMARY).read_text())["settings"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return settings if isinstance(settings, dict) else None
+
+
+def alignment_of(folder: str | os.PathLike) -> Alignment | None:
+    """Returns how a folder's crops are aligned, None where unknown.
+
+    Args:
+        folder: What `crop_align` wrote, else nothing is known.
+
+    Raises:
+        InputError: If they are aligned in a way that is not known here.
+    """
+    settings = read_settings(folder)
+    if settings is None:
+        return None
+    try:
+        shrink = float(settings.get("shrink_factor", 1.0))
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{folder}/{SUMMARY}: its shrink_factor: {error}") from None
+    return Alignment(settings.get("template", "arcface"), shrink)

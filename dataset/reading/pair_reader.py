@@ -239,6 +239,8 @@ class PairReader:
         landmarks = None
         if self.changes.distortion == "corruption":
             landmarks = self.index.landmarks(used, image.shape[0])
+            if landmarks is None and self.index.alignment is not None:
+                landmarks = self.index.alignment.landmarks(image.shape[0])
 
         def another() -> np.ndarray:
             return self.cache.get(int(random.choice(targets)))[0]

@@ -19,7 +19,8 @@ from concurrent.futures import ThreadPoolExecutor
 import cv2
 import numpy as np
 
-from facedancer.dataset.shards import records
+from facedancer.alignment import Alignment, check_equal
+from facedancer.dataset.shards import manifest, records
 from facedancer.errors import InputError
 
 SHARD_NAME = re.compile(r"(?P<set>.+)_(?P<number>\d{5,})-of-(?P<total>\d{5,})\.records")
@@ -38,6 +39,7 @@ class ShardIndex:
         identity: `(n,)` int32, dense over all sets, -1 where unknown.
         folder: `(n,)` int32, the source folder: first part of the photo's path,
             counted over all sets.
+        alignment: How the photos are aligned, None where no manifest says it.
     """
 
     files: tuple[str, ...]
@@ -47,6 +49,7 @@ class ShardIndex:
     size: np.ndarray
     identity: np.ndarray
     folder: np.ndarray
+    alignment: Alignment | None
 
     def __len__(self):
         return len(self.shard)
@@ -151,6 +154,28 @@ def find_shards(data_dir: str) -> list[str]:
     return sorted(set(found))
 
 
+def alignment_of(data_dir: str) -> Alignment | None:
+    """Returns how the photos of shards are aligned, None where no manifest says it.
+
+    Args:
+        data_dir: See `find_shards`.
+
+    Raises:
+        InputError: If two sets are aligned in different ways, or there is no shard.
+    """
+    return _common_alignment(find_shards(data_dir))
+
+
+def _common_alignment(files: list[str]) -> Alignment | None:
+    first = None
+    for name in sorted({set_of(file) for file in files}):
+        found = manifest.alignment_in(manifest.read(name.parent, name.name))
+        if found is not None:
+            first = first or (found, str(name))
+            check_equal(found, first[0], str(name), f"those of {first[1]} are")
+    return first and first[0]
+
+
 def open_index(data_dir: str, num_threads: int = 8) -> ShardIndex:
     """Returns the index of all shards a flag names.
 
@@ -163,6 +188,7 @@ def open_index(data_dir: str, num_threads: int = 8) -> ShardIndex:
         InputError: If there is no shard or no record, or a header is damaged.
     """
     files = find_shards(data_dir)
+    aligned = _common_alignment(files)
     stored = _Stored(files)
     with ThreadPoolExecutor(num_threads) as pool:
         parts = list(pool.map(stored.part, files))
@@ -183,6 +209,7 @@ def open_index(data_dir: str, num_threads: int = 8) -> ShardIndex:
         np.repeat(np.arange(len(files), dtype=np.int32), counts),
         np.concatenate([np.arange(count, dtype=np.int32) for count in counts]),
         **joined,
+        alignment=aligned,
     )
 
 
@@ -234,12 +261,12 @@ class _Stored:
 def _read_index_file(name: pathlib.Path) -> dict | None:
     """Returns the arrays of `{set}.index.npz` and where each shard's part begins."""
     try:
-        manifest = json.loads(name.with_name(f"{name.name}.manifest.json").read_text())
+        written = json.loads(name.with_name(f"{name.name}.manifest.json").read_text())
         with np.load(name.with_name(f"{name.name}.index.npz")) as arrays:
             stored = dict(arrays)
-        stored["folder_names"] = np.array(manifest["folders"], object)
+        stored["folder_names"] = np.array(written["folders"], object)
         first, stored["shards"] = 0, {}
-        for shard in manifest["shards"]:
+        for shard in written["shards"]:
             stored["shards"][shard["file"]] = {**shard, "first": first}
             first += shard["count"]
     except (OSError, KeyError, TypeError, ValueError, zipfile.BadZipFile):

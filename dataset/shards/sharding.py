@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 
 from facedancer import files
+from facedancer.alignment import Alignment
 from facedancer.dataset.photos import image_header
-from facedancer.dataset.shards import records, shard_index
+from facedancer.dataset.shards import manifest, records, shard_index
 from facedancer.errors import InputError
 
 FORMAT = 1
@@ -38,6 +39,7 @@ class Plan:
         identity: `(n,)` int32 for `identity_names`, -1 unknown.
         identity_names: Sorted.
         landmarks: `(n, 10)` float32, pixels of the photo, NaN where unknown; or None.
+        alignment: How the photos are aligned, None where unknown.
         arguments: What the plan was made from, for the manifest.
         digest: SHA-256 of all that decides the bytes of the shards.
     """
@@ -50,6 +52,7 @@ class Plan:
     identity: np.ndarray
     identity_names: list[str]
     landmarks: np.ndarray | None
+    alignment: Alignment | None
     arguments: dict
     digest: str
 
@@ -227,11 +230,15 @@ def claim_target(plan: Plan, overwrite: bool) -> bool:
                 "to make them anew"
             )
         _remove_set(plan)
-    manifest = read_manifest(plan.target_dir, plan.name)
-    if manifest and all(
+    found = manifest.read(plan.target_dir, plan.name)
+    if found:
+        found = manifest.note_alignment(
+            plan.target_dir, plan.name, found, plan.alignment
+        )
+    if found and all(
         (folder / shard["file"]).is_file()
         and (folder / shard["file"]).stat().st_size == shard["bytes"]
-        for shard in manifest["shards"]
+        for shard in found["shards"]
     ):
         return True
     _plan_path(plan).write_text(plan.digest)
@@ -253,9 +260,9 @@ def _set_files(plan: Plan) -> list[pathlib.Path]:
 
 def _found_digest(plan: Plan) -> str | None:
     """Returns the digest of the set that is there, "" if unknown, None if none is."""
-    manifest = read_manifest(plan.target_dir, plan.name)
-    if manifest:
-        return manifest["plan"]
+    written = manifest.read(plan.target_dir, plan.name)
+    if written:
+        return written["plan"]
     if _plan_path(plan).exists():
         return _plan_path(plan).read_text()
     return "" if _set_files(plan) else None
@@ -269,28 +276,6 @@ def _remove_set(plan: Plan) -> None:
         (folder / name).unlink(missing_ok=True)
     for note in folder.glob(f".{plan.name}_*.records.note"):
         note.unlink()
-
-
-def read_manifest(folder: str | os.PathLike, name: str) -> dict | None:
-    """Returns the manifest of a set, None if there is none.
-
-    Args:
-        folder: The shards' folder.
-        name: `{data_name}_{data_type}`.
-
-    Raises:
-        InputError: If it is no manifest.
-    """
-    path = pathlib.Path(folder, f"{name}.manifest.json")
-    try:
-        manifest = json.loads(path.read_text())
-    except FileNotFoundError:
-        return None
-    except ValueError as error:
-        raise InputError(f"{path}: not a manifest ({error})") from None
-    if not isinstance(manifest, dict) or not {"plan", "shards"} <= set(manifest):
-        raise InputError(f"{path}: not a manifest of shards")
-    return manifest
 
 
 def finish(plan: Plan) -> dict:
@@ -312,22 +297,22 @@ def finish(plan: Plan) -> dict:
     folders = sorted({shard_index.top_folder(path) for path in plan.paths})
     _write_index(plan, notes, folders)
     counts = np.bincount(plan.identity[plan.identity >= 0])
-    manifest = {
+    content = {
         "format": FORMAT,
         "plan": plan.digest,
         "arguments": plan.arguments,
+        "alignment": plan.alignment and dataclasses.asdict(plan.alignment),
         "count": len(plan.paths),
         "num_identities": len(plan.identity_names),
         "identities": dict(zip(plan.identity_names, counts.tolist(), strict=True)),
         "folders": folders,
         "shards": shards,
     }
-    data = (json.dumps(manifest, indent=1) + "\n").encode()
-    files.write_atomic(folder / f"{plan.name}.manifest.json", data)
+    manifest.write(plan.target_dir, plan.name, content)
     for shard in range(plan.num_shards):
         _note_path(folder / plan.file_name(shard)).unlink()
     _plan_path(plan).unlink(missing_ok=True)
-    return manifest
+    return content
 
 
 def _write_index(plan: Plan, notes: list[np.ndarray], folders: list[str]) -> None:
@@ -357,12 +342,12 @@ def verify(folder: str | os.PathLike, name: str) -> dict:
         InputError: Names the first bad shard and, where one record is at fault, the
             record.
     """
-    manifest = read_manifest(folder, name)
-    if manifest is None:
+    found = manifest.read(folder, name)
+    if found is None:
         raise InputError(f"{folder}: no manifest {name}.manifest.json")
-    for shard in manifest["shards"]:
+    for shard in found["shards"]:
         verify_shard(pathlib.Path(folder, shard["file"]), shard)
-    return manifest
+    return found
 
 
 def verify_shard(file: pathlib.Path, expected: dict) -> None:

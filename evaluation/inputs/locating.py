@@ -21,11 +21,16 @@ class Locator:
     Args:
         detector: With `detect_batch(images) -> list[Faces]` and `name`.
         cache: Where results are looked for and put.
-        aligned: Photos are aligned crops: where no face is found, its place is taken
-            from the template.
+        aligned: Photos are crops aligned like this: where no face is found, its place
+            is taken from the template. None: they are not.
     """
 
-    def __init__(self, detector, cache: Cache, aligned: bool = False):
+    def __init__(
+        self,
+        detector,
+        cache: Cache,
+        aligned: alignment.Alignment | None = None,
+    ):
         self.detector, self.cache, self.aligned = detector, cache, aligned
         options = getattr(detector, "options", "")
         self.name = f"faces {detector.name} {options}"
@@ -59,7 +64,7 @@ class Locator:
                 best = int(np.argmax(faces.areas))
                 chosen.append(Face(photo, faces.boxes[best], faces.landmarks[best]))
             else:
-                chosen.append(_whole(photo) if self.aligned else None)
+                chosen.append(self.aligned and _whole(photo, self.aligned))
         return chosen
 
     def nearest(
@@ -93,12 +98,12 @@ def _nearest(photo, faces, target):
     return Face(photo, target.box, target.landmarks, found=False)
 
 
-def _whole(photo):
+def _whole(photo, aligned):
     height, width = photo.read().shape[:2]
     side = min(height, width)
     shift = (np.array([width, height]) - side) / 2.0
-    landmarks = alignment.template(side) + shift
-    box = np.array([0.15 * side, 0.1 * side, 0.85 * side, 1.0 * side])
+    landmarks = aligned.landmarks(side) + shift
+    box = (np.array([-0.35, -0.4, 0.35, 0.5]) * aligned.shrink + 0.5) * side
     return Face(photo, box + np.tile(shift, 2), landmarks, found=False)
 
 

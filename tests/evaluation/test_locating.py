@@ -47,10 +47,14 @@ class LocatorTest(testing.TestCase):
         faceless = photo(dots=False)  # 180 x 150 pixels
         detector = fixtures.DotDetector()
         self.assertEqual(Locator(detector, Cache()).largest([faceless]), [None])
-        (face,) = Locator(detector, Cache(), aligned=True).largest([faceless])
+        (face,) = Locator(detector, Cache(), aligned=alignment.Alignment()).largest(
+            [faceless]
+        )
         self.assertFalse(face.found)
         self.assert_close(face.landmarks, alignment.template(150) + [15.0, 0.0])
-        (seen,) = Locator(detector, Cache(), aligned=True).largest([photo()])
+        (seen,) = Locator(detector, Cache(), aligned=alignment.Alignment()).largest(
+            [photo()]
+        )
         self.assertTrue(seen.found)
 
     def test_results_are_kept_with_all_faces(self):

@@ -131,37 +131,39 @@ def chroma_loss(target, swapped):
     return ops.mean(ops.abs(difference - luma), axis=(1, 2, 3))
 
 
-def face_ellipse(height: int, width: int):
+def face_ellipse(height: int, width: int, shrink: float = 1.0):
     """Returns where an aligned crop is certainly not face.
 
     Args:
         height: Of the crop, pixels.
         width: Of the crop, pixels.
+        shrink: The `shrink` of the crop's alignment.
 
     Returns:
         `(1, height, width, 1)` float32: 0 inside the ellipse around the face of the
-        ArcFace template (centre at 0.5, 0.54 of the crop; half axes 0.40 and 0.50),
-        1 outside, with a smooth border.
+        ArcFace template (centre at 0.5, 0.54 of a crop that is not shrunk; half axes
+        0.40 and 0.50), 1 outside, with a smooth border.
     """
-    y = (ops.arange(height, dtype="float32") + 0.5) / height
-    x = (ops.arange(width, dtype="float32") + 0.5) / width
+    y = ((ops.arange(height, dtype="float32") + 0.5) / height - 0.5) / shrink + 0.5
+    x = ((ops.arange(width, dtype="float32") + 0.5) / width - 0.5) / shrink + 0.5
     radius = ops.sqrt(
         ((y[:, None] - 0.54) / 0.50) ** 2 + ((x[None, :] - 0.50) / 0.40) ** 2
     )
     return ops.clip((radius - 0.95) * 10.0, 0.0, 1.0)[None, :, :, None]
 
 
-def outside_loss(target, swapped):
+def outside_loss(target, swapped, shrink: float = 1.0):
     """The absolute difference outside the face, averaged over that region.
 
     Args:
         target: `(batch, height, width, 3)`.
         swapped: Of the same shape.
+        shrink: The `shrink` of the crops' alignment.
 
     Returns:
         `(batch,)` float32 in [0, 2].
     """
-    outside = face_ellipse(*target.shape[1:3])
+    outside = face_ellipse(*target.shape[1:3], shrink)
     difference = ops.abs(ops.cast(target, "float32") - ops.cast(swapped, "float32"))
     return ops.sum(difference * outside, axis=(1, 2, 3)) / (3.0 * ops.sum(outside))
 

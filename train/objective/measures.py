@@ -26,6 +26,7 @@ class Seen:
         target_vector: `(batch, d)` identity of the targets, seen by the look.
         target_maps: List of the targets' maps, seen by the look.
         look: The look at target and swapped.
+        shrink: The `shrink` of the images' alignment.
     """
 
     target: object
@@ -34,6 +35,7 @@ class Seen:
     target_vector: object
     target_maps: object
     look: object
+    shrink: float = 1.0
 
 
 def image_sums(objective: Objective, seen: Seen, swapped, warm_up: bool) -> dict:
@@ -57,7 +59,8 @@ def image_sums(objective: Objective, seen: Seen, swapped, warm_up: bool) -> dict
     if objective.chroma and not warm_up:
         sums["chroma"] = ops.sum(losses.chroma_loss(seen.target, swapped))
     if objective.outside and not warm_up:
-        sums["outside"] = ops.sum(losses.outside_loss(seen.target, swapped))
+        values = losses.outside_loss(seen.target, swapped, seen.shrink)
+        sums["outside"] = ops.sum(values)
     return sums
 
 

@@ -267,7 +267,7 @@ class TrainStep:
         constants = tf.nest.map_structure(
             tf.stop_gradient, (source_vector, target_vector, maps)
         )
-        return measures.Seen(target, same, *constants, look)
+        return measures.Seen(target, same, *constants, look, teacher.shrink)
 
     def _generator_sums(self, batch, phase: Phase):
         """Returns the swapped images and the sums of the generator's terms."""

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import keras
 import numpy as np
 
+from facedancer.alignment import Alignment, check_equal
 from facedancer.dataset.reading import pairs
 from facedancer.errors import InputError
 from facedancer.train.frozen.teachers import Teacher
@@ -26,7 +27,13 @@ class PairSet:
     sources: np.ndarray
 
 
-def read_pairs(data_dir: str, size: int, count: int, seed: int = 0) -> PairSet:
+def read_pairs(
+    data_dir: str,
+    size: int,
+    count: int,
+    seed: int = 0,
+    aligned: Alignment | None = None,
+) -> PairSet:
     """Returns a set of pairs that depends on the shards and the seed only.
 
     Args:
@@ -34,9 +41,10 @@ def read_pairs(data_dir: str, size: int, count: int, seed: int = 0) -> PairSet:
         size: Side of the images, pixels.
         count: Number of pairs; rounded up to a whole batch.
         seed: Of the choice.
+        aligned: How the crops must be aligned; None: in any way.
 
     Raises:
-        InputError: If there are no shards.
+        InputError: If there are no shards, or their crops are aligned otherwise.
     """
     settings = pairs.PairSettings(
         data_dir,
@@ -52,6 +60,9 @@ def read_pairs(data_dir: str, size: int, count: int, seed: int = 0) -> PairSet:
         reader = pairs.PairReader(different)
     except InputError:  # without labels any two photos will do
         reader = pairs.PairReader(settings)
+    if aligned is not None:
+        found = reader.index.alignment
+        check_equal(found, aligned, data_dir, "the generator needs it")
     targets, sources = [], []
     for number in range(-(-count // settings.batch_size)):
         target, source, *_ = reader.rows(number, 0, settings.batch_size)

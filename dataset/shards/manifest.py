@@ -1,0 +1,89 @@
+"""The manifest of a set of shards: what is in it, and how its crops are aligned."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import pathlib
+
+from facedancer import files
+from facedancer.alignment import Alignment, check_equal
+from facedancer.errors import InputError
+
+
+def _path(folder: str | os.PathLike, name: str) -> pathlib.Path:
+    return pathlib.Path(folder, f"{name}.manifest.json")
+
+
+def read(folder: str | os.PathLike, name: str) -> dict | None:
+    """Returns the manifest of a set, None if there is none.
+
+    Args:
+        folder: The shards' folder.
+        name: `{data_name}_{data_type}`.
+
+    Raises:
+        InputError: If it is no manifest.
+    """
+    path = _path(folder, name)
+    try:
+        found = json.loads(path.read_text())
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise InputError(f"{path}: not a manifest ({error})") from None
+    if not isinstance(found, dict) or not {"plan", "shards"} <= set(found):
+        raise InputError(f"{path}: not a manifest of shards")
+    return found
+
+
+def write(folder: str | os.PathLike, name: str, content: dict) -> None:
+    """Writes the manifest of a set.
+
+    Args:
+        folder: See `read`.
+        name: See `read`.
+        content: What `read` gives again.
+    """
+    data = (json.dumps(content, indent=1) + "\n").encode()
+    files.write_atomic(_path(folder, name), data)
+
+
+def alignment_in(content: dict | None) -> Alignment | None:
+    """Returns how the crops of a set are aligned, None where unknown.
+
+    Args:
+        content: What `read` gave.
+
+    Raises:
+        InputError: If the manifest names another template than those known here.
+    """
+    noted = (content or {}).get("alignment")
+    return Alignment(**noted) if noted else None
+
+
+def note_alignment(
+    folder: str | os.PathLike, name: str, content: dict, aligned: Alignment | None
+) -> dict:
+    """Returns a manifest that says how its crops are aligned, written if it did not.
+
+    Sets were written without it before.
+
+    Args:
+        folder: See `read`.
+        name: See `read`.
+        content: What `read` gave.
+        aligned: How the photos of the set are aligned, None where unknown.
+
+    Raises:
+        InputError: If the manifest says something else.
+    """
+    if aligned is None:
+        return content
+    if content.get("alignment") is None:
+        content = content | {"alignment": dataclasses.asdict(aligned)}
+        write(folder, name, content)
+    where = os.path.join(folder, name)
+    check_equal(alignment_in(content), aligned, where, "the photos are")
+    return content
