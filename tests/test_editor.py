@@ -9,7 +9,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 # Where the cursor stands (file, a piece of text that ends at it), and the definition.
 JUMPS = [
     ("dataset/crop_align.py", "aligning.align_photos", "dataset/photos/aligning.py"),
-    ("dataset/crop_align.py", "cli.settings_from", "facedancer/cli.py"),
+    ("dataset/crop_align.py", "cli.run", "facedancer/cli.py"),
     ("train/assembly.py", "fold(load_encoder", "arcface_model/loading.py"),
     (
         "train/distill_encoder.py",
