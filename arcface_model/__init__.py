@@ -1,17 +1,12 @@
 """Aligned crop -> identity vector and feature taps."""
 
-from facedancer.arcface_model.embedding import (
-    Embedder,
-    cosine,
-    cosine_matrix,
-    mean_of_embeddings,
-    normalize,
-)
+from facedancer.arcface_model.embedding import Embedder, mean_of_embeddings
 from facedancer.arcface_model.encoder import Encoder, fold, tap_model
 from facedancer.arcface_model.loading import load_encoder
 from facedancer.arcface_model.margin import ArcMargin, arc_margin_logits
 from facedancer.arcface_model.mobilefacenet import MobileFaceNet, build_mobilefacenet
 from facedancer.arcface_model.resnet50 import ArcFaceResNet50, build_resnet50
+from facedancer.vectors import cosine, cosine_matrix, normalize
 
 __all__ = [
     "ArcFaceResNet50",

@@ -1,10 +1,12 @@
-"""Crops -> identity vectors, in batches; cosine; the mean identity of several."""
+"""Crops -> identity vectors, in batches; the mean identity of several."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from facedancer.arcface_model.encoder import Encoder
+from facedancer.batching import in_batches
+from facedancer.vectors import normalize
 
 
 class Embedder:
@@ -46,33 +48,13 @@ class Embedder:
                 f"`crops` must be uint8 of shape (n, {size}, {size}, 3). "
                 f"Received: {crops.dtype} of shape {crops.shape}"
             )
-        parts = [
-            self._embed_batch(crops[start : start + self.batch_size])
-            for start in range(0, len(crops), self.batch_size)
-        ]
-        empty = np.zeros((0, self.encoder.embedding_size), np.float32)
-        return np.concatenate([empty, *parts])
+        if not len(crops):
+            return np.zeros((0, self.encoder.embedding_size), np.float32)
+        return in_batches(self._embed_batch, crops, size=self.batch_size, whole=False)
 
     def _embed_batch(self, crops):
-        count = len(crops)
-        padded = min(self.batch_size, 1 << (count - 1).bit_length())
-        crops = np.concatenate([crops, np.repeat(crops[-1:], padded - count, axis=0)])
         image = self.encoder.contract.from_uint8(crops)
-        return np.asarray(self.encoder.predict_on_batch(image), np.float32)[:count]
-
-    def mean_identity(self, crops: np.ndarray) -> np.ndarray:
-        """Returns one identity vector for several crops of one person.
-
-        Args:
-            crops: `(n, size, size, 3)` uint8 RGB, n at least 1.
-
-        Returns:
-            `(d,)` float32, see `mean_of_embeddings`.
-
-        Raises:
-            ValueError: If there is no crop.
-        """
-        return mean_of_embeddings(self.embed(crops))
+        return np.asarray(self.encoder.predict_on_batch(image), np.float32)
 
 
 def mean_of_embeddings(embeddings: np.ndarray) -> np.ndarray:
@@ -97,30 +79,3 @@ def mean_of_embeddings(embeddings: np.ndarray) -> np.ndarray:
         )
     mean = normalize(normalize(embeddings).mean(axis=0))
     return mean * np.linalg.norm(embeddings, axis=1).mean()
-
-
-def normalize(vectors: np.ndarray) -> np.ndarray:
-    """Vectors of length one along the last axis; a zero vector stays zero."""
-    vectors = np.asarray(vectors, np.float32)
-    length = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    return vectors / np.maximum(length, 1e-12)
-
-
-def cosine(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Cosine of pairs of vectors along the last axis, in [-1, 1].
-
-    Args:
-        a: `(..., d)`.
-        b: `(..., d)`, broadcast against `a`.
-    """
-    return (normalize(a) * normalize(b)).sum(axis=-1)
-
-
-def cosine_matrix(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Cosine of every vector of one set with every one of another, `(n, m)`.
-
-    Args:
-        a: `(n, d)`.
-        b: `(m, d)`.
-    """
-    return normalize(a) @ normalize(b).T

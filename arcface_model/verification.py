@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 
-from facedancer.arcface_model.embedding import normalize
+from facedancer.vectors import normalize
 
 
 @dataclasses.dataclass(frozen=True)

@@ -25,6 +25,7 @@ from facedancer.dataset.jobs import contact_sheet, report
 from facedancer.dataset.photos import listing
 from facedancer.errors import InputError
 from facedancer.settings import Checked, ranged
+from facedancer.vectors import cosine, normalize
 
 _MAX_PICTURES = 80
 
@@ -121,10 +122,8 @@ def similarities(vectors: np.ndarray) -> np.ndarray:
     Args:
         vectors: `(n, d)`, n at least 2, of any length.
     """
-    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True).clip(1e-12)
-    others = unit.sum(axis=0) - unit
-    others /= np.linalg.norm(others, axis=1, keepdims=True).clip(1e-12)
-    return (unit * others).sum(axis=1)
+    unit = normalize(vectors)
+    return cosine(unit, unit.sum(axis=0) - unit)
 
 
 def find_outliers(vectors: np.ndarray, min_similarity: float) -> np.ndarray:

@@ -20,6 +20,7 @@ from facedancer import files
 from facedancer.errors import InputError
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
+LUMA = (0.299, 0.587, 0.114)  # of red, green and blue, ITU-R BT.601
 MAX_PIXELS = 200_000_000
 
 
@@ -36,12 +37,6 @@ def signed_from_uint8(image: np.ndarray) -> np.ndarray:
 def uint8_from_signed(image: np.ndarray) -> np.ndarray:
     """[-1, 1] -> [0, 255] uint8; rounded, and clipped where the range is left."""
     scaled = np.asarray(image, np.float32) * 127.5 + 127.5
-    return np.rint(scaled).clip(0, 255).astype(np.uint8)
-
-
-def uint8_from_unit(image: np.ndarray) -> np.ndarray:
-    """[0, 1] -> [0, 255] uint8; rounded, and clipped where the range is left."""
-    scaled = np.asarray(image, np.float32) * 255.0
     return np.rint(scaled).clip(0, 255).astype(np.uint8)
 
 

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from facedancer.faces import Faces, concatenate, rescale, turn_back
-from facedancer.retinaface import suppression
+from facedancer import rotated_search
+from facedancer.faces import Faces, rescale
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,25 +135,9 @@ class Detector(abc.ABC):
         }
 
     def _search_turned(self, batch, least):
-        """Of the views of one face the best stays: the upright one scores highest."""
-        views = []
-        for turns in range(4):
-            turned = np.ascontiguousarray(np.rot90(batch, turns, axes=(1, 2)))
-            found = self._search(turned, least)
-            views.append([turn_back(f, turns, batch.shape[1:3]) for f in found])
-        return [self._best_view(faces) for faces in zip(*views, strict=True)]
-
-    def _best_view(self, views):
-        faces = concatenate(views)
-        view = np.repeat(np.arange(4), [len(part) for part in views])
-        kept: list[int] = []
-        for index in np.argsort(-faces.scores, kind="stable"):
-            others = faces.boxes[[k for k in kept if view[k] != view[index]]]
-            if not _seen_already(
-                faces.boxes[index], others, self.options.nms_threshold
-            ):
-                kept.append(index)
-        return faces[np.array(kept, np.int64)]
+        return rotated_search.search_all(
+            lambda views: self._search(views, least), batch, self.options.nms_threshold
+        )
 
     def _shrink(self, image):
         height, width = image.shape[:2]
@@ -182,15 +166,6 @@ def scaled(image: np.ndarray, scale: float) -> np.ndarray:
     size_wh = [max(1, round(side * scale)) for side in image.shape[1::-1]]
     method = cv2.INTER_AREA if scale < 1.0 else cv2.INTER_LINEAR
     return cv2.resize(image, size_wh, interpolation=method)
-
-
-def _seen_already(box, others, threshold):
-    """A wrong view's box often lies beside the face: its centre is looked at too."""
-    centre = (box[:2] + box[2:]) / 2
-    inside = (others[:, :2] < centre) & (centre < others[:, 2:])
-    return bool(
-        np.any(inside.all(axis=1) | (suppression.overlap(box, others) > threshold))
-    )
 
 
 def _checked(image):

@@ -6,6 +6,7 @@ import functools
 
 import numpy as np
 
+from facedancer.boxes import fraction_inside, overlap
 from facedancer.faces import Faces, concatenate, rescale
 from facedancer.retinaface import anchors, suppression
 from facedancer.retinaface.detector import Detector, DetectorOptions, scaled
@@ -141,11 +142,11 @@ def _merge(near, far):
     face too large for the network has finds on its parts, which go.
     """
     far = far[far.sides > LARGE[0]]
-    overlaps = suppression.overlap(far.boxes[:, None], near.boxes)
+    overlaps = overlap(far.boxes[:, None], near.boxes)
     share = np.interp(far.sides, LARGE, (0.0, 1.0)).astype(np.float32)
     share[overlaps.max(axis=1) <= SAME_FACE] = 1.0
     seen = _blend(near[overlaps.argmax(axis=1)], far, share)
-    inside = suppression.share_inside(near.boxes[:, None], far.boxes)
+    inside = fraction_inside(near.boxes[:, None], far.boxes)
     apart = inside.max(axis=1, initial=0.0) <= PART
     return concatenate([seen, near[apart & (near.sides <= LARGE[1])]])
 

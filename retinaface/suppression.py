@@ -1,41 +1,10 @@
-"""Overlap of boxes, which of many on one face stays, and what they say together."""
+"""Which of many boxes on one face stays, and what they say together."""
 
 from __future__ import annotations
 
 import numpy as np
 
-
-def box_areas(boxes: np.ndarray) -> np.ndarray:
-    """`(..., 4)` boxes -> their areas; 0 for one turned inside out."""
-    return (boxes[..., 2:] - boxes[..., :2]).clip(0).prod(axis=-1)
-
-
-def overlap(one: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Intersection over union, in [0, 1]; 0 where both areas are 0.
-
-    Args:
-        one: `(..., 4)` boxes.
-        others: `(..., 4)` boxes that broadcast against the first.
-    """
-    shared = _shared_areas(one, others)
-    union = box_areas(one) + box_areas(others) - shared
-    return np.where(union > 0, shared / np.maximum(union, 1e-12), 0.0)
-
-
-def share_inside(one: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Share of the first's area that lies inside the others; 0 where it has none.
-
-    Args:
-        one: `(..., 4)` boxes.
-        others: `(..., 4)` boxes that broadcast against the first.
-    """
-    return _shared_areas(one, others) / np.maximum(box_areas(one), 1e-12)
-
-
-def _shared_areas(one, others):
-    corner_min = np.maximum(one[..., :2], others[..., :2])
-    corner_max = np.minimum(one[..., 2:], others[..., 2:])
-    return (corner_max - corner_min).clip(0).prod(axis=-1)
+from facedancer.boxes import overlap
 
 
 def suppress(boxes: np.ndarray, scores: np.ndarray, threshold: float) -> np.ndarray:

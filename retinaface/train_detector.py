@@ -19,7 +19,7 @@ import numpy as np
 from absl import logging
 from keras import ops
 
-from facedancer import cli, files, writing
+from facedancer import cli, files, optimizers, writing
 from facedancer.errors import InputError
 from facedancer.retinaface import anchors, published
 from facedancer.retinaface.detector import DetectorOptions
@@ -209,13 +209,8 @@ def make_optimizer(settings: TrainDetectorSettings) -> keras.optimizers.Optimize
         settings: Learning rate and number of steps.
     """
     warmup = max(1, min(300, settings.steps // 10))
-    schedule = keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=0.0,
-        decay_steps=max(1, settings.steps - warmup),
-        warmup_target=settings.learning_rate,
-        warmup_steps=warmup,
-    )
-    return keras.optimizers.AdamW(schedule, weight_decay=5e-4, clipnorm=5.0)
+    rate, steps = settings.learning_rate, settings.steps
+    return optimizers.adamw(rate, steps, warmup, weight_decay=5e-4, clipnorm=5.0)
 
 
 def build_network(settings: TrainDetectorSettings) -> keras.Model:

@@ -22,7 +22,7 @@ import tensorflow as tf
 from absl import logging
 from keras import ops
 
-from facedancer import arcface_model, cli, files, images
+from facedancer import arcface_model, cli, files, images, optimizers
 from facedancer.alignment import Alignment, check_equal
 from facedancer.arcface_model import verification
 from facedancer.dataset.jobs import report
@@ -207,15 +207,15 @@ def make_optimizer(settings: DistillSettings) -> keras.optimizers.Optimizer:
         settings: Learning rate and number of steps.
     """
     warmup = min(500, settings.steps // 10)
-    schedule = keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=0.0,
-        decay_steps=settings.steps - warmup,
-        warmup_target=settings.learning_rate,
-        warmup_steps=max(1, warmup),
-    )
     momentum = min(0.999, max(0.5, 1.0 - 20.0 / settings.steps))  # short runs forget
-    return keras.optimizers.AdamW(
-        schedule, weight_decay=1e-4, clipnorm=1.0, use_ema=True, ema_momentum=momentum
+    return optimizers.adamw(
+        settings.learning_rate,
+        settings.steps,
+        warmup,
+        weight_decay=1e-4,
+        clipnorm=1.0,
+        use_ema=True,
+        ema_momentum=momentum,
     )
 
 

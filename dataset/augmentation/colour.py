@@ -11,6 +11,8 @@ import cv2
 import numpy as np
 import tensorflow as tf
 
+from facedancer.images import LUMA
+
 JITTERS = ("per_image", "legacy", "none")
 
 # The ranges of upstream FaceDancer; its brightness is meant for [-1, 1].
@@ -18,29 +20,22 @@ BRIGHTNESS = 0.3
 CONTRAST = (0.9, 1.1)
 SATURATION = (0.9, 1.1)
 
-_LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
+_LUMA = np.array(LUMA)
 
 
-def jitter(image: np.ndarray, draws: np.ndarray) -> np.ndarray:
-    """Returns an image with other brightness, contrast and saturation.
+def jitter_map(image: np.ndarray, draws: np.ndarray) -> np.ndarray:
+    """Returns a map to other brightness, contrast and saturation, see `apply_map`.
 
     Brightness is added, contrast stretches about the mean of each channel, saturation
     about the grey image; clipped at black and white. All three are one linear map of
     the colour, so nothing is rounded or clipped in between.
 
     Args:
-        image: `(height, width, 3)` uint8 RGB.
-        draws: Three numbers in [0, 1): for brightness, contrast and saturation.
-    """
-    return apply_map(image, jitter_map(image, draws))
-
-
-def jitter_map(image: np.ndarray, draws: np.ndarray) -> np.ndarray:
-    """Returns the colour map of `jitter`, `(3, 4)`, to apply it to another image too.
-
-    Args:
         image: `(height, width, 3)` uint8 RGB; its mean is what contrast keeps.
-        draws: See `jitter`.
+        draws: Three numbers in [0, 1): for brightness, contrast and saturation.
+
+    Returns:
+        `(3, 4)`: a matrix and an offset in grey levels.
     """
     brightness = 255.0 * BRIGHTNESS * (draws[0] - 0.5)
     contrast = CONTRAST[0] + (CONTRAST[1] - CONTRAST[0]) * draws[1]

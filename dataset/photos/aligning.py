@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from facedancer import alignment, images
-from facedancer.dataset.photos import quality, turned
+from facedancer import alignment, images, pose, rotated_search
+from facedancer.dataset.photos import quality
 from facedancer.errors import InputError
 from facedancer.faces import Faces
 from facedancer.settings import Checked, choice, ranged, setting
@@ -141,7 +141,7 @@ def _search(batch: list, settings: AlignSettings, detector: Any) -> None:
         return
     photos = [image for _, _, image in batch]
     if settings.turned:
-        found = turned.detect_with_turns(detector, photos)
+        found = rotated_search.detect_where_none(detector, photos)
     else:
         found = detector.detect_batch(photos)
     for (report, stem, image), faces in zip(batch, found, strict=True):
@@ -215,7 +215,7 @@ def cut(
         landmarks, settings.im_size, settings.template, settings.shrink_factor
     )
     crop = alignment.crop(image, matrix, settings.im_size)
-    yaw = quality.pose(landmarks)[0]
+    yaw = float(pose.solve_pose(landmarks)[0])
     entry = {
         "status": "done",
         "score": _rounded(faces.scores[face], 4),

@@ -16,9 +16,9 @@ import numpy as np
 
 from facedancer import files
 from facedancer.errors import InputError
-from facedancer.squeezenet import build_squeezenet
+from facedancer.image_networks import IMAGENET_BGR_MEAN, load_image_network
 
-_BGR_MEAN = np.float32([103.939, 116.779, 123.68])
+_BGR_MEAN = np.float32(IMAGENET_BGR_MEAN)
 _VGG_TAPS = (
     "block1_conv2",
     "block2_conv2",
@@ -94,10 +94,8 @@ def load_backbone(path: str | os.PathLike, size: int = 128) -> Backbone:
     try:
         if "mixed10" in names or "conv2d_93" in names:
             return _inception(path, f"inceptionv3@{digest}")
-        if "block5_conv3" in names:
-            return _vgg(path, f"vgg16@{digest}", size)
-        if "fire9" in names:
-            return _squeezenet(path, f"squeezenet@{digest}", size)
+        if "block5_conv3" in names or "fire9" in names:
+            return _perceptual(path, digest, size)
         return _whole(path, f"{path.stem}@{digest}")
     except (ValueError, OSError, KeyError, TypeError) as error:
         if isinstance(error, InputError):
@@ -129,14 +127,6 @@ def _inception(path, name):
     return Backbone(name, 299, _signed, network, official=True)
 
 
-def _vgg(path, name, size):
-    network = keras.applications.VGG16(
-        include_top=False, weights=str(path), input_shape=(size, size, 3)
-    )
-    outputs = [network.get_layer(tap).output for tap in _VGG_TAPS]
-    return Backbone(name, size, _less_mean, keras.Model(network.input, outputs))
-
-
 def _whole(path, name):
     network = keras.saving.load_model(path, compile=False, safe_mode=True)
     shape = network.input_shape
@@ -147,26 +137,12 @@ def _whole(path, name):
     return Backbone(name, shape[1], _signed, network)
 
 
-def _squeezenet(path, name, size):
-    network = build_squeezenet(size)
-    with h5py.File(path, "r") as file:
-        for layer in network.layers:
-            if layer.weights:
-                group = file[layer.name.replace("_", "/")]
-                layer.set_weights(_kernel_and_bias(group))
-    outputs = [network.get_layer(tap).output for tap in _SQUEEZE_TAPS]
+def _perceptual(path, digest, size):
+    network = load_image_network(path, size)
+    taps = _VGG_TAPS if network.name == "vgg16" else _SQUEEZE_TAPS
+    outputs = [network.get_layer(tap).output for tap in taps]
+    name = f"{network.name}@{digest}"
     return Backbone(name, size, _less_mean, keras.Model(network.input, outputs))
-
-
-def _kernel_and_bias(group):
-    arrays = {}
-
-    def visit(_, item):
-        if isinstance(item, h5py.Dataset) and item.ndim in (1, 4):
-            arrays[item.ndim] = item[()]
-
-    group.visititems(visit)
-    return [arrays[4], arrays[1]]
 
 
 def read_channel_weights(path: str | os.PathLike, backbone: Backbone):

@@ -10,9 +10,12 @@ import numpy as np
 
 from facedancer import alignment
 from facedancer.arcface_model import tap_model
+from facedancer.batching import in_batches
 from facedancer.evaluation.inputs.cache import Cache
 from facedancer.evaluation.inputs.photos import Face
 from facedancer.evaluation.instruments import backbones
+
+BATCH = 16  # faces that go through a network at once
 
 
 class Instrument(abc.ABC):
@@ -91,7 +94,7 @@ class BackboneFeatures(Instrument):
         Args:
             crops: `(n, ...)` uint8, what `cut` gave.
         """
-        return in_batches(self.backbone.vectors, crops)
+        return in_batches(self.backbone.vectors, crops, size=BATCH)
 
 
 class EncoderFeatures(Instrument):
@@ -125,7 +128,7 @@ class EncoderFeatures(Instrument):
         Args:
             crops: `(n, ...)` uint8, what `cut` gave.
         """
-        return in_batches(self._features, crops)
+        return in_batches(self._features, crops, size=BATCH)
 
     def _features(self, crops):
         found = self.network.predict_on_batch(self.contract.from_uint8(crops))
@@ -165,7 +168,7 @@ class ExpressionEmbedder(Instrument):
         Args:
             crops: `(n, ...)` uint8, what `cut` gave.
         """
-        return in_batches(self._vectors, crops)
+        return in_batches(self._vectors, crops, size=BATCH)
 
     def _vectors(self, crops):
         image = crops.astype(np.float32) / 255.0
@@ -175,25 +178,6 @@ class ExpressionEmbedder(Instrument):
         output = self.network.predict_on_batch(image)
         output = output[0] if isinstance(output, list | tuple) else output
         return np.asarray(output, np.float32).reshape(len(crops), -1)
-
-
-def in_batches(function, crops: np.ndarray, size: int = 16) -> np.ndarray:
-    """Returns what a network gives, called with batches of one size only.
-
-    Keras compiles a function for each new size; the last batch is filled up instead.
-
-    Args:
-        function: From `(size, ...)` to `(size, ...)`.
-        crops: `(n, ...)`, n at least 1.
-        size: Of the batches.
-    """
-    parts = []
-    for start in range(0, len(crops), size):
-        part = crops[start : start + size]
-        missing = size - len(part)
-        full = np.concatenate([part, np.repeat(part[-1:], missing, axis=0)])
-        parts.append(function(full)[: len(part)])
-    return np.concatenate(parts)
 
 
 def wide_crop(image: np.ndarray, landmarks: np.ndarray, size: int) -> np.ndarray:

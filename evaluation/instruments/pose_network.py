@@ -10,12 +10,13 @@ import keras
 import numpy as np
 
 from facedancer import files
+from facedancer.batching import in_batches
 from facedancer.errors import InputError
 from facedancer.evaluation.instruments import runtime
 from facedancer.evaluation.instruments.instruments import (
+    BATCH,
     Instrument,
     box_crop,
-    in_batches,
 )
 
 _ENLARGE = 0.2  # of the face box, as the network was trained
@@ -65,7 +66,7 @@ class PoseNetwork(Instrument):
         Args:
             crops: `(n, ...)` uint8, what `cut` gave.
         """
-        return in_batches(self._mean, crops).astype(np.float32)
+        return in_batches(self._mean, crops, size=BATCH).astype(np.float32)
 
     def _mean(self, crops):
         x = (crops[..., ::-1].astype(np.float32) - 127.5) / 128.0

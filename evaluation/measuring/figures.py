@@ -6,11 +6,12 @@ import dataclasses
 
 import numpy as np
 
+from facedancer import pose
 from facedancer.arcface_model import cosine
 from facedancer.arcface_model.verification import balanced_pairs
 from facedancer.evaluation.instruments import face_mesh
 from facedancer.evaluation.measuring.measure import Measured
-from facedancer.evaluation.metrics import bootstrap, expression, frechet, identity, pose
+from facedancer.evaluation.metrics import bootstrap, expression, frechet, identity
 from facedancer.evaluation.metrics.bootstrap import Estimate
 
 PERCENT = "%"

@@ -10,6 +10,7 @@ import numpy as np
 import tqdm
 
 from facedancer import alignment
+from facedancer.batching import fill_up
 from facedancer.errors import InputError
 from facedancer.evaluation.inputs.cache import Cache
 from facedancer.evaluation.inputs.locating import Locator
@@ -264,8 +265,7 @@ def _add_perception(rows, perception, face_masks):
 
 def _maps(perception, crops):
     """Returns the maps of crops, filled up to one size so that Keras compiles once."""
-    missing = _BATCH - len(crops)
-    full = np.concatenate([crops, crops[:1].repeat(missing, axis=0)])
+    full = fill_up(crops, _BATCH)
     return [one[: len(crops)] for one in perception.backbone.maps(full)]
 
 

@@ -79,15 +79,6 @@ def flicker_pair(swapped, target, mask) -> tuple[float, float]:
     )
 
 
-def identity_variance(embeddings: np.ndarray) -> float:
-    """Returns one minus the mean cosine of frames with their mean identity.
-
-    Args:
-        embeddings: `(n, d)` of the frames with a face.
-    """
-    return float(distances_from_mean(embeddings).mean())
-
-
 def distances_from_mean(embeddings: np.ndarray) -> np.ndarray:
     """Returns one minus the cosine of each frame with the mean identity, `(n,)`.
 

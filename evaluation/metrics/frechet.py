@@ -36,21 +36,6 @@ def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:
     return float(max(distance, 0.0))
 
 
-def distance_of_moments(mean_a, covariance_a, mean_b, covariance_b) -> float:
-    """Returns the Frechet distance of two Gaussians.
-
-    Args:
-        mean_a: `(d,)`.
-        covariance_a: `(d, d)`, symmetric and positive semidefinite.
-        mean_b: `(d,)`.
-        covariance_b: `(d, d)`.
-    """
-    mean = ((np.asarray(mean_a, np.float64) - mean_b) ** 2).sum()
-    root = _root_trace(np.asarray(covariance_a), np.asarray(covariance_b))
-    trace = np.trace(covariance_a) + np.trace(covariance_b)
-    return float(max(mean + trace - 2.0 * root, 0.0))
-
-
 def _root_trace(a, b):
     """Returns tr sqrt(A B) = tr sqrt(sqrt(A) B sqrt(A)), by symmetric eigenvalues."""
     values, vectors = np.linalg.eigh(a)

@@ -6,8 +6,8 @@ import dataclasses
 
 import numpy as np
 
+from facedancer.boxes import overlap
 from facedancer.retinaface import anchors as anchors_module
-from facedancer.retinaface import suppression
 
 POSITIVE, NEGATIVE, IGNORED = 1, 0, -1
 # A face that no anchor overlaps this much is too odd to be learnt from.
@@ -76,7 +76,7 @@ def match(
     boxes, landmarks = boxes[whole], landmarks[whole]
     if len(boxes) == 0:
         return _background(len(anchors))
-    overlaps = suppression.overlap(corners(anchors)[:, None], boxes[None])
+    overlaps = overlap(corners(anchors)[:, None], boxes[None])
     face = overlaps.argmax(axis=1)
     best = overlaps.max(axis=1)
     for index in np.argsort(overlaps.max(axis=0)):  # the surer face wins an anchor
@@ -98,7 +98,7 @@ def leave_out(targets: Targets, boxes: np.ndarray, anchors: np.ndarray) -> Targe
     """
     if len(boxes) == 0:
         return targets
-    near = suppression.overlap(corners(anchors)[:, None], boxes[None]).max(axis=1) > 0.2
+    near = overlap(corners(anchors)[:, None], boxes[None]).max(axis=1) > 0.2
     labels = np.where(near & (targets.labels == NEGATIVE), IGNORED, targets.labels)
     return dataclasses.replace(targets, labels=labels.astype(np.int32))
 

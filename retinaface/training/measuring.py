@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from facedancer.boxes import overlap
 from facedancer.faces import Faces
-from facedancer.retinaface import suppression
 from facedancer.retinaface.detector import Detector
 from facedancer.retinaface.training.scenes import Scene
 
@@ -62,7 +62,7 @@ def match_detections(found: Faces, scene: Scene, least: float = 0.5) -> Matches:
     errors = np.full(len(found), np.nan)
     taken: set[int] = set()
     for index, box in enumerate(found.boxes):
-        overlaps = suppression.overlap(box, scene.boxes)
+        overlaps = overlap(box, scene.boxes)
         face = int(overlaps.argmax()) if len(overlaps) else -1
         if face < 0 or overlaps[face] < least:
             continue

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from facedancer import alignment, images
-from facedancer.retinaface import suppression
+from facedancer.boxes import areas
 from facedancer.retinaface.training.backgrounds import make_background
 from facedancer.retinaface.training.degrading import degrade, occlude
 from facedancer.retinaface.training.labels import LabelledPhoto
@@ -336,10 +336,10 @@ def _touched(shape, matrix, window):
 def _seen(boxes, cut, counted, visible):
     """`(n,)`: 1 a face that is seen, 0 one that is not counted, -1 gone."""
     result = np.full(len(boxes), -1)
-    areas = suppression.box_areas(boxes)
+    sizes = areas(boxes)
     for index, (x0, y0, x1, y1) in enumerate(np.round(cut).astype(int)):
         part = visible[max(0, y0) : y1, max(0, x0) : x1]
-        share = float(part.sum()) / max(float(areas[index]), 1.0)
+        share = float(part.sum()) / max(float(sizes[index]), 1.0)
         if share > 0.05:
             result[index] = int(share >= LEAST_SEEN and counted[index])
     return result

@@ -56,11 +56,6 @@ class EmbedderTest(testing.TestCase):
         found = arcface_model.Embedder(self.encoder).embed(self.crops[:0])
         self.assertEqual(found.shape, (0, 12))
 
-    def test_mean_identity(self):
-        embedder = arcface_model.Embedder(self.encoder)
-        expected = arcface_model.mean_of_embeddings(embedder.embed(self.crops[:3]))
-        self.assert_close(embedder.mean_identity(self.crops[:3]), expected)
-
     def test_wrong_crops(self):
         embedder = arcface_model.Embedder(self.encoder)
         with self.assertRaisesRegex(ValueError, "float32 of shape"):

@@ -35,14 +35,15 @@ class JitterTest(testing.TestCase):
         unit = (unit - mean) * contrast + mean
         grey = (unit @ [0.299, 0.587, 0.114])[..., None]
         expected = 255 * np.clip(grey + (unit - grey) * saturation, 0, 1)
-        actual = colour.jitter(image, np.array(draws))
+        draws = np.array(draws)
+        actual = colour.apply_map(image, colour.jitter_map(image, draws))
         self.assertEqual(actual.dtype, np.uint8)
         np.testing.assert_allclose(actual, expected, atol=0.65)  # 10-bit arithmetic
 
     def test_the_middle_draw_changes_nothing(self):
-        np.testing.assert_array_equal(
-            colour.jitter(picture(), np.full(3, 0.5)), picture()
-        )
+        colour_map = colour.jitter_map(picture(), np.full(3, 0.5))
+        found = colour.apply_map(picture(), colour_map)
+        np.testing.assert_array_equal(found, picture())
 
     def test_legacy_is_unclipped_and_shared_by_the_batch(self):
         image = np.full((3, 4, 6, 3), 0.95, np.float32)

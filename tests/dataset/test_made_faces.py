@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 from absl.testing import parameterized
 
-from facedancer import alignment, cli, images, retinaface, testing
+from facedancer import alignment, cli, images, pose, retinaface, testing
 from facedancer.dataset import make_faces
 from facedancer.dataset.made_faces import made_face, paint, render, shape
-from facedancer.dataset.photos import quality
 from facedancer.dataset.shards import records
 from facedancer.errors import InputError
 
@@ -55,9 +54,9 @@ class RenderTest(testing.TestCase):
     def test_pose_is_the_one_asked_for(self):
         """The nose goes where the angles say, by an independent estimate too."""
         for yaw, pitch, roll in ((25, 0, 0), (-25, 0, 0), (0, 0, 20)):
-            pose = made_face.Pose(yaw=yaw, pitch=pitch, roll=roll)
-            drawn = render.render(face(pose=pose, scene=PLAIN), 96, 96)
-            found = quality.pose(drawn.landmarks)
+            asked = made_face.Pose(yaw=yaw, pitch=pitch, roll=roll)
+            drawn = render.render(face(pose=asked, scene=PLAIN), 96, 96)
+            found = pose.solve_pose(drawn.landmarks)
             self.assertAlmostEqual(found[0], yaw, delta=12)
             if not yaw:
                 self.assertAlmostEqual(found[2], roll, delta=4)

@@ -5,8 +5,7 @@ import pathlib
 import cv2
 import numpy as np
 
-from facedancer import images
-from facedancer.evaluation.metrics import pose
+from facedancer import images, pose
 from facedancer.faces import Faces
 
 DOTS = ((255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0), (255, 0, 255))

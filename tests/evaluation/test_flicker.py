@@ -67,12 +67,12 @@ class FlickerTest(testing.TestCase):
         made, _ = flicker.flicker_pair((still, still), (still, still), 0 * self.mask)
         self.assertTrue(np.isnan(made))
 
-    def test_identity_variance(self):
+    def test_distances_from_mean(self):
         still = np.tile([[3.0, 4.0]], (5, 1)) * np.arange(1, 6)[:, None]
-        self.assertAlmostEqual(flicker.identity_variance(still), 0.0, places=6)
+        self.assert_close(flicker.distances_from_mean(still), np.zeros(5), 0, 1e-6)
         spread = np.float32([[1, 0], [0, 1]])  # both 45 degrees off their mean
-        expected = 1.0 - np.sqrt(0.5)
-        self.assertAlmostEqual(flicker.identity_variance(spread), expected, places=6)
+        expected = np.full(2, 1.0 - np.sqrt(0.5))
+        self.assert_close(flicker.distances_from_mean(spread), expected, 1e-6)
 
     def test_reverted(self):
         target, source = np.float32([[1, 0], [1, 0]]), np.float32([0, 1])

@@ -8,7 +8,7 @@ import h5py
 import keras
 import numpy as np
 
-from facedancer import alignment, files, testing
+from facedancer import alignment, files, pose, testing
 from facedancer.arcface_model import build_mobilefacenet, cosine, load_encoder
 from facedancer.errors import InputError
 from facedancer.evaluation.inputs.cache import Cache
@@ -21,10 +21,10 @@ from facedancer.evaluation.instruments import (
     pose_network,
     runtime,
 )
-from facedancer.evaluation.metrics import background, pose
+from facedancer.evaluation.metrics import background
 from facedancer.evaluation.plots import embedding_maps
+from facedancer.image_networks import build_squeezenet
 from facedancer.images import read_image
-from facedancer.squeezenet import build_squeezenet
 from tests.evaluation import fixtures
 
 LANDMARKS = np.float32([[60, 60], [100, 60], [80, 85], [65, 105], [97, 105]])
@@ -278,17 +278,6 @@ class InstrumentTest(testing.TestCase):
                 np.broadcast_to(np.uint8([255, 0, 0]), (3, 24, 24, 3))
             )
             self.assert_close(found, np.tile(np.float32(expected), (3, 1)), 1e-3, 1e-3)
-
-    def test_in_batches_fills_up_and_cuts_off(self):
-        sizes = []
-
-        def function(part):
-            sizes.append(len(part))
-            return part * 2
-
-        x = np.arange(7)
-        self.assert_close(instruments.in_batches(function, x, size=3), 2 * x)
-        self.assertEqual(sizes, [3, 3, 3])
 
     def test_box_crop_is_centred(self):
         image = np.zeros((100, 140, 3), np.uint8)

@@ -4,8 +4,8 @@ import numpy as np
 from absl.testing import parameterized
 from scipy.spatial.transform import Rotation
 
-from facedancer import alignment, testing
-from facedancer.evaluation.metrics import expression, pose
+from facedancer import alignment, pose, testing
+from facedancer.evaluation.metrics import expression
 
 
 class PoseTest(testing.TestCase):

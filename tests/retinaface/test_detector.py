@@ -8,17 +8,16 @@ import numpy as np
 import skimage.data
 from absl.testing import parameterized
 
-from facedancer import images, testing
+from facedancer import images, rotated_search, testing
+from facedancer.boxes import overlap
 from facedancer.faces import Faces, concatenate, turn_back
 from facedancer.retinaface import (
     Detector,
     DetectorOptions,
     RetinaFaceDetector,
     build_retinaface,
-    detector,
     load_detector,
     retinaface_detector,
-    suppression,
 )
 from facedancer.retinaface.training import measuring
 
@@ -280,7 +279,7 @@ class TurnedTest(testing.TestCase):
     )
     def test_seen_already(self, others, expected):
         box = np.float32([0, 0, 10, 10])
-        found = detector._seen_already(box, np.float32(others), 0.4)
+        found = rotated_search._seen_already(box, np.float32(others), 0.4)
         self.assertEqual(found, expected)
 
     def test_a_photo_on_its_side(self):
@@ -358,7 +357,7 @@ class RetinaFaceDetectorTest(testing.TestCase):
         voted = RetinaFaceDetector(network, options).detect(self.photos[0])
         self.assert_close(voted.boxes, every.boxes)
         for box, points in zip(voted.boxes, voted.landmarks, strict=True):
-            near = suppression.overlap(box, every.boxes) > 0.6
+            near = overlap(box, every.boxes) > 0.6
             weights = every.scores[near] / every.scores[near].sum()
             expected = np.tensordot(weights, every.landmarks[near], 1)
             self.assert_close(points, expected, 1e-4, 1e-3)

@@ -4,6 +4,7 @@ import numpy as np
 from absl.testing import parameterized
 
 from facedancer import testing
+from facedancer.boxes import fraction_inside, overlap
 from facedancer.retinaface import suppression
 
 
@@ -17,7 +18,7 @@ class SuppressionTest(testing.TestCase):
         ("nothing", [1, 1, 1, 1], [1, 1, 1, 1], 0.0),
     )
     def test_overlap(self, one, other, expected):
-        value = suppression.overlap(np.float32(one), np.float32([other]))
+        value = overlap(np.float32(one), np.float32([other]))
         self.assert_close(value, np.array([expected]))
 
     def test_suppress_by_hand(self):
@@ -42,9 +43,9 @@ class SuppressionTest(testing.TestCase):
     def test_share_inside_by_hand(self):
         one = np.array([0.0, 0, 4, 2])
         others = np.array([[1.0, 0, 9, 1], [-9, -9, 9, 9], [4, 0, 5, 5], [0, 0, 0, 0]])
-        shares = suppression.share_inside(one, others)
+        shares = fraction_inside(one, others)
         self.assert_close(shares, np.array([3 / 8, 1.0, 0.0, 0.0]))
-        flat = suppression.share_inside(np.array([1.0, 1, 1, 2]), one)
+        flat = fraction_inside(np.array([1.0, 1, 1, 2]), one)
         self.assertEqual(flat, 0.0)
 
     def test_vote_by_hand(self):
@@ -77,7 +78,7 @@ class SuppressionTest(testing.TestCase):
         scores = random.uniform(size=80)
         expected = []
         for i in np.argsort(-scores):
-            if all(suppression.overlap(boxes[i], boxes[j]) <= 0.3 for j in expected):
+            if all(overlap(boxes[i], boxes[j]) <= 0.3 for j in expected):
                 expected.append(i)
         kept = suppression.suppress(boxes, scores, 0.3)
         self.assertEqual(kept.tolist(), expected)

@@ -78,7 +78,8 @@ class Vgg16Test(testing.TestCase):
         nowhere = "http://127.0.0.1:9/absent.h5"
         with mock.patch.object(perceptual, "VGG16_WEIGHTS", nowhere):
             with self.assertRaisesRegex(
-                InputError, "not to be had ..urlopen error .*--perceptual=encoder"
+                InputError,
+                "cannot be downloaded ..urlopen error .*--perceptual=encoder",
             ):
                 perceptual.load("vgg16", SIZE)
 

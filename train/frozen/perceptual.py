@@ -12,17 +12,18 @@ import pathlib
 import urllib.request
 from collections.abc import Callable
 
-import h5py
 import keras
-import numpy as np
 from keras import ops
 
 from facedancer.errors import InputError
-from facedancer.squeezenet import build_squeezenet
+from facedancer.image_networks import (
+    IMAGENET_BGR_MEAN,
+    build_vgg16,
+    load_image_network,
+)
 
 VGG16_BLOCKS = tuple(f"block{i}_pool" for i in range(1, 6))
 SQUEEZENET_BLOCKS = ("relu_conv1", "fire3", "fire5", "fire7", "fire9")
-IMAGENET_BGR_MEAN = (103.939, 116.779, 123.68)
 LEGACY_FACTOR = 0.85
 VGG16_WEIGHTS = (  # those of keras.applications, in the file it keeps them in
     "https://storage.googleapis.com/tensorflow/keras-applications/vgg16/"
@@ -60,7 +61,7 @@ def load(
         legacy: Feed VGG16 raw images in [-1, 1], as published.
 
     Raises:
-        InputError: If the weights are not to be had, or a block is unknown.
+        InputError: If the weights cannot be downloaded, or a block is unknown.
     """
     if name in ("encoder", "none"):
         if blocks or legacy:
@@ -70,7 +71,7 @@ def load(
             )
         return Perceptual()
     if name == "vgg16":
-        network, known = _vgg16(image_size), VGG16_BLOCKS
+        network, known = build_vgg16(image_size), VGG16_BLOCKS
         network.load_weights(_fetched())
     else:
         network, known = _from_file(pathlib.Path(name), image_size)
@@ -104,16 +105,6 @@ def _imagenet(image_signed):
     return image - ops.convert_to_tensor(IMAGENET_BGR_MEAN, "float32")
 
 
-def _vgg16(image_size: int) -> keras.Model:
-    shape = (image_size, image_size, 3)
-    try:
-        return keras.applications.VGG16(
-            include_top=False, weights=None, input_shape=shape
-        )
-    except ValueError as error:
-        raise InputError(f"--perceptual: {error}") from None
-
-
 def _fetched() -> str:
     """Returns the file of VGG16's ImageNet weights; Keras keeps what it downloads.
 
@@ -126,7 +117,7 @@ def _fetched() -> str:
             urllib.request.urlopen(VGG16_WEIGHTS, timeout=30).close()
         except OSError as error:
             raise InputError(
-                f"The weights of VGG16 are not to be had ({error}). Give their file "
+                f"The weights of VGG16 cannot be downloaded ({error}). Give their file "
                 "with --perceptual, or use --perceptual=encoder or --perceptual=none"
             ) from None
     return keras.utils.get_file(
@@ -142,47 +133,5 @@ def _from_file(path: pathlib.Path, image_size: int):
         raise InputError(
             f"--perceptual must be vgg16, encoder, none or a file. Received: {path}"
         )
-    arrays = _conv_arrays(path)
-    if "block1_conv1" in arrays:
-        network, known = _vgg16(image_size), VGG16_BLOCKS
-    elif "fire2_squeeze1x1" in arrays:
-        network, known = build_squeezenet(image_size), SQUEEZENET_BLOCKS
-    else:
-        raise InputError(f"{path}: neither weights of VGG16 nor of SqueezeNet 1.1")
-    for layer in network.layers:
-        if layer.weights:
-            _assign(layer, arrays, path)
-    return network, known
-
-
-def _assign(layer, arrays, path):
-    found = arrays.get(layer.name, {})
-    wanted = [(4, layer.kernel), (1, layer.bias)]
-    for rank, variable in wanted:
-        array = found.get(rank)
-        if array is None or array.shape != tuple(variable.shape):
-            raise InputError(
-                f"{path}: {layer.name} has no weights of shape {tuple(variable.shape)}"
-            )
-        variable.assign(array)
-
-
-def _conv_arrays(path) -> dict[str, dict[int, np.ndarray]]:
-    """Returns kernel and bias, by their rank, of every convolution of a file."""
-    arrays: dict[str, dict[int, np.ndarray]] = {}
-
-    def visit(name, item):
-        if isinstance(item, h5py.Dataset) and item.ndim in (1, 4):
-            parts = name.split("/")
-            fire = parts[0].startswith("fire")
-            key = "_".join(parts[:2]) if fire else parts[0]
-            arrays.setdefault(key, {})[item.ndim] = item[()]
-
-    try:
-        with h5py.File(path, "r") as file:
-            (file["model_weights"] if "model_weights" in file else file).visititems(
-                visit
-            )
-    except OSError as error:
-        raise InputError(f"{path}: no HDF5 file that can be read ({error})") from None
-    return arrays
+    network = load_image_network(path, image_size)
+    return network, VGG16_BLOCKS if network.name == "vgg16" else SQUEEZENET_BLOCKS

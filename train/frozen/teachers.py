@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from facedancer import batching
 from facedancer.arcface_model.encoder import tap_model
 from facedancer.errors import InputError
 
@@ -158,9 +159,7 @@ class Teacher:
             images_signed: `(batch, height, width, 3)` float32 in [-1, 1].
         """
         count = len(images_signed)
-        padded = 1 << (count - 1).bit_length()  # few shapes are compiled
-        images_signed = np.concatenate(
-            [images_signed, np.repeat(images_signed[-1:], padded - count, axis=0)]
-        )
-        image = self.prepare(images_signed, whole_look(padded, self.shrink))
+        full = batching.power_of_two(count)  # few shapes are compiled
+        images_signed = batching.fill_up(images_signed, full)
+        image = self.prepare(images_signed, whole_look(full, self.shrink))
         return np.asarray(self._vectors(image), np.float32)[:count]

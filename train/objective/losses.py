@@ -9,9 +9,9 @@ from __future__ import annotations
 import keras
 from keras import ops
 
-ADVERSARIAL_KINDS = ("nonsaturating", "hinge", "lsgan", "relativistic")
+from facedancer.images import LUMA
 
-LUMA = (0.299, 0.587, 0.114)
+ADVERSARIAL_KINDS = ("nonsaturating", "hinge", "lsgan", "relativistic")
 
 
 def cosine_similarity(first, second):

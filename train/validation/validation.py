@@ -9,9 +9,11 @@ import keras
 import numpy as np
 
 from facedancer.alignment import Alignment, check_equal
+from facedancer.batching import in_batches
 from facedancer.dataset.reading import pairs
 from facedancer.errors import InputError
 from facedancer.train.frozen.teachers import Teacher
+from facedancer.vectors import normalize
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,13 +86,11 @@ def swap(generator: Callable, targets, vectors, batch: int = 16) -> np.ndarray:
         vectors: `(n, d)` raw identity vectors.
         batch: Images per call.
     """
-    count = len(targets)
-    order = np.minimum(np.arange(-(-count // batch) * batch), count - 1)
-    parts = []
-    for chosen in order.reshape(-1, batch):  # one shape, compiled once
-        inputs = [targets[chosen], vectors[chosen]]
-        parts.append(np.asarray(generator(inputs, training=False)))
-    return np.concatenate(parts)[:count].astype(np.float32)
+
+    def run(images, identities):
+        return generator([images, identities], training=False)
+
+    return in_batches(run, targets, vectors, size=batch).astype(np.float32)
 
 
 def vectors_of(teacher: Teacher, images: np.ndarray, batch: int = 32) -> np.ndarray:
@@ -105,12 +105,6 @@ def vectors_of(teacher: Teacher, images: np.ndarray, batch: int = 32) -> np.ndar
     return np.concatenate([teacher.embed(images[k : k + batch]) for k in parts])
 
 
-def unit(vectors: np.ndarray) -> np.ndarray:
-    """Returns vectors of length one along the last axis."""
-    length = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    return vectors / np.maximum(length, 1e-12)
-
-
 def top_1(queries: np.ndarray, gallery: np.ndarray) -> float:
     """Returns the share of queries whose nearest gallery entry is their own.
 
@@ -118,7 +112,7 @@ def top_1(queries: np.ndarray, gallery: np.ndarray) -> float:
         queries: `(n, d)`.
         gallery: `(n, d)`, entry i belongs to query i. Equal entries count as one.
     """
-    similarity = unit(queries) @ unit(gallery).T
+    similarity = normalize(queries) @ normalize(gallery).T
     own = np.diagonal(similarity)
     return float(np.mean(own >= similarity.max(axis=1) - 1e-6))
 
@@ -158,9 +152,9 @@ class Validation:
         targets = self.pairs.targets
         swapped = swap(generator, targets, self.source_vectors).clip(-1, 1)
         again = swap(generator, targets, self.target_vectors).clip(-1, 1)
-        found = unit(vectors_of(self.judge, swapped))
-        to_source = (found * unit(self._sources)).sum(-1)
-        to_target = (found * unit(self._targets)).sum(-1)
+        found = normalize(vectors_of(self.judge, swapped))
+        to_source = (found * normalize(self._sources)).sum(-1)
+        to_target = (found * normalize(self._targets)).sum(-1)
         measures = {
             "cosine_to_source": to_source.mean(),
             "cosine_to_target": to_target.mean(),

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from facedancer.arcface_model import cosine
-from facedancer.retinaface import suppression
+from facedancer.boxes import overlap
 from facedancer.video_swap.swapping.swapper import FaceJob
 
 _JOINS = 0.25  # overlap from which a box can go on a track
@@ -231,7 +231,7 @@ class Tracker:
     def _pairs(self, faces, embeddings):
         for t, track in enumerate(self.tracks):
             for f, box in enumerate(faces.boxes):
-                score = float(suppression.overlap(track.box, box))
+                score = float(overlap(track.box, box))
                 if score < _JOINS:
                     continue
                 if embeddings is not None and track.vectors:

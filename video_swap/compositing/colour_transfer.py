@@ -7,6 +7,8 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
+from facedancer.images import LUMA
+
 # Linear light, sRGB primaries to CIE XYZ (IEC 61966-2-1).
 _XYZ_FROM_RGB = np.array(
     [
@@ -16,7 +18,7 @@ _XYZ_FROM_RGB = np.array(
     ],
     np.float32,
 )
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
+_LUMA = np.array(LUMA, np.float32)
 
 
 def correct(

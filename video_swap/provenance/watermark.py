@@ -27,6 +27,8 @@ import hashlib
 import cv2
 import numpy as np
 
+from facedancer.images import LUMA
+
 SIDE = 512
 BAND = (30, 120)  # radius in the DCT, in half periods a side
 PRESENCE_BITS, PAYLOAD_BITS = 16, 32
@@ -41,7 +43,7 @@ _DARK = 90.0  # luma below which less is added; lower in a dark picture
 _QUIET = 0.9  # root mean square of a mark, in 1/255, up to which it may be stronger
 _LOUDEST = 0.6  # root mean square of a mark over what is allowed
 _ROUNDS = 4  # of the solution: rounding to whole numbers takes a part of each
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+_LUMA = np.array(LUMA, np.float32)
 
 
 @dataclasses.dataclass(frozen=True)
