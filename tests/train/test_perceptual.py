@@ -79,7 +79,7 @@ class Vgg16Test(testing.TestCase):
         with mock.patch.object(perceptual, "VGG16_WEIGHTS", nowhere):
             with self.assertRaisesRegex(
                 InputError,
-                "cannot be downloaded ..urlopen error .*--perceptual=encoder",
+                "be downloaded ..urlopen error .*--perceptual=encoder",
             ):
                 perceptual.load("vgg16", SIZE)
 
