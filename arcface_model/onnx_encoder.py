@@ -6,9 +6,8 @@ facedancer-onnx-encoder --onnx_path w600k_mbf.onnx --output encoder.keras
 from __future__ import annotations
 
 import dataclasses
-import pathlib
 
-from facedancer import cli
+from facedancer import cli, files
 from facedancer.arcface_model.onnx_network import load_onnx_encoder
 from facedancer.settings import Checked, setting
 
@@ -33,8 +32,8 @@ class ImportSettings(Checked):
 
 def main(settings: ImportSettings) -> int:
     encoder = load_onnx_encoder(settings.onnx_path, settings.mean, settings.std)
-    pathlib.Path(settings.output).parent.mkdir(parents=True, exist_ok=True)
-    encoder.save(settings.output)
+    with files.whole(settings.output) as temporary:
+        encoder.save(temporary)
     print(
         f"{settings.output}: {encoder.count_params():,} parameters, "
         f"{encoder.embedding_size} values a face, taps {', '.join(encoder.taps)}"

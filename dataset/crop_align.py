@@ -20,7 +20,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import tqdm
 
-from facedancer import cli, files, images
+from facedancer import claims, cli, files, images
 from facedancer.dataset.jobs import contact_sheet, report, workers
 from facedancer.dataset.photos import aligning, listing
 from facedancer.errors import InputError
@@ -71,12 +71,17 @@ def align_folder(
         show_progress: Show a bar with rate and time left.
 
     Raises:
-        InputError: If there is no photo, or the target folder holds other crops.
+        InputError: If there is no photo, or the target folder holds other crops or
+            another process is writing there.
     """
     paths = listing.list_photos(settings.data_dir)
     _check_folders(settings)
+    with claims.claimed(settings.target_dir, folder=True):
+        return _align(paths, settings, detector, show_progress)
+
+
+def _align(paths, settings, detector, show_progress):
     _claim_target(settings)
-    files.remove_leftovers(settings.target_dir, deep=True)
     progress = report.Report(os.path.join(settings.target_dir, report.NAME), paths)
     open_chunks = _unfinished_chunks(paths, progress, settings)
     finished = len(paths) - sum(len(chunk) for chunk in open_chunks)

@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import tqdm
 
-from facedancer import cli
+from facedancer import claims, cli
 from facedancer.dataset.jobs import report, workers
 from facedancer.dataset.photos import image_header, listing
 from facedancer.dataset.shards import beam_runner, manifest, sharding, splits
@@ -148,16 +148,18 @@ def write_sets(
         The manifest of each set, and what is wrong with the photos left out.
 
     Raises:
-        InputError: If there is no usable photo, or other shards are in the way.
+        InputError: If there is no usable photo, other shards are in the way, or another
+            process is writing them.
     """
     plans, broken = make_plans(settings)
     manifests = {}
     for plan in plans:
-        if sharding.claim_target(plan, settings.overwrite):
-            manifests[plan.name] = manifest.read(plan.target_dir, plan.name)
-        else:
-            _write_shards(plan, settings, show_progress)
-            manifests[plan.name] = sharding.finish(plan)
+        with claims.claimed(plan.place):
+            if sharding.claim_target(plan, settings.overwrite):
+                manifests[plan.name] = manifest.read(plan.target_dir, plan.name)
+            else:
+                _write_shards(plan, settings, show_progress)
+                manifests[plan.name] = sharding.finish(plan)
     return manifests, broken
 
 

@@ -19,7 +19,7 @@ import numpy as np
 import tqdm
 from matplotlib import pyplot
 
-from facedancer import cli, images
+from facedancer import cli, files, images
 from facedancer.dataset.jobs import contact_sheet
 from facedancer.dataset.photos import image_header
 from facedancer.dataset.shards import records, shard_index
@@ -206,9 +206,9 @@ def _write_pictures(
     if shown:
         sheet = contact_sheet.contact_sheet(shown)
         images.write_image(folder / f"{name}.contact_sheet.jpg", sheet, 90)
-    folder.mkdir(parents=True, exist_ok=True)
     figure = _distributions(found)
-    figure.savefig(folder / f"{name}.distributions.png", dpi=100)
+    with files.whole(folder / f"{name}.distributions.png") as temporary:
+        figure.savefig(temporary, dpi=100)
     pyplot.close(figure)
 
 

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 import numpy as np
 import tqdm
 
-from facedancer import alignment, cli, files, images
+from facedancer import alignment, claims, cli, files, images
 from facedancer.dataset.jobs import report, workers
 from facedancer.dataset.made_faces import made_face, render
 from facedancer.dataset.shards import records
@@ -92,12 +92,17 @@ def write_faces(settings: MadeSettings, show_progress: bool = False) -> None:
         show_progress: Show a bar with rate and time left.
 
     Raises:
-        InputError: If the target folder holds faces made with other settings.
+        InputError: If the target folder holds faces made with other settings, or
+            another process is writing there.
     """
+    with claims.claimed(settings.target_dir, folder=True):
+        _write_faces(settings, show_progress)
+
+
+def _write_faces(settings, show_progress):
     _claim_target(settings)
     paths = [path for person in _people(settings) for path in person[1]]
-    for folder in (settings.target_dir, _mask_folder(settings)):
-        files.remove_leftovers(folder, deep=True)
+    files.remove_leftovers(_mask_folder(settings), deep=True)
     truth = report.Report(os.path.join(settings.target_dir, TRUTH), paths)
     written = iter([entry is not None for entry in truth.entries()])
     todo = [

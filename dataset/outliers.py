@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import tqdm
 
-from facedancer import cli, files, images
+from facedancer import claims, cli, files, images
 from facedancer.alignment import Alignment, check_equal
 from facedancer.dataset.jobs import contact_sheet, report
 from facedancer.dataset.photos import listing
@@ -62,7 +62,8 @@ def main(settings: OutlierSettings) -> int:
         InputError: If there are no crops or the encoder cannot be read.
     """
     shrink = alignment_shrink(settings.data_dir)
-    found = move_outliers(settings, _embedder(settings.arcface_path, shrink))
+    with claims.claimed(_target(settings)):
+        found = move_outliers(settings, _embedder(settings.arcface_path, shrink))
     verb = "would be moved" if settings.dry_run else "moved"
     print(f"{len(found)} outliers {verb} to {_target(settings)}")
     return cli.DONE

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 import numpy as np
 import tqdm
 
-from facedancer import cli
+from facedancer import claims, cli
 from facedancer.dataset.jobs import report, workers
 from facedancer.dataset.photos import image_header, listing
 from facedancer.dataset.shards import manifest, sharding
@@ -143,27 +143,29 @@ def write_sets(
         The manifest of each set, and what is wrong with the files left out.
 
     Raises:
-        InputError: If there is no pair, or other shards are in the way.
+        InputError: If there is no pair, other shards are in the way, or another process
+            is writing them.
     """
     by_kind, left_out = find_triplets(settings)
     manifests = {}
     for kind, found in by_kind.items():
         plan = _make_plan(settings, kind, found)
-        if not sharding.claim_target(plan, settings.overwrite):
-            tasks = (plan.task(shard) for shard in range(plan.num_shards))
-            done = workers.run_in_threads(sharding.process_shard, tasks, _THREADS)
-            bar = tqdm.tqdm(
-                done,
-                plan.name,
-                plan.num_shards,
-                unit="shard",
-                disable=not show_progress,
-            )
-            for _ in bar:
-                pass
-            sharding.finish(plan)
+        with claims.claimed(plan.place):
+            if not sharding.claim_target(plan, settings.overwrite):
+                _write_shards(plan, show_progress)
         manifests[plan.name] = manifest.read(plan.target_dir, plan.name)
     return manifests, left_out
+
+
+def _write_shards(plan, show_progress):
+    tasks = (plan.task(shard) for shard in range(plan.num_shards))
+    done = workers.run_in_threads(sharding.process_shard, tasks, _THREADS)
+    bar = tqdm.tqdm(
+        done, plan.name, plan.num_shards, unit="shard", disable=not show_progress
+    )
+    for _ in bar:
+        pass
+    sharding.finish(plan)
 
 
 def find_triplets(

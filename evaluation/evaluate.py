@@ -6,7 +6,7 @@ python evaluation/evaluate.py --results DIR --out report/
 
 from __future__ import annotations
 
-from facedancer import cli
+from facedancer import claims, cli
 from facedancer.evaluation import options, protocol
 from facedancer.evaluation.report import document, page
 
@@ -18,9 +18,10 @@ def main(settings: options.EvaluateSettings) -> int:
         settings: What the flags say.
     """
     folder = options.check_out(settings)
-    result = protocol.evaluate(settings)
-    document.write(folder, result)
-    page.write(folder / "index.html", result)
+    with claims.claimed(folder, folder=True):
+        result = protocol.evaluate(settings)
+        document.write(folder, result)
+        page.write(folder / "index.html", result)
     print(document.markdown(result), end="")
     print(f"\n{folder / 'index.html'}")
     return cli.PARTIAL if result.counts.get("skipped") else cli.DONE

@@ -42,10 +42,13 @@ def claimed(path: str | os.PathLike, folder: bool = False) -> Iterator[None]:
     lock = path / ".lock" if folder else files.hidden_name(path, "lock")
     with _folders_for(inside), _held(lock, path):
         files.remove_leftovers(inside, deep=folder)
+        done = False
         try:
             yield
+            done = True
         finally:
-            files.remove_leftovers(inside, deep=folder)  # of workers that were ended
+            if not done:  # workers that were ended with it left something too
+                files.remove_leftovers(inside, deep=folder)
 
 
 @contextlib.contextmanager
@@ -71,6 +74,11 @@ def _held(lock, path):
             os.ftruncate(handle, 0)
             os.pwrite(handle, json.dumps(_myself()).encode(), 0)
         yield
+        if not _is_there(lock, handle):
+            raise InputError(
+                f"{path}: its folder was moved or removed while this was running, and "
+                "what was written before went with it. Start again"
+            )
     finally:
         with contextlib.suppress(OSError):  # its folder vanished
             lock.unlink()
@@ -83,12 +91,10 @@ def _open(lock, path):
         handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.path.samestat(os.fstat(handle), os.stat(lock)):
-                return handle
+            if _is_there(lock, handle):
+                return handle  # else who had it removed it in this moment
         except BlockingIOError:
             raise _taken(handle, path) from None
-        except FileNotFoundError:
-            pass  # who had it removed it in this moment
         except OSError as error:
             if error.errno not in _NO_LOCKS:
                 raise
@@ -98,6 +104,13 @@ def _open(lock, path):
             )
             return handle
         os.close(handle)
+
+
+def _is_there(lock, handle):
+    try:
+        return os.path.samestat(os.fstat(handle), os.stat(lock))
+    except OSError:
+        return False
 
 
 def _myself():

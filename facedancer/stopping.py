@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 
-SIGNALS = (signal.SIGTERM, signal.SIGHUP)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _ONCE = 1.0  # seconds in which several signals are one: a group and each of it is told
 _received: list[tuple[int, float]] = []
 
@@ -31,7 +31,7 @@ def status() -> int:
 
 def word() -> str:
     """Returns what a program says that was told to end."""
-    return "Terminated." if _received else "Interrupted."
+    return "Interrupted." if status() == 128 + signal.SIGINT else "Terminated."
 
 
 def note(number: int) -> bool:
@@ -49,18 +49,21 @@ def note(number: int) -> bool:
 
 def _raise(number, frame):
     if note(number):
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt
         raise StoppedBySignal(signal.Signals(number).name)
 
 
 def listen() -> None:
-    """Lets SIGTERM and SIGHUP raise `StoppedBySignal` from now on.
+    """Lets SIGTERM and SIGHUP raise `StoppedBySignal` from now on, Ctrl-C as ever.
 
     A signal that is ignored (`nohup`) stays so. Only the main thread can do this; in
     another one nothing is changed.
     """
     if threading.current_thread() is threading.main_thread():
         for number in SIGNALS:
-            if signal.getsignal(number) == signal.SIG_DFL:
+            usual = (signal.SIG_DFL, signal.default_int_handler)
+            if signal.getsignal(number) in usual:
                 signal.signal(number, _raise)
 
 
@@ -86,8 +89,7 @@ def is_interrupt(error: BaseException | None) -> bool:
 @contextlib.contextmanager
 def held() -> Iterator[None]:
     """Keeps signals waiting while the block runs, also for processes begun in it."""
-    signals = {signal.SIGINT, *SIGNALS}
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         yield
     finally:
@@ -96,4 +98,4 @@ def held() -> Iterator[None]:
 
 def release() -> None:
     """Lets signals through in a process that was begun while they were `held`."""
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, *SIGNALS})
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)

@@ -18,7 +18,7 @@ import re
 
 import numpy as np
 
-from facedancer import cli, writing
+from facedancer import claims, cli, writing
 from facedancer.errors import InputError
 from facedancer.models import saving
 from facedancer.models.families.facedancer.config import GeneratorConfig
@@ -141,7 +141,8 @@ def main(settings: ConvertSettings) -> int:
     Args:
         settings: What the flags say.
     """
-    model, difference = convert(**dataclasses.asdict(settings))
+    with claims.claimed(settings.destination):
+        model, difference = convert(**dataclasses.asdict(settings))
     print(describe(model))
     print(f"{settings.destination}: largest output difference {difference:.2e}")
     return cli.DONE

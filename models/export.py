@@ -18,7 +18,7 @@ import pathlib
 import keras
 import numpy as np
 
-from facedancer import cli, files, openvino_core
+from facedancer import claims, cli, files, openvino_core
 from facedancer.errors import InputError
 from facedancer.models import saving
 from facedancer.models.families.facedancer.fused import fuse
@@ -162,7 +162,8 @@ def main(settings: ExportSettings) -> int:
     model = reading.load_generator(settings.source)
     if settings.fused:
         model = fuse(model)
-    difference = export(model, settings.destination)
+    with claims.claimed(settings.destination):
+        difference = export(model, settings.destination)
     print(f"{settings.destination}: largest output difference {difference:.2e}")
     return cli.DONE
 

@@ -19,7 +19,7 @@ import numpy as np
 from absl import logging
 from keras import ops
 
-from facedancer import cli, files, optimizers, writing
+from facedancer import claims, cli, files, optimizers, writing
 from facedancer.errors import InputError
 from facedancer.retinaface import anchors, published
 from facedancer.retinaface.detector import DetectorOptions
@@ -247,7 +247,6 @@ def train(settings: TrainDetectorSettings) -> None:
     # XLA takes eight times as long for depthwise convolutions on a CPU.
     model.compile(optimizer=make_optimizer(settings), jit_compile=False)
     output = pathlib.Path(settings.output)
-    output.parent.mkdir(parents=True, exist_ok=True)
     epochs = -(-settings.steps // settings.save_every)
     backup = pathlib.Path(f"{output}.backup")
     data = Batches(
@@ -336,7 +335,8 @@ class TellEpoch(keras.callbacks.Callback):
 
 def main(settings: TrainDetectorSettings) -> int:
     logging.set_verbosity(logging.INFO)
-    train(settings)
+    with claims.claimed(settings.output):
+        train(settings)
     print(settings.output)
     return cli.DONE
 

@@ -19,7 +19,7 @@ import pathlib
 
 import numpy as np
 
-from facedancer import cli, files
+from facedancer import claims, cli, files
 from facedancer.arcface_model import load_encoder
 from facedancer.errors import InputError
 from facedancer.models import load_generator
@@ -78,6 +78,11 @@ def main(config: CalibrationConfig) -> int:
     Raises:
         InputError: If a file cannot be used.
     """
+    with claims.claimed(config.output):
+        return _calibrate(config)
+
+
+def _calibrate(config: CalibrationConfig) -> int:
     encoder = load_encoder(config.arcface_path)
     taps = config.blocks or encoder.taps
     if config.pairs_dir:

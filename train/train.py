@@ -13,12 +13,13 @@ facedancer_<load>.keras` and `.h5`.
 
 from __future__ import annotations
 
+import contextlib
 import pathlib
 
 import keras
 from absl import logging
 
-from facedancer import cli
+from facedancer import claims, cli
 from facedancer.errors import InputError
 from facedancer.models.families.facedancer.config import GeneratorConfig
 from facedancer.train import assembly, exporting
@@ -47,19 +48,28 @@ def train(config: TrainConfig) -> int:
         config: The settings.
 
     Raises:
-        InputError: If the settings, files or data cannot be used, or a loss is not
-            finite.
+        InputError: If the settings, files or data cannot be used, another process
+            trains in the run's folder, or a loss is not finite.
     """
     for name in ("data_dir", "arcface_path"):
         if not getattr(config, name):
             raise InputError(f"--{name} must be given to train")
     saved = assembly.checkpoints_of(config)
-    start = _start(config, saved)
     distribution.quiet()
     keras.utils.set_random_seed(config.seed)  # the first weights
     strategy = distribution.make_strategy(
         config.strategy, config.devices, config.device_id
     )
+    with contextlib.ExitStack() as claimed:
+        if distribution.is_chief(strategy):
+            for folder in {assembly.run_folder(config), saved.folder}:
+                claimed.enter_context(claims.claimed(folder, folder=True))
+        return _train(config, strategy, saved)
+
+
+def _train(config: TrainConfig, strategy, saved: checkpoints.Checkpoints) -> int:
+    """Trains in a run's folder that no other process has; returns the exit status."""
+    start = _start(config, saved)
     with strategy.scope():
         networks = assembly.load_networks(config)
         pairs = assembly.pair_settings(config, networks.config.image_size)

@@ -25,7 +25,7 @@ import numpy as np
 import skimage.data
 from matplotlib import cbook
 
-from facedancer import cli, images, weights
+from facedancer import claims, cli, files, images, weights
 from facedancer.settings import Checked, ranged
 
 RATE = 25
@@ -144,25 +144,41 @@ def _some_frames(path, count):
     return [frames[index] for index in chosen]
 
 
+def _run(words):
+    """Returns the exit status of a program that is told to end when this one is."""
+    with subprocess.Popen(words) as process:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            process.terminate()
+            process.wait()
+            raise
+
+
 def main(settings: DemoSettings) -> int:
     for kind in ("generator", "encoder"):
         weights.find(kind)
     folder = pathlib.Path(settings.output_dir)
-    folder.mkdir(parents=True, exist_ok=True)
+    with claims.claimed(folder, folder=True):
+        return _show(folder, settings.seconds)
+
+
+def _show(folder, seconds):
     began = time.monotonic()
     portrait = images.read_image(cbook.get_sample_data("grace_hopper.jpg", False))
     source = images.write_image(folder / "source.jpg", portrait)
     target, swapped = folder / "target.mp4", folder / "swapped.mp4"
-    write_clip(target, skimage.data.astronaut(), settings.seconds)
+    with files.whole(target) as temporary:
+        write_clip(temporary, skimage.data.astronaut(), seconds)
 
     program = "facedancer.video_swap.multi_face_single_source"
     words = [f"--vid_path={target}", f"--swap_source={source}", f"--output={swapped}"]
     # The packaged generator paints colours; take only the brightness of its faces.
     words += ["--faces=largest"]
     print(f"python -m {program} {shlex.join(words)}", flush=True)
-    done = subprocess.run([sys.executable, "-m", program, *words], check=False)
-    if done.returncode:
-        return done.returncode
+    status = _run([sys.executable, "-m", program, *words])
+    if status:
+        return status
     picture = comparison(portrait, target, swapped)
     images.write_image(folder / "comparison.png", picture)
     print(f"{weights.note('generator')} Took {time.monotonic() - began:.0f} s.")

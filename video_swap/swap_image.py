@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 
-from facedancer import cli, files, images
+from facedancer import claims, cli, files, images
 from facedancer.errors import InputError
 from facedancer.settings import setting
 from facedancer.video_swap import options
@@ -45,6 +45,11 @@ def main(settings: ImageSettings) -> int:
     output = pathlib.Path(settings.output or options.default_output(path, ".png"))
     images.encode_image(target[:1, :1], output.suffix)  # refuses an unknown ending
     options.check_place("output", output)
+    with claims.claimed(output):
+        return _swap(settings, path, target, output)
+
+
+def _swap(settings, path, target, output):
     labeller = labels.Labeller(settings.label)
     swapper, names = options.make_swapper(settings)
     labeller.generator = names["generator"]

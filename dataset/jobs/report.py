@@ -69,9 +69,11 @@ class Report:
         for entry in entries:
             line = (json.dumps(entry, sort_keys=True) + "\n").encode()
             self._note(entry["path"])
-            self._file.write(line)
+            with files.writing(self.path):
+                self._file.write(line)
             self._end += len(line)
-        self._file.flush()
+        with files.writing(self.path):
+            self._file.flush()
 
     def entries(self) -> Iterator[dict | None]:
         """Yields the newest entry of each photo, in order, None where there is none."""

@@ -1,16 +1,29 @@
-"""Tasks on several processes, where a process that dies does not lose the rest."""
+"""Tasks on several processes, where a process that dies does not lose the rest.
+
+A worker ends when the run does, however that ends: each holds one end of a pipe whose
+other end is the run's alone. When that is closed, by an error, by a signal or because
+the run was killed, the task at hand is broken off and cleans up after itself.
+"""
 
 from __future__ import annotations
 
 import collections
+import contextlib
 import itertools
 import multiprocessing
+import os
+import signal
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent import futures
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
+from facedancer import stopping
+
 DIED = "the worker process died"
+_PATIENCE = 5.0  # seconds a task that is broken off may take for cleaning up
 
 
 def run_tasks(
@@ -79,13 +92,68 @@ def run_in_threads(
             pool.shutdown(cancel_futures=True)
 
 
-def _pool(num_workers, prepare, prepare_args) -> futures.ProcessPoolExecutor:
-    return futures.ProcessPoolExecutor(
+@contextlib.contextmanager
+def _pool(num_workers, prepare, prepare_args):
+    """Yields a pool of workers; when the block fails, their work is broken off."""
+    ours, theirs = multiprocessing.Pipe()
+    pool = futures.ProcessPoolExecutor(
         num_workers,
         mp_context=multiprocessing.get_context("spawn"),
-        initializer=prepare,
-        initargs=prepare_args,
+        initializer=_begin,
+        initargs=(theirs, prepare, prepare_args),
     )
+    try:
+        yield pool
+        pool.shutdown()
+    finally:
+        ours.close()
+        pool.shutdown(cancel_futures=True)
+        theirs.close()
+
+
+_at_work = False  # in a worker: whether it has a task, which can be broken off
+
+
+def _begin(run, prepare, prepare_args):
+    """Makes a new process a worker: it ends with the run, and signals end it alone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # from a terminal it goes to the run
+    signal.signal(signal.SIGTERM, _break_off)
+    stopping.release()
+    threading.Thread(target=_watch, args=(run,), daemon=True).start()
+    if prepare:
+        prepare(*prepare_args)
+
+
+def _watch(run):
+    """Waits for the end of the run, then ends this process."""
+    with contextlib.suppress(EOFError, OSError):
+        run.recv()
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(_PATIENCE)
+    os._exit(128 + signal.SIGTERM)
+
+
+def _break_off(number, frame):
+    if not _at_work:
+        os._exit(128 + number)
+    raise stopping.StoppedBySignal(signal.Signals(number).name)
+
+
+def _work(function, task):
+    """Does one task in a worker; one that is broken off ends the worker with it."""
+    global _at_work
+    try:
+        _at_work = True
+        return function(task)
+    except stopping.StoppedBySignal:
+        os._exit(128 + signal.SIGTERM)
+    finally:
+        _at_work = False
+
+
+def _submit(pool, function, task):
+    with stopping.held():  # it may begin a process, which then takes over
+        return pool.submit(_work, function, task)
 
 
 def _run_until_broken(pool, function, tasks, ahead, suspects):
@@ -96,7 +164,7 @@ def _run_until_broken(pool, function, tasks, ahead, suspects):
             room = ahead - len(running)
             for task in itertools.islice(tasks, room):
                 suspects.append(task)  # should the pool refuse it
-                running[pool.submit(function, task)] = suspects.pop()
+                running[_submit(pool, function, task)] = suspects.pop()
             if not running:
                 return False
             done, _ = futures.wait(running, return_when=futures.FIRST_COMPLETED)
@@ -124,6 +192,6 @@ def _sort_out(running: dict) -> tuple[list, collections.deque]:
 def _run_alone(function, task, prepare, prepare_args) -> tuple[Any, Any, str]:
     with _pool(1, prepare, prepare_args) as pool:
         try:
-            return task, pool.submit(function, task).result(), ""
+            return task, _submit(pool, function, task).result(), ""
         except BrokenProcessPool:
             return task, None, DIED

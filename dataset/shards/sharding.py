@@ -56,6 +56,11 @@ class Plan:
     arguments: dict
     digest: str
 
+    @property
+    def place(self) -> str:
+        """Where the set's files are, without what their names end in."""
+        return os.path.join(self.target_dir, self.name)
+
     def file_name(self, shard: int) -> str:
         """Returns the name of a shard's file."""
         return f"{self.name}_{shard:05d}-of-{self.num_shards:05d}.records"
@@ -209,8 +214,6 @@ def _triplet_features(data_dir: str, triplet: Triplet) -> dict[str, Any]:
 def claim_target(plan: Plan, overwrite: bool) -> bool:
     """Prepares the target folder; returns whether the whole set is there already.
 
-    What a killed run left half-written is removed.
-
     Args:
         plan: The set that is to be written.
         overwrite: Remove a set of this name that was made from another plan.
@@ -220,7 +223,6 @@ def claim_target(plan: Plan, overwrite: bool) -> bool:
     """
     folder = pathlib.Path(plan.target_dir)
     folder.mkdir(parents=True, exist_ok=True)
-    files.remove_leftovers(folder)
     found = _found_digest(plan)
     if found is not None and found != plan.digest:
         if not overwrite:

@@ -91,6 +91,11 @@ class ClaimsTest(testing.TestCase):
 
     def test_folder_vanishes(self):
         folder = self.tempdir() / "a"
-        with claims.claimed(folder, folder=True):
-            folder.rename(folder.with_name("b"))
-            files.remove_leftovers(folder, deep=True)
+        with self.assertRaisesRegex(InputError, "a: its folder was moved or removed"):
+            with claims.claimed(folder, folder=True):
+                folder.rename(folder.with_name("b"))
+                files.write_atomic(folder / "rest", b"")
+        with self.assertRaisesRegex(InputError, "what went wrong first"):
+            with claims.claimed(folder, folder=True):
+                folder.rename(folder.with_name("c"))
+                raise InputError("what went wrong first")

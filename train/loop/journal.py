@@ -126,8 +126,8 @@ class Journal:
             axes.set_title(name, fontsize=9)
             axes.grid(alpha=0.3)
         path = self.folder / "curves.png"
-        with _writing(path):
-            figure.savefig(path, dpi=80)
+        with files.whole(path) as temporary:
+            figure.savefig(temporary, dpi=80)
         return path
 
 

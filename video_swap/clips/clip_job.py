@@ -10,7 +10,7 @@ from fractions import Fraction
 
 import tqdm
 
-from facedancer import files, images
+from facedancer import claims, files, images
 from facedancer.errors import InputError
 from facedancer.settings import Checked, choice, ranged
 from facedancer.video_swap.clips import clip_report, clip_stages, pipeline, segments
@@ -83,36 +83,14 @@ def swap_clip(job: ClipJob, swapper, labeller: labels.Labeller) -> dict:
 
     Raises:
         InputError: If the input cannot be used, no face was swapped, or the output
-            cannot be written.
+            cannot be written, or another process is writing it.
     """
     reader = open_reader(job)
     swapper = swapper.with_aspect(float(reader.info.aspect))
-    with _new_parents(job.output):
+    with claims.claimed(job.output):
         if pictures.is_picture(job.output):
             return _swap_to_pictures(job, reader, swapper, labeller)
         return _swap_to_video(job, reader, swapper, labeller)
-
-
-@contextlib.contextmanager
-def _new_parents(output):
-    """Makes the folders above an output, and removes them if nothing comes into them.
-
-    Raises:
-        InputError: If they cannot be made.
-    """
-    missing = [folder for folder in output.parents if not folder.exists()]
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"{output.parent}: cannot be made ({error.strerror}). Give another --output"
-        ) from None
-    try:
-        yield
-    finally:
-        for folder in missing:
-            if folder.is_dir() and not any(folder.iterdir()):
-                folder.rmdir()
 
 
 def _swap_to_video(job, reader, swapper, labeller):

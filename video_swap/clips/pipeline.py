@@ -90,13 +90,14 @@ def interruptible(gently: bool) -> Iterator[Stop]:
         return
 
     def ask(number, frame):
-        if number == signal.SIGINT or stopping.note(number):
+        new = stopping.note(number)
+        if new or number == signal.SIGINT:
             stop.asked = True
             put_back()
 
     before = {
         number: signal.signal(number, ask)
-        for number in (signal.SIGINT, *stopping.SIGNALS)
+        for number in stopping.SIGNALS
         if number == signal.SIGINT or callable(signal.getsignal(number))
     }
 
