@@ -227,7 +227,10 @@ def pair_settings(config: TrainConfig, image_size: int) -> pairs.PairSettings:
     """
     objective = config.objective()
     share = objective.same_person_ratio
-    if share and shard_index.open_index(config.data_dir).identity.max(initial=-1) < 0:
+    shards = share and shard_index.open_index(
+        config.data_dir, on_corrupt=config.on_corrupt
+    )
+    if share and shards.identity.max(initial=-1) < 0:
         logging.warning("The shards have no labels: no pairs of one person")
         share = 0.0
     try:

@@ -109,7 +109,8 @@ class TrainConfig:
         motion_blur: Probability that a photo is blurred along a line.
         shuffle: Shuffle the photos.
         cache_mb: Memory for decoded photos.
-        on_corrupt: stop at a damaged record, or skip it.
+        on_corrupt: stop at a damaged record, or at the start at a shard that is lost,
+            empty, cut or too long; or skip what is not whole, with a warning.
         strategy: one device, mirrored over all GPUs (or --devices), multi_worker from
             TF_CONFIG, or auto: what fits the machine.
         devices: Devices of the mirrored strategy, such as GPU:0 and GPU:1.

@@ -146,7 +146,9 @@ class PairReader:
 
     def __init__(self, settings: PairSettings):
         self.settings = settings
-        self.index = shard_index.open_index(settings.data_dir)
+        self.index = shard_index.open_index(
+            settings.data_dir, on_corrupt=settings.on_corrupt
+        )
         self.sampler = sampling.PairSampler(
             self.index.identity,
             self.index.folder,

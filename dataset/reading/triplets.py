@@ -148,7 +148,7 @@ class TripletReader:
         self.triplets = []
         self._limits = np.cumsum([share for _, share in settings.parts()])
         for name, _ in settings.parts():
-            index = shard_index.open_index(name)
+            index = shard_index.open_index(name, on_corrupt=settings.photos.on_corrupt)
             self.triplets.append(index)
             missing = set(ROLES) - set(index.features(0))
             if missing:

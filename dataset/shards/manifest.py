@@ -33,9 +33,22 @@ def read(folder: str | os.PathLike, name: str) -> dict | None:
         return None
     except ValueError as error:
         raise InputError(f"{path}: not a manifest ({error})") from None
-    if not isinstance(found, dict) or not {"plan", "shards"} <= set(found):
+    if not _is_manifest(found):
         raise InputError(f"{path}: not a manifest of shards")
     return found
+
+
+def _is_manifest(found):
+    if not isinstance(found, dict) or not isinstance(found.get("plan"), str):
+        return False
+    shards = found.get("shards")
+    return isinstance(shards, list) and all(
+        isinstance(shard, dict)
+        and isinstance(shard.get("file"), str)
+        and os.path.basename(shard["file"]) == shard["file"]
+        and all(isinstance(shard.get(name), int) for name in ("count", "bytes"))
+        for shard in shards
+    )
 
 
 def write(folder: str | os.PathLike, name: str, content: dict) -> None:

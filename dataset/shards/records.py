@@ -227,15 +227,16 @@ def frame(record: bytes) -> bytes:
     )
 
 
-def scan(path: str | os.PathLike) -> np.ndarray:
+def scan(path: str | os.PathLike, to_damage: bool = False) -> np.ndarray:
     """Returns where the records of a TFRecord file begin, reading only the headers.
 
     Args:
         path: The file.
+        to_damage: Whether to pass over what stands behind the last whole record.
 
     Returns:
-        `(n + 1,)` int64, the offset of each record's header and at last the size of
-        the file.
+        `(n + 1,)` int64, the offset of each record's header and at last the end of
+        the last record, which is the size of a whole file.
 
     Raises:
         CorruptRecordError: If a header's checksum is wrong or the file ends early.
@@ -245,11 +246,21 @@ def scan(path: str | os.PathLike) -> np.ndarray:
         size = os.fstat(file.fileno()).st_size
         while offsets[-1] < size:
             header = os.pread(file.fileno(), _HEADER.size, offsets[-1])
-            length = _checked_length(header, path, len(offsets) - 1)
-            offsets.append(offsets[-1] + OVERHEAD + length)
-            if offsets[-1] > size:
-                raise CorruptRecordError(path, len(offsets) - 2, "the file ends early")
+            try:
+                offsets.append(_end(header, size, offsets[-1], path, len(offsets) - 1))
+            except CorruptRecordError:
+                if not to_damage:
+                    raise
+                break
     return np.array(offsets, np.int64)
+
+
+def _end(header, size, offset, path, index):
+    """Returns where a record ends that begins at an offset of a file of some size."""
+    end = offset + OVERHEAD + _checked_length(header, path, index)
+    if end > size:
+        raise CorruptRecordError(path, index, "the file ends early")
+    return end
 
 
 def _checked_length(header: bytes, path: str | os.PathLike, index: int) -> int:

@@ -18,9 +18,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
+from absl import logging
 
 from facedancer.alignment import Alignment, check_equal
-from facedancer.dataset.shards import manifest, records
+from facedancer.dataset.shards import manifest, records, shard_check
 from facedancer.errors import InputError
 
 SHARD_NAME = re.compile(r"(?P<set>.+)_(?P<number>\d{5,})-of-(?P<total>\d{5,})\.records")
@@ -176,22 +177,33 @@ def _common_alignment(files: list[str]) -> Alignment | None:
     return first and first[0]
 
 
-def open_index(data_dir: str, num_threads: int = 8) -> ShardIndex:
+def open_index(
+    data_dir: str, num_threads: int = 8, on_corrupt: str = "stop"
+) -> ShardIndex:
     """Returns the index of all shards a flag names.
 
     Args:
         data_dir: See `find_shards`.
         num_threads: Files that are looked through at the same time where no index
             file lies beside them.
+        on_corrupt: stop at a shard that is lost, empty, cut or too long, or skip what
+            is not whole of it, with a warning.
 
     Raises:
-        InputError: If there is no shard or no record, or a header is damaged.
+        InputError: If there is no shard or no record, or, unless that is skipped, one
+            is not whole.
     """
     files = find_shards(data_dir)
+    skip = on_corrupt == "skip"
+    wrong = shard_check.differences(data_dir, files, {set_of(file) for file in files})
+    for file, why in sorted(wrong.items() if skip else ()):
+        logging.warning("%s: %s. Its whole records are used", file, why)
+    if not skip:
+        shard_check.refuse(wrong)
     aligned = _common_alignment(files)
     stored = _Stored(files)
     with ThreadPoolExecutor(num_threads) as pool:
-        parts = list(pool.map(stored.part, files))
+        parts = list(pool.map(lambda file: stored.part(file, skip), files))
     if not sum(len(part["offset"]) for part in parts):
         raise InputError(f"{data_dir}: the shards hold no record")
     identities, folders = _Counter(), _Counter()
@@ -245,11 +257,11 @@ class _Stored:
         for name in {set_of(file) for file in files}:
             self._sets[name] = _read_index_file(name)
 
-    def part(self, file: str) -> dict[str, np.ndarray]:
+    def part(self, file: str, to_damage: bool) -> dict[str, np.ndarray]:
         stored = self._sets[set_of(file)]
         entry = stored and stored["shards"].get(os.path.basename(file))
         if not entry or entry["bytes"] != os.path.getsize(file):
-            return index_of(file)
+            return index_of(file, to_damage)
         arrays = {
             name: stored[name][entry["first"] : entry["first"] + entry["count"]]
             for name in ("offset", "size", "identity", "folder")
@@ -274,18 +286,19 @@ def _read_index_file(name: pathlib.Path) -> dict | None:
     return stored if len(stored.get("offset", ())) == first else None
 
 
-def index_of(file: str) -> dict[str, np.ndarray]:
+def index_of(file: str, to_damage: bool = False) -> dict[str, np.ndarray]:
     """Returns the index of one shard, read from the shard itself.
 
     Args:
         file: The shard. When its first record names an identity or a path, all
             records are read, else only their headers.
+        to_damage: See `records.scan`.
 
     Returns:
         `offset`, `size`, `identity` as in `ShardIndex`, and `folder` as an array of
         names, "" where unknown.
     """
-    offsets = records.scan(file)
+    offsets = records.scan(file, to_damage)
     count = len(offsets) - 1
     identity = np.full(count, -1, np.int32)
     folder = np.full(count, "", object)

@@ -133,7 +133,7 @@ def plan_digest(
 
 
 def process_shard(task: dict[str, Any]) -> int:
-    """Writes one shard if it does not exist, and a note of what is in it.
+    """Writes one shard if it is not there and whole, and a note of what is in it.
 
     The note is a hidden file beside the shard, until the manifest is written.
 
@@ -148,14 +148,32 @@ def process_shard(task: dict[str, Any]) -> int:
     """
     file = pathlib.Path(task["file"])
     note = _note_path(file)
-    if not (file.exists() and note.exists()):
-        if file.exists():
-            written = records.Written(records.scan(file), files.file_hash(file))
-        else:
+    if not _is_noted(file, note):
+        written = _found(file, len(task["paths"]))
+        if written is None:
             written = records.write_records(file, _examples(task))
         content = {"sha256": written.sha256, "offsets": written.offsets.tolist()}
         files.write_atomic(note, json.dumps(content).encode())
     return len(task["paths"])
+
+
+def _is_noted(file: pathlib.Path, note: pathlib.Path) -> bool:
+    """Returns whether a shard is as long as its note says."""
+    if not (file.exists() and note.exists()):
+        return False
+    return file.stat().st_size == json.loads(note.read_text())["offsets"][-1]
+
+
+def _found(file: pathlib.Path, count: int) -> records.Written | None:
+    """Returns what stands in a shard, None if that is not all that belongs there."""
+    if not file.exists():
+        return None
+    try:
+        whole = sum(1 for _ in records.read_records(file))
+        written = records.Written(records.scan(file), files.file_hash(file))
+    except records.CorruptRecordError:
+        return None  # cut, or with something behind its end: written anew
+    return written if whole == count else None
 
 
 def _note_path(file: pathlib.Path) -> pathlib.Path:
@@ -242,8 +260,9 @@ def claim_target(plan: Plan, overwrite: bool) -> bool:
         and (folder / shard["file"]).stat().st_size == shard["bytes"]
         for shard in found["shards"]
     ):
+        _remove_notes(plan)  # the last run may have been killed before it did
         return True
-    _plan_path(plan).write_text(plan.digest)
+    files.write_atomic(_plan_path(plan), plan.digest.encode())
     return False
 
 
@@ -276,8 +295,13 @@ def _remove_set(plan: Plan) -> None:
     folder = pathlib.Path(plan.target_dir)
     for name in (f"{plan.name}.manifest.json", f"{plan.name}.index.npz"):
         (folder / name).unlink(missing_ok=True)
-    for note in folder.glob(f".{plan.name}_*.records.note"):
+    _remove_notes(plan)
+
+
+def _remove_notes(plan: Plan) -> None:
+    for note in pathlib.Path(plan.target_dir).glob(f".{plan.name}_*.records.note"):
         note.unlink()
+    _plan_path(plan).unlink(missing_ok=True)
 
 
 def finish(plan: Plan) -> dict:
@@ -311,9 +335,7 @@ def finish(plan: Plan) -> dict:
         "shards": shards,
     }
     manifest.write(plan.target_dir, plan.name, content)
-    for shard in range(plan.num_shards):
-        _note_path(folder / plan.file_name(shard)).unlink()
-    _plan_path(plan).unlink(missing_ok=True)
+    _remove_notes(plan)
     return content
 
 

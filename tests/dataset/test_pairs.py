@@ -191,8 +191,11 @@ class MakeDatasetTest(PairsTestCase):
             pairs.make_dataset(pairs.PairSettings(str(self.folder / "x")))
         empty = self.folder / "empty.records"
         empty.touch()
-        with self.assertRaisesRegex(InputError, "hold no record"):
-            pairs.make_dataset(pairs.PairSettings(str(empty)))
+        for on_corrupt, words in (("stop", "it is empty"), ("skip", "hold no record")):
+            with self.assertRaisesRegex(InputError, words):
+                pairs.make_dataset(
+                    pairs.PairSettings(str(empty), on_corrupt=on_corrupt)
+                )
 
 
 class PhotoCacheTest(testing.TestCase):

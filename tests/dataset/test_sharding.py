@@ -4,6 +4,7 @@ import glob
 import hashlib
 import json
 import pathlib
+import shutil
 
 import numpy as np
 import tensorflow as tf
@@ -152,7 +153,77 @@ class WriteTest(ShardingTestCase):
         self.write(num_shards=1)
         examples = list(records.read_records(self.shards()[0]))[:4]
         records.write_records(self.shards()[0], examples)
-        self.assertLen(shard_index.open_index(str(self.target)), 4)
+        with self.assertRaisesRegex(InputError, "it is cut off.*on_corrupt=skip"):
+            shard_index.open_index(str(self.target))
+        index = shard_index.open_index(str(self.target), on_corrupt="skip")
+        self.assertLen(index, 4)
+
+    def damage(self, kind):
+        """Damages the second of three shards of four photos; returns it."""
+        fixtures.write_photos(self.data, {"a/ann": 7, "bob": 5}, **SIZE)
+        self.write(num_shards=3)
+        shard = self.shards()[1]
+        data = shard.read_bytes()
+        if kind == "lost":
+            shard.unlink()
+        else:
+            cut = records.scan(shard)[3] + 30
+            kinds = {"empty": b"", "cut": data[:cut], "long": data + b"junk" * 9}
+            shard.write_bytes(kinds[kind])
+        return shard
+
+    @parameterized.parameters(
+        ("empty", "it is empty, its manifest says", 8),
+        ("cut", "it is cut off", 11),
+        ("long", "it is too long, with something behind its end", 12),
+        ("lost", "its manifest names it, and it is missing", 8),
+    )
+    def test_a_damaged_shard_is_noticed_at_the_start(self, kind, words, whole):
+        shard = self.damage(kind)
+        for data_dir in (str(self.target), f"{self.target}/set_*"):
+            with self.assertRaisesRegex(InputError, f"{shard}: .*{words}"):
+                shard_index.open_index(data_dir)
+            with self.assertLogs(level="WARNING") as logs:
+                index = shard_index.open_index(data_dir, on_corrupt="skip")
+            self.assertRegex(logs.output[0], f"{shard}: .*{words}")
+            self.assertLen(index, whole)
+            for photo in range(whole):
+                index.image(photo, 16)
+            self.assertEqual(len(set(index.identity)), 2)
+        (self.target / "set_train.manifest.json").unlink()
+        if kind in ("cut", "long"):
+            with self.assertRaisesRegex(InputError, "record [34]: "):
+                shard_index.open_index(str(self.target))
+        index = shard_index.open_index(str(self.target), on_corrupt="skip")
+        self.assertLen(index, whole)
+
+    def test_shards_that_are_not_asked_for_are_not_missed(self):
+        shard = self.damage("lost")
+        others = ",".join(str(path) for path in self.shards() if path != shard)
+        self.assertLen(shard_index.open_index(others), 8)
+        self.assertLen(shard_index.open_index(f"{self.target}/*_00000-of-*"), 4)
+
+    @parameterized.parameters("empty", "cut", "long", "lost")
+    def test_a_damaged_shard_is_written_anew(self, kind):
+        self.damage("lost")
+        self.write(num_shards=3)
+        whole = self.content()
+        self.damage(kind)
+        self.assertEqual(self.write(num_shards=3)[1], [])
+        self.assertEqual(self.content(), whole)
+
+    @parameterized.parameters(
+        "[]",
+        '{"plan": 3, "shards": []}',
+        '{"plan": "", "shards": [3]}',
+        '{"plan": "", "shards": [{"file": "../a", "count": 1, "bytes": 1}]}',
+    )
+    def test_what_is_no_manifest(self, text):
+        fixtures.write_photos(self.data, {"ann": 2}, **SIZE)
+        self.write(num_shards=1)
+        (self.target / "set_train.manifest.json").write_text(text)
+        with self.assertRaisesRegex(InputError, "manifest.json: not a manifest"):
+            shard_index.open_index(str(self.target))
 
     def test_broken_photos_are_left_out_and_named(self):
         fixtures.write_photos(self.data, {"ann": 8}, **SIZE)
@@ -213,6 +284,32 @@ class ResumeTest(ShardingTestCase):
         self.write()
         self.assertEqual(self.content(), self.whole)
         self.assertEqual([p.stat().st_mtime_ns for p in self.shards()[:2]], times)
+
+    def test_killed_at_any_place(self):
+        """What a power cut or a kill leaves never counts as whole."""
+        for hurt in ("plan", "note", "shard without note", "shard with note", "end"):
+            plan = self.stop_after(2)
+            file = self.target / plan.file_name(1)
+            note = file.with_name(f".{file.name}.note")
+            plan_file = self.target / f".{plan.name}.plan"
+            if hurt == "plan":  # killed before the first shard
+                shutil.rmtree(self.target)
+                self.target.mkdir()
+                (self.target / ".tmp-9999999-plan").touch()
+            elif hurt == "note":
+                note.unlink()
+            elif hurt == "shard without note":
+                file.write_bytes(file.read_bytes()[:-9])
+                note.unlink()
+            elif hurt == "shard with note":
+                file.write_bytes(b"")
+            else:  # killed after the manifest was written
+                kept = note.read_bytes(), plan_file.read_bytes()
+                self.write()
+                note.write_bytes(kept[0])
+                plan_file.write_bytes(kept[1])
+            self.write()
+            self.assertEqual(self.content(), self.whole, hurt)
 
     def test_no_reader_sees_half_a_shard(self):
         self.stop_after(2)

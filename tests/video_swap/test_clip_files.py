@@ -161,7 +161,7 @@ class SwapClipTest(testing.TestCase):
 
     def test_folder_that_cannot_be_made(self):
         (self.folder / "out").write_text("a file")
-        with self.assertRaisesRegex(InputError, "out: cannot be made"):
+        with self.assertRaisesRegex(InputError, "out: cannot be written"):
             self.swap()
 
     def test_pixels_that_are_not_square(self):

@@ -1,0 +1,74 @@
+"""Shards against their manifest: lost ones, and such as are empty, cut or too long."""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+import pathlib
+from collections.abc import Iterable
+
+from facedancer.dataset.shards import manifest
+from facedancer.errors import InputError
+
+
+def differences(
+    data_dir: str, shards: Iterable[str], sets: Iterable[pathlib.Path]
+) -> dict[str, str]:
+    """Returns what is wrong with shards, by their file, found from their sizes alone.
+
+    Args:
+        data_dir: What named the shards, see `shard_index.find_shards`: a lost shard is
+            missed if this would have named it.
+        shards: The files.
+        sets: Folder and `{name}_{type}` of each set among them.
+
+    Raises:
+        InputError: If what should be a manifest is none.
+    """
+    sizes = {file: os.path.getsize(file) for file in shards}
+    wrong = {file: "it is empty" for file, size in sizes.items() if not size}
+    for one in sets:
+        written = manifest.read(one.parent, one.name) or {"shards": ()}
+        for entry in written["shards"]:
+            file = os.path.join(one.parent, entry["file"])
+            size = sizes.get(file)
+            if size is None and _is_named(file, data_dir):
+                wrong[file] = "its manifest names it, and it is missing"
+            elif size is not None and size != entry["bytes"]:
+                wrong[file] = _in_words(size, entry["bytes"])
+    return wrong
+
+
+def _is_named(file, data_dir):
+    for word in data_dir.split(","):
+        folder = os.path.isdir(word.strip())
+        if folder and os.path.samefile(os.path.dirname(file) or ".", word.strip()):
+            return True
+        if not folder and fnmatch.fnmatch(file, word.strip()):
+            return True
+    return False
+
+
+def _in_words(size, expected):
+    if not size:
+        return f"it is empty, its manifest says {expected} bytes"
+    kind = "cut off" if size < expected else "too long, with something behind its end"
+    return f"{size} bytes instead of {expected}, as its manifest says: it is {kind}"
+
+
+def refuse(wrong: dict[str, str]) -> None:
+    """Refuses shards with which something is wrong.
+
+    Args:
+        wrong: What `differences` gave.
+
+    Raises:
+        InputError: If that is anything; the text names the first and says what to do.
+    """
+    if wrong:
+        file = min(wrong)
+        more = f" (and {len(wrong) - 1} others)" if len(wrong) > 1 else ""
+        raise InputError(
+            f"{file}: {wrong[file]}{more}. Start the sharding program again with the "
+            "same flags, which writes such shards anew; or give --on_corrupt=skip"
+        )
