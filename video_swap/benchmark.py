@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import os
 import pathlib
 import tempfile
 import time
@@ -30,7 +29,7 @@ from facedancer.retinaface import load_detector
 from facedancer.settings import Checked, choice, ranged
 from facedancer.video_swap.clips import clip_stages, segments
 from facedancer.video_swap.engines import engines
-from facedancer.video_swap.media import video_reader, video_writer
+from facedancer.video_swap.media import joining, video_reader, video_writer
 from facedancer.video_swap.provenance import watermark
 from facedancer.video_swap.swapping import identities
 from facedancer.video_swap.swapping.swapper import FaceJob, FaceSwapper
@@ -243,9 +242,7 @@ def _whole(swapper, frames, folder):
     ):
         sink.write(step)
     sink.close()
-    video_writer.join(
-        sink.segments, None, os.fspath(folder / "whole.mp4"), Fraction(0), None
-    )
+    joining.join(sink.segments, sink.info, joining.Rest(), folder / "whole.mp4")
     return time.perf_counter() - start
 
 

@@ -18,7 +18,7 @@ from facedancer import cli, stopping
 from facedancer.errors import InputError
 from facedancer.settings import setting
 from facedancer.video_swap import options
-from facedancer.video_swap.clips import clip_job
+from facedancer.video_swap.clips import clip_job, plan
 from facedancer.video_swap.clips.clip_stages import StageSettings
 from facedancer.video_swap.media import pictures, video_writer
 from facedancer.video_swap.provenance import labels
@@ -90,10 +90,7 @@ def make_job(settings: VideoSettings) -> clip_job.ClipJob:
     )
     if output.suffix:
         options.check_place("output", output)
-    clip_job.open_reader(job)
-    if not pictures.is_picture(output):
-        video_writer.check_encoder(job.encode)
-        video_writer.check_container(output, job.encode)
+    plan.check_output(job, clip_job.open_reader(job))
     return job
 
 

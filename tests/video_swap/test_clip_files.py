@@ -14,7 +14,7 @@ from absl.testing import parameterized
 from facedancer import testing
 from facedancer.errors import InputError
 from facedancer.video_swap.clips import clip_job, clip_stages, segments
-from facedancer.video_swap.media import video_reader, video_writer
+from facedancer.video_swap.media import joining, video_reader, video_writer
 from facedancer.video_swap.swapping import identities
 from tests.video_swap import made
 
@@ -298,7 +298,7 @@ class SwapClipTest(testing.TestCase):
 
         with (
             self.interrupted_at(17),
-            mock.patch.object(video_writer, "join", impatient),
+            mock.patch.object(joining, "join", impatient),
             self.assertRaises(KeyboardInterrupt),
         ):
             self.swap(interrupted="part")

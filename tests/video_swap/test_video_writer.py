@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import pathlib
 from fractions import Fraction
+from unittest import mock
 
 import av
 import numpy as np
@@ -11,14 +12,14 @@ from absl.testing import parameterized
 
 from facedancer import testing
 from facedancer.errors import InputError
-from facedancer.video_swap.media import video_reader, video_writer
+from facedancer.video_swap.media import joining, video_reader, video_writer
 from tests.video_swap import made
 from tests.video_swap.test_video import chart, middles
 
 FAST = video_writer.EncodeSettings(quality=4, preset="ultrafast", segment_frames=4)
 
 
-def rewrite(source, output, settings=FAST, first=Fraction(0), end=None, **reading):
+def rewrite(source, output, settings=FAST, first=None, end=None, **reading):
     """Reads a clip and writes it again, in segments."""
     reader = video_reader.VideoReader(source, **reading)
     segments, encoder, last = [], None, None
@@ -34,7 +35,9 @@ def rewrite(source, output, settings=FAST, first=Fraction(0), end=None, **readin
         last = frame
     encoder.close()
     duration = last.duration * reader.info.time_base
-    return video_writer.join(segments, source, output, first, end, duration)
+    first = reader.beginning if first is None else first
+    rest = joining.Rest(source, first, end, reader.offsets)
+    return joining.join(segments, reader.info, rest, output, duration)
 
 
 class JoinTest(testing.TestCase):
@@ -262,6 +265,28 @@ class PictureTest(testing.TestCase):
         reader = video_reader.VideoReader(path)
         times = [float(frame.pts * reader.info.time_base) for frame in reader]
         self.assert_close(np.diff(times), np.array([0.04, 0.04]))
+
+    def test_decoding_times_that_an_encoder_made_up(self):
+        """What libx265 does to a segment of one frame, now and then."""
+        path = self.tempdir() / "a.nut"
+        info = video_reader.ClipInfo(path, (160, 96), Fraction(25), Fraction(1, 25))
+        colour = video_reader.Colour(1, 1, 1)
+        encoder = video_writer.SegmentEncoder(path, info, colour, FAST)
+        write = encoder._mux
+
+        def mistaken(packets):
+            packets = list(packets)
+            for packet in packets:
+                packet.dts = 1 << 60
+            write(packets)
+
+        with mock.patch.object(encoder, "_mux", mistaken):
+            for i, image in enumerate(made.moving_scenes(3)):
+                encoder.write(video_reader.Frame(i, image, i, 1))
+            encoder.close()
+        reader = video_reader.VideoReader(path)
+        seconds = [frame.pts * reader.info.time_base for frame in reader]
+        self.assertEqual(np.diff(seconds).tolist(), [Fraction(1, 25)] * 2)
 
     def test_odd_sizes_are_filled_up(self):
         image = made.scene((made.RED, 20, 20, 40), size_wh=(161, 97))

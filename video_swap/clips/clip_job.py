@@ -13,8 +13,19 @@ import tqdm
 from facedancer import claims, files, images
 from facedancer.errors import InputError
 from facedancer.settings import Checked, choice, ranged
-from facedancer.video_swap.clips import clip_report, clip_stages, pipeline, segments
-from facedancer.video_swap.media import pictures, video_reader, video_writer
+from facedancer.video_swap.clips import (
+    clip_report,
+    clip_stages,
+    pipeline,
+    plan,
+    segments,
+)
+from facedancer.video_swap.media import (
+    joining,
+    pictures,
+    video_reader,
+    video_writer,
+)
 from facedancer.video_swap.provenance import labels, signing
 
 
@@ -27,6 +38,8 @@ class ClipSettings(Checked):
         start: Seconds from the beginning at which to start.
         length: Seconds to use; 0: to the end.
         hdr: What to do with HDR video: refuse, or convert to ordinary BT.709.
+        deinterlace: Make whole pictures of frames that are two fields, as in old
+            broadcasts and DV; without, they stay two fields and are marked so.
         resume: Go on after the last finished segment of a run that was killed, failed
             or was interrupted, and keep the finished segments when this one is or does,
             in the folder .<output>.parts beside the output. For videos only.
@@ -41,6 +54,7 @@ class ClipSettings(Checked):
     start: float = ranged(0.0, low=0.0)
     length: float = ranged(0.0, low=0.0)
     hdr: str = choice("refuse", ("refuse", "convert"))
+    deinterlace: bool = False
     resume: bool = False
     interrupted: str = choice("nothing", ("nothing", "part"))
 
@@ -95,15 +109,21 @@ def swap_clip(job: ClipJob, swapper, labeller: labels.Labeller) -> dict:
 
 def _swap_to_video(job, reader, swapper, labeller):
     sink, done = _make_sink(job, reader, labeller), False
+    kept = job.clip.resume
     try:
         with pipeline.interruptible(job.clip.interrupted == "part") as stop:
             _write_segments(job, reader, swapper, labeller, sink, stop)
-            report = _assemble(job, reader, sink, swapper, labeller, stop.cut)
+            report = _report(job, reader, sink, swapper, stop.cut)
+            try:
+                report = _assemble(job, reader, sink, labeller, report, stop.cut)
+            except InputError:
+                kept = kept or not stop.cut  # a full disk shall not undo all the work
+                raise
         done = not stop.cut
         return report
     finally:
         sink.abandon()
-        if done or not (job.clip.resume and sink.finished_frames):
+        if done or not (kept and sink.finished_frames):
             sink.remove()
 
 
@@ -123,7 +143,12 @@ def open_reader(job: ClipJob):
         )
     else:
         reader = video_reader.VideoReader(
-            job.path, clip.start, clip.length or None, clip.sample_rate, clip.hdr
+            job.path,
+            clip.start,
+            clip.length or None,
+            clip.sample_rate,
+            clip.hdr,
+            clip.deinterlace,
         )
     _check_output(job, reader)
     return reader
@@ -142,16 +167,7 @@ def _check_output(job, reader):
 
 
 def _make_sink(job, reader, labeller):
-    width, height = reader.info.size_wh
-    if job.stages.compare:
-        width *= 2
-    info = dataclasses.replace(reader.info, size_wh=(width, height))
-    filled = video_writer.even_size(info.size_wh, job.encode.pixel_format)
-    if filled != info.size_wh:
-        reader.notes.append(
-            f"{width}x{height} was filled up to {filled[0]}x{filled[1]}: "
-            f"{job.encode.pixel_format} needs even sizes"
-        )
+    info = plan.written_info(job, reader)
     stat = job.path.stat()
     parts = [
         job.path.resolve(),
@@ -212,17 +228,32 @@ def _bar(job, reader):
     )
 
 
-def _assemble(job, reader, sink, swapper, labeller, cut):
+def _report(job, reader, sink, swapper, cut):
     report = clip_report.make_report(job, reader, sink.entries, swapper)
     if not (report["faces_swapped"] or cut):
         sink.remove()  # going on with these would find nothing either
     clip_report.check_swapped(report)
+    return report
+
+
+def _assemble(job, reader, sink, labeller, report, cut):
     with files.whole(job.output) as temporary:
-        source = job.path if reader.info.kind == "video" else None
-        first, end = _span(job, reader, sink, cut)
-        copied = video_writer.join(
-            sink.segments, source, temporary, first, end, segments.last_duration(sink)
-        )
+        try:
+            copied = joining.join(
+                sink.segments,
+                sink.info,
+                plan.rest_of(job, reader, sink, cut),
+                temporary,
+                segments.last_duration(sink),
+                job.output,
+            )
+        except InputError as error:
+            if cut:
+                raise
+            raise InputError(
+                f"{error}. All pictures are finished and kept in {sink.folder}: "
+                "--resume goes on from there"
+            ) from None
         signed = labeller.sign(temporary, job.path, job.output)
     return _finished(report, copied, signed, cut)
 
@@ -235,6 +266,8 @@ def _finished(report, streams, signed, cut):
 def _swap_to_pictures(job, reader, swapper, labeller):
     """Writes a GIF, a WebP or a folder of images; these are short, and not resumed."""
     entries = []
+    if reader.info.alpha:
+        reader.notes.append(plan.opaque(job.output.suffix or "PNG"))
     animated = pictures.is_animation(job.output)
     write = _write_animation if animated else _write_folder
     stages = clip_stages.steps(iter(reader), swapper, job.stages, labeller.mark)
@@ -290,17 +323,3 @@ def _write_folder(job, reader, steps, entries, labeller):
 
 def _check_swapped(job, entries):
     clip_report.check_swapped({**segments.summary(entries), "input": str(job.path)})
-
-
-def _span(job, reader, sink, cut):
-    """Returns which seconds of the input's own time the output covers."""
-    base = reader.info.time_base
-    origin = (reader.origin or 0) * base
-    first = (
-        origin + video_reader.exact_seconds(job.clip.start)
-        if job.clip.start
-        else Fraction(0)
-    )
-    pts, duration = sink.entries[-1]["end"]
-    whole = not (job.clip.length or cut)
-    return first, None if whole else (pts + duration) * base

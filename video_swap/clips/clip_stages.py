@@ -204,18 +204,21 @@ def _finish(items, compare, finish, chunk):
             if step.known:
                 yield step
                 continue
-            image = step.image
+            frame, image = step.frame, step.image
             if compare:
-                image = side_by_side(step.frame.image, image)
-            image = finish(image, step.frame.index % chunk)
-            yield dataclasses.replace(step, image=image)
+                image = side_by_side(frame.image, image)
+                if frame.alpha is not None:
+                    alpha = side_by_side(frame.alpha, frame.alpha)
+                    frame = dataclasses.replace(frame, alpha=alpha)
+            image = finish(image, frame.index % chunk)
+            yield dataclasses.replace(step, frame=frame, image=image)
 
 
 def side_by_side(target: np.ndarray, swapped: np.ndarray) -> np.ndarray:
     """Returns target and result in one picture, the target on the left.
 
     Args:
-        target: `(height, width, 3)` uint8.
+        target: `(height, width, 3)` uint8, or `(height, width)`.
         swapped: Same form.
     """
     return cv2.hconcat([target, swapped])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 import io
 import json
@@ -17,7 +18,7 @@ import numpy as np
 from facedancer import files
 from facedancer.errors import InputError
 from facedancer.faces import Faces
-from facedancer.video_swap.media import video_reader, video_writer
+from facedancer.video_swap.media import video_writer
 
 _STATE = "state.json"
 
@@ -94,7 +95,8 @@ class SegmentSink:
         return self.state["segments"]
 
     def _path(self, number):
-        return self.folder / f"segment_{number:05d}.nut"
+        ending = self.settings.segment_ending(self.info.alpha)
+        return self.folder / f"segment_{number:05d}{ending}"
 
     def known(self, index: int) -> tuple[Faces, np.ndarray | None] | None:
         """Returns the faces of a frame that is finished, None for others.
@@ -137,9 +139,7 @@ class SegmentSink:
                 self.settings,
             )
         frame = step.frame
-        self.encoder.write(
-            video_reader.Frame(frame.index, step.image, frame.pts, frame.duration)
-        )
+        self.encoder.write(dataclasses.replace(frame, image=step.image))
         self.current.append(entry_of(step))
         if (frame.index + 1) % self.settings.segment_frames == 0:
             self._finish()

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import pathlib
 from collections.abc import Iterator
 from fractions import Fraction
 
 import av
 import numpy as np
-from av.video.reformatter import (
-    ColorRange,
-    Colorspace,
-    Interpolation,
-    VideoReformatter,
-)
+from av.video.reformatter import Colorspace
 
 from facedancer.errors import InputError
-from facedancer.video_swap.media import hdr
+from facedancer.video_swap.media import containers, decoding, hdr, upright
 
 # Codes of ITU-T H.273: matrix coefficients -> what the converter calls them.
 _MATRICES = {
@@ -30,10 +24,7 @@ _MATRICES = {
     9: Colorspace.BT2020,
 }
 _UNSPECIFIED = 2
-# Without these the converter's rounding darkens a picture by 1.3/255 on average.
-EXACT = int(Interpolation.BICUBIC | Interpolation.ACCURATE_RND)
-_EXACT_RGB = EXACT | int(Interpolation.FULL_CHR_H_INT)
-_ENDS_EARLY = Fraction(1, 2)  # seconds missing at the end that are worth a word
+_THINNEST = 10  # pixels that are said to be longer than that are not meant
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,6 +82,9 @@ class ClipInfo:
         aspect: Width over height of one pixel, as the picture is shown.
         kind: `"video"`, `"picture"` (GIF, WebP, ...) or `"folder"` (a sequence).
         deep: Bits a colour channel.
+        alpha: Whether it says how transparent each pixel is.
+        fields: `"top"` or `"bottom"`: its frames are two fields, and which is shown
+            first; `""`: they are whole pictures.
     """
 
     path: pathlib.Path
@@ -102,6 +96,8 @@ class ClipInfo:
     aspect: Fraction = Fraction(1)
     kind: str = "video"
     deep: int = 8
+    alpha: bool = False
+    fields: str = decoding.PROGRESSIVE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,10 +107,12 @@ class Frame:
     Attributes:
         index: Its number among the frames that are used, from 0.
         image: `(height, width, 3)` uint8 RGB, upright.
-        pts: Its time in units of the clip's `time_base`, as in the file.
+        pts: Its time in units of the clip's `time_base`, as in the file; rising, also
+            where those of the file are not.
         duration: How long it is shown, same units, 0 if unknown.
         damaged: Whether the decoder had to guess parts of it.
         source: Of a folder of images, the file that it is.
+        alpha: `(height, width)` uint8 of a clip with alpha; `image` is on white then.
     """
 
     index: int
@@ -123,6 +121,7 @@ class Frame:
     duration: int = 0
     damaged: bool = False
     source: pathlib.Path | None = None
+    alpha: np.ndarray | None = None
 
 
 def exact_seconds(seconds: float) -> Fraction:
@@ -154,48 +153,13 @@ def nothing_used(reader, last: Fraction | None) -> InputError:
     )
 
 
-def open_input(path: str | os.PathLike) -> av.container.InputContainer:
-    """Opens a media file, or says in one line why not.
-
-    Args:
-        path: The file.
-
-    Raises:
-        InputError: If it is missing, empty or nothing that can be read.
-    """
-    if not pathlib.Path(path).is_file():
-        raise InputError(f"{path}: no such file")
-    try:
-        return av.open(os.fspath(path), metadata_errors="replace")
-    except (av.error.FFmpegError, OSError) as error:
-        raise InputError(
-            f"{path}: not a video that can be read ({error.strerror})"
-        ) from None
-
-
-def picture_stream(container, path) -> av.VideoStream:
-    """Returns the stream that is the picture; a cover image is none.
-
-    Args:
-        container: An open file.
-        path: Its name, for the message.
-
-    Raises:
-        InputError: If there is none.
-    """
-    attached = av.stream.Disposition.attached_pic
-    for stream in container.streams.video:
-        if not stream.disposition & attached:
-            return stream
-    others = sorted({stream.type for stream in container.streams}) or ["nothing"]
-    raise InputError(f"{path}: no video stream in it, only {', '.join(others)}")
-
-
 class VideoReader:
     """Frames of a video file, straight through from its first to its last.
 
-    Nothing is skipped by an index, since indices of cut and broken files lie. After
-    the iteration `damage` holds the stretches that could not be decoded in full.
+    Nothing is skipped by an index, since indices of cut and broken files lie. Each
+    frame that the decoder gives comes out, in the order in which they are shown, with
+    rising times. After the iteration `damage` holds the stretches that could not be
+    decoded in full, and `notes` say what was mended.
 
     Args:
         path: The file.
@@ -203,46 +167,70 @@ class VideoReader:
         length: Seconds to read, None for all.
         every: Use every n-th frame.
         hdr_mode: `"refuse"` or `"convert"` what is in PQ or HLG.
+        deinterlace: Whether frames of two fields become whole pictures.
+
+    Attributes:
+        origin: Time of the file's first frame, in units of the time base.
+        offsets: Seconds that were added to the file's own after each jump of its clock,
+            the first 0; its sound needs the same.
 
     Raises:
         InputError: If it cannot be opened, has no video stream or is HDR while
             `hdr_mode` is `"refuse"`; while reading, if no frame begins in the part.
     """
 
-    def __init__(self, path, start=0.0, length=None, every=1, hdr_mode="refuse"):
+    def __init__(
+        self,
+        path,
+        start=0.0,
+        length=None,
+        every=1,
+        hdr_mode="refuse",
+        deinterlace=False,
+    ):
         self.path = pathlib.Path(path)
         self.start, self.every = exact_seconds(start), every
         self.length = None if length is None else exact_seconds(length)
+        self.deinterlace = deinterlace
         self.damage: list[tuple[Fraction, Fraction]] = []
         self.notes: list[str] = []
-        self.origin: int | None = None  # pts of the file's first frame
+        self.origin = 0
+        self.offsets: tuple[Fraction, ...] = (Fraction(0),)
         self.colour = self.info = None
-        with open_input(self.path) as container:
-            stream = picture_stream(container, self.path)
-            frame = self._first_frame(container, stream)
-            self._describe(container, stream, frame)
+        self._sound_begins: Fraction | None = None
+        with containers.open_input(self.path) as container:
+            stream = containers.picture_stream(container, self.path)
+            self._describe(container, stream, self._first_frame(container, stream))
         self.tone_map = None
         if self.colour.transfer in hdr.CURVES:
             self._prepare_hdr(hdr_mode)
+        self._found: list[str] = []  # notes of the last reading
 
     def _first_frame(self, container, stream):
-        try:
-            for frame in container.decode(stream):
+        decoder, reason = decoding.decoder_of(stream), "there is no frame in it"
+        for packet, broken in containers.packets_of(container, [stream]):
+            try:
+                filled = packet is not None and packet.size
+                frames = decoder.decode(packet if filled else None)
+            except av.error.FFmpegError as error:
+                reason = error.strerror
+                continue
+            for frame in frames:
                 return frame
-        except av.error.FFmpegError as error:
-            raise InputError(
-                f"{self.path}: its picture cannot be decoded ({error.strerror})"
-            ) from None
-        raise InputError(f"{self.path}: there is no frame in its video stream")
+            reason = broken or reason
+        raise InputError(f"{self.path}: its picture cannot be decoded ({reason})")
 
     def _describe(self, container, stream, frame):
-        turned = frame.rotation % 180 != 0
+        turned = upright.orientation_of(frame).swapped
         size = (frame.height, frame.width) if turned else (frame.width, frame.height)
-        aspect = stream.codec_context.sample_aspect_ratio or Fraction(1)
+        aspect = stream.sample_aspect_ratio or Fraction(1)
+        if not Fraction(1, _THINNEST) <= aspect <= _THINNEST:
+            aspect = Fraction(1)
         duration = stream.duration or 0
         self.colour = colour_of(
             int(frame.colorspace), frame.color_primaries, frame.color_trc, frame.height
         )
+        fields = decoding.field_order(stream, frame)
         self.info = ClipInfo(
             self.path,
             size,
@@ -254,9 +242,25 @@ class VideoReader:
             stream.frames,
             1 / aspect if turned else aspect,
             deep=max(part.bits for part in frame.format.components),
+            alpha=upright.has_alpha(frame),
+            fields=decoding.PROGRESSIVE if self.deinterlace else fields,
         )
+        self.origin = frame.pts or 0
+        begins = [
+            one.start_time * one.time_base
+            for one in container.streams.audio
+            if one.start_time is not None
+        ]
+        self._sound_begins = min(begins, default=None)
+        self._note_what_changes(container)
+
+    def _note_what_changes(self, container):
         if self.info.deep > 8:
             self.notes.append(f"{self.info.deep}-bit picture: the output has 8 bits")
+        films = len(container.streams.video)
+        chosen = containers.picture_stream(container, self.path).index
+        if films > 1:
+            self.notes.append(f"stream {chosen} is its picture, of {films} that it has")
 
     def _prepare_hdr(self, mode):
         name = hdr.CURVES[self.colour.transfer]
@@ -273,127 +277,62 @@ class VideoReader:
         """The colours that frames given to a writer are to be encoded in."""
         return Colour(1, 1, 1) if self.tone_map else self.colour
 
+    @property
+    def beginning(self) -> Fraction:
+        """Seconds in the file's own time that are the start of what is read.
+
+        That of the first sound or picture, whichever is earlier; clocks of broadcasts
+        begin anywhere. Sound before time 0 is left to the player's edit list.
+        """
+        origin = self.origin * self.info.time_base
+        if self.start:
+            return origin + self.start
+        first = min(
+            origin, origin if self._sound_begins is None else self._sound_begins
+        )
+        return first if first > 0 else min(origin, Fraction(0))
+
     def __iter__(self) -> Iterator[Frame]:
-        self.damage, to_rgb, count, used = [], _ToRgb(self), 0, 0
-        seconds = None
-        for raw, bad in self._decode():
-            if self.origin is None:
-                self.origin = raw.pts
-            seconds = (raw.pts - self.origin) * self.info.time_base
+        decoded = decoding.Decoding(self.path, self.info.rate, self.deinterlace)
+        to_rgb = upright.ToRgb(self.info, self.colour, self.tone_map)
+        count, used, seconds, whole = 0, 0, None, True
+        self.damage = []
+        for one in decoded:
+            if not count and seconds is None:
+                self.origin = one.pts
+            seconds = (one.pts - self.origin) * self.info.time_base
+            self.offsets = decoded.clock.offsets
             if self.length is not None and seconds >= self.start + self.length:
+                whole = False
                 break
             if seconds < self.start:
                 continue
             if count % self.every == 0:
-                duration = (raw.duration or 0) * self.every
-                yield Frame(used, to_rgb(raw), raw.pts, duration, bad)
+                image, alpha = to_rgb(one.frame, one.aspect)
+                yield Frame(
+                    used,
+                    image,
+                    one.pts,
+                    one.duration * self.every,
+                    one.damaged,
+                    alpha=alpha,
+                )
                 used += 1
             count += 1
+        if not whole:
+            decoded.check(whole=False)
         if not used:
             raise nothing_used(self, seconds)
+        self._finish(decoded, to_rgb)
 
-    def _decode(self):
-        """Yields `(frame, damaged)` with rising times; made up where there are none."""
-        last = None
-        with open_input(self.path) as container:
-            stream = picture_stream(container, self.path)
-            stream.thread_type = "AUTO"
-            for packet, failed in _packets(container, stream):
-                if failed:
-                    self._note_damage(packet, last)
-                    break
-                try:
-                    frames = packet.decode()
-                except av.error.FFmpegError:
-                    self._note_damage(packet, last)
-                    continue
-                for frame in frames:
-                    if frame.pts is None:
-                        frame.pts = 0 if last is None else last + self._step(frame)
-                    if last is not None and frame.pts <= last:
-                        continue
-                    last = frame.pts
-                    bad = bool(frame.is_corrupt)
-                    if bad:
-                        self._add_damage(frame.pts, frame.pts + (frame.duration or 0))
-                    yield frame, bad
-        self._check_end(last)
-
-    def _step(self, frame):
-        return frame.duration or self._ticks(1 / self.info.rate)
-
-    def _note_damage(self, packet, last):
-        """Notes a packet that gave nothing; what it would have shown is missing."""
-        pts = packet.pts if packet is not None and packet.pts is not None else last
-        if pts is not None:
-            length = (packet.duration or 0) if packet is not None else 0
-            self._add_damage(pts, pts + length)
-
-    def _add_damage(self, first, end):
-        """Joins a stretch to those that touch it, give or take a few frames."""
-        origin = first if self.origin is None else self.origin
-        base = self.info.time_base
-        new = ((first - origin) * base, (end - origin) * base)
-        near = 4 / self.info.rate
-        if self.damage and new[0] - self.damage[-1][1] <= near:
-            old = self.damage.pop()
-            new = (min(old[0], new[0]), max(old[1], new[1]))
-        self.damage.append(new)
-
-    def _check_end(self, last):
-        """Notes a file that ends before the time its header promises."""
-        if last is None or self.info.path.suffix.lower() not in (".mp4", ".mov"):
-            return
-        end = (last - self.origin) * self.info.time_base
-        if self.info.duration - end > _ENDS_EARLY + 4 / self.info.rate:
-            self._add_damage(last + 1, self.origin + self._ticks(self.info.duration))
-
-    def _ticks(self, seconds):
-        return int(seconds / self.info.time_base)
-
-
-def _packets(container, stream):
-    """Yields `(packet, False)`, and `(None, True)` where the file breaks off."""
-    packets = container.demux(stream)
-    while True:
-        try:
-            packet = next(packets)
-        except StopIteration:
-            return
-        except av.error.FFmpegError:
-            yield None, True
-            return
-        yield packet, False
-
-
-class _ToRgb:
-    """Turns decoded frames into upright RGB by the clip's own matrix and range."""
-
-    def __init__(self, reader):
-        self.colour, self.tone_map = reader.colour, reader.tone_map
-        self.size = reader.info.size_wh
-        self.reformatter = VideoReformatter()
-
-    def __call__(self, frame) -> np.ndarray:
-        image = self.reformatter.reformat(
-            frame,
-            format="rgb48le" if self.tone_map else "rgb24",
-            src_colorspace=self.colour.space,
-            dst_colorspace=self.colour.space,
-            dst_color_range=ColorRange.JPEG,
-            interpolation=_EXACT_RGB,
-        ).to_ndarray()
-        if self.tone_map:
-            image = self.tone_map(image)
-        image = np.rot90(image, k=(frame.rotation // 90) % 4)
-        return np.ascontiguousarray(self._fit(image))
-
-    def _fit(self, image):
-        """Cuts or fills a frame whose size differs from that of the first one."""
-        width, height = self.size
-        if image.shape[:2] == (height, width):
-            return image
-        fitted = np.zeros((height, width, 3), np.uint8)
-        part = image[:height, :width]
-        fitted[: part.shape[0], : part.shape[1]] = part
-        return fitted
+    def _finish(self, decoded, to_rgb):
+        """Takes over what only the whole reading shows."""
+        self.damage = list(decoded.damage.stretches)
+        earlier, self._found = self._found, decoded.notes()
+        if to_rgb.scaled:
+            width, height = self.info.size_wh
+            self._found.append(
+                f"{to_rgb.scaled} pictures of another size were scaled to "
+                f"{width}x{height}"
+            )
+        self.notes = [line for line in self.notes if line not in earlier] + self._found

@@ -1,20 +1,18 @@
-"""Encode frames to segments, and join segments with the sound of the input.
+"""Encode frames to segments, which `joining` makes one file of.
 
-A segment is a NUT file with the picture of some hundred frames. It appears under its
-name only when it is whole, and each is encoded by itself, so a run that was killed can
-go on after the last one and gives the same bytes as one that was not.
+A segment is a NUT file with the picture of some hundred frames; QuickTime for codecs
+that NUT does not hold, Matroska where alpha lies beside the picture. It appears under
+its name only when it is whole, and each is encoded by itself, so a run that was killed
+can go on after the last one and gives the same bytes as one that was not.
 """
 
 from __future__ import annotations
 
-import bisect
 import contextlib
 import dataclasses
-import itertools
 import os
 import pathlib
 import tempfile
-from collections.abc import Iterable, Iterator
 from fractions import Fraction
 
 import av
@@ -23,7 +21,7 @@ from av.video.reformatter import ColorRange, VideoReformatter
 
 from facedancer.errors import InputError
 from facedancer.settings import Checked, ranged
-from facedancer.video_swap.media import streams, video_reader
+from facedancer.video_swap.media import containers, decoding, upright, video_reader
 
 # How each family of encoders is told its constant quality.
 _QUALITY = {
@@ -34,12 +32,27 @@ _QUALITY = {
         "x265-params": "log-level=error",
     },
     "libvpx-vp9": lambda q, preset: {"crf": str(q), "b": "0", "row-mt": "1"},
+    "libvpx": lambda q, preset: {"crf": str(max(4, q)), "b": "20M"},
     "libsvtav1": lambda q, preset: {"crf": str(q)},
+    "prores_ks": lambda q, preset: {},
+    "qtrle": lambda q, preset: {},
     "nvenc": lambda q, preset: {"cq": str(q), "rc": "vbr", "b": "0"},
     "qsv": lambda q, preset: {"global_quality": str(q)},
     "vaapi": lambda q, preset: {"qp": str(q)},
     "videotoolbox": lambda q, preset: {"q": str(max(1, 100 - 2 * q))},
 }
+# Pixel formats of encoders that do not know yuv420p, and of those that keep alpha.
+_OWN_FORMATS = {"prores_ks": "yuv422p10le", "qtrle": "rgb24"}
+_ALPHA_FORMATS = {
+    "prores_ks": "yuva444p10le",
+    "qtrle": "argb",
+    "libvpx": "yuva420p",
+    "libvpx-vp9": "yuva420p",
+}
+# Containers that say of a stream that it has alpha, by the encoders above.
+_ALPHA_ENDINGS = {"prores_ks": (".mov", ".mkv"), "qtrle": (".mov",)}
+_SEGMENTS = {".nut": "nut", ".mov": "mov", ".mkv": "matroska"}
+_FIELD_ENCODERS = ("libx264", "mpeg2video")  # they mark frames as two fields
 # Frames a second that every encoder takes; files without a constant rate claim more.
 _FASTEST = Fraction(240)
 
@@ -51,6 +64,7 @@ class EncodeSettings(Checked):
     Attributes:
         codec: Name of the encoder: libx264, libx265, libvpx-vp9, libsvtav1, or one of
             the hardware, such as h264_nvenc, hevc_nvenc, h264_qsv, h264_videotoolbox.
+            Transparency is kept by prores_ks and qtrle in .mov, libvpx-vp9 in .webm.
         quality: Constant quality, lower is better: 18 looks lossless with libx264.
         preset: Speed of libx264 and libx265: ultrafast to veryslow.
         pixel_format: yuv420p plays everywhere, yuv444p keeps full colour resolution.
@@ -65,6 +79,45 @@ class EncodeSettings(Checked):
     preset: str = "medium"
     pixel_format: str = "yuv420p"
     segment_frames: int = ranged(240, low=1)
+
+    def format_of(self, alpha: bool = False) -> str:
+        """Returns the pixel format that is encoded.
+
+        Args:
+            alpha: Whether with alpha; only for encoders that keep it.
+        """
+        if alpha:
+            return _ALPHA_FORMATS[self.codec]
+        default = EncodeSettings.pixel_format
+        own = _OWN_FORMATS.get(self.codec, default)
+        return own if self.pixel_format == default else self.pixel_format
+
+    def keeps_alpha(self, output: str | os.PathLike) -> bool:
+        """Returns whether a file of this kind and codec can say what is transparent.
+
+        Args:
+            output: The file.
+        """
+        endings = _ALPHA_ENDINGS.get(self.codec, (".webm", ".mkv"))
+        return (
+            self.codec in _ALPHA_FORMATS
+            and pathlib.Path(output).suffix.lower() in endings
+        )
+
+    def segment_ending(self, alpha: bool = False) -> str:
+        """Returns what the names of segments end in, which says their container.
+
+        Args:
+            alpha: Whether the picture has alpha.
+        """
+        if self.codec in _OWN_FORMATS:
+            return ".mov"
+        return ".mkv" if alpha else ".nut"
+
+    @property
+    def keeps_fields(self) -> bool:
+        """Whether the encoder marks frames of two fields as such."""
+        return self.codec in _FIELD_ENCODERS
 
     @property
     def options(self) -> dict[str, str]:
@@ -88,19 +141,20 @@ def check_encoder(settings: EncodeSettings) -> None:
     info = video_reader.ClipInfo(
         pathlib.Path("test"), (256, 128), Fraction(25), Fraction(1, 25)
     )
-    try:
-        encoder = SegmentEncoder(
-            os.devnull, info, video_reader.Colour(1, 1, 1), settings
-        )
-        with contextlib.closing(encoder):
-            encoder.write(video_reader.Frame(0, image, 0, 1))
-    except (av.error.FFmpegError, ValueError) as error:
-        names = [name for name in sorted(av.codecs_available) if _works(name)]
-        raise InputError(
-            f"--codec={settings.codec} with --preset={settings.preset} and "
-            f"--pixel_format={settings.pixel_format} does not work here ({error}). "
-            f"Known encoders: {' '.join(names)}"
-        ) from None
+    with containers.reasons() as logs:
+        try:
+            encoder = SegmentEncoder(
+                os.devnull, info, video_reader.Colour(1, 1, 1), settings
+            )
+            with contextlib.closing(encoder):
+                encoder.write(video_reader.Frame(0, image, 0, 1))
+        except (av.error.FFmpegError, ValueError) as error:
+            names = [name for name in sorted(av.codecs_available) if _works(name)]
+            raise InputError(
+                f"--codec={settings.codec} with --preset={settings.preset} and "
+                f"--pixel_format={settings.pixel_format} does not work here "
+                f"({containers.why(error, logs)}). Known encoders: {' '.join(names)}"
+            ) from None
 
 
 def check_container(output: str | os.PathLike, settings: EncodeSettings) -> None:
@@ -134,33 +188,43 @@ def _works(name):
 
 
 class SegmentEncoder:
-    """Encodes frames, with their own times, into one NUT file.
+    """Encodes frames, with their own times, into one segment.
 
     Args:
         path: The file, overwritten.
-        info: The clip the frames belong to: size, rate, time base, shape of a pixel.
+        info: The clip the frames belong to: size, rate, time base, shape of a pixel,
+            fields; with `alpha` the codec must keep it.
         colour: Colours to encode in; the file says so too.
         settings: Codec and quality.
     """
 
     def __init__(self, path, info, colour, settings):
-        self.colour, self.format = colour, settings.pixel_format
+        self.colour, self.alpha = colour, info.alpha
+        self.format = settings.format_of(info.alpha)
         self.reformatter = VideoReformatter()
-        keep = {"avoid_negative_ts": "disabled"}  # else it would move all times
-        self.container = av.open(os.fspath(path), "w", format="nut", options=keep)
+        self.container = _open_segment(path, info, settings)
         rate = min(Fraction(info.rate), _FASTEST).limit_denominator(65535)
         self.stream = self.container.add_stream(settings.codec, rate=rate)
-        self.stream.pix_fmt = settings.pixel_format
-        self.stream.options = settings.options
-        width, height = even_size(info.size_wh, settings.pixel_format)
+        self.stream.pix_fmt = self.format
+        self.stream.options = _all_options(info, settings)
+        width, height = even_size(info.size_wh, self.format)
         self.stream.width, self.stream.height = width, height
-        self.time_base, self.ahead = info.time_base, _ahead(info.time_base)
+        self.time_base, self.ahead = info.time_base, ahead(info.time_base)
+        self._last = -1  # decoding time of the last packet
         context = self.stream.codec_context
         context.time_base = self.stream.time_base = info.time_base
         context.sample_aspect_ratio = info.aspect
-        context.colorspace = colour.matrix
+        if not self.is_rgb:
+            context.colorspace = colour.matrix
+            context.color_range = ColorRange.MPEG
         context.color_primaries, context.color_trc = colour.primaries, colour.transfer
-        context.color_range = ColorRange.MPEG
+        if info.alpha:
+            self.stream.metadata["alpha_mode"] = "1"
+
+    @property
+    def is_rgb(self) -> bool:
+        """Whether the codec stores RGB itself."""
+        return "rgb" in self.format
 
     def write(self, frame: video_reader.Frame) -> None:
         """Encodes one frame.
@@ -168,30 +232,74 @@ class SegmentEncoder:
         Args:
             frame: The frame; its `pts` must be above that of the one before.
         """
-        image = pad_to(frame.image, (self.stream.width, self.stream.height))
+        image, form = frame.image, "rgb24"
+        if self.alpha:
+            alpha = frame.alpha
+            if alpha is None:
+                alpha = np.full(image.shape[:2], 255, np.uint8)
+            image, form = upright.off_white(image, alpha), "rgba"
+        image = pad_to(image, (self.stream.width, self.stream.height))
         picture = self.reformatter.reformat(
-            av.VideoFrame.from_numpy_buffer(image, format="rgb24"),
+            av.VideoFrame.from_numpy_buffer(image, format=form),
             format=self.format,
             src_colorspace=self.colour.space,
             dst_colorspace=self.colour.space,
             src_color_range=ColorRange.JPEG,
-            dst_color_range=ColorRange.MPEG,
-            interpolation=video_reader.EXACT,
+            dst_color_range=ColorRange.JPEG if self.is_rgb else ColorRange.MPEG,
+            interpolation=upright.EXACT,
         )
         picture.pts, picture.duration = frame.pts + self.ahead, frame.duration
         picture.time_base = self.time_base
-        self.container.mux(self.stream.encode(picture))
+        self._mux(self.stream.encode(picture))
+
+    def _mux(self, packets):
+        """Writes packets; of a few frames libx265 gives any decoding times at all.
+
+        What counts are their order and when they are shown, which `joining` reads.
+        """
+        for packet in packets:
+            if packet.dts is None or not self._last < packet.dts <= packet.pts:
+                early = packet.pts - min(packet.pts, self.ahead // 2)
+                packet.dts = max(self._last + 1, early)
+            self._last = packet.dts
+            self.container.mux(packet)
 
     def close(self) -> None:
         """Writes what the encoder holds back and ends the file."""
         try:
-            self.container.mux(self.stream.encode(None))
+            self._mux(self.stream.encode(None))
         finally:
             self.container.close()
 
 
-def _ahead(time_base):
-    """Returns an hour: NUT refuses the times below 0 that reordering can need."""
+def _open_segment(path, info, settings):
+    """Opens a segment in a container that moves no times and loses nothing."""
+    options = {"avoid_negative_ts": "disabled"}  # else it would move all times
+    kind = _SEGMENTS[settings.segment_ending(info.alpha)]
+    if kind == "mov":
+        # NUT does not hold these. Whole units of time, also in the list of edits.
+        scale = str(info.time_base.denominator)
+        options |= {"movie_timescale": scale, "video_track_timescale": scale}
+    return av.open(containers.url(path), "w", format=kind, options=options)
+
+
+def _all_options(info, settings):
+    options = dict(settings.options)
+    if info.alpha and "libvpx" in settings.codec:
+        options["auto-alt-ref"] = "0"
+    if info.fields != decoding.PROGRESSIVE and settings.keeps_fields:
+        options["flags"] = "+ildct+ilme"
+        if settings.codec == "libx264":
+            options["x264-params"] = "tff=1" if info.fields == "top" else "bff=1"
+    return options
+
+
+def ahead(time_base: Fraction) -> int:
+    """Returns an hour: NUT refuses the times below 0 that reordering can need.
+
+    Args:
+        time_base: Seconds a unit.
+    """
     return round(3600 / time_base)
 
 
@@ -217,7 +325,7 @@ def pad_to(image: np.ndarray, size_wh: tuple[int, int]) -> np.ndarray:
     """Returns an image with its last row and column repeated up to a size.
 
     Args:
-        image: `(height, width, 3)`.
+        image: `(height, width, channels)`.
         size_wh: Width and height, not below those of the image.
     """
     height, width = image.shape[:2]
@@ -225,118 +333,3 @@ def pad_to(image: np.ndarray, size_wh: tuple[int, int]) -> np.ndarray:
     if any(after for _, after in pad):
         image = np.pad(image, pad, mode="edge")
     return np.ascontiguousarray(image)
-
-
-def join(
-    segments: Iterable[pathlib.Path],
-    source: str | os.PathLike | None,
-    output: str | os.PathLike,
-    first: Fraction,
-    end: Fraction | None,
-    last_duration: Fraction = Fraction(0),
-) -> list[str]:
-    """Joins segments into one file with the sound and the rest of the input.
-
-    Args:
-        segments: The segments in order.
-        source: The input that sound, subtitles, chapters and metadata come from; None
-            for none.
-        output: The file to write; its ending decides the container.
-        first: Seconds in the input's own time that become the start of the output.
-        end: Seconds in the input's own time at which the sound ends, None for all.
-        last_duration: Seconds the last picture is shown, 0 if unknown.
-
-    Returns:
-        One line for each other stream: what became of it.
-
-    Raises:
-        InputError: If the container cannot hold the picture, or the disk is full.
-    """
-    options = {"movflags": "+faststart"} if is_mp4(output) else {}
-    times = _Times(segments, last_duration)
-    with contextlib.ExitStack() as stack:
-        try:
-            given = (
-                stack.enter_context(video_reader.open_input(source)) if source else None
-            )
-            made = stack.enter_context(av.open(os.fspath(output), "w", options=options))
-            notes = _join(list(segments), given, made, (first, end), times)
-            made.close()  # here, so that a full disk is seen
-            return notes
-        except (av.error.FFmpegError, OSError, ValueError) as error:
-            if isinstance(error, InputError):
-                raise
-            raise InputError(
-                f"{output}: cannot be written ({getattr(error, 'strerror', error)})"
-            ) from None
-
-
-def is_mp4(path: str | os.PathLike) -> bool:
-    """Returns whether a file's ending means MP4 or QuickTime."""
-    return pathlib.Path(path).suffix.lower() in (".mp4", ".mov", ".m4v")
-
-
-def _join(segments, given, made, span, times):
-    with av.open(os.fspath(segments[0])) as one:
-        # opaque: else an encoder with the decoder's name (libdav1d) would be looked for
-        picture = made.add_stream_from_template(one.streams.video[0], opaque=True)
-        picture.time_base = times.base
-    tracks = []
-    if given is not None:
-        made.metadata.update(given.metadata)
-        main = video_reader.picture_stream(given, given.name)
-        tags = {k: v for k, v in main.metadata.items() if k != "rotate"}
-        picture.metadata.update(tags)
-        copier = streams.Copier(given, made, main, span)
-        copier.copy_chapters()
-        tracks.append(copier.packets())
-    shift = -round(span[0] / times.base) - _ahead(times.base)
-    made.start_encoding()
-    tracks.append(_picture_packets(segments, picture, times, shift))
-    for packet in streams.interleave(tracks):
-        made.mux(packet)
-    return copier.notes if given is not None else []
-
-
-def _picture_packets(segments, stream, times, shift) -> Iterator[av.Packet]:
-    """Yields the packets of all segments with decoding times that only rise.
-
-    Each segment starts its own decoding clock. Here packet i of the whole gets the time
-    at which picture i - delay is shown, the delay being the longest of any segment.
-    """
-    index = 0
-    for path in segments:
-        for packet in _read_packets(path):
-            place = bisect.bisect_left(times.shown, packet.pts)
-            packet.duration = times.durations[place]
-            packet.pts, packet.dts = packet.pts + shift, times.decoded[index] + shift
-            packet.stream = stream
-            index += 1
-            yield packet
-
-
-def _read_packets(path):
-    with av.open(os.fspath(path)) as container:
-        yield from (packet for packet in container.demux(video=0) if packet.size)
-
-
-class _Times:
-    """When each picture is shown and decoded, over all segments."""
-
-    def __init__(self, segments, last_duration):
-        with av.open(os.fspath(segments[0])) as one:
-            self.base = one.streams.video[0].time_base
-        last_duration = round(last_duration / self.base)
-        orders = [[p.pts for p in _read_packets(path)] for path in segments]
-        self.shown = sorted(pts for order in orders for pts in order)
-        steps = [b - a for a, b in itertools.pairwise(self.shown)]
-        self.durations = [*steps, last_duration or (steps[-1] if steps else 1)]
-        delay, step = max(map(_delay, orders)), min(self.durations)
-        lead = [self.shown[0] - step * i for i in range(delay, 0, -1)]
-        self.decoded = lead + self.shown
-
-
-def _delay(order):
-    """Returns by how many pictures decoding must run ahead of showing."""
-    places = {pts: place for place, pts in enumerate(sorted(order))}
-    return max(i - places[pts] for i, pts in enumerate(order))

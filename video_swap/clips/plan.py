@@ -1,0 +1,107 @@
+"""What an output will be, known and checked before the first frame is swapped."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from facedancer.video_swap.media import (
+    joining,
+    pictures,
+    video_reader,
+    video_writer,
+)
+
+
+def written_info(job, reader) -> video_reader.ClipInfo:
+    """Returns the clip as it is written, and notes what changes with that.
+
+    Args:
+        job: The `ClipJob`.
+        reader: Of its clip; the notes are added to its own.
+    """
+    width, height = reader.info.size_wh
+    if job.stages.compare:
+        width *= 2
+    alpha = reader.info.alpha and job.encode.keeps_alpha(job.output)
+    info = dataclasses.replace(reader.info, size_wh=(width, height), alpha=alpha)
+    pixel_format = job.encode.format_of(alpha)
+    filled = video_writer.even_size(info.size_wh, pixel_format)
+    if filled != info.size_wh:
+        reader.notes.append(
+            f"{width}x{height} was filled up to {filled[0]}x{filled[1]}: "
+            f"{pixel_format} needs even sizes"
+        )
+    if reader.info.alpha:
+        reader.notes.append(
+            "what is transparent stays so" if alpha else opaque(job.encode.codec)
+        )
+    if info.fields:
+        marked = (
+            "and marked so"
+            if job.encode.keeps_fields
+            else (f"but {job.encode.codec} cannot mark it so, libx264 can")
+        )
+        reader.notes.append(
+            f"its pictures are two fields each ({info.fields} first): kept as they are "
+            f"{marked}. --deinterlace makes whole pictures of them"
+        )
+    return info
+
+
+def opaque(codec: str) -> str:
+    """Returns the line that says that transparency is lost.
+
+    Args:
+        codec: What does not keep it.
+    """
+    return (
+        f"what is transparent became white: {codec} in this kind of file cannot say "
+        "it. --codec=prores_ks with .mov or --codec=libvpx-vp9 with .webm can"
+    )
+
+
+def check_output(job, reader) -> None:
+    """Refuses an output that would fail at the end, before any frame is swapped.
+
+    Args:
+        job: The `ClipJob`; nothing is written to its output.
+        reader: Of its clip.
+
+    Raises:
+        InputError: If encoder or container cannot hold the picture and what comes
+            beside it.
+    """
+    if pictures.is_picture(job.output):
+        return
+    video_writer.check_encoder(job.encode)
+    video_writer.check_container(job.output, job.encode)
+    info = written_info(job, reader)
+    colour = reader.output_colour
+    joining.rehearse(job.output, info, colour, job.encode, rest_of(job, reader))
+
+
+def rest_of(job, reader, sink=None, cut=False) -> joining.Rest:
+    """Returns what comes into an output beside the picture.
+
+    Args:
+        job: The job.
+        reader: Of its clip.
+        sink: Holds the finished picture, None before it is made.
+        cut: Whether the picture ends before the clip.
+    """
+    if reader.info.kind != "video":
+        return joining.Rest()
+    shown = None
+    if sink is not None:
+        pts, duration = sink.entries[-1]["end"]
+        shown = (pts + duration) * reader.info.time_base
+    whole = not (job.clip.length or cut)
+    return joining.Rest(
+        job.path,
+        reader.beginning,
+        None if whole else shown,
+        reader.offsets,
+        shown,
+        reader.start,
+        job.clip.sample_rate,
+    )
