@@ -352,10 +352,10 @@ class SwapClipTest(testing.TestCase):
 
 class ClipSettingsTest(parameterized.TestCase):
     @parameterized.parameters(
-        ({"sample_rate": 0}, "sample_rate must be at least 1"),
-        ({"length": -1.0}, "length must not be negative"),
-        ({"hdr": "maybe"}, "hdr must be one of refuse, convert"),
-        ({"interrupted": "all"}, "interrupted must be one of"),
+        ({"sample_rate": 0}, "`sample_rate` must be at least 1"),
+        ({"length": -1.0}, "`length` must be at least 0"),
+        ({"hdr": "maybe"}, "`hdr` must be one of refuse, convert"),
+        ({"interrupted": "all"}, "`interrupted` must be one of"),
     )
     def test_wrong_values(self, values, words):
         with self.assertRaisesRegex(ValueError, words):
