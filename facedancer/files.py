@@ -62,11 +62,11 @@ def whole(
     Args:
         path: The file or folder to be written. Its folder is made. A folder of that
             name is replaced.
+        *companions: Endings of further files that are written beside it.
         durable: Whether it is on the disk, also after a power cut, before it gets its
             name.
         more: A further ending of the temporary path, where a reader's pattern could
             take hidden files for finished ones.
-        *companions: Endings of further files that are written beside it.
 
     Raises:
         InputError: If the disk is full or the place cannot be written.

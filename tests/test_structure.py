@@ -195,9 +195,9 @@ def test_docstrings(path):
                 for s in section
                 if s.startswith("    ") and s[4] != " "
             ]
-            args = node.args.posonlyargs + node.args.args + node.args.kwonlyargs
-            args += [a for a in (node.args.vararg, node.args.kwarg) if a]
-            real = [a.arg for a in args]
+            args = [*node.args.posonlyargs, *node.args.args, node.args.vararg]
+            args += [*node.args.kwonlyargs, node.args.kwarg]
+            real = [a.arg for a in args if a]
             real = real[1:] if real[:1] in (["self"], ["cls"]) else real
             assert named == real, f"{place}: Args says {named}, signature {real}"
         for line in ast.walk(node):

@@ -2,14 +2,19 @@
 
 python video_swap/verify.py results/clip_swapped.mp4
 
-Exit status 0: signed and unaltered. 2: altered after it was signed, or no signature
-left but the watermark found. 1: neither, or no such file.
+Exit status:
+0: signed by this installation and unaltered; it says that a trained model made it.
+1: nothing says that faces were swapped, or there is no such file.
+2: altered after it was signed, or no signature left but the watermark found.
+3: as 0, but signed by somebody unknown here: anyone can make a key of any name.
+4: signed and unaltered, but it does not say that a trained model made it.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 import pathlib
 
 import numpy as np
@@ -22,6 +27,9 @@ from facedancer.video_swap.provenance import credentials, signing, watermark
 
 # Frames of a clip that are searched for the watermark: every fourth of the first 96.
 _FRAMES, _EVERY = 24, 4
+UNKNOWN, NO_MODEL = 3, 4
+# Kinds of the IPTC's vocabulary "digital source type".
+_MODELS = ("trainedAlgorithmicMedia", "compositeWithTrainedAlgorithmicMedia")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,10 +39,13 @@ class VerifySettings:
     Attributes:
         path: An image, a clip or an animation.
         json: Print everything as JSON.
+        signing_certificate: Certificates of the signer that counts as this
+            installation, PEM; empty: those of this installation.
     """
 
     path: str = positional("FILE")
     json: bool = False
+    signing_certificate: str = ""
 
 
 def main(settings: VerifySettings) -> int:
@@ -43,7 +54,7 @@ def main(settings: VerifySettings) -> int:
     Args:
         settings: What the flags say.
     """
-    found = examine(settings.path)
+    found = examine(settings.path, settings.signing_certificate)
     if settings.json:
         print(json.dumps(found, indent=2))
     else:
@@ -51,33 +62,65 @@ def main(settings: VerifySettings) -> int:
     return status_of(found)
 
 
-def examine(path: str) -> dict:
+def examine(path: str, certificate: str = "") -> dict:
     """Returns what a file carries, ready for JSON.
 
     Args:
         path: The file.
+        certificate: See `VerifySettings.signing_certificate`.
 
     Raises:
         InputError: If it cannot be read.
     """
-    own = None
-    if credentials.exist():
-        own = credentials.load_credentials()
+    own = _own(certificate)
     claim = signing.read(path, own)
-    mark = _mark_beside(claim, path)
-    return {
+    found = {
         "path": str(path),
         "signed": claim.signed,
         "intact": claim.intact,
         "signer": claim.signer,
         "signed_by_this_installation": claim.trusted,
+        "made_with_trained_model": _names_model(claim.says),
         "says": claim.says,
         "problems": list(claim.problems),
-        **mark,
+        **_mark_beside(claim, path, own),
     }
+    return {**found, "verdict": verdict(found)}
 
 
-def _mark_beside(claim, path):
+def _own(certificate):
+    """Returns whose signatures count as this installation's; the key is not needed.
+
+    Raises:
+        InputError: If the certificates that are given cannot be read.
+    """
+    if certificate:
+        try:
+            chain = pathlib.Path(certificate).read_bytes()
+        except OSError as error:
+            raise InputError(f"{certificate}: {error.strerror}") from None
+        return credentials.Credentials(b"", chain)
+    if not credentials.exist():
+        return None
+    try:
+        return credentials.load_credentials()
+    except InputError as error:
+        logging.getLogger("absl").warning("Nothing counts as signed here: %s", error)
+        return None
+
+
+def _names_model(says):
+    """Returns whether a file, or one it was made from, says that a model made it."""
+    actions = [*says.get("actions", ()), *_actions_before(says)]
+    kinds = {a.get("digitalSourceType", "").rsplit("/", 1)[-1] for a in actions}
+    return not kinds.isdisjoint(_MODELS)
+
+
+def _actions_before(says):
+    return [action for one in says.get("before", ()) for action in one["actions"]]
+
+
+def _mark_beside(claim, path, own):
     """Returns what of the watermark is told; a signed file need not be readable."""
     try:
         mark = find_watermark(path)
@@ -89,6 +132,9 @@ def _mark_beside(claim, path):
         "watermark": mark.found,
         "watermark_score": round(mark.score, 2),
         "watermark_payload": f"{mark.payload:08x}" if mark.found else None,
+        "watermark_names_this_installation": bool(
+            own and mark.found and mark.payload == own.number
+        ),
     }
 
 
@@ -126,9 +172,34 @@ def status_of(found: dict) -> int:
     Args:
         found: Its result.
     """
-    if found["signed"] and found["intact"]:
-        return cli.DONE
-    return cli.PARTIAL if found["signed"] or found["watermark"] else cli.FAILED
+    if not (found["signed"] and found["intact"]):
+        return cli.PARTIAL if found["signed"] or found["watermark"] else cli.FAILED
+    if not found["made_with_trained_model"]:
+        return NO_MODEL
+    return cli.DONE if found["signed_by_this_installation"] else UNKNOWN
+
+
+_VERDICTS = {
+    cli.DONE: "signed here and unaltered: a trained model made or changed it",
+    cli.FAILED: "nothing says that faces were swapped, which proves nothing",
+    UNKNOWN: "unaltered, and says that a trained model made or changed it; signed by "
+    "somebody unknown here",
+    NO_MODEL: "signed and unaltered, but it does not say that a trained model made it",
+}
+
+
+def verdict(found: dict) -> str:
+    """Returns in one sentence what `examine` found.
+
+    Args:
+        found: Its result.
+    """
+    status = status_of(found)
+    if status != cli.PARTIAL:
+        return _VERDICTS[status]
+    if found["signed"]:
+        return "altered after it was signed: what it says does not count"
+    return "its signature is gone; the watermark is that of a face swap"
 
 
 def in_words(found: dict) -> list[str]:
@@ -151,13 +222,18 @@ def in_words(found: dict) -> list[str]:
         lines.append(f"  signed by {signer} ({own}), {state}")
         lines += [f"  problem: {problem}" for problem in found["problems"]]
         for action in found["says"].get("actions", []):
-            kind = action.get("digitalSourceType", "").rsplit("/", 1)[-1]
-            generator = action.get("generator", "")
-            name = action.get("action", "")
-            lines.append(f"  says: {name} {kind} {generator}".rstrip())
+            lines.append(f"  says: {_action_in_words(action)}")
+        for action in _actions_before(found["says"]):
+            lines.append(f"  said before it was opened: {_action_in_words(action)}")
         lines.append(f"  made from: {found['says'].get('parent', '')}")
     lines.append(f"  watermark: {_mark_in_words(found)}")
-    return lines
+    return [*lines, f"  verdict: {found['verdict']}"]
+
+
+def _action_in_words(action):
+    kind = action.get("digitalSourceType", "").rsplit("/", 1)[-1]
+    words = (action.get("action", ""), kind, action.get("generator", ""))
+    return " ".join(word for word in words if word)
 
 
 def _mark_in_words(found):
@@ -165,7 +241,8 @@ def _mark_in_words(found):
         return f"cannot be read ({found['watermark_error']})"
     score = f"score {found['watermark_score']}, from {watermark.THRESHOLD} on"
     if found["watermark"]:
-        return f"found ({score}), payload {found['watermark_payload']}"
+        whose = found["watermark_names_this_installation"] and ", this installation's"
+        return f"found ({score}), payload {found['watermark_payload']}{whose or ''}"
     return f"not found ({score})"
 
 

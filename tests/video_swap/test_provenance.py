@@ -1,11 +1,14 @@
 """Tests of watermark, credentials, provenance, labels and verify."""
 
+import errno
 import io
 import json
 import os
 import pathlib
 import resource
 import stat
+import subprocess
+import sys
 from unittest import mock
 
 import av
@@ -13,6 +16,8 @@ import cv2
 import numpy as np
 import skimage.data
 from absl.testing import parameterized
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from facedancer import cli, images, testing
 from facedancer.errors import InputError
@@ -45,6 +50,11 @@ def h264(image, crf):
         return [f.to_ndarray(format="rgb24") for f in container.decode(video=0)][2]
 
 
+def brighter_png(path):
+    """Returns a photo as a PNG without a signature, a little brighter."""
+    return images.encode_image(cv2.add(images.read_image(path), 9), ".png")
+
+
 class WatermarkTest(testing.TestCase):
     def photos(self):
         return skimage.data.astronaut(), skimage.data.chelsea()[:, :450]
@@ -62,6 +72,22 @@ class WatermarkTest(testing.TestCase):
             found = watermark.detect(attack(marked))
             self.assertTrue(found.found, found)
             self.assertEqual(found.payload, PAYLOAD)
+
+    @parameterized.named_parameters(
+        ("mirrored", lambda image: image[:, ::-1]),
+        ("cropped", lambda image: image[26:-26, 26:-26]),
+        ("border", lambda image: np.pad(image, ((6, 6), (6, 6), (0, 0)))),
+    )
+    def test_what_undoes_it(self, attack):
+        """The docstring says so; what is mended here is to be said there."""
+        marked = watermark.embed(self.photos()[0], PAYLOAD)
+        self.assertFalse(watermark.detect(np.ascontiguousarray(attack(marked))).found)
+
+    def test_anyone_can_put_in_another_payload(self):
+        marked = watermark.embed(self.photos()[0], PAYLOAD)
+        found = watermark.detect(watermark.embed(marked, 0x12345678))
+        self.assertTrue(found.found)
+        self.assertNotEqual(found.payload, PAYLOAD)
 
     def test_no_mark_is_seen_where_there_is_none(self):
         scores = [watermark.detect(photo).score for photo in self.photos()]
@@ -149,6 +175,7 @@ class CredentialsTest(Installation):
         made_now = credentials.make_credentials()
         key, chain = self.folder / "k.pem", self.folder / "c.pem"
         key.write_bytes(made_now.key)
+        key.chmod(0o600)
         chain.write_bytes(made_now.chain)
         self.assertEqual(credentials.load_credentials(str(key), str(chain)), made_now)
         self.assertFalse(credentials.exist())
@@ -156,6 +183,76 @@ class CredentialsTest(Installation):
             credentials.load_credentials(str(key), "")
         with self.assertRaisesRegex(InputError, "missing.pem: cannot be used"):
             credentials.load_credentials(str(key), str(self.folder / "missing.pem"))
+
+    def test_first_start_of_several_processes(self):
+        words = "from facedancer.video_swap.provenance import credentials as c;"
+        words += "import sys; sys.stdin.read(1);"
+        words += "sys.stdout.buffer.write(c.load_credentials().key)"
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        started = [
+            subprocess.Popen([sys.executable, "-c", words], **pipes) for _ in range(5)
+        ]
+        for process in started:  # they are ready when they have imported
+            process.stdin.write(b"x")
+        keys = {process.communicate()[0] for process in started}
+        self.assertEqual(keys, {credentials.load_credentials().key})
+        self.assertLen(list(credentials.folder().iterdir()), 1)
+
+    def test_the_first_of_two_stays(self):
+        made_now = []
+
+        def in_between():
+            if not made_now:
+                made_now.append(None)
+                made_now[0] = credentials.load_credentials()
+            return make()
+
+        make = credentials.make_credentials
+        with mock.patch.object(credentials, "make_credentials", in_between):
+            self.assertEqual(credentials.load_credentials(), made_now[0])
+        self.assertLen(list(credentials.folder().iterdir()), 1)
+
+    def test_without_links(self):
+        error = OSError(errno.EPERM, "Operation not permitted")
+        with mock.patch.object(os, "link", side_effect=error):
+            one = credentials.load_credentials()
+        self.assertEqual(credentials.load_credentials(), one)
+        self.assertLen(list(credentials.folder().iterdir()), 1)
+
+    def test_key_that_others_can_read(self):
+        one = credentials.load_credentials()
+        (path,) = credentials.folder().iterdir()
+        path.chmod(0o644)
+        with self.assertLogs("absl", level="WARNING") as logs:
+            self.assertEqual(credentials.load_credentials(), one)
+        self.assertRegex(logs.output[0], "signing.pem: others could read the signing")
+        self.assertEqual(stat.S_IMODE(path.stat().st_mode), 0o600)
+        key, chain = self.folder / "k.pem", self.folder / "c.pem"
+        key.write_bytes(one.key)
+        chain.write_bytes(one.chain)
+        key.chmod(0o640)
+        with self.assertRaisesRegex(InputError, "others can read.*chmod 600 .*k.pem"):
+            credentials.load_credentials(str(key), str(chain))
+
+    def test_what_is_no_key(self):
+        one, other = credentials.load_credentials(), credentials.make_credentials()
+        (path,) = credentials.folder().iterdir()
+        wrong = ec.generate_private_key(ec.SECP384R1()).private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        for content in (
+            b"",
+            b"no key",
+            one.key,
+            one.key[:-40] + one.chain,
+            wrong + one.chain,
+            other.key + one.chain,
+        ):
+            path.write_bytes(content)
+            with self.assertRaisesRegex(InputError, "signing.pem: not a key that can"):
+                credentials.load_credentials()
 
 
 class ProvenanceTest(Installation):
@@ -257,9 +354,8 @@ class ProvenanceTest(Installation):
 
     def test_key_that_cannot_sign(self):
         target, output = self.write("a.png")
-        key = self.folder / "bad.pem"
-        key.write_text("no key")
-        labeller = self.labeller(signing_key=str(key), signing_certificate=str(key))
+        labeller = self.labeller()
+        labeller.credentials = credentials.Credentials(b"no key", b"no chain")
         with self.assertRaisesRegex(InputError, "a.png: cannot be signed"):
             labeller.sign(output, target, output)
 
@@ -343,6 +439,95 @@ class VerifyTest(Installation):
         status, text = self.run_on(target)
         self.assertEqual(status, 1)
         self.assertIn("watermark: not found", text)
+
+    def test_signed_by_somebody_else(self):
+        _, output, labeller = self.signed_photo()
+        chain = self.folder / "chain.pem"
+        chain.write_bytes(labeller.credentials.chain)
+        with mock.patch.dict(os.environ, {"XDG_CONFIG_HOME": str(self.folder / "d")}):
+            for known in (False, True):  # with no key of its own, and with another
+                self.assertEqual(credentials.exist(), known)
+                status, text = self.run_on(output)
+                self.assertEqual(status, 3)
+                self.assertRegex(text, "nobody known here: anyone can make such a key")
+                self.assertRegex(text, "verdict: .*signed by somebody unknown here")
+                self.assertNotIn("this installation", text)
+                credentials.load_credentials()
+            found = verify.examine(str(output), str(chain))
+            self.assertEqual(verify.status_of(found), 0)
+            with self.assertRaisesRegex(InputError, "none.pem: No such file"):
+                verify.examine(str(output), str(self.folder / "none.pem"))
+
+    def test_own_key_is_damaged(self):
+        _, output, _ = self.signed_photo()
+        (path,) = credentials.folder().iterdir()
+        path.write_bytes(b"")
+        with self.assertLogs("absl", level="WARNING") as logs:
+            self.assertEqual(self.run_on(output)[0], 3)
+        self.assertRegex(logs.output[0], "Nothing counts as signed here: .*signing.pem")
+
+    def test_sidecar_beside_an_altered_file(self):
+        """Anyone can lay a sidecar of an own key beside what was altered."""
+        target, output, _ = self.signed_photo()
+        data = bytearray(output.read_bytes())
+        data[-60] ^= 4
+        output.write_bytes(data)
+        forger = credentials.make_credentials()
+        for signer in (forger, credentials.load_credentials()):
+            says = signing._sidecar(
+                output, signing.Parent(target), output, "forged", signer
+            )
+            signing.sidecar_of(output).write_text(json.dumps(says))
+            status, text = self.run_on(output)
+            self.assertEqual(status, 2)
+            self.assertIn("ALTERED after it was signed", text)
+            self.assertRegex(text, "verdict: altered after it was signed")
+
+    def says(self, kind, action="c2pa.edited"):
+        """Returns a photo that is signed here and says something of its making."""
+        manifest = signing._manifest
+
+        def other(*arguments):
+            found = manifest(*arguments)
+            entry = found["assertions"][0]["data"]["actions"][0]
+            entry |= {"action": action, "digitalSourceType": kind}
+            return found
+
+        with mock.patch.object(signing, "_manifest", other):
+            return self.signed_photo()[1]
+
+    def test_what_it_says_is_part_of_the_verdict(self):
+        kinds = "http://cv.iptc.org/newscodes/digitalsourcetype/"
+        for kind, status in (
+            ("digitalCapture", 4),
+            ("trainedAlgorithmicMedia", 0),
+            ("compositeCapture", 4),
+        ):
+            found, text = self.run_on(self.says(kinds + kind))
+            self.assertEqual(found, status)
+            self.assertRegex(text, f"says: c2pa.edited {kind}")
+            self.assertEqual("does not say that a trained model" in text, status == 4)
+
+    def test_a_swap_that_was_opened_and_edited(self):
+        """What an editor signs holds what the swap said before."""
+        _, swap, labeller = self.signed_photo()
+        output = self.folder / "edited.png"
+        output.write_bytes(brighter_png(swap))
+        capture = "http://cv.iptc.org/newscodes/digitalsourcetype/humanEdits"
+        manifest = signing._manifest
+
+        def edits(*arguments):
+            found = manifest(*arguments)
+            entry = found["assertions"][0]["data"]["actions"][0]
+            entry["digitalSourceType"] = capture
+            return found
+
+        with mock.patch.object(signing, "_manifest", edits):
+            labeller.sign(output, swap, output)
+        status, text = self.run_on(output)
+        self.assertEqual(status, 0)
+        self.assertRegex(text, "says: c2pa.edited humanEdits")
+        self.assertRegex(text, "said before it was opened: .*TrainedAlgorithmicMedia")
 
     def test_altered_until_it_cannot_be_decoded(self):
         target = made.write_clip(self.folder / "t.mp4", made.moving_scenes(3))

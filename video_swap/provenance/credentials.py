@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import errno
+import hashlib
+import logging
 import os
 import pathlib
 import secrets
-import tempfile
 
-from cryptography import x509
+from cryptography import exceptions, x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from facedancer import files
 from facedancer.errors import InputError
 
 _FILE = "signing.pem"  # key and certificates in one, so that they always fit
 _YEARS = 10
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
 _NOTHING = {
     "content_commitment": False,
     "key_encipherment": False,
@@ -40,6 +44,11 @@ class Credentials:
     key: bytes = dataclasses.field(repr=False)
     chain: bytes
 
+    @property
+    def number(self) -> int:
+        """The 32 bits that name the certificates in watermarks."""
+        return int.from_bytes(hashlib.sha256(self.chain).digest()[:4], "big")
+
 
 def folder() -> pathlib.Path:
     """Returns the user's folder for them: `$XDG_CONFIG_HOME/facedancer` or its like."""
@@ -56,27 +65,34 @@ def exist() -> bool:
 def load_credentials(key_path: str = "", chain_path: str = "") -> Credentials:
     """Returns the credentials of the flags, or those of this installation.
 
-    The latter are made when there are none: folder 0700, files 0600. They never leave
-    the machine, and nobody else has the same.
+    The latter are made when there are none: folder 0700, files 0600, which is mended
+    with a warning if it was changed. They never leave the machine, and nobody else has
+    the same.
 
     Args:
         key_path: File with the private key; empty: the installation's.
         chain_path: File with the certificates; empty: the installation's.
 
     Raises:
-        InputError: If only one is given, or a file cannot be read or made.
+        InputError: If only one is given, others can read a key that is given, a file is
+            no key that can sign, or it cannot be read or made.
     """
     if bool(key_path) != bool(chain_path):
         raise InputError("--signing_key and --signing_certificate belong together")
     try:
         if key_path:
             key, chain = pathlib.Path(key_path), pathlib.Path(chain_path)
-            return Credentials(key.read_bytes(), chain.read_bytes())
+            _refuse_open(key)
+            found = Credentials(key.read_bytes(), chain.read_bytes())
+            return _checked(found, key_path, "Give another")
         path = folder() / _FILE
         if not path.is_file():
             _make(path)
+        _close(path)
         key, mark, chain = path.read_bytes().partition(b"-----BEGIN CERTIFICATE-----")
-        return Credentials(key, mark + chain)
+        return _checked(
+            Credentials(key, mark + chain), path, "Move it away: a new one is made"
+        )
     except OSError as error:
         raise InputError(
             f"{error.filename}: cannot be used for signing ({error.strerror}). Give "
@@ -84,15 +100,73 @@ def load_credentials(key_path: str = "", chain_path: str = "") -> Credentials:
         ) from None
 
 
+def _is_open(path):
+    """Returns whether others can read a file of this user, or write to it."""
+    stat = path.stat()
+    return stat.st_uid == os.getuid() and stat.st_mode & 0o077 != 0
+
+
+def _refuse_open(path):
+    if _is_open(path):
+        raise InputError(
+            f"{path}: others can read this key. Make it yours alone: chmod 600 {path}"
+        )
+
+
+def _close(path):
+    if _is_open(path):
+        os.chmod(path, 0o600)
+        logging.getLogger("absl").warning(
+            "%s: others could read the signing key until now. Who has it can sign as "
+            "this installation: move it away, and a new one is made",
+            path,
+        )
+
+
+def _checked(found, path, advice):
+    """Returns credentials if the key is of the right kind and the certificate its own.
+
+    Raises:
+        InputError: If not.
+    """
+    try:
+        key = serialization.load_pem_private_key(found.key, None)
+        leaf = x509.load_pem_x509_certificate(found.chain)
+        curve = getattr(getattr(key, "curve", None), "name", "")
+        good = curve == "secp256r1" and leaf.public_key() == key.public_key()
+    except (ValueError, TypeError, exceptions.UnsupportedAlgorithm):
+        good = False
+    if good:
+        return found
+    raise InputError(
+        f"{path}: not a key that can sign: it must be an unencrypted PEM key of the "
+        f"curve P-256, with a certificate that is its own. {advice}"
+    )
+
+
 def _make(path):
-    """Writes new credentials to a file that appears whole, with safe permissions."""
+    """Writes new credentials to a file that appears whole, with safe permissions.
+
+    Of several processes that do this at once, the file of the first one stays.
+    """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.chmod(path.parent, 0o700)
+    files.remove_leftovers(path.parent)
     made = make_credentials()
-    handle, temporary = tempfile.mkstemp(dir=path.parent)  # made with 0600
-    with os.fdopen(handle, "wb") as file:
-        file.write(made.key + made.chain)
-    os.replace(temporary, path)
+    temporary = files.temporary_name(path)
+    try:
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with open(handle, "wb") as file:
+            file.write(made.key + made.chain)
+        os.link(temporary, path)
+    except FileExistsError:
+        return
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        os.replace(temporary, path)
+    finally:
+        files.remove(temporary)
 
 
 def make_credentials() -> Credentials:

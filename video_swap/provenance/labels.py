@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import logging
 import pathlib
 
@@ -74,8 +73,7 @@ class Labeller:
         """The 32 bits of the watermark: they name the certificate that signs."""
         if self.credentials is None:
             return 0
-        digest = hashlib.sha256(self.credentials.chain).digest()
-        return int.from_bytes(digest[:4], "big")
+        return self.credentials.number
 
     def mark(self, image: np.ndarray, index: int) -> np.ndarray:
         """Returns a picture with its watermark, and the readable label if asked for.

@@ -28,6 +28,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 import facedancer
 from facedancer import files
 from facedancer.errors import InputError
+from facedancer.video_swap.provenance import manifests
 from facedancer.video_swap.provenance.credentials import Credentials
 
 SOURCE_TYPE = (
@@ -236,6 +237,8 @@ def _embed(path, parent, output, generator, credentials):
 def read(path: str | os.PathLike, own: Credentials | None = None) -> Claim:
     """Returns what a file says about itself, and whether that still holds.
 
+    A signature in the file goes before a sidecar, which anyone can lay beside it.
+
     Args:
         path: The file.
         own: Credentials of this installation, to tell whether it signed.
@@ -246,10 +249,10 @@ def read(path: str | os.PathLike, own: Credentials | None = None) -> Claim:
     path = pathlib.Path(path)
     if not path.is_file():
         raise InputError(f"{path}: no such file")
-    sidecar = sidecar_of(path)
-    if sidecar.is_file():
+    claim, sidecar = _read_embedded(path, own), sidecar_of(path)
+    if not claim.signed and sidecar.is_file():
         return _read_sidecar(path, sidecar, own)
-    return _read_embedded(path, own)
+    return claim
 
 
 def _read_embedded(path, own):
@@ -288,39 +291,16 @@ def _holds(path, words):
 
 
 def _claim(store, state):
-    manifest = store["manifests"][store["active_manifest"]]
     codes = [entry["code"] for entry in store.get("validation_status", [])]
     problems = tuple(code for code in codes if code != _NOT_TRUSTED)
-    info = manifest.get("signature_info", {})
-    parents = [
-        one.get("instance_id", "") or one.get("title", "")
-        for one in manifest.get("ingredients", [])
-        if one.get("relationship") == "parentOf"
-    ]
-    says = {"title": manifest.get("title", ""), "parent": ", ".join(parents)}
-    for assertion in manifest.get("assertions", []):
-        if assertion["label"].startswith("c2pa.actions"):
-            says["actions"] = [_action(a) for a in assertion["data"]["actions"]]
     return Claim(
         True,
         state in ("Valid", "Trusted") and not problems,
-        info.get("common_name") or info.get("issuer", ""),
-        says,
+        manifests.signer_of(store),
+        manifests.says_of(store),
         problems,
         state == "Trusted",
     )
-
-
-def _action(action):
-    return {
-        "action": action.get("action", ""),
-        "digitalSourceType": action.get("digitalSourceType", ""),
-        **{
-            key: value
-            for key, value in action.get("parameters", {}).items()
-            if key == "generator"
-        },
-    }
 
 
 def _sidecar(path, parent, output, generator, credentials):

@@ -12,10 +12,20 @@ The score of a picture without a mark is a sum of independent terms, scaled to m
 and standard deviation 1. From `THRESHOLD` on it is taken for a mark; by the normal
 distribution that is wrong once in 3.5 million pictures.
 
-The mark survives scaling to half size, JPEG 75 and H.264 crf 28 (pictures below some
-400 pixels and dark clips often lose it to the latter), but neither cropping nor
-rotation.
-A picture of one colour can carry none.
+The mark survives scaling to half size, a blur of 1.5 pixels, JPEG 75 and H.264 crf 28
+(pictures below some 400 pixels and dark clips often lose it to the latter). A picture
+of one colour can carry none. It is undone by whatever moves the picture: on four photos
+mirroring, a border of 1 %, and a crop of 10 % (all round, or off one side) left scores
+below `THRESHOLD`, a crop of 2 % and a turn by 1 degree did so on three and on two; a
+crop of 1 % did not.
+
+It is a label for honest copies, no lock: the key stands in this file, so that every
+installation recognises every mark, and who has it can take the mark out or put any
+payload in. The opposite mark removes it (scores -1.7 to -3.7,
+41 to 48 dB to the marked picture); a second mark leaves it found, with the payload of
+the second. A key of each installation would hinder only that, and `facedancer-verify`
+would see no mark but its own; what proves who made a file is the signature. So a mark
+that is found says that a face swapper made the picture, one that is not says nothing.
 """
 
 from __future__ import annotations
@@ -73,7 +83,7 @@ def embed(
     Args:
         image: `(height, width, 3)` uint8 RGB.
         payload: 32 bits.
-        key: Who does not know it cannot find the mark.
+        key: Decides the pattern; known to all, see above.
         strength: See `STRENGTH`.
     """
     change = difference(image, payload, key, strength)
