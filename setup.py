@@ -59,6 +59,7 @@ setup(
     extras_require={
         "cpu": ["tensorflow-cpu>=2.19", "openvino"],
         "gpu": ["tensorflow[and-cuda]>=2.19"],
+        "heif": ["pillow-heif"],  # photos of phones
         "export": ["onnx", "tf2onnx", "onnxruntime", "openvino", "ai-edge-litert"],
         "evaluation": ["scikit-learn"],
         "ui": ["gradio>=6"],

@@ -17,6 +17,7 @@ import numpy as np
 
 from facedancer import cli, images
 from facedancer.errors import InputError
+from facedancer.image_colours import Photo
 from facedancer.settings import ranged, setting
 from facedancer.video_swap import options, swap_image
 from facedancer.video_swap.provenance import labels
@@ -105,7 +106,7 @@ def main(settings: GridSettings) -> int:
     labeller.generator = names["generator"]
     output = pathlib.Path(settings.output)
     rows = zip(*columns, strict=True)
-    print(swap_image.save(draw(rows), output, paths[0], labeller))
+    print(swap_image.save(Photo(draw(rows)), output, paths[0], labeller))
     return cli.DONE
 
 

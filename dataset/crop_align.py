@@ -14,7 +14,6 @@ import itertools
 import json
 import os
 import pathlib
-import shutil
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -152,6 +151,16 @@ def _check_folders(settings: aligning.AlignSettings) -> None:
         )
     if target.exists() and not target.is_dir():
         raise InputError(f"{settings.target_dir}: not a folder")
+    dropped = _dropped_folder(settings).resolve()
+    if settings.contact_sheet and dropped in (source, *source.parents):
+        raise InputError(
+            f"{_dropped_folder(settings)} is where pictures of dropped photos go; no "
+            "photos may lie there. Give another --target_dir, or --contact_sheet=false"
+        )
+
+
+def _dropped_folder(settings: aligning.AlignSettings) -> pathlib.Path:
+    return pathlib.Path(settings.target_dir.rstrip("/") + ".dropped")
 
 
 def _claim_target(settings: aligning.AlignSettings) -> None:
@@ -159,6 +168,11 @@ def _claim_target(settings: aligning.AlignSettings) -> None:
     folder = pathlib.Path(settings.target_dir)
     wanted = _shaping(settings)
     found = report.read_settings(folder)
+    if found is None and folder.is_dir() and any(_visible(folder)):
+        raise InputError(
+            f"{folder} holds {next(_visible(folder)).name}, which this program did not "
+            "write and might overwrite. Give a new or empty folder as --target_dir"
+        )
     if found is not None and found != wanted:
         names = sorted(k for k in wanted if found.get(k) != wanted[k])
         if not settings.overwrite:
@@ -173,6 +187,10 @@ def _claim_target(settings: aligning.AlignSettings) -> None:
                     (folder / face["output"]).unlink(missing_ok=True)
         (folder / report.NAME).unlink(missing_ok=True)
     _write_summary(settings, collections.Counter(), complete=False)
+
+
+def _visible(folder: pathlib.Path) -> Iterator[pathlib.Path]:
+    return (path for path in folder.iterdir() if not path.name.startswith("."))
 
 
 def _shaping(settings: aligning.AlignSettings) -> dict:
@@ -213,9 +231,11 @@ def _is_finished(entry: dict | None, settings: aligning.AlignSettings) -> bool:
 
 def _write_contact_sheets(settings: aligning.AlignSettings) -> None:
     """Writes one picture for each reason why photos were dropped."""
-    folder = pathlib.Path(settings.target_dir.rstrip("/") + ".dropped")
-    if folder.is_dir():
-        shutil.rmtree(folder)
+    folder = _dropped_folder(settings)
+    for status in aligning.STATUSES:  # of an earlier run
+        (folder / f"{status}.jpg").unlink(missing_ok=True)
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
     by_status = collections.defaultdict(list)
     for entry in report.read_report(settings.target_dir):
         if entry["status"] not in ("done", *aligning.FAILURES):

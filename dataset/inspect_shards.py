@@ -8,12 +8,12 @@ Each record is checked; damaged ones are counted and named.
 from __future__ import annotations
 
 import collections
+import contextlib
 import dataclasses
 import os
 import pathlib
 from collections.abc import Iterator
 
-import cv2
 import matplotlib
 import numpy as np
 import tqdm
@@ -198,11 +198,10 @@ def _write_pictures(
     output: str, name: str, found: Contents, picked: list[tuple[bytes, str]]
 ) -> None:
     folder = pathlib.Path(output)
-    decoded = [
-        (cv2.imdecode(np.frombuffer(data or b"\0", np.uint8), cv2.IMREAD_COLOR), text)
-        for data, text in picked
-    ]
-    shown = [(image[..., ::-1], text) for image, text in decoded if image is not None]
+    shown = []
+    for data, text in picked:
+        with contextlib.suppress(InputError):  # such records are listed as damaged
+            shown.append((images.read_photo(data).pixels, text))
     if shown:
         sheet = contact_sheet.contact_sheet(shown)
         images.write_image(folder / f"{name}.contact_sheet.jpg", sheet, 90)

@@ -192,13 +192,21 @@ def _full(settings: OutlierSettings, path: str) -> str:
 def _move(settings: OutlierSettings, found: list[str]) -> None:
     target = _target(settings)
     for path in found:
+        if (target / path).exists():
+            raise InputError(
+                f"{target / path} exists already, from an earlier run: nothing was "
+                f"moved. Move {target} away"
+            )
+    for path in found:
         (target / path).parent.mkdir(parents=True, exist_ok=True)
         os.replace(_full(settings, path), target / path)
     shown = [(images.read_image(target / p), p) for p in found[:_MAX_PICTURES]]
     sheet = contact_sheet.contact_sheet(shown)
     images.write_image(f"{target}.contact_sheet.jpg", sheet, 90)
-    lines = "".join(json.dumps({"path": path}) + "\n" for path in found)
-    files.write_atomic(f"{target}.jsonl", lines.encode())
+    listed = pathlib.Path(f"{target}.jsonl")
+    lines = listed.read_text("utf-8") if listed.exists() else ""  # of earlier runs
+    lines += "".join(json.dumps({"path": path}) + "\n" for path in found)
+    files.write_atomic(listed, lines.encode())
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from facedancer import cli
+from facedancer import cli, places
 from facedancer.errors import InputError
 from facedancer.evaluation.inputs import frames, pairs
 from facedancer.settings import Checked, ranged, setting
@@ -45,6 +45,7 @@ def main(settings: PairSettings) -> int:
     Args:
         settings: What the flags say.
     """
+    places.check_places(settings, {"output": settings.output})
     photos = find_photos(settings)
     made = pairs.make_pairs(photos, settings.pairs, settings.seed, settings.same_share)
     pairs.write_pairs(settings.output, made)

@@ -97,6 +97,9 @@ def check_equal(
         )
 
 
+_MOST = 32_766  # pixels a side of what OpenCV can warp
+
+
 def template(size: int, name: str = "arcface", shrink: float = 1.0) -> np.ndarray:
     """Returns where the five landmarks lie in a crop.
 
@@ -221,4 +224,17 @@ def crop(image: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
                 matrix[:, 2] + matrix[:, :2] @ (0.5 * factor - 0.5),
             ]
         )
+    if max(image.shape[:2]) > _MOST:
+        image, matrix = _part(image, matrix, size)
     return cv2.warpAffine(image, matrix, (size, size), flags=cv2.INTER_LINEAR)
+
+
+def _part(image, matrix, size):
+    """Returns the part of an image that a crop shows, and the matrix from there."""
+    corners = np.array([[0, 0], [size, 0], [size, size], [0, size]]) - 0.5
+    corners = apply(invert(matrix), corners)
+    shape_wh = np.array(image.shape[1::-1])
+    low = np.clip(np.floor(corners.min(axis=0)).astype(int) - 2, 0, shape_wh - 1)
+    high = np.clip(np.ceil(corners.max(axis=0)).astype(int) + 3, low + 1, shape_wh)
+    shifted = np.column_stack([matrix[:, :2], matrix[:, 2] + matrix[:, :2] @ low])
+    return image[low[1] : high[1], low[0] : high[0]], shifted

@@ -6,22 +6,27 @@ at the borders of networks.
 
 from __future__ import annotations
 
+import collections
+import functools
+import io
+import logging
 import os
 import pathlib
-import warnings
 from collections.abc import Iterator
 
 import cv2
 import numpy as np
-import PIL
-from PIL import Image, ImageOps
+from PIL import Image
 
-from facedancer import files
+from facedancer import files, image_colours, image_formats
 from facedancer.errors import InputError
+from facedancer.image_formats import EXTENSIONS, MAX_PIXELS
 
-EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 LUMA = (0.299, 0.587, 0.114)  # of red, green and blue, ITU-R BT.601
-MAX_PIXELS = 200_000_000
+_WITH_ALPHA = (".png", ".webp")
+# Formats, by Pillow's names, that are written with a profile.
+_TAGGED = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP"}
+_LONGEST = {".jpg": 65_500, ".jpeg": 65_500, ".webp": 16_383}  # pixels a side
 
 
 def unit_from_uint8(image: np.ndarray) -> np.ndarray:
@@ -41,11 +46,10 @@ def uint8_from_signed(image: np.ndarray) -> np.ndarray:
 
 
 def read_image(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> np.ndarray:
-    """Reads a photo as it is meant to be seen.
+    """Reads a photo as it is meant to be seen, see `image_colours.photo_of`.
 
-    The EXIF orientation is applied. Grey, palette, RGBA, CMYK and 16-bit images
-    become RGB of 8 bits (an alpha channel is dropped); of an animation the first frame
-    is taken. The format is found from the content, not from the name.
+    Of an animation the first frame is taken. The format is found from the content, not
+    from the name.
 
     Args:
         path: The file.
@@ -57,36 +61,23 @@ def read_image(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> np.ndar
     Raises:
         InputError: If the file is missing, no image, truncated or too large.
     """
-    path = pathlib.Path(path)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
-                if image.width * image.height > max_pixels:
-                    raise InputError(
-                        f"{path}: {image.width}x{image.height} pixels are more than "
-                        f"the limit of {max_pixels}"
-                    )
-                return _rgb(ImageOps.exif_transpose(image))
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except PIL.UnidentifiedImageError:
-        raise InputError(f"{path}: not an image that can be read") from None
-    except Image.DecompressionBombError as error:
-        raise InputError(f"{path}: {error}") from None
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path}: damaged image ({error})") from None
+    return read_photo(path, max_pixels).pixels
 
 
-def _rgb(image: Image.Image) -> np.ndarray:
-    if image.mode.startswith("I") or image.mode == "F":  # 16 bits a pixel and more
-        grey = np.asarray(image, np.float64)
-        top = 65535.0 if grey.max(initial=0.0) > 255.0 else 255.0
-        grey = np.rint(grey * (255.0 / top)).clip(0, 255).astype(np.uint8)
-        return np.repeat(grey[..., None], 3, axis=2)
-    return np.array(image.convert("RGB"))
+def read_photo(
+    source: str | os.PathLike | bytes, max_pixels: int = MAX_PIXELS
+) -> image_colours.Photo:
+    """Reads a photo with its alpha channel.
+
+    Args:
+        source: The file, or its bytes.
+        max_pixels: Largest `width * height` that is decoded.
+
+    Raises:
+        InputError: If the file is missing, no image, truncated or too large.
+    """
+    with image_formats.open_image(source, max_pixels) as image:
+        return image_colours.photo_of(image)
 
 
 def resize(image: np.ndarray, size: int) -> np.ndarray:
@@ -103,17 +94,36 @@ def resize(image: np.ndarray, size: int) -> np.ndarray:
     return cv2.resize(image, (size, size), interpolation=method)
 
 
-def encode_image(image: np.ndarray, extension: str, quality: int = 95) -> bytes:
+def encode_image(
+    image: np.ndarray, extension: str, quality: int = 95, tagged: bool = False
+) -> bytes:
     """Returns an image as the bytes of a file.
 
     Args:
-        image: `(height, width, 3)` uint8 RGB.
+        image: `(height, width, 3)` uint8 sRGB, or `(height, width, 4)` with alpha,
+            which formats other than PNG and WebP show on white.
         extension: `.jpg`, `.png`, `.webp`, ...: what OpenCV can write.
         quality: Of JPEG (chroma 4:4:4) and WebP, 1 to 100.
+        tagged: Name the colours by an ICC profile, where JPEG, PNG or WebP is written.
 
     Raises:
-        InputError: If there is no encoder for the extension.
+        InputError: If there is no encoder for the extension, or the image is too large
+            for it.
     """
+    extension = extension.lower()
+    check_writable(extension, image.shape[:2])
+    if image.shape[2] == 4 and extension not in _WITH_ALPHA:
+        image = image_colours.on_white(image[..., :3], image[..., 3])
+    if tagged and extension in _TAGGED:
+        return _encode_tagged(image, extension, quality)
+    order = cv2.COLOR_RGBA2BGRA if image.shape[2] == 4 else cv2.COLOR_RGB2BGR
+    data = _encode(cv2.cvtColor(image, order), extension, quality)
+    if data is None:
+        raise _no_encoder(extension)
+    return data
+
+
+def _encode(image, extension, quality):
     options = {
         ".jpg": [
             cv2.IMWRITE_JPEG_QUALITY,
@@ -124,40 +134,79 @@ def encode_image(image: np.ndarray, extension: str, quality: int = 95) -> bytes:
         ".webp": [cv2.IMWRITE_WEBP_QUALITY, quality],
     }
     options[".jpeg"] = options[".jpg"]
-    extension = extension.lower()
     try:
-        done, data = cv2.imencode(
-            extension, cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options.get(extension)
-        )
+        done, data = cv2.imencode(extension, image, options.get(extension))
     except cv2.error:
         done = False
-    if not done:
+    return data.tobytes() if done else None
+
+
+def _encode_tagged(image, extension, quality):
+    file, kind = io.BytesIO(), _TAGGED[extension]
+    options = {"JPEG": {"quality": quality, "subsampling": 0}}
+    options["WEBP"] = {"quality": quality, "exact": True}
+    Image.fromarray(image).save(
+        file,
+        format=kind,
+        icc_profile=image_colours.srgb_profile(),
+        **options.get(kind, {}),
+    )
+    return file.getvalue()
+
+
+def check_writable(extension: str, size: tuple[int, int]) -> None:
+    """Refuses what cannot be written, before any work is done.
+
+    Args:
+        extension: `.jpg`, `.png`, `.webp`, ...
+        size: Height and width.
+
+    Raises:
+        InputError: If there is no encoder, or it cannot hold so many pixels.
+    """
+    extension = extension.lower()
+    if _encode(np.zeros((1, 1, 3), np.uint8), extension, 95) is None:
+        raise _no_encoder(extension)
+    longest = _LONGEST.get(extension, 2**31)
+    if max(size) > longest:
         raise InputError(
-            f"Cannot write images of type {extension!r}. Use one of .jpg .png .webp"
+            f"{extension} holds at most {longest} pixels a side. Received: "
+            f"{size[1]}x{size[0]}. Write .png"
         )
-    return data.tobytes()
+
+
+def _no_encoder(extension):
+    return InputError(
+        f"Cannot write images of type {extension!r}. Use one of .jpg .png .webp"
+    )
 
 
 def write_image(
-    path: str | os.PathLike, image: np.ndarray, quality: int = 95
+    path: str | os.PathLike,
+    image: np.ndarray,
+    quality: int = 95,
+    tagged: bool = False,
 ) -> pathlib.Path:
     """Writes an image; the file appears whole or not at all.
 
     Args:
         path: The file; its ending decides the format. Its folder is made.
-        image: `(height, width, 3)` uint8 RGB.
+        image: See `encode_image`.
         quality: See `encode_image`.
+        tagged: See `encode_image`.
 
     Raises:
         InputError: If there is no encoder for the ending, or it cannot be written.
     """
     path = pathlib.Path(path)
-    files.write_atomic(path, encode_image(image, path.suffix, quality))
+    files.write_atomic(path, encode_image(image, path.suffix, quality, tagged))
     return path
 
 
 def list_images(folder: str | os.PathLike) -> list[pathlib.Path]:
     """Returns the image files below a folder, at any depth, sorted by path.
+
+    What was passed over is said in one line.
 
     Args:
         folder: The folder. Hidden files and folders are left out, links followed.
@@ -165,8 +214,7 @@ def list_images(folder: str | os.PathLike) -> list[pathlib.Path]:
     Raises:
         InputError: If it is missing, no folder, or holds no image.
     """
-    paths = (pathlib.Path(folder, name) for name in walk_images(folder))
-    found = sorted(path for path in paths if path.is_file())
+    found = sorted(pathlib.Path(folder, name) for name in walk_images(folder))
     if not found:
         raise no_images(folder)
     return found
@@ -174,6 +222,8 @@ def list_images(folder: str | os.PathLike) -> list[pathlib.Path]:
 
 def walk_images(folder: str | os.PathLike) -> Iterator[str]:
     """Yields the images below a folder as paths relative to it, with `/`, unsorted.
+
+    What was passed over is said in one line at the end.
 
     Args:
         folder: The folder. Hidden files and folders are left out, links followed; a
@@ -184,23 +234,81 @@ def walk_images(folder: str | os.PathLike) -> Iterator[str]:
     """
     if not os.path.isdir(folder):
         raise InputError(f"{folder}: no such folder")
-    seen = set()
-    for place, folders, names in os.walk(folder, followlinks=True):
+    seen, passed = set(), _PassedOver(folder)
+    walk = os.walk(folder, onerror=passed.cannot_be_read, followlinks=True)
+    for place, folders, names in walk:
         where = os.path.realpath(place)
         if where in seen:
+            passed.again += 1
             folders.clear()
             continue
         seen.add(where)
+        passed.hidden += sum(name.startswith(".") for name in folders)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         prefix = pathlib.Path(os.path.relpath(place, folder)).as_posix()
         prefix = "" if prefix == "." else f"{prefix}/"
         for name in names:
-            if not name.startswith(".") and _ending(name) in EXTENSIONS:
+            if passed.takes(name) and passed.is_file(os.path.join(place, name)):
                 yield prefix + name
+    passed.tell()
 
 
-def _ending(name):
-    return os.path.splitext(name)[1].lower()
+class _PassedOver:
+    """Counts what a walk through a folder leaves out, and says it."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.hidden = self.again = self.no_files = 0
+        self.other: collections.Counter = collections.Counter()
+        self.unread: list[OSError] = []
+
+    def takes(self, name):
+        if name.startswith("."):
+            self.hidden += 1
+        elif image_formats.known_ending(name):
+            return True
+        else:
+            self.other[os.path.splitext(name)[1].lower() or "without ending"] += 1
+        return False
+
+    def is_file(self, path):
+        """A link that leads nowhere, a pipe and the like are none."""
+        there = os.path.isfile(path)
+        self.no_files += not there
+        return there
+
+    def cannot_be_read(self, error):
+        self.unread.append(error)
+
+    def tell(self):
+        parts = []
+        if self.other:
+            most = sorted(self.other.items(), key=lambda item: (-item[1], item[0]))
+            kinds = ", ".join(f"{count} {ending}" for ending, count in most[:5])
+            more = ", ..." if len(self.other) > 5 else ""
+            parts.append(
+                f"{self.other.total()} files that are no images by their ending "
+                f"({kinds}{more})"
+            )
+        for count, what in (
+            (self.hidden, "hidden files and folders"),
+            (self.again, "folders that were there already under another name"),
+            (self.no_files, "links that lead nowhere, pipes and the like"),
+        ):
+            parts += [f"{count} {what}"] if count else []
+        if self.unread:
+            first = self.unread[0]
+            parts.append(
+                f"{len(self.unread)} folders that cannot be read ({first.filename}: "
+                f"{first.strerror})"
+            )
+        if parts:
+            _say_once(f"{self.folder}: passed over {'; '.join(parts)}")
+
+
+@functools.cache
+def _say_once(line):
+    logging.getLogger("absl").warning("%s", line)
 
 
 def no_images(folder: str | os.PathLike) -> InputError:

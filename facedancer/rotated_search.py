@@ -9,6 +9,7 @@ import numpy as np
 
 from facedancer.boxes import overlap
 from facedancer.faces import Faces, concatenate, turn_back
+from facedancer.photo_search import search_photos
 
 
 def search_all(
@@ -64,7 +65,7 @@ def detect_where_none(detector: Any, photos: Sequence[np.ndarray]) -> list[Faces
         Faces in pixels of the photos as they are; the landmarks are in the order of
         an upright face.
     """
-    found = detector.detect_batch(photos)
+    found = search_photos(detector, photos)
     without = [index for index, faces in enumerate(found) if not len(faces)]
     best: dict[int, Faces] = {}
     for turns in (1, 2, 3) if without else ():

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from facedancer import rotated_search
+from facedancer import outlines, rotated_search
 from facedancer.faces import Faces, rescale
 
 
@@ -35,6 +35,8 @@ class DetectorOptions:
         second_look: Whether RetinaFace searches an image in which it finds a face
             larger than 200 pixels once more at half the size, and so on, and takes its
             large faces from there: it knows few that fill its largest anchors.
+        drop_ghosts: Whether finds that lie on surer ones, such as those between two
+            heads, are dropped (`facedancer.outlines`).
 
     Raises:
         ValueError: If a value lies outside its range.
@@ -49,6 +51,7 @@ class DetectorOptions:
     turned: bool = False
     vote: bool = True
     second_look: bool = True
+    drop_ghosts: bool = True
 
     def __post_init__(self):
         for name in ("score_threshold", "nms_threshold"):
@@ -152,7 +155,9 @@ class Detector(abc.ABC):
         keep = (faces.scores >= self.options.score_threshold) & (
             faces.sides >= self.options.min_face
         )
-        faces = faces[keep]
+        faces = faces[keep & np.isfinite(faces.landmarks).all(axis=(1, 2))]
+        if self.options.drop_ghosts:
+            faces = faces[~outlines.ghosts(faces.landmarks, faces.scores)]
         return faces[np.argsort(-faces.scores, kind="stable")]
 
 

@@ -14,7 +14,7 @@ import pathlib
 
 from tqdm import tqdm
 
-from facedancer import claims, cli, images
+from facedancer import claims, cli, images, places
 from facedancer.retinaface.loading import load_detector
 from facedancer.retinaface.training import labels
 from facedancer.settings import Checked, ranged
@@ -64,6 +64,7 @@ def label(settings: LabelSettings) -> int:
 
 
 def main(settings: LabelSettings) -> int:
+    places.check_places(settings, {"output": settings.output})
     with claims.claimed(settings.output):
         count = label(settings)
     print(f"{settings.output}: {count} faces")

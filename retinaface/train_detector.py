@@ -19,7 +19,7 @@ import numpy as np
 from absl import logging
 from keras import ops
 
-from facedancer import claims, cli, files, optimizers, writing
+from facedancer import claims, cli, files, optimizers, places, writing
 from facedancer.errors import InputError
 from facedancer.retinaface import anchors, published
 from facedancer.retinaface.detector import DetectorOptions
@@ -335,6 +335,7 @@ class TellEpoch(keras.callbacks.Callback):
 
 def main(settings: TrainDetectorSettings) -> int:
     logging.set_verbosity(logging.INFO)
+    places.check_places(settings, {"output": settings.output})
     with claims.claimed(settings.output):
         train(settings)
     print(settings.output)

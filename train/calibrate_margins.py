@@ -19,7 +19,7 @@ import pathlib
 
 import numpy as np
 
-from facedancer import claims, cli, files
+from facedancer import claims, cli, files, places
 from facedancer.arcface_model import load_encoder
 from facedancer.errors import InputError
 from facedancer.models import load_generator
@@ -78,6 +78,8 @@ def main(config: CalibrationConfig) -> int:
     Raises:
         InputError: If a file cannot be used.
     """
+    plot = pathlib.Path(config.output).with_suffix(".png")
+    places.check_places(config, {"output": config.output, "output's plot": plot})
     with claims.claimed(config.output):
         return _calibrate(config)
 

@@ -22,7 +22,7 @@ import tensorflow as tf
 from absl import logging
 from keras import ops
 
-from facedancer import arcface_model, claims, cli, files, images, optimizers
+from facedancer import arcface_model, claims, cli, files, images, optimizers, places
 from facedancer.alignment import Alignment, check_equal
 from facedancer.arcface_model import verification
 from facedancer.dataset.jobs import report
@@ -368,6 +368,7 @@ def write_averaged(student, optimizer, settings: DistillSettings) -> None:
 
 def main(settings: DistillSettings) -> int:
     logging.set_verbosity(logging.INFO)
+    places.check_places(settings, {"output": settings.output})
     with claims.claimed(settings.output):
         distill(settings)
     print(settings.output)

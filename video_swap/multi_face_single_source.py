@@ -14,7 +14,7 @@ import dataclasses
 import pathlib
 import sys
 
-from facedancer import cli, stopping
+from facedancer import cli, places, stopping
 from facedancer.errors import InputError
 from facedancer.settings import setting
 from facedancer.video_swap import options
@@ -78,8 +78,8 @@ def make_job(settings: VideoSettings) -> clip_job.ClipJob:
     if not path.exists():
         raise InputError(f"--vid_path: {path}: no such file or folder")
     output = pathlib.Path(settings.output or default_output(path))
-    if output.exists() and path.exists() and output.samefile(path):
-        raise InputError(f"--output must not be the input itself. Received: {output}")
+    file = output if output.suffix else ""
+    places.check_places(settings, {"output": file, "report": settings.report})
     job = clip_job.ClipJob(
         path,
         output,
@@ -88,8 +88,6 @@ def make_job(settings: VideoSettings) -> clip_job.ClipJob:
         settings.encode,
         progress=sys.stderr.isatty(),
     )
-    if output.suffix:
-        options.check_place("output", output)
     plan.check_output(job, clip_job.open_reader(job))
     return job
 

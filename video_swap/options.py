@@ -12,7 +12,7 @@ import pathlib
 from facedancer import files, settings
 from facedancer.errors import InputError
 from facedancer.video_swap.provenance import labels
-from facedancer.video_swap.swapping import identities, networks
+from facedancer.video_swap.swapping import identities, networks, source_faces
 from facedancer.video_swap.swapping.swapper import FaceSwapper, SwapSettings
 
 
@@ -31,21 +31,27 @@ class PeopleSettings(settings.Checked):
         never: Photo of a person who is never swapped, and with this person every face
             that --threshold does not tell apart, unless it is clearly more like a photo
             of --map or --only. Goes before --faces.
+        source_face: Which face of a source photo that shows several: main (the largest
+            near the middle), largest, best, left, right, top, bottom, or a number, 1
+            for the leftmost.
         align_source: Search the source photos for a face and align it; without, they
             must be aligned crops.
 
     Raises:
-        ValueError: If nobody is swapped, or a --map is no pair.
+        ValueError: If nobody is swapped, a --map is no pair, or `source_face` names no
+            face.
     """
 
     swap_source: tuple[str, ...] = settings.repeated(essential=True)
     map: tuple[str, ...] = settings.repeated(essential=True)
     only: tuple[str, ...] = settings.repeated(essential=True)
     never: tuple[str, ...] = settings.repeated(flag="except", essential=True)
+    source_face: str = source_faces.DEFAULT
     align_source: bool = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        source_faces.check(self.source_face)
         if not self.swap_source and not self.map:
             raise ValueError(
                 "Whose face is to be put in? Give --swap_source=PHOTO or "
@@ -94,14 +100,20 @@ def make_swapper(given: SharedSettings) -> tuple[FaceSwapper, dict[str, str]]:
     for warning in loaded.warnings:
         logging.getLogger("absl").warning(warning)
     reader = identities.IdentityReader(
-        loaded.detector, loaded.embedder, given.people.align_source
+        loaded.detector,
+        loaded.embedder,
+        given.people.align_source,
+        given.people.source_face,
     )
+    rules = make_rules(given.people, reader)
+    for note in reader.notes:
+        logging.getLogger("absl").warning(note)
     swapper = FaceSwapper(
         loaded.engine,
         loaded.contract,
         loaded.detector,
         loaded.embedder,
-        make_rules(given.people, reader),
+        rules,
         given.swap,
         loaded.parser,
     )
@@ -110,8 +122,6 @@ def make_swapper(given: SharedSettings) -> tuple[FaceSwapper, dict[str, str]]:
 
 def _check_paths(given: SharedSettings) -> None:
     """Refuses what can be refused before the networks are loaded."""
-    if given.report:
-        check_place("report", given.report)
     people = given.people
     pairs = [path for pair in people.map for path in _split(pair)]
     for name, paths in (
@@ -123,26 +133,6 @@ def _check_paths(given: SharedSettings) -> None:
         for path in paths:
             if not pathlib.Path(path).exists():
                 raise InputError(f"--{name}: {path}: no such file or folder")
-
-
-def check_place(name: str, path: str | os.PathLike) -> None:
-    """Refuses a place where no file can be made, before any work is done.
-
-    Args:
-        name: The flag.
-        path: Its value.
-
-    Raises:
-        InputError: If a folder has that name, or the next folder above that exists is a
-            file or cannot be written.
-    """
-    path = pathlib.Path(path)
-    above = next(place for place in path.absolute().parents if os.path.exists(place))
-    writable = above.is_dir() and os.access(above, os.W_OK | os.X_OK)
-    if path.is_dir() or not writable:
-        raise InputError(
-            f"--{name} must be a file in a folder that can be written. Received: {path}"
-        )
 
 
 def _split(pair: str) -> tuple[str, str]:
@@ -184,7 +174,10 @@ def make_rules(
 
 def _reference(reader, path):
     """A reference is a photo to be searched, also where sources are aligned crops."""
-    return identities.IdentityReader(reader.detector, reader.embedder).read([path])
+    other = identities.IdentityReader(reader.detector, reader.embedder)
+    vector = other.read([path])
+    reader.notes += other.notes
+    return vector
 
 
 def fingerprint(given: SharedSettings, swapper: FaceSwapper, names) -> str:

@@ -8,12 +8,16 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 
-from facedancer import claims, cli, files, images
+import numpy as np
+
+from facedancer import claims, cli, files, image_colours, images, places
 from facedancer.errors import InputError
 from facedancer.settings import setting
 from facedancer.video_swap import options
 from facedancer.video_swap.clips import clip_stages
 from facedancer.video_swap.provenance import labels
+
+_LABEL = 64  # levels by which a readable label changes a pixel, and no watermark does
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -41,30 +45,29 @@ def main(settings: ImageSettings) -> int:
         InputError: If a file cannot be used, or no face is swapped.
     """
     path = pathlib.Path(settings.img_path)
-    target = images.read_image(path)
-    output = pathlib.Path(settings.output or options.default_output(path, ".png"))
-    images.encode_image(target[:1, :1], output.suffix)  # refuses an unknown ending
-    options.check_place("output", output)
+    photo = images.read_photo(path)
+    output = _checked_output(settings, path, photo)
     with claims.claimed(output):
-        return _swap(settings, path, target, output)
+        return _swap(settings, path, photo, output)
 
 
-def _swap(settings, path, target, output):
+def _swap(settings, path, photo, output):
     labeller = labels.Labeller(settings.label)
     swapper, names = options.make_swapper(settings)
     labeller.generator = names["generator"]
-    result = swapper.swap_frame(target)
+    result = swapper.swap_frame(photo.pixels)
     swapped = sum(rule is not None for rule in result.rules)
     if not swapped:
         raise InputError(
             f"{path}: {len(result.faces)} faces were found, none to be swapped. "
-            "Nothing was written. Lower --score_threshold, turn on --multi_angle for "
-            "faces that do not stand upright, or check --map, --only and --except"
+            "Nothing was written. Lower --score_threshold, raise --working_size for "
+            "small faces in a large photo, turn on --multi_angle for faces that do not "
+            "stand upright, or check --map, --only and --except"
         )
-    image = result.image
+    result_photo = dataclasses.replace(photo, pixels=result.image)
     if settings.compare:
-        image = clip_stages.side_by_side(target, image)
-    signed = save(image, output, path, labeller)
+        result_photo = _beside(photo, result_photo)
+    signed = save(result_photo, output, path, labeller)
     report = {
         "input": str(path),
         "output": str(output),
@@ -82,13 +85,36 @@ def _swap(settings, path, target, output):
     return cli.DONE
 
 
+def _checked_output(settings, path, photo):
+    """Returns where the result goes; what cannot be written there is refused."""
+    output = settings.output
+    output = pathlib.Path(output or options.default_output(path, ".png"))
+    height, width = photo.pixels.shape[:2]
+    width *= 2 if settings.compare else 1
+    images.check_writable(output.suffix, (height, width))
+    report = settings.report
+    places.check_places(settings, {"output": output, "report": report})
+    return output
+
+
+def _beside(photo, swapped):
+    pixels = clip_stages.side_by_side(photo.pixels, swapped.pixels)
+    alpha = photo.alpha
+    if alpha is not None:
+        alpha = np.concatenate([alpha, alpha], axis=1)
+    return dataclasses.replace(photo, pixels=pixels, alpha=alpha)
+
+
 def save(
-    image, output: pathlib.Path, target: pathlib.Path, labeller: labels.Labeller
+    photo: image_colours.Photo,
+    output: pathlib.Path,
+    target: pathlib.Path,
+    labeller: labels.Labeller,
 ) -> str:
-    """Writes a marked and signed image; it appears whole or not at all.
+    """Writes a marked and signed photo; it appears whole or not at all.
 
     Args:
-        image: `(height, width, 3)` uint8 RGB.
+        photo: What to write. PNG and WebP keep its alpha channel.
         output: The file.
         target: The photo that was changed.
         labeller: Marks and signs.
@@ -96,9 +122,19 @@ def save(
     Returns:
         What became of the provenance, in words.
     """
+    marked = labeller.mark(photo.pixels.copy(), 0)
+    if photo.alpha is not None:
+        marked = _with_alpha(marked, photo)
     with files.whole(output) as temporary:
-        images.write_image(temporary, labeller.mark(image, 0))
+        images.write_image(temporary, marked, tagged=photo.tagged)
         return labeller.sign(temporary, target, output)
+
+
+def _with_alpha(marked, photo):
+    """Adds the alpha channel; what a visible label covers is opaque."""
+    changed = np.abs(marked.astype(np.int16) - photo.pixels).max(axis=2)
+    alpha = np.where(changed > _LABEL, 255, photo.alpha).astype(np.uint8)
+    return np.dstack([image_colours.off_white(marked, alpha), alpha])
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from facedancer import alignment, images, pose, rotated_search
 from facedancer.dataset.photos import quality
 from facedancer.errors import InputError
 from facedancer.faces import Faces
+from facedancer.photo_search import search_photos
 from facedancer.settings import Checked, choice, ranged, setting
 
 CHOICES = ("largest", "best", "all", "central")
@@ -143,7 +144,7 @@ def _search(batch: list, settings: AlignSettings, detector: Any) -> None:
     if settings.turned:
         found = rotated_search.detect_where_none(detector, photos)
     else:
-        found = detector.detect_batch(photos)
+        found = search_photos(detector, photos)
     for (report, stem, image), faces in zip(batch, found, strict=True):
         _write_crops(report, stem, image, faces, settings)
 

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import os
 import struct
 
-import PIL
-from PIL import Image
-
-from facedancer import images
+from facedancer import image_formats, images
 from facedancer.errors import InputError
 
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -38,13 +34,8 @@ def format_and_size(data: bytes) -> tuple[str, int, int]:
         size = _jpeg_size(data)
         if size:
             return "jpeg", *size
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            return str(image.format).lower(), image.height, image.width
-    except (PIL.UnidentifiedImageError, OSError, SyntaxError, ValueError):
-        raise InputError("not an image that can be read") from None
-    except Image.DecompressionBombError as error:
-        raise InputError(str(error)) from None
+    with image_formats.open_image(data) as image:
+        return str(image.format).lower(), image.height, image.width
 
 
 def _jpeg_size(data: bytes) -> tuple[int, int] | None:
@@ -74,6 +65,7 @@ def check_file(path: str | os.PathLike, decode: bool = False) -> int:
         InputError: If it is missing, empty, no image or cut off.
     """
     try:
+        image_formats.check_is_file(path)
         with open(path, "rb", buffering=0) as file:
             head = file.read(_HEAD)
             size = os.fstat(file.fileno()).st_size

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import tqdm
 
+from facedancer import outlines
 from facedancer.arcface_model import cosine
 from facedancer.errors import InputError
 from facedancer.evaluation.inputs.locating import Locator
@@ -17,7 +18,6 @@ from facedancer.evaluation.inputs.photos import Face, Photo
 from facedancer.evaluation.instruments.instruments import Instrument
 from facedancer.evaluation.measuring.figures import Figure
 from facedancer.evaluation.metrics import bootstrap, flicker
-from facedancer.video_swap.compositing import masks
 from facedancer.video_swap.media.video_reader import VideoReader
 
 _CUT = 30.0  # warped difference of the target, steps of 255, from which it is a cut
@@ -137,7 +137,7 @@ def _measure_frame(target, swapped, locator, judge):
 
 def _mask(face, shape):
     mask = np.zeros(shape[:2], np.float32)
-    outline = masks.face_outline(np.asarray(face.landmarks, np.float64))
+    outline = outlines.face_outline(np.asarray(face.landmarks, np.float64))
     cv2.fillPoly(mask, [np.rint(outline).astype(np.int32)], 1.0)
     return mask
 

@@ -38,7 +38,9 @@ class ImageHeaderTest(testing.TestCase):
         self.assertEqual(image_header.check_file(path), len(whole) + 9)
 
     def test_no_image(self):
-        with self.assertRaisesRegex(InputError, "not an image"):
+        with self.assertRaisesRegex(InputError, "its header is cut off"):
             image_header.format_and_size(b"GIF8nothing")
+        with self.assertRaisesRegex(InputError, "not an image"):
+            image_header.format_and_size(b"nothing")
         with self.assertRaisesRegex(InputError, "No such file"):
             image_header.check_file("/no/where.jpg")

@@ -339,7 +339,7 @@ class RetinaFaceDetectorTest(testing.TestCase):
         image = self.photos[0][:32, :64]
         rows = self.detector(image[None])
         options = dataclasses.replace(
-            self.detector.options, vote=False, second_look=False
+            self.detector.options, vote=False, second_look=False, drop_ghosts=False
         )
         found = RetinaFaceDetector(self.detector.network, options).detect(image)
         best = rows[: len(found)]
@@ -349,7 +349,10 @@ class RetinaFaceDetectorTest(testing.TestCase):
 
     def test_all_boxes_on_a_face_vote(self):
         options = dataclasses.replace(
-            self.detector.options, nms_threshold=1.0, second_look=False
+            self.detector.options,
+            nms_threshold=1.0,
+            second_look=False,
+            drop_ghosts=False,
         )
         network = self.detector.network
         alone = dataclasses.replace(options, vote=False)

@@ -14,7 +14,8 @@ from facedancer.faces import Faces
 from facedancer.settings import Checked, ranged
 from facedancer.video_swap.clips import pipeline, tracking
 from facedancer.video_swap.media import video_reader
-from facedancer.video_swap.swapping.swapper import FaceJob, FaceSwapper
+from facedancer.video_swap.swapping.jobs import FaceJob
+from facedancer.video_swap.swapping.swapper import FaceSwapper
 
 _AHEAD = 4  # frames that wait between two stages
 _FRAMES = 8  # frames whose faces go through the generator together, at most

@@ -12,7 +12,7 @@ import numpy as np
 
 from facedancer.arcface_model import cosine
 from facedancer.boxes import overlap
-from facedancer.video_swap.swapping.swapper import FaceJob
+from facedancer.video_swap.swapping.jobs import make_jobs
 
 _JOINS = 0.25  # overlap from which a box can go on a track
 _ALIKE = 0.2  # cosine below which it is somebody else
@@ -278,14 +278,16 @@ def _ready(window, smoothing, least, swapper):
     index = step.frame.index
     tracks = {id(t): t for _, later in [(step, own), *window] for t in later}.values()
     _set_rules(step, own, tracks, swapper)
-    jobs, filled, jitter = [], 0, np.zeros(3)
+    places, rules, filled, jitter = [], [], 0, np.zeros(3)
     for track in tracks:
-        swapped = track.rule is not None and track.is_sure(least)
-        if index in track.places and swapped:
-            place = smooth(track.places, index, smoothing)
-            jobs.append(FaceJob(place, track.rule))
+        if index not in track.places or not track.is_sure(least):
+            continue
+        places.append(smooth(track.places, index, smoothing))
+        rules.append(track.rule)
+        if track.rule is not None:
             filled += step.search and index not in track.found
-            jitter += track.tremble(index, place)
+            jitter += track.tremble(index, places[-1])
+    jobs = make_jobs(places, rules)
     for track in tracks:
         track.forget(index - int(np.ceil(2 * smoothing)))
     if step.frame.damaged:

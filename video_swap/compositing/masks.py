@@ -7,9 +7,12 @@ import functools
 import cv2
 import numpy as np
 
+from facedancer import outlines
+
 MASKS = ("face", "legacy")
 _FEATHER = 0.045  # of the crop's side: standard deviation of the soft edge
 _FADE = 0.08  # of the crop's side: over which any mask falls to 0 at the border
+_HEAD = 1.15  # size of a face in front with its temples and ears, to its outline
 
 
 @functools.lru_cache(maxsize=8)
@@ -45,54 +48,34 @@ def face_mask(landmarks: np.ndarray, size: int) -> np.ndarray:
     Returns:
         `(size, size)` float32.
     """
-    outline = face_outline(np.asarray(landmarks, np.float64))
+    outline = outlines.face_outline(np.asarray(landmarks, np.float64))
+    return _filled(outline, size) * border_fade(size)
+
+
+def uncovered(fronts: np.ndarray, size: int) -> np.ndarray:
+    """Returns where no face stands in front of the one in a crop.
+
+    Args:
+        fronts: `(n, 5, 2)` landmarks of the faces in front, pixels of the crop; they
+            may lie beside it.
+        size: Side of the crop in pixels.
+
+    Returns:
+        `(size, size)` float32 in [0, 1].
+    """
+    free = np.ones((size, size), np.float32)
+    for landmarks in fronts:
+        outline = outlines.face_outline(np.asarray(landmarks, np.float64))
+        middle = outline.mean(axis=0)
+        free *= 1.0 - _filled(middle + _HEAD * (outline - middle), size)
+    return free
+
+
+def _filled(outline, size):
     mask = np.zeros((size, size), np.float32)
     fixed = np.rint(outline * 16).astype(np.int32)  # four bits after the point
     cv2.fillPoly(mask, [fixed], 1.0, lineType=cv2.LINE_AA, shift=4)
-    mask = cv2.GaussianBlur(mask, (0, 0), max(_FEATHER * size, 0.8))
-    return mask * border_fade(size)
-
-
-def face_outline(landmarks: np.ndarray) -> np.ndarray:
-    """Returns the outline of a face, as points around it.
-
-    Args:
-        landmarks: `(5, 2)` left eye, right eye, nose, left and right mouth corner.
-
-    Returns:
-        `(n, 2)` points, the convex hull of brows, cheeks, jaw and chin, rounded.
-    """
-    left, right, nose, mouth_left, mouth_right = landmarks
-    eyes, mouth = (left + right) / 2, (mouth_left + mouth_right) / 2
-    down = mouth - eyes
-    height = np.hypot(*down)
-    along = right - left
-    # A head in profile has its eyes close together; the hull then follows the height.
-    least = 0.35 * height
-    length = np.hypot(*along)
-    if length < least:
-        side = np.array([-down[1], down[0]]) / max(height, 1e-6)
-        along = side * least if side @ along < 0 else -side * least
-        along = -along if along @ (right - left) < 0 else along
-    across = along
-    points = [
-        left - 0.48 * across - 0.10 * down,
-        left - 0.30 * across - 0.48 * down,
-        left + 0.15 * across - 0.66 * down,
-        right - 0.15 * across - 0.66 * down,
-        right + 0.30 * across - 0.48 * down,
-        right + 0.48 * across - 0.10 * down,
-        right + 0.46 * across + 0.45 * down,
-        mouth_right + 0.34 * across + 0.05 * down,
-        mouth_right + 0.12 * across + 0.48 * down,
-        mouth + 0.66 * down,
-        mouth_left - 0.12 * across + 0.48 * down,
-        mouth_left - 0.34 * across + 0.05 * down,
-        left - 0.46 * across + 0.45 * down,
-        nose,
-    ]
-    hull = cv2.convexHull(np.array(points, np.float32))[:, 0]
-    return hull.astype(np.float64)
+    return cv2.GaussianBlur(mask, (0, 0), max(_FEATHER * size, 0.8))
 
 
 @functools.lru_cache(maxsize=8)

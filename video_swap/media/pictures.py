@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import bisect
 import contextlib
-import io
 import os
 import pathlib
 from collections.abc import Iterable, Iterator
@@ -13,14 +12,12 @@ from fractions import Fraction
 import numpy as np
 from PIL import Image, ImageSequence
 
-from facedancer import files, images
+from facedancer import files, image_colours, image_formats, images
 from facedancer.errors import InputError
 from facedancer.video_swap.media import video_reader
 
 ANIMATIONS = (".gif", ".webp")
 _MILLISECOND = Fraction(1, 1000)
-# How Pillow tells of damage.
-_DAMAGE = (OSError, SyntaxError, EOFError, IndexError, Image.DecompressionBombError)
 _SEQUENCE_RATE = 25  # images a second of a folder, for times only
 
 
@@ -148,33 +145,37 @@ class PictureReader:
         """Yields `(image, milliseconds)`; transparent parts are white."""
         shown, whole = 0, False
         try:
-            animation, whole = _open(self.path)
-            with animation:
+            with _open(self.path) as (animation, whole):
                 for frame in ImageSequence.Iterator(animation):
-                    image = _on_white(frame)  # of WebP this reads the duration too
+                    image_formats.check_size(frame, images.MAX_PIXELS)
+                    image = image_colours.photo_of(frame).pixels
+                    # Of WebP the duration is known only now.
                     duration = round(frame.info.get("duration", 0)) or 100
                     yield image, duration
                     shown += duration
-        except FileNotFoundError:
-            raise InputError(f"{self.path}: no such file") from None
-        except _DAMAGE as error:
+        except InputError:
             if not shown:
-                raise InputError(f"{self.path}: damaged image ({error})") from None
+                raise
             whole = False
         if not whole:
             self.damage.append((shown * _MILLISECOND, shown * _MILLISECOND))
 
 
+@contextlib.contextmanager
 def _open(path):
-    """Returns an animation, and whether it is whole; damage of a GIF shows later."""
-    try:
-        return Image.open(path), True
-    except OSError:
-        data = path.read_bytes()
-        end = _readable_end(data)
-        if end is None:
-            raise
-        return Image.open(_beginning(data, end)), False
+    """Gives an animation, and whether it is whole; damage of a GIF shows later."""
+    with contextlib.ExitStack() as stack:
+        try:
+            image = stack.enter_context(image_formats.open_image(path))
+            whole = True
+        except InputError:
+            data = path.read_bytes() if path.is_file() else b""
+            end, whole = _readable_end(data), False
+            if end is None:
+                raise
+            beginning = image_formats.open_image(_beginning(data, end))
+            image = stack.enter_context(beginning)
+        yield image, whole
 
 
 def _readable_end(data):
@@ -197,20 +198,14 @@ def _readable_end(data):
 
 def _opens(data, end):
     try:
-        Image.open(_beginning(data, end)).close()
-    except _DAMAGE:
+        with image_formats.open_image(_beginning(data, end)):
+            return True
+    except InputError:
         return False
-    return True
 
 
 def _beginning(data, end):
-    return io.BytesIO(data[:4] + (end - 8).to_bytes(4, "little") + data[8:end])
-
-
-def _on_white(frame):
-    layers = frame.convert("RGBA")
-    white = Image.new("RGBA", layers.size, "white")
-    return np.array(Image.alpha_composite(white, layers).convert("RGB"))
+    return data[:4] + (end - 8).to_bytes(4, "little") + data[8:end]
 
 
 def check_names(folder: pathlib.Path, names: list[pathlib.Path]) -> None:

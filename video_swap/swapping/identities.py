@@ -13,7 +13,9 @@ from facedancer import alignment, images
 from facedancer.arcface_model import Embedder, cosine_matrix, mean_of_embeddings
 from facedancer.errors import InputError
 from facedancer.faces import Faces
+from facedancer.photo_search import search_photos
 from facedancer.video_swap.compositing import pixel_aspect
+from facedancer.video_swap.swapping import source_faces
 
 ORDERS = ("all", "largest", "best", "left", "right", "top", "bottom")
 # From which cosine on two photos are taken as one person: by encoder where it was
@@ -53,10 +55,21 @@ class IdentityReader:
         embedder: Turns aligned crops into vectors.
         align: Whether photos are searched for a face and aligned; without it they must
             already be aligned crops and are only resized.
+        face: Which face of a photo with several is taken, see `source_faces.pick`.
+
+    Attributes:
+        notes: Which faces were taken of photos with several, what was passed over.
     """
 
-    def __init__(self, detector, embedder: Embedder, align: bool = True):
+    def __init__(
+        self,
+        detector,
+        embedder: Embedder,
+        align: bool = True,
+        face: str = source_faces.DEFAULT,
+    ):
         self.detector, self.embedder, self.align = detector, embedder, align
+        self.face, self.notes = face, []
 
     def read(self, paths: Sequence[str | os.PathLike]) -> np.ndarray:
         """Returns the mean identity of one person.
@@ -73,37 +86,60 @@ class IdentityReader:
         """
         crops = []
         for path in paths:
-            folder = pathlib.Path(path).is_dir()
-            found = self._from_folder(path) if folder else [self._crop_of(path)]
-            crops += found
+            if pathlib.Path(path).is_dir():
+                crops += self._from_folder(path)
+            else:
+                crop, note = self._crop_of(path)
+                crops.append(crop)
+                self.notes += [note] if note else []
         if not crops:
             raise InputError("At least one photo must be given with --swap_source")
         return mean_of_embeddings(self.embedder.embed(np.stack(crops)))
 
     def _from_folder(self, folder):
         """Photos without a face in a folder of many are no reason to stop."""
-        found = []
+        found, several, unused = [], 0, []
         for path in images.list_images(folder):
             try:
-                found.append(self._crop_of(path))
-            except InputError:
+                crop, note = self._crop_of(path)
+            except InputError as error:
+                unused.append(str(error))
                 continue
+            found.append(crop)
+            several += bool(note)
         if not found:
-            raise InputError(f"{folder}: no face was found in any of its photos")
+            raise InputError(
+                f"{folder}: no face was found in any of its photos; for instance "
+                f"{unused[0]}"
+            )
+        if unused:
+            self.notes.append(
+                f"{folder}: {len(unused)} of {len(unused) + len(found)} photos were "
+                f"passed over; for instance {unused[0]}"
+            )
+        if several:
+            self.notes.append(
+                f"{folder}: {several} of its photos show several faces; "
+                f"{source_faces.in_words(self.face)} was taken of each"
+            )
         return found
 
     def _crop_of(self, path):
+        """Returns the crop of the face that is meant, and what is to be said of it."""
         image = images.read_image(path)
         contract = self.embedder.encoder.contract
         if not self.align:
-            return alignment.crop(image, _whole(image, contract.size), contract.size)
-        faces = self.detector.detect(image)
+            matrix = _whole(image, contract.size)
+            return alignment.crop(image, matrix, contract.size), ""
+        faces = search_photos(self.detector, [image])[0]
         if not len(faces):
             raise InputError(
                 f"{path}: no face was found in this photo. Give one with a clear "
                 "face, or an aligned crop with --align_source=false"
             )
-        return crop_of(image, faces.landmarks[int(np.argmax(faces.areas))], contract)
+        taken = source_faces.pick(faces, image.shape[:2], self.face, str(path))
+        note = source_faces.note(faces, taken, self.face, str(path))
+        return crop_of(image, faces.landmarks[taken], contract), note
 
 
 def _whole(image, size):

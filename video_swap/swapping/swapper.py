@@ -11,6 +11,7 @@ import numpy as np
 from facedancer import alignment, images
 from facedancer.errors import InputError
 from facedancer.faces import Faces
+from facedancer.photo_search import search_photos
 from facedancer.settings import Checked, choice, ranged
 from facedancer.video_swap.compositing import (
     colour_transfer,
@@ -21,6 +22,7 @@ from facedancer.video_swap.compositing import (
     pixel_boost,
 )
 from facedancer.video_swap.swapping import identities
+from facedancer.video_swap.swapping.jobs import Crop, FaceJob, far_first, make_jobs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,36 +59,6 @@ class SwapSettings(Checked):
     match_sharpness: bool = False
     refine: str = choice("detail", detail.REFINERS)
     pixel_boost: int = ranged(1, low=1, high=4)
-
-
-@dataclasses.dataclass(frozen=True)
-class FaceJob:
-    """One face that is to be swapped.
-
-    Attributes:
-        landmarks: `(5, 2)` pixels of the frame.
-        rule: Place of its rule in `FaceSwapper.rules`.
-    """
-
-    landmarks: np.ndarray
-    rule: int
-
-
-@dataclasses.dataclass(frozen=True)
-class Crop:
-    """An aligned face, ready for the generator.
-
-    Attributes:
-        image: `(size, size, 3)` uint8 RGB.
-        matrix: `(2, 3)` from the frame to the crop.
-        landmarks: `(5, 2)` pixels of the crop.
-        identity: `(d,)` float32, who it becomes.
-    """
-
-    image: np.ndarray
-    matrix: np.ndarray
-    landmarks: np.ndarray
-    identity: np.ndarray
 
 
 def _name(engine) -> str:
@@ -214,18 +186,14 @@ class FaceSwapper:
         return rule is not None and self.rules[rule].source is None
 
     def swap_frame(self, image: np.ndarray) -> SwapResult:
-        """Swaps the faces of one frame.
+        """Swaps the faces of one photo; large ones are searched in parts too.
 
         Args:
             image: `(height, width, 3)` uint8 RGB; it is not changed.
         """
-        faces = self.detect([image])[0]
+        faces = search_photos(self.detector, [image])[0]
         rules = self.choose(image, faces)
-        jobs = [
-            FaceJob(landmarks, rule)
-            for landmarks, rule in zip(faces.landmarks, rules, strict=True)
-            if rule is not None
-        ]
+        jobs = make_jobs(faces.landmarks, rules)
         return SwapResult(self.swap_frames([image], [jobs])[0], faces, rules)
 
     def swap_frames(
@@ -255,7 +223,7 @@ class FaceSwapper:
         return [
             self._cut(frame, job)
             for frame, some in zip(frames, jobs, strict=True)
-            for job in _far_first(some)
+            for job in far_first(some)
         ]
 
     def put_back(
@@ -291,6 +259,7 @@ class FaceSwapper:
             matrix,
             alignment.apply(matrix, job.landmarks),
             self._identity(frame, job),
+            alignment.apply(matrix, job.fronts),
         )
 
     def _identity(self, frame, job):
@@ -338,6 +307,8 @@ class FaceSwapper:
             if settings.mask == "legacy"
             else masks.face_mask(crop.landmarks, size)
         )
+        if len(crop.fronts):
+            mask = mask * masks.uncovered(crop.fronts, size)
         if swapped.shape[2] == 4:
             swapped, share = swapped[..., :3], swapped[..., 3]
             mask = mask * masks.visible_by_share(share, mask)
@@ -352,15 +323,6 @@ class FaceSwapper:
         if settings.refine == "detail":
             swapped, mask, matrix = detail.refine(frame, swapped, mask, matrix)
         paste.paste(result, swapped, mask, matrix)
-
-
-def _far_first(jobs):
-    """Small faces first: where two overlap, the nearer one lies above."""
-
-    def size(job):
-        return np.ptp(job.landmarks, axis=0).sum()
-
-    return sorted(jobs, key=size)
 
 
 def mix_identities(

@@ -1,0 +1,191 @@
+"""The image formats that are read, and the one way in which an image file is opened.
+
+Pillow knows more: EPS starts another program, others read further files. A file is
+known by its content, so a photo's ending opens no door to them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import io
+import os
+import pathlib
+import stat
+import struct
+import warnings
+import zlib
+from collections.abc import Iterator
+
+import PIL
+from PIL import Image
+
+from facedancer.errors import InputError
+
+# Endings by Pillow's name of the format.
+FORMATS = {
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
+    "PNG": (".png", ".apng"),
+    "WEBP": (".webp",),
+    "GIF": (".gif",),
+    "AVIF": (".avif", ".avifs"),
+    "TIFF": (".tif", ".tiff"),
+    "BMP": (".bmp",),
+    "DIB": (".dib",),
+    "PPM": (".ppm", ".pgm", ".pbm", ".pnm", ".pfm"),
+    "JPEG2000": (".jp2", ".j2k", ".jpx"),
+    "HEIF": (".heic", ".heif", ".hif"),  # with the extra `heif` only
+}
+EXTENSIONS = tuple(ending for endings in FORMATS.values() for ending in endings)
+MAX_PIXELS = 200_000_000
+# What the decoders raise, each of them another part of it, where a file is damaged.
+DAMAGE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    AssertionError,
+    RuntimeError,
+    MemoryError,
+    BufferError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
+_BEGINNINGS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"RIFF", b"II*\0", b"MM\0*", b"BM")
+_HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+
+# The size is compared with `max_pixels` as soon as it is known (`check_size`); Pillow's
+# own limit, 179 million pixels, would forbid what the user allows.
+Image.MAX_IMAGE_PIXELS = None
+# Pillow's remarks on what it repaired name neither file nor remedy.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+
+
+@contextlib.contextmanager
+def open_image(
+    source: str | os.PathLike | bytes,
+    max_pixels: int = MAX_PIXELS,
+    formats: tuple[str, ...] | None = None,
+) -> Iterator[Image.Image]:
+    """Gives an image file of a known format; it is not decoded yet.
+
+    Whatever the decoder raises inside the block becomes one `InputError`.
+
+    Args:
+        source: The file, or its bytes.
+        max_pixels: Largest `width * height`.
+        formats: Keys of `FORMATS` that are allowed, None for all.
+
+    Raises:
+        InputError: If the file is missing, no image of these formats, damaged or too
+            large.
+    """
+    inside = isinstance(source, bytes)
+    prefix = "" if inside else f"{source}: "
+    try:
+        head = _head(source)
+        allowed = formats or tuple(FORMATS)
+        if _is_heif(head) and "HEIF" in allowed:
+            _register_heif(prefix)
+        Image.init()
+        allowed = [name for name in allowed if name in Image.OPEN]
+        file = io.BytesIO(source) if inside else source
+        with Image.open(file, formats=allowed) as image:
+            check_size(image, max_pixels, prefix)
+            yield image
+    except InputError:
+        raise
+    except FileNotFoundError:
+        raise InputError(f"{prefix}no such file") from None
+    except PIL.UnidentifiedImageError:
+        raise InputError(f"{prefix}{_not_known(head)}") from None
+    except DAMAGE as error:
+        raise InputError(f"{prefix}damaged image ({_reason(error)})") from None
+
+
+def check_size(image: Image.Image, max_pixels: int, prefix: str = "") -> None:
+    """Refuses an image before it is decoded; in an animation any frame may grow.
+
+    Args:
+        image: An opened image.
+        max_pixels: Largest `width * height`.
+        prefix: Beginning of the message.
+
+    Raises:
+        InputError: If it is larger.
+    """
+    if image.width * image.height > max_pixels:
+        raise InputError(
+            f"{prefix}{image.width}x{image.height} pixels are more than the limit of "
+            f"{max_pixels}. Make it smaller, or raise --max_pixels where a program has "
+            "that flag"
+        )
+
+
+def _head(source):
+    if isinstance(source, bytes):
+        return source[:64]
+    check_is_file(source)
+    with open(source, "rb") as file:
+        return file.read(64)
+
+
+def check_is_file(path: str | os.PathLike) -> None:
+    """Refuses folders, and pipes and devices, which would be waited for without end.
+
+    Args:
+        path: What is to be read.
+
+    Raises:
+        InputError: If it is no ordinary file.
+        OSError: If there is nothing.
+    """
+    mode = os.stat(path).st_mode
+    if not stat.S_ISREG(mode):
+        kind = "a folder" if stat.S_ISDIR(mode) else "a pipe or device"
+        raise InputError(f"{path}: {kind}, where an image file is needed")
+
+
+def _is_heif(head):
+    return head[4:8] == b"ftyp" and head[8:12] in _HEIF_BRANDS
+
+
+def _register_heif(prefix):
+    if importlib.util.find_spec("pillow_heif") is None:
+        raise InputError(
+            f"{prefix}HEIC, as phones save photos, is read with an extra: pip install "
+            '"facedancer[heif]"; or save the photo as JPEG or PNG'
+        )
+    import pillow_heif
+
+    pillow_heif.register_heif_opener(thumbnails=False)
+
+
+def _not_known(head):
+    if not head:
+        return "not an image that can be read: it is empty"
+    if head.startswith((b"%!PS", b"\xc5\xd0\xd3\xc6")):
+        return "not an image that can be read: PostScript, which is a program"
+    if head.startswith(_BEGINNINGS) or _is_heif(head):
+        return "damaged image (its header is cut off or broken)"
+    return f"not an image that can be read. Known formats: {' '.join(FORMATS)}"
+
+
+def _reason(error):
+    if isinstance(error, MemoryError):
+        return "it asks for more memory than there is"
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def known_ending(name: str | os.PathLike) -> bool:
+    """Returns whether a name's ending is one of an image format that is read.
+
+    Args:
+        name: Of a file.
+    """
+    return pathlib.PurePath(name).suffix.lower() in EXTENSIONS

@@ -1,0 +1,88 @@
+"""Where programs may write: nowhere that costs a file they read."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import pathlib
+from collections.abc import Iterator, Mapping
+
+from facedancer import image_formats
+from facedancer.errors import InputError
+from facedancer.settings import flat
+
+
+def check_places(settings: object, places: Mapping[str, str | os.PathLike]) -> None:
+    """Refuses, before any work, to write where nothing can or may be written.
+
+    Args:
+        settings: Record of the program's settings; all files and folders it names, but
+            for `places`, are inputs.
+        places: What it will write, by flag; empty ones are not asked for.
+
+    Raises:
+        InputError: If a place cannot be written, two of them are one, or one is an
+            input or an image in a folder that is one.
+    """
+    wanted = {name: pathlib.Path(path) for name, path in places.items() if str(path)}
+    for name, path in wanted.items():
+        check_place(name, path)
+    for (name, path), (other, there) in itertools.combinations(wanted.items(), 2):
+        if _final(path) == _final(there):
+            raise InputError(
+                f"--{name} and --{other} must be two files. Received: {path} for both"
+            )
+    for flag, value in _values(settings):
+        for name, path in wanted.items():
+            if flag not in wanted:
+                _check_input(name, path, flag, pathlib.Path(value))
+
+
+def check_place(name: str, path: str | os.PathLike) -> None:
+    """Refuses a place where no file can be made, before any work is done.
+
+    Args:
+        name: The flag.
+        path: Its value.
+
+    Raises:
+        InputError: If a folder has that name, or the next folder above that exists is a
+            file or cannot be written.
+    """
+    path = pathlib.Path(path)
+    above = next(place for place in path.absolute().parents if os.path.exists(place))
+    writable = above.is_dir() and os.access(above, os.W_OK | os.X_OK)
+    if path.is_dir() or not writable:
+        raise InputError(
+            f"--{name} must be a file in a folder that can be written. Received: {path}"
+        )
+
+
+def _check_input(name, path, flag, given):
+    if not path.exists():
+        return
+    if given.is_file() and path.samefile(given):
+        what = "the input itself" if flag in ("img_path", "vid_path") else f"--{flag}"
+        raise InputError(
+            f"--{name} must not be {what}, which would be lost. Received: {path}"
+        )
+    inside = given.is_dir() and _final(given) in _final(path).parents
+    if inside and image_formats.known_ending(path):
+        raise InputError(
+            f"--{name} must not be an image of the folder --{flag}, which would be "
+            f"lost. Received: {path}"
+        )
+
+
+def _final(path):
+    """Returns a path with its folder's links followed, but not its own."""
+    return path.parent.resolve() / path.name if path.name != ".." else path.resolve()
+
+
+def _values(settings) -> Iterator[tuple[str, str]]:
+    """Yields flags and the paths they may hold, also of `--map REFERENCE=SOURCE`."""
+    for name, value in flat(settings).items():
+        for word in value if isinstance(value, list | tuple) else [value]:
+            if isinstance(word, str):
+                before, _, after = word.partition("=")
+                yield from ((name, part) for part in {word, before, after} if part)

@@ -1,0 +1,78 @@
+"""What is to be done with the faces of one frame, and in which order."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from facedancer import outlines
+
+
+@dataclasses.dataclass(frozen=True)
+class FaceJob:
+    """One face that is to be swapped.
+
+    Attributes:
+        landmarks: `(5, 2)` pixels of the frame.
+        rule: Place of its rule in `FaceSwapper.rules`.
+        fronts: `(n, 5, 2)` landmarks of faces in front of it, swapped or not, which it
+            is not painted on.
+    """
+
+    landmarks: np.ndarray
+    rule: int
+    fronts: np.ndarray = dataclasses.field(
+        default_factory=lambda: np.zeros((0, 5, 2), np.float32)
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Crop:
+    """An aligned face, ready for the generator.
+
+    Attributes:
+        image: `(size, size, 3)` uint8 RGB.
+        matrix: `(2, 3)` from the frame to the crop.
+        landmarks: `(5, 2)` pixels of the crop.
+        identity: `(d,)` float32, who it becomes.
+        fronts: `(n, 5, 2)` faces in front of it, pixels of the crop.
+    """
+
+    image: np.ndarray
+    matrix: np.ndarray
+    landmarks: np.ndarray
+    identity: np.ndarray
+    fronts: np.ndarray
+
+
+def make_jobs(
+    landmarks: Sequence[np.ndarray], rules: Sequence[int | None]
+) -> list[FaceJob]:
+    """Returns what is to be swapped of the faces of a frame.
+
+    Args:
+        landmarks: `(5, 2)` of each face, swapped or not.
+        rules: For each the place of its rule, None if it stays as it is.
+    """
+    landmarks = np.asarray(landmarks, np.float64).reshape(-1, 5, 2)
+    fronts = outlines.in_front(landmarks)
+    return [
+        FaceJob(points, rule, landmarks[front])
+        for points, rule, front in zip(landmarks, rules, fronts, strict=True)
+        if rule is not None
+    ]
+
+
+def far_first(jobs: Sequence[FaceJob]) -> list[FaceJob]:
+    """Returns small faces first: where two overlap, the nearer one lies above.
+
+    Args:
+        jobs: Of one frame.
+    """
+
+    def size(job):
+        return np.ptp(job.landmarks, axis=0).sum()
+
+    return sorted(jobs, key=size)
