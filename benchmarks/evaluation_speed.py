@@ -18,13 +18,14 @@ import tempfile
 import time
 
 from facedancer import cli, images
-from facedancer.evaluation import options, protocol
+from facedancer.evaluation import protocol
 from facedancer.evaluation.inputs import pairs
+from facedancer.evaluation.settings import EvaluateSettings
 from facedancer.settings import ranged
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class SpeedSettings(options.EvaluateSettings):
+class SpeedSettings(EvaluateSettings):
     """Settings of the benchmark.
 
     Attributes:

@@ -21,12 +21,13 @@ from facedancer.image_colours import Photo
 from facedancer.settings import ranged, setting
 from facedancer.video_swap import options, swap_image
 from facedancer.video_swap.provenance import labels
+from facedancer.video_swap.settings import PeopleSettings, SharedSettings
 
 BORDER = 3
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class GridSettings(options.SharedSettings):
+class GridSettings(SharedSettings):
     """Settings of the grid; --swap_source is not needed.
 
     Attributes:
@@ -36,7 +37,7 @@ class GridSettings(options.SharedSettings):
         side: Side of one face in pixels.
     """
 
-    people: options.PeopleSettings = options.PeopleSettings(("each",))
+    people: PeopleSettings = PeopleSettings(("each",))
     sources: str = setting(essential=True)
     targets: str = setting(essential=True)
     output: str = setting("grid.png", essential=True)

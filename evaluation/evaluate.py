@@ -7,16 +7,19 @@ python evaluation/evaluate.py --results DIR --out report/
 from __future__ import annotations
 
 from facedancer import claims, cli
-from facedancer.evaluation import options, protocol
-from facedancer.evaluation.report import document, page
+from facedancer.evaluation.settings import EvaluateSettings
 
 
-def main(settings: options.EvaluateSettings) -> int:
+def main(settings: EvaluateSettings) -> int:
     """Evaluates and returns the exit status.
 
     Args:
         settings: What the flags say.
     """
+    # Here, so that --help and a mistyped flag need not wait for the network library.
+    from facedancer.evaluation import options, protocol
+    from facedancer.evaluation.report import document, page
+
     folder = options.check_out(settings)
     with claims.claimed(folder, folder=True):
         result = protocol.evaluate(settings)
@@ -28,4 +31,4 @@ def main(settings: options.EvaluateSettings) -> int:
 
 
 if __name__ == "__main__":
-    cli.run(main, options.EvaluateSettings)
+    cli.run(main, EvaluateSettings)

@@ -23,6 +23,7 @@ from facedancer.evaluation.measuring import (
 )
 from facedancer.evaluation.plots import charts
 from facedancer.evaluation.report import document
+from facedancer.evaluation.settings import EvaluateSettings
 from facedancer.models import load_generator
 from facedancer.video_swap.swapping.networks import NetworkSettings, load_networks
 from facedancer.video_swap.swapping.swapper import SwapSettings
@@ -31,7 +32,7 @@ _FEW = 8  # pairs that the costly studies take
 _HARDLY = 5.0  # percent of results nearer to the source, below which a note says so
 
 
-def evaluate(settings: options.EvaluateSettings) -> document.Report:
+def evaluate(settings: EvaluateSettings) -> document.Report:
     """Returns the report that the settings ask for.
 
     Args:

@@ -31,6 +31,7 @@ from facedancer.video_swap.clips import clip_stages, segments
 from facedancer.video_swap.engines import engines
 from facedancer.video_swap.media import joining, video_reader, video_writer
 from facedancer.video_swap.provenance import watermark
+from facedancer.video_swap.settings import ENGINES, PRECISIONS
 from facedancer.video_swap.swapping import identities
 from facedancer.video_swap.swapping.swapper import FaceJob, FaceSwapper
 
@@ -63,8 +64,8 @@ class BenchmarkSettings(Checked):
     facedancer_path: str = ""
     arcface_path: str = ""
     retina_path: str = ""
-    engine: str = choice("auto", engines.ENGINES)
-    precision: str = choice("f32", ("f32", "bf16", "f16", "int8"))
+    engine: str = choice("auto", ENGINES)
+    precision: str = choice("f32", PRECISIONS)
     device_id: int = 0
     sizes: tuple[str, ...] = choice(("480p", "720p", "1080p"), _HEIGHTS)
     faces: tuple[int, ...] = ranged((1, 4), low=1, high=4)

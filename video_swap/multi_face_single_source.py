@@ -13,19 +13,21 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 import sys
+import typing
 
 from facedancer import cli, places, stopping
 from facedancer.errors import InputError
 from facedancer.settings import setting
-from facedancer.video_swap import options
-from facedancer.video_swap.clips import clip_job, plan
-from facedancer.video_swap.clips.clip_stages import StageSettings
 from facedancer.video_swap.media import pictures, video_writer
 from facedancer.video_swap.provenance import labels
+from facedancer.video_swap.settings import ClipSettings, SharedSettings, StageSettings
+
+if typing.TYPE_CHECKING:
+    from facedancer.video_swap.clips import clip_job
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class VideoSettings(options.SharedSettings):
+class VideoSettings(SharedSettings):
     """Settings of the program.
 
     Attributes:
@@ -41,7 +43,7 @@ class VideoSettings(options.SharedSettings):
 
     vid_path: str = setting(essential=True)
     output: str = setting("", essential=True)
-    clip: clip_job.ClipSettings = clip_job.ClipSettings()
+    clip: ClipSettings = ClipSettings()
     stages: StageSettings = StageSettings()
     encode: video_writer.EncodeSettings = video_writer.EncodeSettings()
 
@@ -52,6 +54,10 @@ def main(settings: VideoSettings) -> int:
     Args:
         settings: What the flags say.
     """
+    # Here, so that --help and a mistyped flag need not wait for the network library.
+    from facedancer.video_swap import options
+    from facedancer.video_swap.clips import clip_job
+
     job = make_job(settings)
     labeller = labels.Labeller(settings.label)
     swapper, names = options.make_swapper(settings)
@@ -74,6 +80,8 @@ def make_job(settings: VideoSettings) -> clip_job.ClipJob:
     Raises:
         InputError: If the input cannot be read or a flag has no meaning.
     """
+    from facedancer.video_swap.clips import clip_job, plan
+
     path = pathlib.Path(settings.vid_path)
     if not path.exists():
         raise InputError(f"--vid_path: {path}: no such file or folder")
@@ -98,6 +106,8 @@ def default_output(path: pathlib.Path) -> pathlib.Path:
     Args:
         path: The input.
     """
+    from facedancer.video_swap import options
+
     kept = path.suffix.lower() in (*pictures.ANIMATIONS, ".mkv")
     ending = path.suffix if kept else ".mp4"
     return options.default_output(path, "" if path.is_dir() else ending)

@@ -1,89 +1,22 @@
-"""Settings that the swapping programs share, and the swapper they describe."""
+"""The swapper that the settings describe, and what the swapping programs share."""
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import logging
 import os
 import pathlib
 
-from facedancer import files, settings
+from facedancer import files
 from facedancer.errors import InputError
-from facedancer.video_swap.provenance import labels
-from facedancer.video_swap.swapping import identities, networks, source_faces
-from facedancer.video_swap.swapping.swapper import FaceSwapper, SwapSettings
-
-
-@dataclasses.dataclass(frozen=True)
-class PeopleSettings(settings.Checked):
-    """Whose face goes where.
-
-    Attributes:
-        swap_source: Photo of the person whose face is put in, or a folder of photos of
-            that person; of several the mean identity is taken.
-        map: REFERENCE=SOURCE: the person on the photo REFERENCE gets the face of
-            SOURCE, a photo or folder: the one face of a frame that is most like it.
-            Nobody else is swapped, unless --swap_source is given too.
-        only: Photo of a person: nobody else gets the face of --swap_source, but the one
-            face of a frame that is most like it.
-        never: Photo of a person who is never swapped, and with this person every face
-            that --threshold does not tell apart, unless it is clearly more like a photo
-            of --map or --only. Goes before --faces.
-        source_face: Which face of a source photo that shows several: main (the largest
-            near the middle), largest, best, left, right, top, bottom, or a number, 1
-            for the leftmost.
-        align_source: Search the source photos for a face and align it; without, they
-            must be aligned crops.
-
-    Raises:
-        ValueError: If nobody is swapped, a --map is no pair, or `source_face` names no
-            face.
-    """
-
-    swap_source: tuple[str, ...] = settings.repeated(essential=True)
-    map: tuple[str, ...] = settings.repeated(essential=True)
-    only: tuple[str, ...] = settings.repeated(essential=True)
-    never: tuple[str, ...] = settings.repeated(flag="except", essential=True)
-    source_face: str = source_faces.DEFAULT
-    align_source: bool = True
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        source_faces.check(self.source_face)
-        if not self.swap_source and not self.map:
-            raise ValueError(
-                "Whose face is to be put in? Give --swap_source=PHOTO or "
-                "--map=REFERENCE=SOURCE"
-            )
-        if self.only and not self.swap_source:
-            raise ValueError(
-                "--only says who gets the face of --swap_source, so that is needed "
-                f"too. Received: --only={self.only[0]} without --swap_source. Who is "
-                "not named with --map is left alone anyway"
-            )
-        for pair in self.map:
-            _split(pair)
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class SharedSettings(settings.Checked):
-    """Settings that the swapping programs share.
-
-    Attributes:
-        people: Whose face goes where.
-        networks: Networks, and what runs them.
-        swap: Which faces are swapped, and how they are put back.
-        label: How the result is labelled.
-        report: Write a report to this JSON file.
-    """
-
-    people: PeopleSettings
-    networks: networks.NetworkSettings = networks.NetworkSettings()
-    swap: SwapSettings = SwapSettings()
-    label: labels.LabelSettings = labels.LabelSettings()
-    report: str = ""
+from facedancer.video_swap.settings import (
+    PeopleSettings,
+    SharedSettings,
+    split_pair,
+)
+from facedancer.video_swap.swapping import identities, networks
+from facedancer.video_swap.swapping.swapper import FaceSwapper
 
 
 def make_swapper(given: SharedSettings) -> tuple[FaceSwapper, dict[str, str]]:
@@ -123,7 +56,7 @@ def make_swapper(given: SharedSettings) -> tuple[FaceSwapper, dict[str, str]]:
 def _check_paths(given: SharedSettings) -> None:
     """Refuses what can be refused before the networks are loaded."""
     people = given.people
-    pairs = [path for pair in people.map for path in _split(pair)]
+    pairs = [path for pair in people.map for path in split_pair(pair)]
     for name, paths in (
         ("swap_source", people.swap_source),
         ("only", people.only),
@@ -133,13 +66,6 @@ def _check_paths(given: SharedSettings) -> None:
         for path in paths:
             if not pathlib.Path(path).exists():
                 raise InputError(f"--{name}: {path}: no such file or folder")
-
-
-def _split(pair: str) -> tuple[str, str]:
-    reference, sign, source = pair.partition("=")
-    if not (sign and reference and source):
-        raise ValueError(f"--map must be REFERENCE=SOURCE. Received: {pair}")
-    return reference, source
 
 
 def make_rules(
@@ -156,7 +82,7 @@ def make_rules(
     """
     rules = []
     for pair in people.map:
-        reference, source = _split(pair)
+        reference, source = split_pair(pair)
         rules.append(
             identities.Rule(pair, _reference(reader, reference), reader.read([source]))
         )

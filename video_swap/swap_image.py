@@ -13,15 +13,14 @@ import numpy as np
 from facedancer import claims, cli, files, image_colours, images, places
 from facedancer.errors import InputError
 from facedancer.settings import setting
-from facedancer.video_swap import options
-from facedancer.video_swap.clips import clip_stages
 from facedancer.video_swap.provenance import labels
+from facedancer.video_swap.settings import SharedSettings
 
 _LABEL = 64  # levels by which a readable label changes a pixel, and no watermark does
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ImageSettings(options.SharedSettings):
+class ImageSettings(SharedSettings):
     """Settings of the program.
 
     Attributes:
@@ -52,6 +51,9 @@ def main(settings: ImageSettings) -> int:
 
 
 def _swap(settings, path, photo, output):
+    # Here, so that --help and a mistyped flag need not wait for the network library.
+    from facedancer.video_swap import options
+
     labeller = labels.Labeller(settings.label)
     swapper, names = options.make_swapper(settings)
     labeller.generator = names["generator"]
@@ -87,6 +89,8 @@ def _swap(settings, path, photo, output):
 
 def _checked_output(settings, path, photo):
     """Returns where the result goes; what cannot be written there is refused."""
+    from facedancer.video_swap import options
+
     output = settings.output
     output = pathlib.Path(output or options.default_output(path, ".png"))
     height, width = photo.pixels.shape[:2]
@@ -98,6 +102,8 @@ def _checked_output(settings, path, photo):
 
 
 def _beside(photo, swapped):
+    from facedancer.video_swap.clips import clip_stages
+
     pixels = clip_stages.side_by_side(photo.pixels, swapped.pixels)
     alpha = photo.alpha
     if alpha is not None:

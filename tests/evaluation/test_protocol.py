@@ -21,6 +21,7 @@ from facedancer.evaluation.inputs.photos import Photo
 from facedancer.evaluation.instruments import judges
 from facedancer.evaluation.measuring import experiments, swappers
 from facedancer.evaluation.report import document
+from facedancer.evaluation.settings import EvaluateSettings
 from facedancer.models import GeneratorConfig, build_generator
 from facedancer.video_swap.swapping.networks import Networks
 from tests.evaluation import fixtures
@@ -69,7 +70,7 @@ class ProtocolTest(testing.TestCase):
             "draws": 50,
             "rounds": 2,
         }
-        return options.EvaluateSettings(**defaults | changes)
+        return EvaluateSettings(**defaults | changes)
 
     def values_of(self, made):
         return {figure.key: figure.estimate.value for figure in made.figures}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import pathlib
 import subprocess
 import sys
 import textwrap
@@ -14,6 +15,8 @@ from absl.testing import parameterized
 from facedancer import cli, command_line, testing, usage
 from facedancer.errors import InputError
 from facedancer.settings import Checked, choice, positional, ranged, repeated, setting
+
+ROOT = pathlib.Path(__file__).parents[2]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -376,3 +379,25 @@ class RunTest(testing.TestCase):
         )
         self.assertEqual(done.returncode, 1)
         self.assertIn("RuntimeError: second", done.stderr)
+
+
+class QuickTest(testing.TestCase):
+    @parameterized.parameters(
+        "video_swap.settings", "evaluation.settings", "dataset.crop_align"
+    )
+    def test_settings_need_no_network_library(self, module):
+        words = f"import facedancer.{module}, sys; print('keras' in sys.modules)"
+        done = subprocess.run(
+            [sys.executable, "-c", words], capture_output=True, text=True, check=True
+        )
+        self.assertEqual(done.stdout, "False\n")
+
+    @parameterized.parameters(
+        "video_swap/swap_image", "video_swap/multi_face_single_source"
+    )
+    def test_mistyped_flag_is_told_before_it_is_loaded(self, program):
+        words = [sys.executable, "-X", "importtime", f"{program}.py", "--swap_sorce=a"]
+        done = subprocess.run(words, capture_output=True, text=True, cwd=ROOT)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("Unknown flag --swap_sorce. Did you mean --swap_", done.stderr)
+        self.assertNotRegex(done.stderr, r"\| +(keras|tensorflow)\n")

@@ -12,7 +12,6 @@ import tqdm
 
 from facedancer import claims, files, images
 from facedancer.errors import InputError
-from facedancer.settings import Checked, choice, ranged
 from facedancer.video_swap.clips import (
     clip_report,
     clip_stages,
@@ -27,36 +26,7 @@ from facedancer.video_swap.media import (
     video_writer,
 )
 from facedancer.video_swap.provenance import labels, signing
-
-
-@dataclasses.dataclass(frozen=True)
-class ClipSettings(Checked):
-    """Which part of a clip is used, and what happens when it does not go well.
-
-    Attributes:
-        sample_rate: Use every n-th frame; the times of the others are kept.
-        start: Seconds from the beginning at which to start.
-        length: Seconds to use; 0: to the end.
-        hdr: What to do with HDR video: refuse, or convert to ordinary BT.709.
-        deinterlace: Make whole pictures of frames that are two fields, as in old
-            broadcasts and DV; without, they stay two fields and are marked so.
-        resume: Go on after the last finished segment of a run that was killed, failed
-            or was interrupted, and keep the finished segments when this one is or does,
-            in the folder .<output>.parts beside the output. For videos only.
-        interrupted: What Ctrl-C leaves: nothing, or part (a playable file with what was
-            finished; a second Ctrl-C leaves nothing).
-
-    Raises:
-        ValueError: If a value is unknown or out of range.
-    """
-
-    sample_rate: int = ranged(1, low=1)
-    start: float = ranged(0.0, low=0.0)
-    length: float = ranged(0.0, low=0.0)
-    hdr: str = choice("refuse", ("refuse", "convert"))
-    deinterlace: bool = False
-    resume: bool = False
-    interrupted: str = choice("nothing", ("nothing", "part"))
+from facedancer.video_swap.settings import ClipSettings
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,46 +11,14 @@ import cv2
 import numpy as np
 
 from facedancer.faces import Faces
-from facedancer.settings import Checked, ranged
 from facedancer.video_swap.clips import pipeline, tracking
 from facedancer.video_swap.media import video_reader
+from facedancer.video_swap.settings import StageSettings
 from facedancer.video_swap.swapping.jobs import FaceJob
 from facedancer.video_swap.swapping.swapper import FaceSwapper
 
 _AHEAD = 4  # frames that wait between two stages
 _FRAMES = 8  # frames whose faces go through the generator together, at most
-
-
-@dataclasses.dataclass(frozen=True)
-class StageSettings(Checked):
-    """How the frames of a clip are worked on.
-
-    Attributes:
-        batch_size: Faces, of one frame or several, that go through the generator at
-            once; 0: 4 on a CPU, 16 on a GPU.
-        smoothing: Smoothing of landmarks over time, in frames to either side; 0: off.
-        max_gap: Frames without the face up to which a track is filled in; 0: none.
-        detect_every: Search every n-th frame only, and take places in a straight line
-            between; the frames on both sides of a cut are always searched.
-        min_track: Frames in which a face must be found to be swapped; what is seen for
-            a moment only is seldom a face. 1: all are swapped.
-        compare: Write the target beside the result.
-
-    Raises:
-        ValueError: If a number is out of its range.
-    """
-
-    batch_size: int = ranged(0, low=0)
-    smoothing: float = ranged(2.0, low=0.0)
-    max_gap: int = ranged(6, low=0)
-    detect_every: int = ranged(1, low=1)
-    min_track: int = ranged(3, low=1)
-    compare: bool = False
-
-    @property
-    def least_finds(self) -> int:
-        """`min_track` in searched frames; never only one, if more were asked for."""
-        return min(self.min_track, max(2, self.min_track // self.detect_every))
 
 
 @dataclasses.dataclass(frozen=True)

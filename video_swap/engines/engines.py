@@ -16,8 +16,8 @@ from facedancer import images, openvino_core
 from facedancer.errors import InputError
 from facedancer.models import fuse
 from facedancer.video_swap.engines import quantization
+from facedancer.video_swap.settings import ENGINES
 
-ENGINES = ("auto", "keras", "openvino")
 PRECISIONS = {"keras": ("f32", "bf16", "f16"), "openvino": ("f32", "bf16", "int8")}
 
 

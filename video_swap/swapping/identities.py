@@ -15,9 +15,9 @@ from facedancer.errors import InputError
 from facedancer.faces import Faces
 from facedancer.photo_search import search_photos
 from facedancer.video_swap.compositing import pixel_aspect
+from facedancer.video_swap.settings import ORDERS
 from facedancer.video_swap.swapping import source_faces
 
-ORDERS = ("all", "largest", "best", "left", "right", "top", "bottom")
 # From which cosine on two photos are taken as one person: by encoder where it was
 # measured (one in 100 pairs of different people passes: benchmarks/same_person.py),
 # else by architecture.

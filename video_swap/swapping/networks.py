@@ -12,50 +12,10 @@ from facedancer.contract import InputContract
 from facedancer.errors import InputError
 from facedancer.models import load_generator
 from facedancer.retinaface import load_detector
-from facedancer.settings import Checked, choice, ranged, setting
 from facedancer.video_swap.compositing import parsing
 from facedancer.video_swap.engines import engines
+from facedancer.video_swap.settings import NetworkSettings
 from facedancer.video_swap.swapping import identities
-
-
-@dataclasses.dataclass(frozen=True)
-class NetworkSettings(Checked):
-    """Which networks, and what runs them.
-
-    Attributes:
-        facedancer_path: Generator, .h5 or .keras; empty: the packaged one.
-        arcface_path: Identity encoder, .h5 or .keras; empty: the packaged one.
-        retina_path: Face detector, .h5 or .keras; empty: the packaged one; mtcnn: that
-            package.
-        parsing_path: Model that parses faces (19 classes of CelebAMask-HQ), .keras;
-            then hair, hands and what else covers a face stays. Empty: none.
-        device_id: Number of the GPU; -1 for the CPU.
-        engine: What runs the generator: auto, keras or openvino.
-        precision: Arithmetic of the generator: f32, bf16, f16 (keras only) or int8
-            (openvino only: colours off by half a step of 255 on average, some by more).
-        occlusion: none, or generator: leave out what the generator's own fusion masks
-            take from the target. See also --parsing_path.
-        score_threshold: Smallest score of a face, 0 to 1. A false face is seen at once,
-            a missed one can be had with a lower value.
-        working_size: Longer side of the frame in pixels while faces are searched; 0:
-            full size. Larger finds smaller faces.
-        min_face: Smallest face in pixels that is swapped.
-        multi_angle: Search for faces that lie on the side or upside down too; four
-            times the work.
-    """
-
-    facedancer_path: str = setting("", essential=True)
-    arcface_path: str = setting("", essential=True)
-    retina_path: str = setting("", essential=True)
-    parsing_path: str = ""
-    device_id: int = 0
-    engine: str = choice("auto", engines.ENGINES)
-    precision: str = choice("f32", ("f32", "bf16", "f16", "int8"))
-    occlusion: str = choice("none", ("none", "generator"))
-    score_threshold: float = ranged(0.7, low=0.0, high=1.0)
-    working_size: int = ranged(640, low=0)
-    min_face: int = ranged(0, low=0)
-    multi_angle: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,7 +12,6 @@ from facedancer import alignment, images
 from facedancer.errors import InputError
 from facedancer.faces import Faces
 from facedancer.photo_search import search_photos
-from facedancer.settings import Checked, choice, ranged
 from facedancer.video_swap.compositing import (
     colour_transfer,
     detail,
@@ -21,44 +20,9 @@ from facedancer.video_swap.compositing import (
     pixel_aspect,
     pixel_boost,
 )
+from facedancer.video_swap.settings import SwapSettings
 from facedancer.video_swap.swapping import identities
 from facedancer.video_swap.swapping.jobs import Crop, FaceJob, far_first, make_jobs
-
-
-@dataclasses.dataclass(frozen=True)
-class SwapSettings(Checked):
-    """Which faces are swapped, and how they are put back.
-
-    Attributes:
-        faces: Which faces: all, largest, best, left, right, top or bottom.
-        threshold: Cosine from which a face is taken as the person of a reference photo;
-            0: the encoder's own.
-        strength: Identity of the result: 0 the target's, 1 the source's, above 1
-            exaggerated.
-        mask: Shape that is pasted: face (brows to chin, soft) or legacy (the original's
-            soft rectangle).
-        colour: Colour correction: none, lab, adain, adain_xyz, hist_match or
-            target_chroma (the target's colours).
-        sharpen: Amount of sharpening of the swapped face; 0 for none.
-        match_sharpness: Soften the swapped face where the target is out of focus.
-        refine: Fine detail of faces that are larger than the generator's size: none
-            (soft), or detail (the target's own, where both faces agree).
-        pixel_boost: Work at this many times the generator's size (1 to 4), by as many
-            passes squared over interleaved pixels.
-
-    Raises:
-        ValueError: If a value is unknown or out of range.
-    """
-
-    faces: str = choice("all", identities.ORDERS)
-    threshold: float = ranged(0.0, low=-1.0, high=1.0)
-    strength: float = ranged(1.0, low=0.0, high=2.0)
-    mask: str = choice("face", masks.MASKS)
-    colour: str = choice("none", colour_transfer.KINDS)
-    sharpen: float = ranged(0.0, low=0.0, high=5.0)
-    match_sharpness: bool = False
-    refine: str = choice("detail", detail.REFINERS)
-    pixel_boost: int = ranged(1, low=1, high=4)
 
 
 def _name(engine) -> str:

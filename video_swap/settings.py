@@ -1,0 +1,237 @@
+"""Settings that the swapping programs share; reading them needs no network library."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from facedancer.settings import Checked, choice, ranged, repeated, setting
+from facedancer.video_swap.compositing import colour_transfer, detail, masks
+from facedancer.video_swap.provenance.labels import LabelSettings
+from facedancer.video_swap.swapping import source_faces
+
+ENGINES = ("auto", "keras", "openvino")
+PRECISIONS = ("f32", "bf16", "f16", "int8")
+ORDERS = ("all", "largest", "best", "left", "right", "top", "bottom")
+
+
+def split_pair(pair: str) -> tuple[str, str]:
+    """Returns reference and source of a `--map`.
+
+    Args:
+        pair: `REFERENCE=SOURCE`.
+
+    Raises:
+        ValueError: If it is not that.
+    """
+    reference, sign, source = pair.partition("=")
+    if not (sign and reference and source):
+        raise ValueError(f"--map must be REFERENCE=SOURCE. Received: {pair}")
+    return reference, source
+
+
+@dataclasses.dataclass(frozen=True)
+class NetworkSettings(Checked):
+    """Which networks, and what runs them.
+
+    Attributes:
+        facedancer_path: Generator, .h5 or .keras; empty: the packaged one.
+        arcface_path: Identity encoder, .h5 or .keras; empty: the packaged one.
+        retina_path: Face detector, .h5 or .keras; empty: the packaged one; mtcnn: that
+            package.
+        parsing_path: Model that parses faces (19 classes of CelebAMask-HQ), .keras;
+            then hair, hands and what else covers a face stays. Empty: none.
+        device_id: Number of the GPU; -1 for the CPU.
+        engine: What runs the generator: auto, keras or openvino.
+        precision: Arithmetic of the generator: f32, bf16, f16 (keras only) or int8
+            (openvino only: colours off by half a step of 255 on average, some by more).
+        occlusion: none, or generator: leave out what the generator's own fusion masks
+            take from the target. See also --parsing_path.
+        score_threshold: Smallest score of a face, 0 to 1. A false face is seen at once,
+            a missed one can be had with a lower value.
+        working_size: Longer side of the frame in pixels while faces are searched; 0:
+            full size. Larger finds smaller faces.
+        min_face: Smallest face in pixels that is swapped.
+        multi_angle: Search for faces that lie on the side or upside down too; four
+            times the work.
+    """
+
+    facedancer_path: str = setting("", essential=True)
+    arcface_path: str = setting("", essential=True)
+    retina_path: str = setting("", essential=True)
+    parsing_path: str = ""
+    device_id: int = 0
+    engine: str = choice("auto", ENGINES)
+    precision: str = choice("f32", PRECISIONS)
+    occlusion: str = choice("none", ("none", "generator"))
+    score_threshold: float = ranged(0.7, low=0.0, high=1.0)
+    working_size: int = ranged(640, low=0)
+    min_face: int = ranged(0, low=0)
+    multi_angle: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class SwapSettings(Checked):
+    """Which faces are swapped, and how they are put back.
+
+    Attributes:
+        faces: Which faces: all, largest, best, left, right, top or bottom.
+        threshold: Cosine from which a face is taken as the person of a reference photo;
+            0: the encoder's own.
+        strength: Identity of the result: 0 the target's, 1 the source's, above 1
+            exaggerated.
+        mask: Shape that is pasted: face (brows to chin, soft) or legacy (the original's
+            soft rectangle).
+        colour: Colour correction: none, lab, adain, adain_xyz, hist_match or
+            target_chroma (the target's colours).
+        sharpen: Amount of sharpening of the swapped face; 0 for none.
+        match_sharpness: Soften the swapped face where the target is out of focus.
+        refine: Fine detail of faces that are larger than the generator's size: none
+            (soft), or detail (the target's own, where both faces agree).
+        pixel_boost: Work at this many times the generator's size (1 to 4), by as many
+            passes squared over interleaved pixels.
+
+    Raises:
+        ValueError: If a value is unknown or out of range.
+    """
+
+    faces: str = choice("all", ORDERS)
+    threshold: float = ranged(0.0, low=-1.0, high=1.0)
+    strength: float = ranged(1.0, low=0.0, high=2.0)
+    mask: str = choice("face", masks.MASKS)
+    colour: str = choice("none", colour_transfer.KINDS)
+    sharpen: float = ranged(0.0, low=0.0, high=5.0)
+    match_sharpness: bool = False
+    refine: str = choice("detail", detail.REFINERS)
+    pixel_boost: int = ranged(1, low=1, high=4)
+
+
+@dataclasses.dataclass(frozen=True)
+class ClipSettings(Checked):
+    """Which part of a clip is used, and what happens when it does not go well.
+
+    Attributes:
+        sample_rate: Use every n-th frame; the times of the others are kept.
+        start: Seconds from the beginning at which to start.
+        length: Seconds to use; 0: to the end.
+        hdr: What to do with HDR video: refuse, or convert to ordinary BT.709.
+        deinterlace: Make whole pictures of frames that are two fields, as in old
+            broadcasts and DV; without, they stay two fields and are marked so.
+        resume: Go on after the last finished segment of a run that was killed, failed
+            or was interrupted, and keep the finished segments when this one is or does,
+            in the folder .<output>.parts beside the output. For videos only.
+        interrupted: What Ctrl-C leaves: nothing, or part (a playable file with what was
+            finished; a second Ctrl-C leaves nothing).
+
+    Raises:
+        ValueError: If a value is unknown or out of range.
+    """
+
+    sample_rate: int = ranged(1, low=1)
+    start: float = ranged(0.0, low=0.0)
+    length: float = ranged(0.0, low=0.0)
+    hdr: str = choice("refuse", ("refuse", "convert"))
+    deinterlace: bool = False
+    resume: bool = False
+    interrupted: str = choice("nothing", ("nothing", "part"))
+
+
+@dataclasses.dataclass(frozen=True)
+class StageSettings(Checked):
+    """How the frames of a clip are worked on.
+
+    Attributes:
+        batch_size: Faces, of one frame or several, that go through the generator at
+            once; 0: 4 on a CPU, 16 on a GPU.
+        smoothing: Smoothing of landmarks over time, in frames to either side; 0: off.
+        max_gap: Frames without the face up to which a track is filled in; 0: none.
+        detect_every: Search every n-th frame only, and take places in a straight line
+            between; the frames on both sides of a cut are always searched.
+        min_track: Frames in which a face must be found to be swapped; what is seen for
+            a moment only is seldom a face. 1: all are swapped.
+        compare: Write the target beside the result.
+
+    Raises:
+        ValueError: If a number is out of its range.
+    """
+
+    batch_size: int = ranged(0, low=0)
+    smoothing: float = ranged(2.0, low=0.0)
+    max_gap: int = ranged(6, low=0)
+    detect_every: int = ranged(1, low=1)
+    min_track: int = ranged(3, low=1)
+    compare: bool = False
+
+    @property
+    def least_finds(self) -> int:
+        """`min_track` in searched frames; never only one, if more were asked for."""
+        return min(self.min_track, max(2, self.min_track // self.detect_every))
+
+
+@dataclasses.dataclass(frozen=True)
+class PeopleSettings(Checked):
+    """Whose face goes where.
+
+    Attributes:
+        swap_source: Photo of the person whose face is put in, or a folder of photos of
+            that person; of several the mean identity is taken.
+        map: REFERENCE=SOURCE: the person on the photo REFERENCE gets the face of
+            SOURCE, a photo or folder: the one face of a frame that is most like it.
+            Nobody else is swapped, unless --swap_source is given too.
+        only: Photo of a person: nobody else gets the face of --swap_source, but the one
+            face of a frame that is most like it.
+        never: Photo of a person who is never swapped, and with this person every face
+            that --threshold does not tell apart, unless it is clearly more like a photo
+            of --map or --only. Goes before --faces.
+        source_face: Which face of a source photo that shows several: main (the largest
+            near the middle), largest, best, left, right, top, bottom, or a number, 1
+            for the leftmost.
+        align_source: Search the source photos for a face and align it; without, they
+            must be aligned crops.
+
+    Raises:
+        ValueError: If nobody is swapped, a --map is no pair, or `source_face` names no
+            face.
+    """
+
+    swap_source: tuple[str, ...] = repeated(essential=True)
+    map: tuple[str, ...] = repeated(essential=True)
+    only: tuple[str, ...] = repeated(essential=True)
+    never: tuple[str, ...] = repeated(flag="except", essential=True)
+    source_face: str = source_faces.DEFAULT
+    align_source: bool = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        source_faces.check(self.source_face)
+        if not self.swap_source and not self.map:
+            raise ValueError(
+                "Whose face is to be put in? Give --swap_source=PHOTO or "
+                "--map=REFERENCE=SOURCE"
+            )
+        if self.only and not self.swap_source:
+            raise ValueError(
+                "--only says who gets the face of --swap_source, so that is needed "
+                f"too. Received: --only={self.only[0]} without --swap_source. Who is "
+                "not named with --map is left alone anyway"
+            )
+        for pair in self.map:
+            split_pair(pair)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SharedSettings(Checked):
+    """Settings that the swapping programs share.
+
+    Attributes:
+        people: Whose face goes where.
+        networks: Networks, and what runs them.
+        swap: Which faces are swapped, and how they are put back.
+        label: How the result is labelled.
+        report: Write a report to this JSON file.
+    """
+
+    people: PeopleSettings
+    networks: NetworkSettings = NetworkSettings()
+    swap: SwapSettings = SwapSettings()
+    label: LabelSettings = LabelSettings()
+    report: str = ""
