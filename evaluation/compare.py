@@ -174,8 +174,9 @@ def write(
         {"first": names[0], "second": names[1], "figures": document.plain(rows)},
         indent=2,
     )
-    files.write_atomic(folder / "compare.json", text.encode())
-    files.write_atomic(folder / "compare.md", markdown(differences, names).encode())
+    files.write_atomic(folder / "compare.json", text.encode(errors="backslashreplace"))
+    lines = markdown(differences, names).encode(errors="backslashreplace")
+    files.write_atomic(folder / "compare.md", lines)
     bars = [
         (
             one.figure.text

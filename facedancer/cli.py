@@ -38,6 +38,9 @@ def run(main: Callable[[Any], int | None], settings: type) -> None:
         main: Takes a record of the settings; returns the exit status.
         settings: The dataclass, see `command_line.define_from`.
     """
+    for stream in (sys.stdout, sys.stderr):
+        # Names of files may hold what the terminal has no letters for.
+        stream.reconfigure(errors="backslashreplace")
     if usage.is_wanted(sys.argv[1:]):
         doc = main.__globals__["__doc__"]
         sys.stdout.write(usage.text(sys.argv[0], doc, settings))

@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import io
 import json
+import os
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -33,7 +34,8 @@ def parse(settings: type, words: list[str]) -> Any:
     flag_values = flags.FlagValues()
     define_from(settings, flag_values)
     flag_values["verbosity"] = logging.FLAGS["verbosity"]  # absl's own
-    words = join_booleans(with_config(words, flag_values), flag_values)
+    words = [at_home(word) for word in with_config(words, flag_values)]
+    words = join_booleans(words, flag_values)
     try:
         leftover = flag_values(["", *words])[1:]
     except flags.Error as error:
@@ -99,6 +101,20 @@ def join_booleans(argv: list[str], flag_values: flags.FlagValues) -> list[str]:
         else:
             joined.append(word)
     return joined
+
+
+def at_home(word: str) -> str:
+    """Returns a word in which `--flag=~/file` names the home folder.
+
+    The shell puts it in for `--flag ~/file`, but not behind an equals sign.
+
+    Args:
+        word: Of a command line. A folder that is really called `~` stays meant.
+    """
+    if not word.startswith("-") or os.path.lexists("~"):
+        return word
+    home = os.path.expanduser("~")
+    return re.sub(r"(?<=[=,])~(?=/|$)", lambda _: home, word)
 
 
 def with_config(words: list[str], flag_values: flags.FlagValues) -> list[str]:

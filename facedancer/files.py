@@ -184,6 +184,15 @@ def in_words(error: OSError) -> str:
     return re.sub(r"\s+", " ", reason + advice)
 
 
+def in_letters(path: str | os.PathLike) -> str:
+    """Returns a path as text that any file or program can hold, also of odd bytes.
+
+    Args:
+        path: The path; of a name that is no UTF-8 the odd bytes become `\\xNN`.
+    """
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
 def temporary_name(path: str | os.PathLike) -> pathlib.Path:
     """Returns a new hidden name beside a path, of the same ending.
 

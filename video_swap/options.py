@@ -134,7 +134,8 @@ def write_report(path: str, report: dict) -> None:
     """
     if path:
         text = json.dumps(report, indent=2, ensure_ascii=False)
-        files.write_atomic(path, text.encode())
+        # JSON's own way to write what is no letter: names that are not UTF-8.
+        files.write_atomic(path, text.encode(errors="backslashreplace"))
 
 
 def default_output(path: str | os.PathLike, ending: str) -> pathlib.Path:

@@ -46,7 +46,7 @@ def draw_frames(path: str | os.PathLike, count: int, seed: int):
     Raises:
         InputError: If it is no video.
     """
-    name = zlib.crc32(pathlib.Path(path).name.encode())
+    name = zlib.crc32(os.fsencode(pathlib.Path(path).name))
     random = np.random.default_rng([seed, name])
     kept: list[tuple[int, np.ndarray]] = []
     for seen, frame in enumerate(VideoReader(path, hdr_mode="convert")):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import dataclasses
 import io
@@ -126,7 +127,7 @@ def write_pairs(path: str | os.PathLike, pairs: Sequence[Pair]) -> None:
     for pair in pairs:
         places = [_relative(p, root) for p in (pair.source, pair.target, pair.swapped)]
         writer.writerow([*places, pair.source_label, pair.target_label])
-    files.write_atomic(path, text.getvalue().encode())
+    files.write_atomic(path, os.fsencode(text.getvalue()))
 
 
 def _relative(path, root):
@@ -156,9 +157,9 @@ def read_pairs(
         raise InputError(f"{path}: no such file")
     root = pathlib.Path(root) if root else path.parent
     try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
-    except (UnicodeDecodeError, csv.Error) as error:
+        data = path.read_bytes().removeprefix(codecs.BOM_UTF8)
+        rows = list(csv.DictReader(io.StringIO(os.fsdecode(data), newline="")))
+    except csv.Error as error:
         raise InputError(f"{path}: not a CSV file ({error})") from None
     wanted = _ROLES if need_swapped else _ROLES[:2]
     if not rows or not set(wanted) <= set(rows[0]):

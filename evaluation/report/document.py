@@ -60,10 +60,11 @@ def write(folder: str | os.PathLike, report: Report) -> None:
     folder = pathlib.Path(folder)
     for study in report.studies:
         files.write_atomic(folder / "plots" / f"{study.key}.png", study.image)
-    files.write_atomic(folder / "pairs.csv", _csv(report).encode())
-    files.write_atomic(folder / "report.md", markdown(report).encode())
+    files.write_atomic(folder / "pairs.csv", os.fsencode(_csv(report)))
+    lines = markdown(report).encode(errors="backslashreplace")
+    files.write_atomic(folder / "report.md", lines)
     text = json.dumps(to_json(report), indent=2, ensure_ascii=False, allow_nan=False)
-    files.write_atomic(folder / "report.json", text.encode())
+    files.write_atomic(folder / "report.json", text.encode(errors="backslashreplace"))
 
 
 def to_json(report: Report) -> dict:
@@ -206,7 +207,7 @@ def read(folder: str | os.PathLike) -> Stored:
     if not path.is_file():
         raise InputError(f"{path}: no such file; give the folder of a report")
     try:
-        data = json.loads(path.read_text())
+        data = json.loads(path.read_bytes())
         if data["format"] != FORMAT:
             raise InputError(
                 f"{path}: written by another version. Expected {FORMAT}. "
@@ -233,8 +234,7 @@ def _read_rows(folder):
     path = folder / "pairs.csv"
     if not path.is_file():
         return {}
-    with open(path, newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+    rows = list(csv.DictReader(io.StringIO(os.fsdecode(path.read_bytes()))))
     return {
         (row["source"], row["target"]): {
             key: float(text) if text else float("nan")

@@ -34,7 +34,7 @@ def write(path: str | os.PathLike, report: Report) -> None:
         path: The HTML file.
         report: The report.
     """
-    files.write_atomic(path, render(report).encode())
+    files.write_atomic(path, render(report).encode(errors="backslashreplace"))
 
 
 def render(report: Report) -> str:

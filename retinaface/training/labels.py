@@ -56,7 +56,7 @@ def read_labels(
             number should be, or if one of its photos is not there.
     """
     try:
-        text = pathlib.Path(path).read_text()
+        text = os.fsdecode(pathlib.Path(path).read_bytes())
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from None
     rows = list(csv.DictReader(io.StringIO(text)))
@@ -89,7 +89,7 @@ def read_names(path: str | os.PathLike) -> set[str]:
         InputError: If it cannot be read.
     """
     try:
-        return set(pathlib.Path(path).read_text().split("\n")) - {""}
+        return set(os.fsdecode(pathlib.Path(path).read_bytes()).splitlines()) - {""}
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from None
 
@@ -137,4 +137,4 @@ def write_labels(path: str | os.PathLike, found: dict[str, Faces]) -> None:
             numbers = [f"{value:.1f}" for value in box]
             numbers += [f"{score:.3f}", *(f"{value:.1f}" for value in points.ravel())]
             writer.writerow([name, *numbers])
-    files.write_atomic(path, text.getvalue().encode())
+    files.write_atomic(path, os.fsencode(text.getvalue()))

@@ -54,7 +54,7 @@ class SegmentSink:
     def __init__(self, folder, fingerprint, info, colour, settings, resume=False):
         self.folder = pathlib.Path(folder)
         self.info, self.colour, self.settings = info, colour, settings
-        self.fingerprint = hashlib.sha256(fingerprint.encode()).hexdigest()
+        self.fingerprint = hashlib.sha256(os.fsencode(fingerprint)).hexdigest()
         self.state = self._earlier() if resume else None
         if self.state is None:
             shutil.rmtree(self.folder, ignore_errors=True)

@@ -91,7 +91,7 @@ class Parent:
         """The target as an ingredient: its hash and, if it has one, its manifest."""
         name, archive = f"sha256:{self.sha256}", io.BytesIO()
         ingredient = {
-            "title": self.target.name,
+            "title": files.in_letters(self.target.name),
             "relationship": "parentOf",
             "instance_id": name,
         }
@@ -171,7 +171,7 @@ def sha256_of(path: str | os.PathLike) -> str:
     if path.is_dir():
         items = sorted(item for item in path.iterdir() if item.is_file())
         text = "\n".join(f"{item.name} {sha256_of(item)}" for item in items)
-        return hashlib.sha256(text.encode()).hexdigest()
+        return hashlib.sha256(os.fsencode(text)).hexdigest()
     return files.file_hash(path)
 
 
@@ -179,7 +179,7 @@ def _manifest(output, generator):
     agent = {"name": "FaceDancer in Keras 3", "version": facedancer.__version__}
     return {
         "claim_generator_info": [agent],
-        "title": output.name,
+        "title": files.in_letters(output.name),
         "assertions": [
             {
                 "label": "c2pa.actions",
@@ -190,7 +190,7 @@ def _manifest(output, generator):
                             "digitalSourceType": SOURCE_TYPE,
                             "softwareAgent": agent,
                             "description": "Faces were replaced",
-                            "parameters": {"generator": generator},
+                            "parameters": {"generator": files.in_letters(generator)},
                         }
                     ]
                 },
