@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 
+from facedancer import settings
 from facedancer.alignment import Alignment
 from facedancer.errors import InputError
 from facedancer.models import get_preset
@@ -134,11 +135,24 @@ class TrainConfig:
         ValueError: If a value is out of its range.
     """
 
-    data_dir: str = ""
-    arcface_path: str = ""
+    HEADINGS = {
+        "data_dir": "Data and recipe",
+        "preset": "Networks",
+        "load": "Where a run starts, and what is exported",
+        "log_dir": "The run",
+        "lr": "Objective",
+        "same_ratio": "Pairs",
+        "shuffle": "Reading",
+        "strategy": "Devices and arithmetic",
+        "log_every": "How often",
+        "eval_pairs": "Validation",
+    }
+
+    data_dir: str = settings.setting("", essential=True)
+    arcface_path: str = settings.setting("", essential=True)
     eval_dir: str = ""
     recipe: str = "published"
-    preset: str = "facedancer_c"
+    preset: str = settings.setting("facedancer_c", essential=True)
     image_size: int | None = None
     shrink_factor: float | None = None
     base_width: int | None = None
@@ -149,17 +163,17 @@ class TrainConfig:
     d_max_width: int | None = None
     normalise_identity: bool | None = None
     tanh: bool | None = None
-    load: str = ""
+    load: str = settings.setting("", essential=True)
     export: bool = False
     export_formats: tuple[str, ...] = ()
-    resume: bool = True
+    resume: bool = settings.setting(True, essential=True)
     init_generator: str = ""
     init_discriminator: str = ""
     log_dir: str = "logs/runs"
-    log_name: str = "facedancer"
+    log_name: str = settings.setting("facedancer", essential=True)
     chkp_dir: str = ""
-    steps: int = 500_000
-    batch_size: int = 10
+    steps: int = settings.setting(500_000, essential=True)
+    batch_size: int = settings.setting(10, essential=True)
     accumulation: int = 1
     lr: float | None = None
     lr_decay: float | None = None
@@ -181,7 +195,7 @@ class TrainConfig:
     ifsr_per_sample: bool | None = None
     margins_file: str = ""
     p_blocks: tuple[str, ...] = ()
-    perceptual: str | None = None
+    perceptual: str | None = settings.setting(None, essential=True)
     legacy_perceptual: bool = False
     second_arcface_path: str = ""
     adversarial: str | None = None
@@ -205,7 +219,7 @@ class TrainConfig:
     shuffle: bool = True
     cache_mb: int = 256
     on_corrupt: str = "skip"
-    strategy: str = "auto"
+    strategy: str = settings.setting("auto", essential=True)
     devices: tuple[str, ...] = ()
     device_id: int = 0
     precision: str = "float32"

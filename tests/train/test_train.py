@@ -1,5 +1,6 @@
 """The program: flags, refusals, a whole run, a killed run."""
 
+import dataclasses
 import os
 import pathlib
 import signal
@@ -13,7 +14,7 @@ import tensorflow as tf
 from absl import flags
 from absl.testing import parameterized
 
-from facedancer import cli, command_line, testing
+from facedancer import cli, command_line, testing, usage
 from facedancer.arcface_model import build_mobilefacenet
 from facedancer.errors import InputError
 from facedancer.models import load_discriminator, load_generator
@@ -186,6 +187,21 @@ class RunTest(testing.TestCase):
         self.assertStartsWith(networks.config.encoder, "mobilefacenet@")
         with self.assertRaisesRegex(InputError, "vectors of 512, the encoder gives 8"):
             assembly.load_networks(settings(*self.words(*words)))
+
+    def test_config_of_a_run_comes_back_as_flags(self):
+        words = ("--i_lambda=3", "--up_types=affa,concat", "--noflip", "--ema=0.5")
+        first = settings(*self.words(*words, "--ifsr_margin=0.25,0.5"))
+        assembly.write_settings(first)
+        path = assembly.run_folder(first) / "config.json"
+        self.assertEqual(settings(f"--config={path}"), first)
+        again = settings(f"--config={path}", "--i_lambda=4")
+        self.assertEqual(again, dataclasses.replace(first, i_lambda=4.0))
+
+    def test_help_puts_ten_flags_first(self):
+        first, _, rest = usage.text("train.py", None, TrainConfig).partition("Data and")
+        self.assertEqual(first.count("\n  --"), 10)
+        self.assertIn("\nObjective:\n  --lr=X\n", rest)
+        self.assertIn("\nValidation:\n  --eval_pairs=N\n", rest)
 
     def test_other_settings_are_told(self):
         first = settings(*self.words("--i_lambda=3"))
