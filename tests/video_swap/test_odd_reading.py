@@ -11,6 +11,7 @@ from facedancer.errors import InputError
 from facedancer.video_swap.media import (
     clock,
     containers,
+    decoding,
     streams,
     timecodes,
     upright,
@@ -129,6 +130,29 @@ class AllFramesTest(testing.TestCase):
         start, end = reader.damage[0]
         self.assertLessEqual(start, Fraction(10, 25))
         self.assertGreater(end, Fraction(10, 25))
+
+    def test_damaged_first_picture_is_damage(self):
+        """MPEG-4 of which the first picture, a key frame, is cut short."""
+        folder = self.tempdir()
+        path = clips.write(folder / "a.mp4", codec="mpeg4", options={})
+        with av.open(str(path)) as container:
+            packet = next(container.demux(video=0))
+            place, size = packet.pos, packet.size
+        data = bytearray(path.read_bytes())
+        data[place : place + size] = b"\xff" * size
+        path.write_bytes(data)
+        reader, frames = read(path)
+        self.assertLen(frames, 11)
+        self.assertLen(reader.damage, 1)  # threads tell of it some frames late
+        self.assertLess(reader.damage[0][0], Fraction(1, 4))
+
+    def test_damage_has_a_length(self):
+        damage = decoding.Damage(Fraction(1, 100), 4)
+        damage.origin = 50
+        for first, end in ((250, 250), (150, 154), (160, 160)):
+            damage.add(first, end)
+        hundredths = [[int(100 * t) for t in one] for one in damage.stretches]
+        self.assertEqual(hundredths, [[100, 114], [200, 204]])
 
     def test_recording_that_begins_between_key_frames(self):
         folder = self.tempdir()
@@ -313,8 +337,8 @@ class ClockTest(testing.TestCase):
             self.pts, self.duration, self.interlaced_frame = pts, duration, fields
 
     class Packet:
-        def __init__(self, pts=None, dts=None):
-            self.pts, self.dts = pts, dts
+        def __init__(self, pts=None, dts=None, key=False):
+            self.pts, self.dts, self.is_keyframe = pts, dts, key
 
     def clock(self, jumps=False):
         return clock.Clock(10, Fraction(1, 100), jumps)
@@ -348,10 +372,10 @@ class ClockTest(testing.TestCase):
     def test_lost_packets(self):
         one = self.clock()
         for pts in (0, 10, 20, 30, 40):
-            one.sent(self.Packet(pts))
+            one.sent(self.Packet(pts, key=pts == 10))
         self.times(one, [0, 20, 30])
-        self.assertEqual(one.lost(whole=False), [10])
-        self.assertEqual(one.lost(whole=True), [10, 40])
+        self.assertEqual(one.lost(whole=False), [(10, True)])
+        self.assertEqual(one.lost(whole=True), [(10, True), (40, False)])
 
     def test_second_fields_are_not_lost(self):
         one = self.clock()

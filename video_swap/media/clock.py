@@ -35,6 +35,7 @@ class Clock:
         self.made_up = self.late = 0
         self._raw: int | None = None  # what the last frame itself said
         self._undated: list[int] = []
+        self._keys: set[int] = set()
         self._waiting: collections.Counter = collections.Counter()
 
     @property
@@ -48,20 +49,20 @@ class Clock:
         Args:
             packet: Of the picture's stream, not an empty one.
         """
+        if packet.is_keyframe:
+            self._keys.add(packet.dts if packet.pts is None else packet.pts)
         if packet.pts is not None:
             self._waiting[packet.pts] += 1
         elif packet.dts is not None:
             heapq.heappush(self._undated, packet.dts)
 
     def refused(self, packet) -> None:
-        """Notes that the decoder took nothing of a packet that was sent.
+        """Notes that the decoder took nothing of a packet that has no time of display.
 
         Args:
-            packet: The packet.
+            packet: The packet. Of one that has a time, `lost` will know.
         """
-        if packet.pts is not None:
-            self._strike(packet.pts)
-        elif packet.dts in self._undated:
+        if packet.dts in self._undated:
             self._undated.remove(packet.dts)
             heapq.heapify(self._undated)
 
@@ -99,6 +100,7 @@ class Clock:
             self._waiting[stamp] -= 1
         else:
             del self._waiting[stamp]
+            self._keys.discard(stamp)
 
     def _placed(self, raw, heard):
         if self.last is None:
@@ -128,17 +130,17 @@ class Clock:
         )
         return not between
 
-    def lost(self, whole: bool) -> list[int]:
-        """Returns the times of packets that no frame came of, in order.
+    def lost(self, whole: bool) -> list[tuple[int, bool]]:
+        """Returns packets that no frame came of: time, and whether it is a key frame.
 
         Args:
             whole: Whether the file was read to its end; else what is still in the
                 decoder is not lost.
         """
-        stamps = sorted(self._waiting.elements())
+        stamps = sorted([*self._waiting.elements(), *self._undated])
         if not whole and self._raw is not None:
             stamps = stamps[: bisect.bisect_left(stamps, self._raw)]
-        return [self._near(stamp) for stamp in stamps]
+        return [(self._near(stamp), stamp in self._keys) for stamp in stamps]
 
     def _near(self, stamp):
         places = [stamp + units for units in self.added]

@@ -66,11 +66,12 @@ class Damage:
 
     Args:
         base: Seconds a unit of time.
-        near: Stretches that are so many seconds apart are one.
+        step: Units from frame to frame: the shortest stretch, and stretches that are no
+            more than four of these apart are one.
     """
 
-    def __init__(self, base: Fraction, near: Fraction):
-        self.base, self.near = base, near
+    def __init__(self, base: Fraction, step: int):
+        self.base, self.step, self.near = base, max(1, step), 4 * max(1, step) * base
         self.origin: int | None = None  # time of the clip's first frame
         self.stretches: list[tuple[Fraction, Fraction]] = []
 
@@ -82,6 +83,7 @@ class Damage:
             end: Where it ends.
         """
         origin = first if self.origin is None else self.origin
+        end = max(end, first + self.step)
         new = ((first - origin) * self.base, (end - origin) * self.base)
         kept = []
         for old in self.stretches:
@@ -112,6 +114,7 @@ class Decoding:
         self.clock: Clock | None = None
         self.deinterlaced = 0
         self._before = 0  # packets lost before the first frame
+        self._failed: list[int] = []  # about when the decoder complained
         self._counted = False
         self._promised = Fraction(0)
 
@@ -134,7 +137,7 @@ class Decoding:
         base = stream.time_base
         jumps = container.format.name.startswith("mpeg")
         self.clock = Clock(round(1 / self.rate / base), base, jumps)
-        self.damage = Damage(base, 4 / self.rate)
+        self.damage = Damage(base, self.clock.step)
         self._counted = stream.codec_context.codec.canonical_name in _ONE_EACH
         if container.format.name.startswith("mov"):
             self._promised = (stream.duration or 0) * base
@@ -144,7 +147,8 @@ class Decoding:
         sounds = [one for one in container.streams.audio if self.clock.jumps]
         for packet, reason in containers.packets_of(container, [stream, *sounds]):
             if reason:
-                self._note(None)
+                if self.clock.last is not None:
+                    self.damage.add(self.clock.last, self.clock.last)
                 packets = [None]  # what the decoder still holds
             elif packet.stream.index != stream.index:  # its own says 0 at the end
                 stamp = packet.dts if packet.pts is None else packet.pts
@@ -163,8 +167,7 @@ class Decoding:
             frames = context.decode(packet if filled else None)
         except av.error.FFmpegError:
             if filled and not packet.is_discard:
-                self.clock.refused(packet)
-                self._note(packet)
+                self._refused(packet)
             return
         for frame in frames:
             pts = self.clock.time(frame, heard)
@@ -172,20 +175,15 @@ class Decoding:
             aspect = context.sample_aspect_ratio
             yield Decoded(frame, pts, frame.duration or 0, bad, aspect)
 
-    def _note(self, packet):
-        """Notes a packet that gave nothing; what it would have shown is missing."""
-        last = self.clock.last
-        if packet is not None and packet.pts is not None:
-            first = packet.pts + self.clock.added[-1]
-            self._lose(first, packet.duration or 0)
-        elif last is not None:
-            self.damage.add(last, last)
-
-    def _lose(self, first, length):
-        if self.clock.first is None or first < self.clock.first:
-            self._before += 1
-        else:
-            self.damage.add(first, first + length)
+    def _refused(self, packet):
+        """Notes an error; threads tell of it some packets late."""
+        stamp = packet.pts
+        if stamp is None:
+            self.clock.refused(packet)
+            stamp = packet.dts
+        if stamp is None:
+            stamp = self.clock.last or 0
+        self._failed.append(stamp + self.clock.added[-1])
 
     def check(self, whole: bool) -> None:
         """Counts packets against frames and notes what is missing.
@@ -193,10 +191,20 @@ class Decoding:
         Args:
             whole: Whether the file was read to its end.
         """
-        if self.clock.last is None or not self._counted:
+        clock = self.clock
+        if clock.last is None:
             return
-        for stamp in self.clock.lost(whole):
-            self._lose(stamp, self.clock.step)
+        for (
+            time
+        ) in self._failed:  # early ones are seen exactly below, where they can be
+            if time >= clock.first or not self._counted:
+                self.damage.add(time, time)
+        for time, is_key in clock.lost(whole) if self._counted else ():
+            # Recordings begin anywhere; a whole picture that is refused is damage.
+            if time < clock.first and not is_key:
+                self._before += 1
+            else:
+                self.damage.add(time, time)
 
     def _check_end(self):
         """Notes a file that ends before the time its header promises."""
