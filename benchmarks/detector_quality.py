@@ -51,7 +51,7 @@ class Centre(Detector):
 
     name = "centre"
 
-    def _search(self, batch, least):
+    def _search(self, batch, min_side):
         height, width = batch.shape[1:3]
         side = 0.5 * min(height, width)
         x, y = width / 2, height / 2

@@ -14,7 +14,7 @@ import numpy as np
 
 from facedancer import cli, files
 from facedancer.errors import InputError
-from facedancer.evaluation.measuring.figures import Figure
+from facedancer.evaluation.measuring.figures import Metric
 from facedancer.evaluation.metrics import bootstrap
 from facedancer.evaluation.metrics.bootstrap import Estimate
 from facedancer.evaluation.plots import charts
@@ -51,7 +51,7 @@ class Difference:
         same_network: Whether one network measured both.
     """
 
-    figure: Figure
+    figure: Metric
     second: float
     estimate: Estimate
     same_network: bool

@@ -196,7 +196,7 @@ def _add_experiments(result, measured, swapper, loaded, settings):
         )
 
 
-def _two_people(settings, measured, locator, most=6):
+def _two_people(settings, measured, locator, max_count=6):
     """Returns faces of two people, of those with the most photos."""
     if not settings.data_dir:
         return studies.most_photographed(measured)
@@ -204,7 +204,7 @@ def _two_people(settings, measured, locator, most=6):
     order = sorted(photos, key=lambda label: (-len(photos[label]), label))
     people = {}
     for label in order[:10]:
-        faces = locator.largest([Photo.of_file(p) for p in photos[label][:most]])
+        faces = locator.largest([Photo.of_file(p) for p in photos[label][:max_count]])
         faces = [face for face in faces if face is not None]
         if faces and len(people) < 2:
             people[label] = faces

@@ -84,12 +84,12 @@ class Detector(abc.ABC):
         self.options = options or DetectorOptions()
 
     @abc.abstractmethod
-    def _search(self, batch: np.ndarray, least: float) -> list[Faces]:
+    def _search(self, batch: np.ndarray, min_side: float) -> list[Faces]:
         """Returns the faces of images of one size, in pixels of these images.
 
         Args:
             batch: `(n, height, width, 3)` uint8 RGB.
-            least: Faces smaller than this many pixels are of no interest.
+            min_side: Faces smaller than this many pixels are of no interest.
         """
 
     def detect(self, image: np.ndarray) -> Faces:
@@ -128,18 +128,20 @@ class Detector(abc.ABC):
     def _search_part(self, part, images):
         size = part[0][1].shape[:2]
         scales = [max(images[i].shape[:2]) / max(size) for i, _ in part]
-        least = self.options.min_face / max(scales)
+        min_side = self.options.min_face / max(scales)
         batch = np.stack([small for _, small in part])
         search = self._search_turned if self.options.turned else self._search
-        faces = search(batch, least)
+        faces = search(batch, min_side)
         return {
             index: self._finish(one, size, images[index].shape[:2])
             for (index, _), one in zip(part, faces, strict=True)
         }
 
-    def _search_turned(self, batch, least):
+    def _search_turned(self, batch, min_side):
         return rotated_search.search_all(
-            lambda views: self._search(views, least), batch, self.options.nms_threshold
+            lambda views: self._search(views, min_side),
+            batch,
+            self.options.nms_threshold,
         )
 
     def _shrink(self, image):

@@ -58,20 +58,20 @@ class MtcnnDetector(Detector):
                 stages.StageONet(weights=str(folder / "onet.lz4")),
             )
 
-    def _search(self, batch: np.ndarray, least: float) -> list[Faces]:
+    def _search(self, batch: np.ndarray, min_side: float) -> list[Faces]:
         if min(batch.shape[1:3]) < LEAST_SIDE:
             return [Faces.empty() for _ in batch]
         with keras.device("cpu:0"):
-            rows = self._run_stages(batch, max(least, LEAST_FACE))
+            rows = self._run_stages(batch, max(min_side, LEAST_FACE))
         return [_faces(rows[rows[:, 0] == index]) for index in range(len(batch))]
 
-    def _run_stages(self, batch, least):
+    def _run_stages(self, batch, min_side):
         """Returns `(n, 16)`: image, box, score, five x, five y."""
         normalized = (batch.astype(np.float32) - 127.5) / 128.0
         rows = self._propose(
             images_normalized=normalized,
             images_oshapes=np.array([batch.shape[1:]] * len(batch)),
-            min_face_size=least,
+            min_face_size=min_side,
         )
         for stage in self._refine:
             if len(rows) == 0:  # the package fails on an empty batch

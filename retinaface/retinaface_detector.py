@@ -40,12 +40,12 @@ class RetinaFaceDetector(Detector):
     def _folded(self):
         return fold(self.network)
 
-    def _search(self, batch: np.ndarray, least: float) -> list[Faces]:
+    def _search(self, batch: np.ndarray, min_side: float) -> list[Faces]:
         found = self._find(batch)
         large = [i for i, faces in enumerate(found) if (faces.sides > LARGE[0]).any()]
         if self.options.second_look and large and max(batch.shape[1:3]) > LARGE[0]:
             small = np.stack([scaled(batch[index], 0.5) for index in large])
-            again = self._search(small, least / 2)
+            again = self._search(small, min_side / 2)
             for index, faces in zip(large, again, strict=True):
                 faces = rescale(faces, small.shape[1:3], batch.shape[1:3])
                 found[index] = _merge(found[index], faces)

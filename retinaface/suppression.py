@@ -33,7 +33,7 @@ def vote(
     boxes: np.ndarray,
     scores: np.ndarray,
     kept: np.ndarray,
-    least: float = 0.6,
+    min_overlap: float = 0.6,
 ) -> np.ndarray:
     """Returns what all boxes on a face say together, instead of the best one alone.
 
@@ -42,7 +42,7 @@ def vote(
         boxes: `(n, 4)`.
         scores: `(n,)`, positive: how much each counts.
         kept: `(k,)` indices, see `suppress`.
-        least: Boxes count that overlap the kept one by more than this.
+        min_overlap: Boxes count that overlap the kept one by more than this.
 
     Returns:
         `(k, ...)`, the mean over the boxes weighted with their scores.
@@ -53,7 +53,7 @@ def vote(
     """
     voted = values[kept].copy()
     for row, index in enumerate(kept):
-        near = overlap(boxes[index], boxes) > least
+        near = overlap(boxes[index], boxes) > min_overlap
         if near.any():
             voted[row] = np.average(values[near], axis=0, weights=scores[near])
     return voted

@@ -266,7 +266,7 @@ def train(settings: TrainDetectorSettings) -> None:
         verbose=2,
         callbacks=[
             keras.callbacks.BackupAndRestore(backup, delete_checkpoint=False),
-            TellEpoch(data),
+            SetEpoch(data),
         ],
     )
     calibrate_scores(network, photos)
@@ -275,7 +275,7 @@ def train(settings: TrainDetectorSettings) -> None:
 
 
 def calibrate_scores(
-    network: keras.Model, photos: scenes.Photos, most: int = 500
+    network: keras.Model, photos: scenes.Photos, max_photos: int = 500
 ) -> float:
     """Shifts the scores so that at one half 95 % of the finds are faces.
 
@@ -284,13 +284,13 @@ def calibrate_scores(
     Args:
         network: The detector, changed in place.
         photos: Labelled photos, used as they are.
-        most: Of which so many are looked at.
+        max_photos: Of which so many are looked at.
 
     Returns:
         The score at which 95 % were faces before.
     """
     options = DetectorOptions(score_threshold=0.02)
-    step = -(-len(photos) // most)
+    step = -(-len(photos) // max_photos)
     pictures = (photos[index] for index in range(0, len(photos), step))
     quality = measuring.measure(RetinaFaceDetector(network, options), pictures)
     threshold = float(np.clip(quality.threshold, 0.02, 0.98))
@@ -317,8 +317,8 @@ def write_network(network: keras.Model, path: pathlib.Path) -> None:
     writing.compress(path)
 
 
-class TellEpoch(keras.callbacks.Callback):
-    """Tells the batches which epoch it is, also after a restart.
+class SetEpoch(keras.callbacks.Callback):
+    """Gives the batches the number of the epoch, also after a restart.
 
     Args:
         data: The batches.

@@ -162,7 +162,7 @@ class StageSettings(Checked):
     compare: bool = False
 
     @property
-    def least_finds(self) -> int:
+    def min_finds(self) -> int:
         """`min_track` in searched frames; never only one, if more were asked for."""
         return min(self.min_track, max(2, self.min_track // self.detect_every))
 

@@ -16,7 +16,7 @@ from facedancer.errors import InputError
 from facedancer.evaluation.inputs.locating import Locator
 from facedancer.evaluation.inputs.photos import Face, Photo
 from facedancer.evaluation.instruments.instruments import Instrument
-from facedancer.evaluation.measuring.figures import Figure
+from facedancer.evaluation.measuring.figures import Metric
 from facedancer.evaluation.metrics import bootstrap, flicker
 from facedancer.video_swap.media.video_reader import VideoReader
 
@@ -177,7 +177,7 @@ def _collect(rows, source):
     )
 
 
-def figures(measured: ClipMeasured, judge_name: str, seed: int = 0) -> list[Figure]:
+def figures(measured: ClipMeasured, judge_name: str, seed: int = 0) -> list[Metric]:
     """Returns the figures of a video.
 
     Args:
@@ -202,7 +202,7 @@ def figures(measured: ClipMeasured, judge_name: str, seed: int = 0) -> list[Figu
         unit = "%" if key in percent else ""
         values = np.asarray(values) * (100.0 if unit else 1.0)
         estimate = bootstrap.mean_of_blocks(values, seed=seed)
-        found.append(Figure(f"video_{key}", "Video", text, unit, better, estimate, by))
+        found.append(Metric(f"video_{key}", "Video", text, unit, better, estimate, by))
     return found
 
 

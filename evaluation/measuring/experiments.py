@@ -15,7 +15,7 @@ from facedancer.evaluation.plots import charts
 from facedancer.video_swap.swapping.swapper import mix_identities
 
 
-def heat_map(faces_by_label, swapper, judge, locator, most: int = 6) -> Study:
+def heat_map(faces_by_label, swapper, judge, locator, max_count: int = 6) -> Study:
     """Returns cosines within and between two people, real and swapped.
 
     Args:
@@ -23,10 +23,10 @@ def heat_map(faces_by_label, swapper, judge, locator, most: int = 6) -> Study:
         swapper: With `swap(sources, targets)`.
         judge: Gives identity vectors.
         locator: Finds faces in the results.
-        most: Photos of each.
+        max_count: Photos of each.
     """
     (name_a, faces_a), (name_b, faces_b) = faces_by_label.items()
-    a, b = faces_a[:most], faces_b[:most]
+    a, b = faces_a[:max_count], faces_b[:max_count]
     made_a = _swapped(swapper, locator, a, b)
     made_b = _swapped(swapper, locator, b, a)
     parts = {

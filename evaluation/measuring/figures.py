@@ -18,8 +18,8 @@ PERCENT = "%"
 
 
 @dataclasses.dataclass(frozen=True)
-class Figure:
-    """One line of a report.
+class Metric:
+    """One number of a report.
 
     Attributes:
         key: Short name, the same in every report.
@@ -41,7 +41,7 @@ class Figure:
 
 
 class Builder:
-    """Collects figures and their values by pair.
+    """Collects metrics and their values by pair.
 
     Args:
         seed: Of the intervals.
@@ -54,37 +54,37 @@ class Builder:
 
     def __init__(self, seed: int = 0, draws: int = bootstrap.DRAWS):
         self.seed, self.draws = seed, draws
-        self.figures: list[Figure] = []
+        self.figures: list[Metric] = []
         self.values: dict[str, np.ndarray] = {}
 
-    def mean(self, key, group, text, unit, better, values, by):
-        """Adds the mean of values by pair; booleans with the unit % become shares.
+    def add_mean(self, key, group, text, unit, better, values, by):
+        """Adds the mean of values by pair; booleans with the unit % become fractions.
 
         Args:
-            key: See `Figure`.
-            group: See `Figure`.
-            text: See `Figure`.
-            unit: See `Figure`.
-            better: See `Figure`.
+            key: See `Metric`.
+            group: See `Metric`.
+            text: See `Metric`.
+            unit: See `Metric`.
+            better: See `Metric`.
             values: `(n,)`, NaN where a pair has none.
-            by: `measured_by` of `Figure`.
+            by: `measured_by` of `Metric`.
         """
         values = np.asarray(values, np.float64) * (100.0 if unit == PERCENT else 1.0)
         self.values[key] = values
         estimate = bootstrap.mean(values, self.seed, self.draws)
-        self.figures.append(Figure(key, group, text, unit, better, estimate, by))
+        self.figures.append(Metric(key, group, text, unit, better, estimate, by))
 
-    def other(self, key, group, text, unit, better, estimate, by):
-        """Adds a figure that is no mean.
+    def add_estimate(self, key, group, text, unit, better, estimate, by):
+        """Adds a metric whose value is known already, and is no mean over pairs.
 
         Args:
-            key: See `Figure`.
-            group: See `Figure`.
-            text: See `Figure`.
-            unit: See `Figure`.
-            better: See `Figure`.
-            estimate: See `Figure`; a share where the unit is %.
-            by: `measured_by` of `Figure`.
+            key: See `Metric`.
+            group: See `Metric`.
+            text: See `Metric`.
+            unit: See `Metric`.
+            better: See `Metric`.
+            estimate: See `Metric`; a fraction where the unit is %.
+            by: `measured_by` of `Metric`.
         """
         if unit == PERCENT:
             estimate = dataclasses.replace(
@@ -93,7 +93,7 @@ class Builder:
                 low=100.0 * estimate.low,
                 high=100.0 * estimate.high,
             )
-        self.figures.append(Figure(key, group, text, unit, better, estimate, by))
+        self.figures.append(Metric(key, group, text, unit, better, estimate, by))
 
     def statistic(self, function, count):
         """Returns the bootstrap estimate of a statistic.
@@ -146,7 +146,7 @@ def _add_identity(builder, measured):
     nearer = np.where(different, source > target, np.nan)
     for key, text, unit, better, values in rows:
         values = nearer if values is None else values
-        builder.mean(key, "Identity", text, unit, better, values, by)
+        builder.add_mean(key, "Identity", text, unit, better, values, by)
 
 
 def gallery(measured: Measured):
@@ -182,7 +182,7 @@ def _add_retrieval(builder, measured):
         for top in (1, 5):
             text = f"retrieved at rank {top} among {len(vectors)} {words}"
             key = f"id_top{top}_{kind}"
-            builder.mean(key, "Identity", text, "%", "higher", ranks < top, by)
+            builder.add_mean(key, "Identity", text, "%", "higher", ranks < top, by)
 
 
 def _add_verification(builder, measured):
@@ -203,7 +203,7 @@ def _add_verification(builder, measured):
             return function(own[at], others[at])
 
         estimate = builder.statistic(resampled, len(own))
-        builder.other(key, "Identity", text, unit, "higher", estimate, by)
+        builder.add_estimate(key, "Identity", text, unit, "higher", estimate, by)
 
 
 def _add_judge(builder, measured):
@@ -226,7 +226,7 @@ def _add_judge(builder, measured):
             return function(own[at], others[at])
 
         estimate = builder.statistic(resampled, min(len(own), len(others)))
-        builder.other(key, "The judge", text, unit, "higher", estimate, by)
+        builder.add_estimate(key, "The judge", text, unit, "higher", estimate, by)
 
 
 def _add_pose(builder, measured):
@@ -247,10 +247,10 @@ def _pose_figures(builder, kind, angles, by):
     for axis, name in enumerate(("yaw", "pitch", "roll")):
         values = np.abs(apart[:, axis])
         key, text = f"pose_{kind}_{name}", f"{name} off by ({words})"
-        builder.mean(key, "Pose", text, "deg", "lower", values, by)
+        builder.add_mean(key, "Pose", text, "deg", "lower", values, by)
     values = np.linalg.norm(apart, axis=1)
     text = f"all three, length of the difference ({words})"
-    builder.mean(f"pose_{kind}_l2", "Pose", text, "deg", "lower", values, by)
+    builder.add_mean(f"pose_{kind}_l2", "Pose", text, "deg", "lower", values, by)
 
 
 def _add_expression(builder, measured):
@@ -276,7 +276,7 @@ def _add_expression(builder, measured):
         text, by = "expression embeddings apart (L2)", measured.names["expression"]
         rows.append(("expr_embedder", text, distance, by))
     for key, text, values, by in rows:
-        builder.mean(key, "Expression", text, "", "lower", values, by)
+        builder.add_mean(key, "Expression", text, "", "lower", values, by)
 
 
 def _mesh_rows(measured):
@@ -328,12 +328,12 @@ def _add_frechet(builder, measured, official):
         return
     estimate = bootstrap.jackknife(distance, count, seed=builder.seed)
     estimate = dataclasses.replace(estimate, low=max(estimate.low, 0.0))
-    builder.other("frechet", "Realism", text, "", "lower", estimate, by)
+    builder.add_estimate("frechet", "Realism", text, "", "lower", estimate, by)
 
 
 def _add_pixels(builder, measured):
     found = measured.found
-    builder.mean(
+    builder.add_mean(
         "found",
         "Realism",
         "results in which a face is found",
@@ -354,9 +354,9 @@ def _add_pixels(builder, measured):
         if key in measured.pixels:
             by = measured.names.get("perception", "") if "lpips" in key else "pixels"
             values = measured.pixels[key]
-            builder.mean(key, "Pixels", text, "", better, values, by)
+            builder.add_mean(key, "Pixels", text, "", better, values, by)
             if key.endswith("_inside") and same.any():
                 better = "higher" if "ssim" in key else "lower"
                 kept = np.where(same, values, np.nan)
                 text += ", source and target the same person"
-                builder.mean(f"{key}_same", "Pixels", text, "", better, kept, by)
+                builder.add_mean(f"{key}_same", "Pixels", text, "", better, kept, by)

@@ -86,21 +86,23 @@ def match_curves(measured: Measured) -> Study:
     return Study("match_curve", "Cumulative match curve", text, image, data)
 
 
-def plane_map(measured: Measured, method: str, seed: int, most: int = 300) -> Study:
+def plane_map(
+    measured: Measured, method: str, seed: int, max_count: int = 300
+) -> Study:
     """Returns the identity vectors drawn in the plane.
 
     Args:
         measured: What was measured.
         method: One of `embedding_maps.METHODS`.
         seed: Of the choice of pairs and of the method.
-        most: Pairs that are drawn.
+        max_count: Pairs that are drawn.
 
     Raises:
         InputError: If the method's package is missing.
     """
     vectors = measured.vectors["identity"]
     count = len(measured.pairs)
-    chosen = np.sort(np.random.default_rng(seed).permutation(count)[:most])
+    chosen = np.sort(np.random.default_rng(seed).permutation(count)[:max_count])
     points = embedding_maps.plane(
         np.concatenate([vectors[role][chosen] for role in ROLES]), method, seed
     )
@@ -113,7 +115,7 @@ def plane_map(measured: Measured, method: str, seed: int, most: int = 300) -> St
 
 
 def failures(
-    measured: Measured, values: np.ndarray, key: str, title: str, most: int = 24
+    measured: Measured, values: np.ndarray, key: str, title: str, max_count: int = 24
 ) -> Study:
     """Returns the worst results as a contact sheet, worst first.
 
@@ -122,10 +124,10 @@ def failures(
         values: `(n,)` by pair, small for bad ones; NaN comes first.
         key: Of the study.
         title: Of the study.
-        most: Results that are shown.
+        max_count: Results that are shown.
     """
     order = np.argsort(np.where(np.isfinite(values), values, -np.inf), kind="stable")
-    order = order[:most]
+    order = order[:max_count]
     gap = np.full((SIDE, 8, 3), 255, np.uint8)
     tiles = [
         (
@@ -180,7 +182,7 @@ def add_look_alikes(builder: figures.Builder, measured: Measured) -> None:
         values = overlap(lists["source"][:, :top], lists["swapped"][:, :top])
         text = f"look-alikes shared with the source, first {top}"
         key = f"look_alike_top{top}"
-        builder.mean(key, "Look-alikes", text, "%", "higher", values, by)
+        builder.add_mean(key, "Look-alikes", text, "%", "higher", values, by)
 
 
 def overlap(a: np.ndarray, b: np.ndarray) -> np.ndarray:

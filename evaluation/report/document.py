@@ -15,7 +15,7 @@ import numpy as np
 from facedancer import files
 from facedancer.errors import InputError
 from facedancer.evaluation.inputs.pairs import COLUMNS
-from facedancer.evaluation.measuring.figures import Figure
+from facedancer.evaluation.measuring.figures import Metric
 from facedancer.evaluation.measuring.studies import Study
 from facedancer.evaluation.metrics.bootstrap import Estimate
 
@@ -40,7 +40,7 @@ class Report:
     """
 
     swapper: str
-    figures: list[Figure] = dataclasses.field(default_factory=list)
+    figures: list[Metric] = dataclasses.field(default_factory=list)
     networks: dict[str, dict] = dataclasses.field(default_factory=dict)
     settings: dict = dataclasses.field(default_factory=dict)
     rows: list[dict] = dataclasses.field(default_factory=list)
@@ -188,7 +188,7 @@ class Stored:
     """
 
     name: str
-    figures: dict[str, Figure]
+    figures: dict[str, Metric]
     pairs: dict[tuple[str, str], dict[str, float]]
     networks: dict[str, str]
 
@@ -227,7 +227,7 @@ def _figure(entry):
         key: float("nan") if value is None else value
         for key, value in entry["estimate"].items()
     }
-    return Figure(**{**entry, "estimate": Estimate(**estimate)})
+    return Metric(**{**entry, "estimate": Estimate(**estimate)})
 
 
 def _read_rows(folder):

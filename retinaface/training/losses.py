@@ -32,14 +32,14 @@ def _per_image(values, counted):
     return ops.sum(values, axis=1) * batch / ops.maximum(counted, 1.0)
 
 
-def hard_negatives(background_loss, labels, ratio: float = 7.0, least: int = 16):
+def hard_negatives(background_loss, labels, ratio: float = 7.0, min_count: int = 16):
     """Tells which background anchors count: the worst of each image.
 
     Args:
         background_loss: `(batch, n)`, how wrongly each anchor is taken for a face.
         labels: `(batch, n)`: 1 face, 0 background, -1 not counted.
         ratio: Background anchors per face anchor of the image.
-        least: At least so many, so that images without a face teach too.
+        min_count: At least so many, so that images without a face teach too.
 
     Returns:
         `(batch, n)` bool.
@@ -52,25 +52,25 @@ def hard_negatives(background_loss, labels, ratio: float = 7.0, least: int = 16)
     order = ops.argsort(-losses, axis=1)
     rank = ops.argsort(order, axis=1)
     faces = ops.sum(ops.cast(ops.equal(labels, 1), "float32"), axis=1, keepdims=True)
-    wanted = ops.maximum(ratio * faces, float(least))
+    wanted = ops.maximum(ratio * faces, float(min_count))
     return ops.logical_and(background, ops.cast(rank, "float32") < wanted)
 
 
-def class_loss(labels, logits, ratio: float = 7.0, least: int = 16):
+def class_loss(labels, logits, ratio: float = 7.0, min_count: int = 16):
     """Cross-entropy of faces and of the hardest background, by the faces' number.
 
     Args:
         labels: `(batch, n)`: 1 face, 0 background, -1 not counted.
         logits: `(batch, n, 2)`: background, face.
         ratio: See `hard_negatives`.
-        least: See `hard_negatives`.
+        min_count: See `hard_negatives`.
 
     Returns:
         `(batch,)` float32.
     """
     margin = logits[..., 1] - logits[..., 0]
     face_loss, background_loss = ops.softplus(-margin), ops.softplus(margin)
-    hard = hard_negatives(ops.stop_gradient(background_loss), labels, ratio, least)
+    hard = hard_negatives(ops.stop_gradient(background_loss), labels, ratio, min_count)
     found = ops.equal(labels, 1)
     each = ops.where(found, face_loss, ops.where(hard, background_loss, 0.0))
     return _per_image(each, found)
@@ -112,7 +112,7 @@ def landmark_loss(has_landmarks, landmarks, predicted, beta: float = LANDMARK_BE
 
 
 def detection_losses(
-    targets, outputs, ratio: float = 7.0, least: int = 16, weights=WEIGHTS
+    targets, outputs, ratio: float = 7.0, min_count: int = 16, weights=WEIGHTS
 ):
     """Returns the three losses of a batch by name.
 
@@ -120,7 +120,7 @@ def detection_losses(
         targets: Dictionary with the fields of `matching.Targets`, each `(batch, n...)`.
         outputs: Dictionary that the network gives.
         ratio: See `hard_negatives`.
-        least: See `hard_negatives`.
+        min_count: See `hard_negatives`.
         weights: Of the three by name.
 
     Returns:
@@ -129,7 +129,7 @@ def detection_losses(
     """
     labels = targets["labels"]
     losses = {
-        "classes": class_loss(labels, outputs["classes"], ratio, least),
+        "classes": class_loss(labels, outputs["classes"], ratio, min_count),
         "boxes": box_loss(labels, targets["boxes"], outputs["boxes"]),
         "landmarks": landmark_loss(
             targets["has_landmarks"], targets["landmarks"], outputs["landmarks"]

@@ -50,13 +50,13 @@ class Quality:
     landmark_error: float
 
 
-def match_detections(found: Faces, scene: Scene, least: float = 0.5) -> Matches:
+def match_detections(found: Faces, scene: Scene, min_overlap: float = 0.5) -> Matches:
     """Returns which detections are right, the best scores first served.
 
     Args:
         found: What a detector found, best first.
         scene: The picture and its faces.
-        least: Overlap (intersection over union) from which a detection is on a face.
+        min_overlap: Intersection over union from which a detection is on a face.
     """
     labels = np.zeros(len(found), np.int64)
     errors = np.full(len(found), np.nan)
@@ -64,7 +64,7 @@ def match_detections(found: Faces, scene: Scene, least: float = 0.5) -> Matches:
     for index, box in enumerate(found.boxes):
         overlaps = overlap(box, scene.boxes)
         face = int(overlaps.argmax()) if len(overlaps) else -1
-        if face < 0 or overlaps[face] < least:
+        if face < 0 or overlaps[face] < min_overlap:
             continue
         if not scene.counted[face]:
             labels[index] = UNCOUNTED

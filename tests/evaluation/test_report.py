@@ -19,13 +19,13 @@ from facedancer.evaluation.report import document, page
 def make_report(shift=0.0, name="one & only", by="net@1"):
     builder = figures.Builder(draws=100)
     likeness = np.linspace(0.1, 0.5, 9) + shift
-    builder.mean("id_source", "Identity", "likeness", "", "higher", likeness, by)
+    builder.add_mean("id_source", "Identity", "likeness", "", "higher", likeness, by)
     hits = np.arange(9) % 3 == 0
-    builder.mean("hits", "Identity", "found <it>", "%", "higher", hits, by)
+    builder.add_mean("hits", "Identity", "found <it>", "%", "higher", hits, by)
     gap = np.array([np.nan] * 9)
-    builder.mean("gap", "Pose", "no value", "deg", "lower", gap, by)
+    builder.add_mean("gap", "Pose", "no value", "deg", "lower", gap, by)
     estimate = Estimate(4.0 + shift, 3.0 + shift, 5.0 + shift, 9, "jackknife")
-    builder.other("frechet", "Realism", "distance", "", "lower", estimate, by)
+    builder.add_estimate("frechet", "Realism", "distance", "", "lower", estimate, by)
     return document.Report(
         name,
         builder.figures,

@@ -33,8 +33,8 @@ class Fixed(Detector):
         super().__init__(DetectorOptions(**options))
         self.searched = []
 
-    def _search(self, batch, least):
-        self.searched.append((batch.shape, least))
+    def _search(self, batch, min_side):
+        self.searched.append((batch.shape, min_side))
         one = Faces(
             [[0, 0, 4, 2], [1, 1, 9, 7]], np.stack([POINTS, POINTS + 1]), [0.4, 0.9]
         )
@@ -238,7 +238,7 @@ class Spots(Detector):
         super().__init__(DetectorOptions(**options))
         self.shape = shape
 
-    def _search(self, batch, least):
+    def _search(self, batch, min_side):
         found = []
         for image in batch:
             y, x = np.argwhere(image[..., 0] == 255)[0]

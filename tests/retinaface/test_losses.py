@@ -21,9 +21,9 @@ class LossesTest(testing.TestCase):
     def test_hard_negatives_by_hand(self):
         labels = np.array([[1, 0, 0, 0, 0, -1], [0, 0, 0, 0, 0, 0]])
         wrong = np.float32([[9, 1, 4, 3, 2, 8], [1, 2, 3, 4, 5, 6]])
-        hard = np.asarray(losses.hard_negatives(wrong, labels, ratio=2, least=0))
+        hard = np.asarray(losses.hard_negatives(wrong, labels, ratio=2, min_count=0))
         self.assertEqual(hard.astype(int).tolist(), [[0, 0, 1, 1, 0, 0], [0] * 6])
-        hard = np.asarray(losses.hard_negatives(wrong, labels, ratio=2, least=3))
+        hard = np.asarray(losses.hard_negatives(wrong, labels, ratio=2, min_count=3))
         self.assertEqual(hard[0].astype(int).tolist(), [0, 0, 1, 1, 1, 0])
         self.assertEqual(hard[1].astype(int).tolist(), [0, 0, 0, 1, 1, 1])
 
@@ -36,9 +36,9 @@ class LossesTest(testing.TestCase):
         labels = np.array([[1, 0, 0, -1]])
         # probability of a face: 1/2, 1/2, about 0, ignored
         logits = np.float32([[[0, 0], [3, 3], [50, 0], [0, 50]]])
-        value = losses.class_loss(labels, logits, ratio=1, least=0)
+        value = losses.class_loss(labels, logits, ratio=1, min_count=0)
         self.assert_close(value, np.array([2 * math.log(2)]))
-        value = losses.class_loss(labels, logits, ratio=0, least=0)
+        value = losses.class_loss(labels, logits, ratio=0, min_count=0)
         self.assert_close(value, np.array([math.log(2)]))
 
     def test_a_face_and_its_background_are_not_confused(self):
@@ -76,7 +76,7 @@ class LossesTest(testing.TestCase):
             "boxes": np.ones((1, 3, 4), "float32"),
             "landmarks": np.ones((1, 3, 10), "float32"),
         }
-        found = losses.detection_losses(targets, outputs, ratio=1, least=0)
+        found = losses.detection_losses(targets, outputs, ratio=1, min_count=0)
         expected = {
             "classes": np.array([2 * math.log(2)]),
             "boxes": np.array([2.0]),

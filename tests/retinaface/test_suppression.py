@@ -56,7 +56,7 @@ class SuppressionTest(testing.TestCase):
         scores, kept = np.float32([0.8, 0.4, 0.7, 0.9]), np.array([3, 0])
         voted = suppression.vote(points, boxes, scores, kept)
         self.assert_close(voted, np.array([[[7, 7]], [[2, 6]]]))
-        voted = suppression.vote(points, boxes, scores, kept, least=9 / 11)
+        voted = suppression.vote(points, boxes, scores, kept, min_overlap=9 / 11)
         self.assert_close(voted, points[kept])
 
     def test_a_box_without_area_has_its_own_vote(self):

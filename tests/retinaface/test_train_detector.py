@@ -177,7 +177,7 @@ class TrainDetectorTest(testing.TestCase):
             with pytest.raises(RuntimeError, match="power cut"):
                 train_detector.train(settings)
             trained = calibrate.call_args.args[0].get_weights()
-            with mock.patch.object(train_detector.TellEpoch, "on_epoch_begin") as epoch:
+            with mock.patch.object(train_detector.SetEpoch, "on_epoch_begin") as epoch:
                 train_detector.train(settings)
         epoch.assert_not_called()
         found = calibrate.call_args.args[0].get_weights()
@@ -191,7 +191,7 @@ class TrainDetectorTest(testing.TestCase):
         before = np.asarray(network(image)["classes"])
         quality = measuring.Quality(9, 0.9, 0.8, 0.9, 0.1)
         with mock.patch.object(measuring, "measure", return_value=quality) as measure:
-            train_detector.calibrate_scores(network, photos, most=2)
+            train_detector.calibrate_scores(network, photos, max_photos=2)
         self.assertLen(list(measure.call_args.args[1]), 2)
         after = np.asarray(network(image)["classes"])
         odds = (before - after)[..., 1]
@@ -250,7 +250,7 @@ class Fixed(detector.Detector):
         super().__init__(detector.DetectorOptions(score_threshold=0.0))
         self.faces = faces
 
-    def _search(self, batch, least):
+    def _search(self, batch, min_side):
         return [self.faces] * len(batch)
 
 

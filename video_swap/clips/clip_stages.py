@@ -78,8 +78,8 @@ def steps(
         swapper,
         settings.smoothing,
         max_gap=max(settings.max_gap, settings.detect_every - 1),
-        least=settings.least_finds,
-        delay=settings.detect_every * (settings.least_finds - 1),
+        min_finds=settings.min_finds,
+        delay=settings.detect_every * (settings.min_finds - 1),
     )
     stages = _generate(stages, swapper, settings.batch_size or 4, chunk)
     stages = _put_back(pipeline.prefetch(stages, 1), swapper)

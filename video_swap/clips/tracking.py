@@ -82,14 +82,14 @@ class Track:
         """Mean embedding of the track, None if there is none."""
         return np.mean(self.vectors, axis=0) if self.vectors else None
 
-    def is_sure(self, least: int) -> bool:
+    def is_sure(self, min_finds: int) -> bool:
         """Returns whether it was found often enough to be taken for a face.
 
         Args:
-            least: Frames in which it must have been found, or in all frames searched
-                of a shot that has fewer.
+            min_finds: Frames in which it must have been found; of a shot in which fewer
+                were searched, all of them.
         """
-        return self.finds >= min(least, self.shot.searched)
+        return self.finds >= min(min_finds, self.shot.searched)
 
     def fill(self, index: int, previous: int) -> None:
         """Fills the frames between two in which it was found, in a straight line.
@@ -243,7 +243,7 @@ class Tracker:
 
 
 def follow(
-    items: Iterator, swapper, smoothing: float, max_gap: int, least: int, delay: int
+    items: Iterator, swapper, smoothing: float, max_gap: int, min_finds: int, delay: int
 ) -> Iterator:
     """Yields steps with their jobs, some frames later than they come.
 
@@ -252,7 +252,7 @@ def follow(
         swapper: Decides whose face is swapped.
         smoothing: See `smooth`.
         max_gap: Frames without the face up to which a track is filled in.
-        least: Frames in which a face must be found to be swapped.
+        min_finds: Frames in which a face must be found to be swapped.
         delay: Frames to look ahead for them; smoothing and gaps may need more.
     """
     reach = int(np.ceil(2 * smoothing))
@@ -267,12 +267,12 @@ def follow(
             tracks = tracker.add(step.frame.index, step.faces, step.embeddings)
             window.append((step, tracks))
             if len(window) > delay:
-                yield _ready(window, smoothing, least, swapper)
+                yield _ready(window, smoothing, min_finds, swapper)
         while window:
-            yield _ready(window, smoothing, least, swapper)
+            yield _ready(window, smoothing, min_finds, swapper)
 
 
-def _ready(window, smoothing, least, swapper):
+def _ready(window, smoothing, min_finds, swapper):
     """Takes the oldest step out of the window and gives it its jobs."""
     step, own = window.popleft()
     index = step.frame.index
@@ -280,7 +280,7 @@ def _ready(window, smoothing, least, swapper):
     _set_rules(step, own, tracks, swapper)
     places, rules, filled, jitter = [], [], 0, np.zeros(3)
     for track in tracks:
-        if index not in track.places or not track.is_sure(least):
+        if index not in track.places or not track.is_sure(min_finds):
             continue
         places.append(smooth(track.places, index, smoothing))
         rules.append(track.rule)
