@@ -179,7 +179,8 @@ def _not_known(head):
 def _reason(error):
     if isinstance(error, MemoryError):
         return "it asks for more memory than there is"
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+    reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return " ".join(reason.split())
 
 
 def known_ending(name: str | os.PathLike) -> bool:
