@@ -315,9 +315,17 @@ def run(
         logging.info(
             "step %d/%d | %.0f faces/s | loss %.4f", number, settings.steps, rate, loss
         )
-        manager.save()
+        _save(manager)
         write_averaged(student, optimizer, settings)
         losses, began = [], time.monotonic()
+
+
+def _save(manager) -> None:
+    """Saves a checkpoint; TensorFlow's errors of a full disk are no `OSError`."""
+    try:
+        manager.save()
+    except tf.errors.OpError as error:
+        raise files.not_written(manager.directory, error) from None
 
 
 def measure_norms(encoder, settings: DistillSettings, batches: int = 24) -> None:

@@ -1,10 +1,6 @@
 """Each program is killed in the middle, started again, and compared byte for byte."""
 
-import pathlib
 import signal
-import subprocess
-import sys
-import time
 
 import pytest
 
@@ -16,22 +12,7 @@ from facedancer.dataset import (
     triplet_sharding,
 )
 from tests.dataset import fixtures
-
-
-def content(folder):
-    return {
-        str(p.relative_to(folder)): p.read_bytes()
-        for p in sorted(pathlib.Path(folder).rglob("*"))
-        if p.is_file()
-    }
-
-
-def start(module, *words):
-    return subprocess.Popen(
-        [sys.executable, module.__file__, *map(str, words)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+from tests.hostile import processes
 
 
 class KilledTest(testing.TestCase):
@@ -45,21 +26,24 @@ class KilledTest(testing.TestCase):
             kill_at: How many of them must be there at each kill.
         """
         undisturbed, killed = self.tempdir() / "a", self.tempdir() / "b"
-        self.assertEqual(start(module, *words, f"--target_dir={undisturbed}").wait(), 0)
+
+        def start(folder):
+            return processes.start(module, *words, f"--target_dir={folder}")
+
+        self.assertEqual(processes.wait(start(undisturbed)).status, 0)
         total = len(list(undisturbed.rglob(pattern)))
         in_the_middle = 0
         for count in kill_at:
-            program = start(module, *words, f"--target_dir={killed}")
-            while program.poll() is None and len(list(killed.rglob(pattern))) < count:
-                time.sleep(0.002)
-            program.send_signal(signal.SIGKILL)
-            program.wait()
+            ended = processes.end_when(
+                start(killed),
+                lambda count=count: len(list(killed.rglob(pattern))) >= count,
+            )
             done = len(list(killed.rglob(pattern)))
             # on a busy machine a run may end before the signal arrives
-            in_the_middle += program.returncode == -signal.SIGKILL and done < total
+            in_the_middle += ended.status == -signal.SIGKILL and done < total
         self.assertGreater(in_the_middle, 0, "every run was too quick")
-        self.assertEqual(start(module, *words, f"--target_dir={killed}").wait(), 0)
-        self.assertEqual(content(killed), content(undisturbed))
+        self.assertEqual(processes.wait(start(killed)).status, 0)
+        self.assertEqual(processes.content(killed), processes.content(undisturbed))
 
     @pytest.mark.large
     def test_crop_align(self):
