@@ -9,9 +9,10 @@ import numpy as np
 
 from facedancer import folding
 from facedancer.contract import InputContract
+from facedancer.network import Network
 
 
-class Encoder(keras.Model):
+class Encoder(Network):
     """An aligned crop in, a raw identity vector out: `(batch, d)`, not normalised.
 
     Subclasses set the three class attributes and build a functional graph.

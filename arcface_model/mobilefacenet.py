@@ -84,19 +84,12 @@ class MobileFaceNet(Encoder):
             epsilon=1e-5, momentum=0.9, dtype="float32", name="head_bn"
         )(x)
         super().__init__(inputs=image, outputs=x, name=name, **kwargs)
-        self._settings = {
-            "embedding_size": embedding_size,
-            "image_size": image_size,
-            "width": width,
-            "folded_from": folded_from,
-        }
-
-    def get_config(self):
-        return {"name": self.name, **self._settings}
-
-    @classmethod
-    def from_config(cls, config, custom_objects=None):
-        return cls(**config)
+        self._remember(
+            embedding_size=embedding_size,
+            image_size=image_size,
+            width=width,
+            folded_from=folded_from,
+        )
 
 
 def build_mobilefacenet(

@@ -60,12 +60,12 @@ class OnnxEncoder(Encoder):
             values[node["output"]] = _LAYERS[node["op"]](node, f"node_{index}", inputs)
         output = layers.Flatten(name="embedding")(values[nodes[-1]["output"]])
         super().__init__(inputs=image, outputs=output, name=name, **kwargs)
-        self._settings = {
-            "nodes": nodes,
-            "image_size": image_size,
-            "mean": list(mean),
-            "std": list(std),
-        }
+        self._remember(
+            nodes=nodes,
+            image_size=image_size,
+            mean=list(mean),
+            std=list(std),
+        )
 
     @property
     def taps(self) -> tuple[str, ...]:
@@ -73,13 +73,6 @@ class OnnxEncoder(Encoder):
         sums = [layer.name for layer in self.layers if layer.name.endswith("_out")]
         chosen = np.linspace(0, len(sums) - 1, min(4, len(sums))).round().astype(int)
         return tuple(sums[i] for i in chosen)
-
-    def get_config(self):
-        return {"name": self.name, **self._settings}
-
-    @classmethod
-    def from_config(cls, config, custom_objects=None):
-        return cls(**config)
 
 
 def _padded(node, name, x):

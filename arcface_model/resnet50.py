@@ -91,21 +91,14 @@ class ArcFaceResNet50(Encoder):
         )(x)
         x = layers.BatchNormalization(dtype="float32", name="embedding_bn")(x)
         super().__init__(inputs=image, outputs=x, name=name, **kwargs)
-        self._settings = {
-            "embedding_size": embedding_size,
-            "image_size": image_size,
-            "width": width,
-            "dropout": dropout,
-            "trunk": trunk,
-            "folded_from": folded_from,
-        }
-
-    def get_config(self):
-        return {"name": self.name, **self._settings}
-
-    @classmethod
-    def from_config(cls, config, custom_objects=None):
-        return cls(**config)
+        self._remember(
+            embedding_size=embedding_size,
+            image_size=image_size,
+            width=width,
+            dropout=dropout,
+            trunk=trunk,
+            folded_from=folded_from,
+        )
 
 
 def build_resnet50(

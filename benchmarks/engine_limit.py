@@ -19,9 +19,8 @@ import numpy as np
 from absl import app, flags
 
 from facedancer import models, openvino_core
-from facedancer.models import saving
 from facedancer.models.layers.resampling import JoinedConv2D, PooledConv2D
-from facedancer.video_swap.engines import engines
+from facedancer.video_swap.engines.openvino_engine import OpenVINOEngine
 
 FLAGS = flags.FLAGS
 
@@ -102,19 +101,19 @@ def measure(generator, precision, count, repeats):
 
     Args:
         generator: What a builder gave.
-        precision: See `engines.OpenVINOEngine`.
+        precision: See `OpenVINOEngine`.
         count: Images a turn.
         repeats: Turns.
     """
-    engine = engines.OpenVINOEngine(generator, precision)
-    images, vectors = saving.random_inputs(generator.config, count)
+    engine = OpenVINOEngine(generator, precision)
+    feeds = generator.example_inputs(count)
     fused = models.fuse(generator)
     layers = [x for x in fused.layers if isinstance(x, _Convolution)]
     bare = [Bare(layer, precision) for layer in layers]
     whole, single = np.inf, np.full(len(bare), np.inf)
-    engine(images, vectors)
+    engine(feeds)
     for _ in range(repeats):
-        whole = min(whole, seconds(lambda: engine(images, vectors)))
+        whole = min(whole, seconds(lambda: engine(feeds)))
         for place, one in enumerate(bare):
             one(2)
             single[place] = min(single[place], seconds(lambda one=one: one(count)))

@@ -19,7 +19,6 @@ import tensorflow as tf
 from absl import app, flags
 
 from facedancer import models
-from facedancer.models import saving
 from facedancer.models.families.facedancer import macs
 from facedancer.models.layers.forms import FORMS
 
@@ -77,7 +76,7 @@ def table(config, batch, repeats, training):
         training: Whether training steps are timed too.
     """
     generators = {form: models.build_generator(config, form) for form in FORMS}
-    inputs = saving.random_inputs(config, batch)
+    inputs = list(generators["plain"].example_inputs(batch).values())
     calls = {form: compiled_call(model) for form, model in generators.items()}
     calls["fused"] = compiled_call(models.fuse(generators["plain"]))
     yield from _lines("inference", fastest(calls, inputs, repeats))

@@ -52,7 +52,7 @@ def straightforward(detector, identity, generator, frames, folder):
     for i, frame in enumerate(frames):
         result = frame.copy()
         for landmarks in detector.detect(frame).landmarks:
-            contract = generator.contract
+            contract = generator.contract.image
             matrix = alignment.crop_matrix(landmarks, contract.size)
             crop = alignment.crop(frame, matrix, contract.size)
             output = generator.predict(

@@ -24,7 +24,6 @@ from facedancer.evaluation.measuring import (
 from facedancer.evaluation.plots import charts
 from facedancer.evaluation.report import document
 from facedancer.evaluation.settings import EvaluateSettings
-from facedancer.models import load_generator
 from facedancer.video_swap.swapping.networks import NetworkSettings, load_networks
 from facedancer.video_swap.swapping.swapper import SwapSettings
 
@@ -111,9 +110,7 @@ def _swapper(settings):
         swap_settings = SwapSettings(mask=settings.mask)
     except ValueError as error:
         raise InputError(str(error)) from None
-    encoder = ""
-    if settings.facedancer_path:
-        encoder = load_generator(settings.facedancer_path).config.encoder
+    encoder = networks.contract.identity.encoder if settings.facedancer_path else ""
     return swappers.GeneratorSwapper(networks, encoder, swap_settings)
 
 

@@ -1,4 +1,4 @@
-"""What a network wants to be fed, kept with its weights."""
+"""What a network wants to be fed and what it gives, kept with its weights."""
 
 from __future__ import annotations
 
@@ -77,3 +77,91 @@ class InputContract:
         """
         signed = self.value_range == "signed"
         return image_signed if signed else image_signed * 0.5 + 0.5
+
+    def to_255(self, values: np.ndarray) -> np.ndarray:
+        """Returns values of the network's range in [0, 255], not rounded or clipped.
+
+        Args:
+            values: Any shape, float.
+        """
+        if self.value_range == "signed":
+            return values * 127.5 + 127.5
+        return values * 255.0
+
+
+KINDS = ("vector", "label", "none")
+# Names that the inputs and outputs of swappers can have.
+INPUTS = {
+    "target": "the aligned crop that is changed, (n, size, size, 3)",
+    "identity": "who it becomes, (n, d): an encoder's vector",
+    "label": "who it becomes, (n, 1): a number",
+    "masked_target": "the target without its face, (n, size, size, 3)",
+    "semantic_mask": "where which part of the face is, (n, size, size, 3)",
+    "reference": "an aligned crop of who it becomes, (n, size, size, 3)",
+}
+OUTPUTS = {
+    "swapped": "the changed crop, (n, size, size, 3), in the range of the target",
+    "alpha": "how much of `swapped` is pasted, (n, size, size, 1) in [0, 1]",
+    "fusion_mask": "near 1 where the picture comes from the identity, near 0 where "
+    "the target is let through, (n, size, size, 1)",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class IdentityInput:
+    """How a swapper is told whom to show.
+
+    Attributes:
+        kind: `vector` of an encoder, `label` (one of the people it was trained with) or
+            `none` (the network knows one person).
+        size: Length of the vector, or number of labels.
+        encoder: `name_with_hash` of the encoder that gives the vectors, empty: unknown.
+        unit: Whether vectors are brought to length one first.
+
+    Raises:
+        ValueError: If the kind is unknown or the size does not fit it.
+    """
+
+    kind: str = "vector"
+    size: int = 512
+    encoder: str = ""
+    unit: bool = False
+
+    def __post_init__(self):
+        if self.kind not in KINDS or (self.size < 1) != (self.kind == "none"):
+            raise ValueError(
+                f"`kind` must be one of {', '.join(KINDS)}, `size` positive, for "
+                f"`none` 0. Received: kind={self.kind!r}, size={self.size}"
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class SwapContract:
+    """What a swapper is fed and what it gives, by name.
+
+    Attributes:
+        image: Size, value range and alignment of its pictures.
+        identity: How it is told whom to show.
+        inputs: Keys of `INPUTS`, in the order of the network's inputs.
+        outputs: Of `OUTPUTS`, and others that stand for nothing in a swap, such as
+            smaller pictures. One is `swapped`.
+
+    Raises:
+        ValueError: If a name is unknown, or `swapped` or the identity is missing.
+    """
+
+    image: InputContract
+    identity: IdentityInput = IdentityInput()
+    inputs: tuple[str, ...] = ("target", "identity")
+    outputs: tuple[str, ...] = ("swapped",)
+
+    def __post_init__(self):
+        told = {"vector": {"identity"}, "label": {"label"}, "none": set()}
+        wanted = told[self.identity.kind]
+        if not wanted <= set(self.inputs) <= set(INPUTS):
+            raise ValueError(
+                f"`inputs` must be of {', '.join(INPUTS)}, with {wanted or 'any'}. "
+                f"Received: {self.inputs}"
+            )
+        if "swapped" not in self.outputs:
+            raise ValueError(f"`outputs` must hold `swapped`. Received: {self.outputs}")

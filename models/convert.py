@@ -14,18 +14,14 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
-import re
-
-import numpy as np
 
 from facedancer import claims, cli, writing
 from facedancer.errors import InputError
-from facedancer.models import saving
-from facedancer.models.families.facedancer.config import GeneratorConfig
+from facedancer.models import architectures, saving
 from facedancer.models.published import reading
 from facedancer.settings import Checked, choice, positional, ranged
 
-KINDS = ("auto", "generator", "discriminator")
+KINDS = ("auto", *architectures.roles())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +31,7 @@ class ConvertSettings(Checked):
     Attributes:
         source: What is read.
         destination: What is written.
-        kind: What the file must hold; auto: whichever of the two it holds.
+        kind: What the file must hold; auto: whichever it holds.
         layout: How an .h5 is written: native for this project; published for the
             original programs.
         encoder: Name of the identity encoder to be noted in the file.
@@ -88,51 +84,21 @@ def convert(
     model = reading.load(source, kind, form="plain")
     if encoder is not None:
         model = _with_encoder(model, encoder)
-    inputs = saving.random_inputs(model.config, seed=seed)
-    before = saving.output_of(model, inputs)
+    inputs = model.example_inputs(seed=seed)
+    before = model.named(inputs)
     if half:
         writing.round_to_half(model)
     saving.save(model, destination, layout)
     if half:
         writing.compress(destination)
     again = reading.load(destination, kind)
-    difference = before - saving.output_of(again, inputs)
-    return again, float(np.abs(difference).max())
+    return again, saving.difference(before, again.named(inputs))
 
 
 def _with_encoder(model, encoder):
-    if not isinstance(model.config, GeneratorConfig):
-        raise InputError("--encoder is for generators, found a discriminator")
-    settings = model.get_config()
-    settings["config"] = dataclasses.replace(model.config, encoder=encoder)
-    named = type(model)(**settings)
-    named.set_weights(model.get_weights())
-    return named
-
-
-def describe(model) -> str:
-    """Returns what a model is, in one line.
-
-    Args:
-        model: A generator or discriminator.
-    """
-    config = model.config
-    kind = re.sub("^FaceDancer", "", type(model).__name__).lower()
-    text = (
-        f"{kind}, {config.image_size} px, {model.count_params():,} parameters, "
-        f"widths {_joined(config.stage_widths)}"
-    )
-    if isinstance(config, GeneratorConfig):
-        text += (
-            f", fusions {_joined(config.up_types)}, mapping "
-            f"{_joined(config.mapping_sizes) or 'none'}, identity "
-            f"{config.identity_size} from {config.encoder or 'an unknown encoder'}"
-        )
-    return text
-
-
-def _joined(values) -> str:
-    return " ".join(str(value) for value in values)
+    if not hasattr(model.config, "encoder"):
+        raise InputError(f"--encoder is for generators, found a {model.role}")
+    return model.variant(config=dataclasses.replace(model.config, encoder=encoder))
 
 
 def main(settings: ConvertSettings) -> int:
@@ -143,7 +109,7 @@ def main(settings: ConvertSettings) -> int:
     """
     with claims.claimed(settings.destination):
         model, difference = convert(**dataclasses.asdict(settings))
-    print(describe(model))
+    print(model.describe())
     print(f"{settings.destination}: largest output difference {difference:.2e}")
     return cli.DONE
 

@@ -16,13 +16,13 @@ import importlib.util
 import pathlib
 
 import keras
-import numpy as np
 
 from facedancer import claims, cli, files, openvino_core
 from facedancer.errors import InputError
 from facedancer.models import saving
-from facedancer.models.families.facedancer.fused import fuse
+from facedancer.models.architectures import fuse
 from facedancer.models.published import reading
+from facedancer.network import Network
 from facedancer.settings import positional
 
 # Ending: Keras's name of the format, and the packages that write and run it.
@@ -50,7 +50,7 @@ class ExportSettings:
     fused: bool = True
 
 
-def export(model: keras.Model, path) -> float:
+def export(model: Network, path) -> float:
     """Writes a model for a runtime, runs it there and compares.
 
     Args:
@@ -65,18 +65,31 @@ def export(model: keras.Model, path) -> float:
     """
     path = pathlib.Path(path)
     check(path)
-    inputs = saving.random_inputs(model.config, batch=1)
-    expected = saving.output_of(model, inputs)
+    inputs = model.example_inputs(batch=1)
+    expected = model.named(inputs)
     if path.suffix in _NATIVE:
         saving.save(model, path)
         with saving.quiet():
-            found = saving.output_of(keras.saving.load_model(path), inputs)
+            found = keras.saving.load_model(path).named(inputs)
     else:
         companions = (".bin",) if path.suffix == ".xml" else ()
+        kind = FORMATS[path.suffix][0]
+        named = with_named_ends(model)
+        named(list(inputs.values()))  # some formats want a network that was called
         with files.whole(path, *companions) as temporary, saving.quiet():
-            model.export(str(temporary), format=FORMATS[path.suffix][0], verbose=False)
+            named.export(str(temporary), format=kind, verbose=False)
         found = _RUN[path.suffix](path, inputs)
-    return float(np.abs(np.asarray(found) - expected).max())
+    return saving.difference(expected, found)
+
+
+def with_named_ends(model: Network) -> keras.Model:
+    """Returns the network with a dict of outputs, so that files keep their names.
+
+    Args:
+        model: Any network; its inputs have names already.
+    """
+    outputs = dict(zip(model.result_names, model.outputs, strict=True))
+    return keras.Model(model.inputs, outputs, name=model.name)
 
 
 def check(path: pathlib.Path) -> None:
@@ -105,34 +118,23 @@ def check(path: pathlib.Path) -> None:
 
 
 def _run_saved_model(path, inputs):
-    layer = keras.layers.TFSMLayer(str(path), call_endpoint="serve")
-    return layer(inputs if len(inputs) > 1 else inputs[0])
-
-
-def _by_rank(inputs, rank):
-    """Returns the input of a rank: images have four axes, vectors two."""
-    return next(array for array in inputs if array.ndim == rank)
+    layer = keras.layers.TFSMLayer(str(path), call_endpoint="serving_default")
+    tensors = {k: keras.ops.convert_to_tensor(v) for k, v in inputs.items()}
+    return layer.call_endpoint_fn(**tensors)  # a layer's call has no names
 
 
 def _run_onnx(path, inputs):
     runtime = importlib.import_module("onnxruntime")
     session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    feed = {i.name: _by_rank(inputs, len(i.shape)) for i in session.get_inputs()}
-    return session.run(None, feed)[0]
+    names = [output.name for output in session.get_outputs()]
+    return dict(zip(names, session.run(names, inputs), strict=True))
 
 
 def _run_litert(path, inputs):
     litert = importlib.import_module("ai_edge_litert.interpreter")
     interpreter = litert.Interpreter(model_path=str(path), num_threads=2)
-    for detail in interpreter.get_input_details():
-        array = _by_rank(inputs, len(detail["shape"]))
-        interpreter.resize_tensor_input(detail["index"], array.shape)
-    interpreter.allocate_tensors()
-    for detail in interpreter.get_input_details():
-        array = _by_rank(inputs, len(detail["shape"]))
-        interpreter.set_tensor(detail["index"], array)
-    interpreter.invoke()
-    return interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+    runner = interpreter.get_signature_runner("serving_default")
+    return runner(**inputs)
 
 
 def _run_openvino(path, inputs):
@@ -140,8 +142,8 @@ def _run_openvino(path, inputs):
     model = openvino_core.core().compile_model(
         str(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
     )
-    feed = [_by_rank(inputs, len(i.partial_shape)) for i in model.inputs]
-    return model(feed)[0]
+    found = model(inputs)
+    return {port.get_any_name(): found[port] for port in model.outputs}
 
 
 _RUN = {

@@ -14,7 +14,6 @@ from keras import ops
 
 from facedancer import files
 from facedancer.errors import InputError
-from facedancer.models.families.facedancer.config import GeneratorConfig
 from facedancer.models.published import published_writer
 
 LAYOUTS = ("native", "published")
@@ -71,31 +70,18 @@ def check(path: str | os.PathLike, layout: str = "native") -> None:
         )
 
 
-def random_inputs(config, batch: int = 2, seed: int = 0) -> list[np.ndarray]:
-    """Returns a seeded test input of a generator or discriminator.
+def difference(first: dict, second: dict) -> float:
+    """Returns the largest difference between outputs of the same names.
 
     Args:
-        config: Its structure.
-        batch: How many examples.
-        seed: Of the random numbers.
+        first: Arrays or tensors by name.
+        second: The same.
 
-    Returns:
-        Images in [-1, 1], and for a generator vectors of variance 1; float32.
+    Raises:
+        KeyError: If a name is missing.
     """
-    rng = np.random.default_rng(seed)
-    shape = (batch, config.image_size, config.image_size, 3)
-    inputs = [rng.uniform(-1.0, 1.0, shape)]
-    if isinstance(config, GeneratorConfig):
-        inputs.append(rng.normal(size=(batch, config.identity_size)))
-    return [array.astype(np.float32) for array in inputs]
-
-
-def output_of(model: keras.Model, inputs: list[np.ndarray]) -> np.ndarray:
-    """Returns a model's output as an array.
-
-    Args:
-        model: A generator or discriminator.
-        inputs: What `random_inputs` gives.
-    """
-    fed = inputs if len(inputs) > 1 else inputs[0]
-    return ops.convert_to_numpy(model(fed, training=False))
+    apart = [
+        np.abs(ops.convert_to_numpy(values) - ops.convert_to_numpy(second[name])).max()
+        for name, values in first.items()
+    ]
+    return float(max(apart))

@@ -13,6 +13,7 @@ import keras
 from keras import layers, ops
 
 from facedancer import folding, layer_lists, resnet50
+from facedancer.network import Network
 
 # Channels over those of the first convolution, and stride, of MobileNetV1's blocks up
 # to strides 8, 16 and 32 (Howard et al., 2017).
@@ -88,7 +89,7 @@ class UpsampleLike(layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="facedancer")
-class RetinaFace(keras.Model):
+class RetinaFace(Network):
     """Face scores, boxes and landmarks for every anchor of a photo.
 
     The input is RGB in [0, 255] of any size. The outputs are a dictionary: `"boxes"`
@@ -159,22 +160,15 @@ class RetinaFace(keras.Model):
             "landmarks": _head(maps, 10, "landmarks"),
         }
         super().__init__(inputs=image, outputs=outputs, name=name, **kwargs)
-        self._settings = {
-            "backbone": backbone,
-            "width": width,
-            "channels": channels,
-            "mean": [float(value) for value in mean],
-            "trunk": trunk,
-            "signed": signed,
-            "folded": folded,
-        }
-
-    def get_config(self):
-        return {"name": self.name, **self._settings}
-
-    @classmethod
-    def from_config(cls, config, custom_objects=None):
-        return cls(**config)
+        self._remember(
+            backbone=backbone,
+            width=width,
+            channels=channels,
+            mean=[float(value) for value in mean],
+            trunk=trunk,
+            signed=signed,
+            folded=folded,
+        )
 
 
 def build_retinaface(

@@ -6,7 +6,6 @@ import shutil
 
 import numpy as np
 import pytest
-from absl import flags
 
 from facedancer import alignment, arcface_model, cli, images
 from facedancer.alignment import Alignment
@@ -79,7 +78,7 @@ def chain(tmp_path_factory):
     return folder
 
 
-def words(chain, shards="shrunk_shards", *more):
+def settings(chain, shards="shrunk_shards", *more):
     found = (
         *SMALL,
         f"--data_dir={chain / shards}",
@@ -87,14 +86,7 @@ def words(chain, shards="shrunk_shards", *more):
         f"--log_dir={chain / 'runs'}",
         *more,
     )
-    flag_values = flags.FlagValues()
-    train.define_flags(flag_values)
-    flag_values(cli.join_booleans(["train.py", *found], flag_values))
-    return flag_values
-
-
-def settings(chain, *more):
-    return cli.settings_from(TrainConfig, words(chain, *more))
+    return cli.parse(TrainConfig, list(found))
 
 
 def test_from_crops_to_the_swapper(chain, monkeypatch):
@@ -106,12 +98,12 @@ def test_from_crops_to_the_swapper(chain, monkeypatch):
         pair_reader.PairSettings(str(chain / "shrunk_shards"), 2, SIZE)
     )
     assert reader.index.alignment == SHRUNK
-    assert train.main(words(chain)) == 0
-    export = words(chain, "shrunk_shards", "--load=latest", "--export=True")
+    assert train.main(settings(chain)) == 0
+    export = settings(chain, "shrunk_shards", "--load=latest", "--export=True")
     assert train.main(export) == 0
     for ending in ("keras", "h5"):
         (path,) = pathlib.Path("exports/shrunk").glob(f"*.{ending}")
-        assert load_generator(path).contract.alignment == SHRUNK
+        assert load_generator(path).contract.image.alignment == SHRUNK
     swap_is_cut_like_the_crops(chain, path)
 
 
@@ -163,19 +155,15 @@ def test_fine_tuning_and_calibration_want_the_generator_s_crops(chain):
         assembly.load_networks(values)
     fitting = settings(chain, "shrunk_shards", f"--init_generator={path}")
     assert assembly.load_networks(fitting).config.shrink == 0.8
-    flag_values = flags.FlagValues()
-    calibrate_margins.define_flags(flag_values)
-    flag_values(
-        [
-            "calibrate",
-            f"--arcface_path={chain / 'encoder.keras'}",
-            f"--facedancer_path={path}",
-            f"--data_dir={chain / 'whole_shards'}",
-            "--blocks=stage2_block1_out",
-        ]
-    )
+    flags = [
+        f"--arcface_path={chain / 'encoder.keras'}",
+        f"--facedancer_path={path}",
+        f"--data_dir={chain / 'whole_shards'}",
+        "--blocks=stage2_block1_out",
+    ]
+    calibration = cli.parse(calibrate_margins.CalibrationConfig, flags)
     with pytest.raises(InputError, match="the generator needs it"):
-        calibrate_margins.main(flag_values)
+        calibrate_margins.main(calibration)
 
 
 def test_encoders_are_distilled_from_whole_crops_only(chain):

@@ -114,7 +114,7 @@ def load_networks(config: TrainConfig) -> Networks:
         structure = _fine_tuned(generator.config, encoder, name)
         check_equal(
             aligned,
-            generator.contract.alignment,
+            generator.contract.image.alignment,
             config.data_dir,
             "the generator of --init_generator needs it",
         )
@@ -311,7 +311,7 @@ def build_loop(config: TrainConfig, step: TrainStep, networks: Networks) -> Loop
         InputError: If the validation's shards or networks are missing.
     """
     chief = distribution.is_chief(step.strategy)
-    generator = tf.function(step.state.best_generator, autograph=False)
+    generator = tf.function(step.state.best_generator.named, autograph=False)
     validate = show = None
     if config.eval_dir and chief:
         measure = _validation(config, networks)

@@ -93,7 +93,7 @@ def _calibrate(config: CalibrationConfig) -> int:
         triples = calibration.read_triples(config.pairs_dir, size)
     else:
         generator = load_generator(config.facedancer_path)
-        teacher = Teacher(encoder, taps, generator.contract.shrink)
+        teacher = Teacher(encoder, taps, generator.contract.image.shrink)
         triples = _swapped(config, generator, teacher)
     distances = calibration.measure(teacher, triples)
     return _write(config, encoder.name_with_hash, distances)
@@ -104,26 +104,27 @@ def _swapped(config: CalibrationConfig, generator, teacher: Teacher):
     feeding = teacher
     if config.swapper_arcface_path:
         other = load_encoder(config.swapper_arcface_path)
-        feeding = Teacher(other, (), generator.contract.shrink)
+        feeding = Teacher(other, (), generator.contract.image.shrink)
     size = feeding.encoder.output_shape[-1]
-    if generator.config.identity_size != size:
+    if generator.contract.identity.size != size:
         raise InputError(
             f"{config.facedancer_path} takes identity vectors of "
-            f"{generator.config.identity_size}, the encoder gives {size}: give "
+            f"{generator.contract.identity.size}, the encoder gives {size}: give "
             "--swapper_arcface_path"
         )
     found = validation.read_pairs(
         config.data_dir,
-        generator.contract.size,
+        generator.contract.image.size,
         config.count,
         config.seed,
-        generator.contract.alignment,
+        generator.contract.image.alignment,
     )
     vectors = validation.vectors_of(feeding, found.sources)
     for start in range(0, len(vectors), 16):
         part = slice(start, start + 16)
         targets = found.targets[part]
-        swapped = np.asarray(generator([targets, vectors[part]], training=False))
+        feeds = {"target": targets, "identity": vectors[part]}
+        swapped = np.asarray(generator.named(feeds)["swapped"])
         yield targets, swapped.clip(-1, 1), found.sources[part]
 
 

@@ -28,7 +28,7 @@ from facedancer.models import build_generator, get_preset, load_generator
 from facedancer.retinaface import load_detector
 from facedancer.settings import Checked, choice, ranged
 from facedancer.video_swap.clips import clip_stages, segments
-from facedancer.video_swap.engines import engines
+from facedancer.video_swap.engines import devices, make
 from facedancer.video_swap.media import joining, video_reader, video_writer
 from facedancer.video_swap.provenance import watermark
 from facedancer.video_swap.settings import ENGINES, PRECISIONS
@@ -117,20 +117,20 @@ def make_swapper(
     Raises:
         InputError: If a network cannot be loaded.
     """
-    engines.use_device(settings.device_id)
+    devices.use_device(settings.device_id)
     generator = generator or make_generator(settings)
     encoder = (
         load_encoder(settings.arcface_path)
         if settings.arcface_path
-        else build_mobilefacenet(generator.config.identity_size)
+        else build_mobilefacenet(generator.contract.identity.size)
     )
     start = time.perf_counter()
     embed = functools.partial(identities.embed_crops, Embedder(encoder))
-    engine = engines.make_engine(
+    engine = make.make_engine(
         generator, settings.engine, settings.precision, embed=embed
     )
     ready = time.perf_counter() - start
-    source = np.random.default_rng(0).normal(size=generator.config.identity_size)
+    source = np.random.default_rng(0).normal(size=generator.contract.identity.size)
     rule = identities.Rule("source", None, source.astype(np.float32))
     detector = load_detector(settings.retina_path or None)
     return (

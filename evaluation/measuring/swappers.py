@@ -134,13 +134,13 @@ class GeneratorSwapper:
         jobs = [[FaceJob(target.landmarks, i)] for i, target in enumerate(targets)]
         return swapper.swap_frames(frames, jobs)
 
-    def _finite(self, targets, vectors):
+    def _finite(self, feeds):
         """Runs the engine; values that are no numbers would become black faces."""
-        output = self.networks.engine(targets, vectors)
-        if not np.isfinite(output).all():
+        made = self.networks.engine(feeds)
+        if not all(np.isfinite(values).all() for values in made.values()):
             raise InputError(
                 f"The generator {self.name} gave values that are not finite "
                 f"({self.networks.names.get('engine', 'engine unknown')}). Try "
                 "--engine=keras; if that gives the same, its weights are damaged"
             )
-        return output
+        return made

@@ -9,6 +9,7 @@ operation (MVN), which is faster still.
 from __future__ import annotations
 
 import keras
+import numpy as np
 from keras import ops
 
 from facedancer.models.layers.forms import known_form
@@ -232,6 +233,14 @@ class AdaIN(keras.layers.Layer):
         shift = ops.matmul(w, self.shift_kernel) + self.shift_bias
         return scale[:, None, None, :] * x + shift[:, None, None, :]
 
+    def multiply_accumulates(self, output_shape):
+        """Returns those of one example: the vector meets both kernels once.
+
+        Args:
+            output_shape: Of a call; it does not matter.
+        """
+        return 2 * int(np.prod(self.scale_kernel.shape))
+
     def compute_output_shape(self, input_shape):
         return input_shape[0]
 
@@ -287,6 +296,14 @@ class ModulatedNorm(keras.layers.Layer):
             first = channels.stop
             results.append(_normalise(x, gain, offset, self.epsilon, self.form))
         return results if len(results) > 1 else results[0]
+
+    def multiply_accumulates(self, output_shape):
+        """Returns those of one example: the vector meets the kernel once.
+
+        Args:
+            output_shape: Of a call; it does not matter.
+        """
+        return int(np.prod(self.kernel.shape))
 
     def compute_output_shape(self, input_shape):
         *x_shapes, _ = input_shape

@@ -99,6 +99,20 @@ class PooledConv2D(keras.layers.Layer):
     def _conv(self, x, strides, padding):
         return ops.conv(x, self.kernel, strides, padding, "channels_last")
 
+    def multiply_accumulates(self, output_shape):
+        """Returns those of one example; the plain form convolves before it pools.
+
+        Args:
+            output_shape: Of a call.
+
+        Returns:
+            A number, None where the sides are open.
+        """
+        if None in output_shape[1:3]:
+            return None
+        times = 4 if self.form == "plain" else 1
+        return times * int(np.prod(output_shape[1:3]) * np.prod(self.kernel.shape))
+
     def compute_output_shape(self, input_shape):
         batch, *sides, _ = input_shape
         return batch, *(s if s is None else s // 2 for s in sides), self.filters

@@ -15,10 +15,7 @@ import h5py
 import numpy as np
 from keras import ops
 
-from facedancer.models.families.facedancer.config import GeneratorConfig
-from facedancer.models.families.facedancer.discriminator import discriminator_graph
-from facedancer.models.families.facedancer.generator import generator_graph
-from facedancer.models.families.facedancer.layer_ops import SLOPE
+from facedancer.models.families.layer_ops import SLOPE
 
 _CONV = {
     "strides": [1, 1],
@@ -33,7 +30,7 @@ _ADAIN = ("dense/kernel:0", "dense/bias:0", "dense_1/kernel:0", "dense_1/bias:0"
 class PublishedParts:
     """Writes down layers instead of building them; a map is its layer's name.
 
-    Takes the place of `parts.LayerParts`.
+    Takes the place of `layer_ops.LayerParts`.
 
     Args:
         weights: Arrays of each layer, by our name.
@@ -276,11 +273,8 @@ def describe(model, first: int = 0) -> tuple[dict, dict]:
         for layer in model.layers
     }
     parts = PublishedParts(weights, first, _mask_names(model.config))
-    if isinstance(model.config, GeneratorConfig):
-        inputs, output = generator_graph(model.config, parts)
-    else:
-        image, output = discriminator_graph(model.config, parts)
-        inputs = [image]
+    inputs, output = model.graph(model.config, parts)
+    inputs = inputs if isinstance(inputs, list) else [inputs]
     names = by_depth(parts.layers, output)
     inner = {
         "name": "model",

@@ -16,16 +16,10 @@ import keras
 
 from facedancer import model_files
 from facedancer.errors import InputError
-from facedancer.models.families.facedancer.config import (
-    DiscriminatorConfig,
-    GeneratorConfig,
-)
-from facedancer.models.families.facedancer.discriminator import FaceDancerDiscriminator
-from facedancer.models.families.facedancer.fused import FaceDancerFused
-from facedancer.models.families.facedancer.generator import FaceDancerGenerator
+from facedancer.models.architectures import ARCHITECTURES, Architecture, roles
 from facedancer.models.layers import normalization, resampling
 from facedancer.models.published import graph as graphs
-from facedancer.models.published import stored_files, structure
+from facedancer.models.published import stored_files
 
 # What `keras.saving.load_model(path, custom_objects=PUBLISHED_OBJECTS)` needs for
 # published files without products of masks (those hold a TFOpLambda).
@@ -34,19 +28,6 @@ PUBLISHED_OBJECTS = {
     "AdaptiveAttention": resampling.Blend,
     "Addons>InstanceNormalization": normalization.InstanceNormalization,
 }
-CLASSES = {"generator": FaceDancerGenerator, "discriminator": FaceDancerDiscriminator}
-_CONFIGS = {"generator": GeneratorConfig, "discriminator": DiscriminatorConfig}
-# Our classes by the name in a file: kind and class.
-_OWN = {
-    "FaceDancerGenerator": ("generator", FaceDancerGenerator),
-    "FaceDancerDiscriminator": ("discriminator", FaceDancerDiscriminator),
-    "FaceDancerFused": ("generator", FaceDancerFused),
-}
-_READERS = {
-    "generator": structure.read_generator,
-    "discriminator": structure.read_discriminator,
-}
-_STEMS = {"generator": "gen", "discriminator": "dis"}
 
 
 def load_generator(path: str | os.PathLike, form: str = "composed", dtype=None):
@@ -84,43 +65,51 @@ def load(path: str | os.PathLike, kind: str, form: str = "composed", dtype=None)
 
     Args:
         path: See `load_generator`.
-        kind: `"generator"`, `"discriminator"`, or `"auto"`.
+        kind: One of `architectures.roles()`, or `"auto"`.
         form: See `generator.FaceDancerGenerator`.
         dtype: See `generator.FaceDancerGenerator`.
 
     Raises:
         InputError: If the file is missing, damaged or something else.
     """
-    stored = stored_files.read(path, _STEMS.get(kind, "gen"))
+    stems = {r: s for one in ARCHITECTURES.values() for r, s in one.stems.items()}
+    stored = stored_files.read(path, stems.get(kind, "gen"))
     try:
-        if _own_class(stored.config):
-            return _load_own(stored, kind, form, dtype)
+        own = _own_class(stored.config)
+        if own is not None:
+            return _load_own(stored, own, kind, form, dtype)
         return _load_published(stored, kind, form, dtype)
     except InputError as error:
         raise InputError(f"{stored.path}: {error}") from None
 
 
 def _own_class(config: dict):
-    """Returns kind and class that a description of ours names, else `None`."""
-    return _OWN.get(str(config.get("class_name")).rpartition(">")[2])
+    """Returns the class of ours that a description names, else `None`."""
+    name = str(config.get("class_name")).rpartition(">")[2]
+    for one in ARCHITECTURES.values():
+        if name in one.classes():
+            return one.classes()[name]
+    return None
 
 
 def _check_kind(found: str, wanted: str, what: str) -> None:
-    if wanted != "auto" and found != wanted:
-        raise InputError(f"expected a FaceDancer {wanted}, found {what}")
+    if wanted not in ("auto", found):
+        titles = [a.title for a in ARCHITECTURES.values() if wanted in a.networks]
+        raise InputError(f"expected a {' or '.join(titles)} {wanted}, found {what}")
 
 
-def _load_own(stored, kind, form, dtype):
-    found, model_class = _own_class(stored.config)
-    _check_kind(found, kind, f"a FaceDancer {found}")
+def _load_own(stored, own, kind, form, dtype):
+    family = next(a for a in ARCHITECTURES.values() if own.__name__ in a.classes())
+    _check_kind(own.role, kind, f"a {family.title} {own.role}")
     try:
-        config = _CONFIGS[found].from_dict(stored.config["config"]["config"])
+        settings = dict(stored.config["config"])
+        settings["config"] = own.config_class.from_dict(settings["config"])
+        if own in family.forms:  # as it was saved
+            model = own(**settings | {"dtype": dtype})
+        else:
+            model = own(settings["config"], form, dtype)
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"the description of the model is damaged ({error})") from None
-    if model_class is FaceDancerFused:
-        model = FaceDancerFused(config, dtype)
-    else:
-        model = model_class(config, form, dtype)
     if stored.weights:
         fill(model, {layer.name: layer.name for layer in model.layers}, stored.weights)
     else:
@@ -139,25 +128,35 @@ def _load_archive(model, path):
 
 def _load_published(stored, kind, form, dtype):
     graph = graphs.from_config(stored.config)
-    found = structure.kind_of(graph)
+    found, architecture = _recognise(graph)
     what = graph.describe() if found == "other" else f"a {found}: {graph.describe()}"
     _check_kind(found, kind, what)
-    if found not in _READERS:
-        raise InputError(
-            f"expected a FaceDancer generator or discriminator, found {what}"
-        )
+    if architecture is None:
+        known = " or ".join(roles())
+        titles = " or ".join(a.title for a in ARCHITECTURES.values())
+        raise InputError(f"expected a {titles} {known}, found {what}")
     if not stored.weights:
         raise InputError(
             f"found a {found} in a .keras archive that this project did not write. "
             "Save it as .h5"
         )
-    read = _READERS[found](graph)
+    read = architecture.readers[found](graph)
     try:
-        model = CLASSES[found](read.config, form, dtype)
+        model = architecture.networks[found](read.config, form, dtype)
     except ValueError as error:
         raise InputError(str(error)) from None
     fill(model, read.names, stored.weights)
     return model
+
+
+def _recognise(graph) -> tuple[str, Architecture | None]:
+    """Returns what a graph is, and of which family, None if of none."""
+    found = "other"
+    for one in ARCHITECTURES.values():
+        found = one.kind_of(graph)
+        if found in one.readers:
+            return found, one
+    return found, None
 
 
 def fill(model: keras.Model, names: dict[str, str], weights: dict) -> None:

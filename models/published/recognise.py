@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 
 from facedancer.errors import InputError
-from facedancer.models.families.facedancer.layer_ops import SLOPE
+from facedancer.models.families.layer_ops import SLOPE
 from facedancer.models.published import graph as graphs
 from facedancer.models.published.graph import Graph, Node
 

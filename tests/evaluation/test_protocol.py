@@ -23,6 +23,7 @@ from facedancer.evaluation.measuring import experiments, swappers
 from facedancer.evaluation.report import document
 from facedancer.evaluation.settings import EvaluateSettings
 from facedancer.models import GeneratorConfig, build_generator
+from facedancer.video_swap.engines.keras_engine import KerasEngine
 from facedancer.video_swap.swapping.networks import Networks
 from tests.evaluation import fixtures
 
@@ -257,7 +258,7 @@ class GeneratorTest(testing.TestCase):
         judge = tiny_judge()
         self.judge, self.locator = judge, Locator(fixtures.DotDetector(), Cache())
         networks = Networks(
-            lambda x, z: np.asarray(generator([x, z])),
+            KerasEngine(generator),
             generator.contract,
             fixtures.DotDetector(),
             judge.embedder,
@@ -282,9 +283,10 @@ class GeneratorTest(testing.TestCase):
             self.assertTrue((result != changed).any())
 
     def test_values_that_are_no_numbers_stop_the_run(self):
-        broken = dataclasses.replace(
-            self.swapper.networks, engine=lambda x, z: np.full_like(x, np.nan)
-        )
+        def engine(feeds):
+            return {"swapped": feeds["target"] * np.nan}
+
+        broken = dataclasses.replace(self.swapper.networks, engine=engine)
         swapper = swappers.GeneratorSwapper(broken)
         with self.assertRaisesRegex(InputError, "tiny gave values that are not finite"):
             swapper.swap(self.faces[:1], self.faces[1:2])

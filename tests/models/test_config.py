@@ -3,8 +3,10 @@
 import dataclasses
 import json
 
+import numpy as np
 import pytest
 
+from facedancer.contract import IdentityInput, InputContract, SwapContract
 from facedancer.errors import InputError
 from facedancer.models.families.facedancer import presets
 from facedancer.models.families.facedancer.config import (
@@ -124,6 +126,33 @@ def test_presets():
 
 def test_contract():
     config = GeneratorConfig(image_size=64, template="ffhq", shrink=0.8)
-    contract = config.contract
+    contract = config.contract.image
     assert (contract.size, contract.value_range) == (64, "signed")
     assert (contract.template, contract.shrink) == ("ffhq", 0.8)
+
+
+def test_swap_contract():
+    config = GeneratorConfig(image_size=64, identity_size=9, encoder="some@12")
+    assert config.contract.identity == IdentityInput("vector", 9, "some@12")
+    assert config.contract.inputs == ("target", "identity")
+    image = config.contract.image
+    for values, words in (
+        ({"inputs": ("target",)}, "with {'identity'}"),
+        ({"inputs": ("target", "identity", "mask")}, "`inputs` must be of target"),
+        ({"outputs": ("alpha",)}, "must hold `swapped`"),
+        ({"identity": IdentityInput("label", 2)}, "with {'label'}"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            SwapContract(image, **values)
+    none = IdentityInput("none", 0)
+    assert SwapContract(image, none, ("target",)).identity.kind == "none"
+    for wrong in (("voice", 3), ("none", 3), ("vector", 0)):
+        with pytest.raises(ValueError, match="`kind` must be one of vector, label"):
+            IdentityInput(*wrong)
+
+
+def test_values_in_255():
+    for name, low in (("signed", -1.0), ("unit", 0.0)):
+        contract = InputContract(8, name)
+        found = contract.to_255(np.array([low, 1.0]))
+        np.testing.assert_array_equal(found, [0.0, 255.0])

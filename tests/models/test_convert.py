@@ -60,6 +60,8 @@ class ConvertTest(testing.TestCase):
         printed = self.run_main(self.published, path, "--encoder=arcface@12")
         self.assertIn("generator, 16 px, ", printed)
         self.assertIn("fusions affa d_affa do_affa, mapping 5, identity 4", printed)
+        self.assertIn(f"{self.model.count_params():,} parameters, 0.0", printed)
+        self.assertIn(" G multiply-accumulates per example\n", printed)
         difference = float(printed.split("largest output difference ")[1])
         self.assertLess(difference, 1e-5)
         again = models.load_generator(path)
@@ -156,10 +158,11 @@ def published_counts(path):
 
 
 class InputsTest(testing.TestCase):
-    def test_random_inputs_are_seeded(self):
-        config = small().config
-        first, second = saving.random_inputs(config), saving.random_inputs(config)
-        self.assert_close(first, second)
-        self.assertEqual([a.shape for a in first], [(2, 16, 16, 3), (2, 4)])
-        other = saving.random_inputs(config, seed=1)
-        self.assertGreater(np.abs(first[0] - other[0]).max(), 0.1)
+    def test_example_inputs_are_seeded(self):
+        model = small()
+        first, second = model.example_inputs(), model.example_inputs()
+        self.assertEqual(list(first), ["target", "identity"])
+        self.assert_close(list(first.values()), list(second.values()))
+        self.assertEqual([a.shape for a in first.values()], [(2, 16, 16, 3), (2, 4)])
+        other = model.example_inputs(seed=1)
+        self.assertGreater(np.abs(first["target"] - other["target"]).max(), 0.1)

@@ -2,13 +2,14 @@
 
 import pytest
 
-from facedancer import models
+from facedancer import arcface_model, models, retinaface
 from facedancer.models.families.facedancer import macs
 from facedancer.models.families.facedancer.config import (
     UP_TYPES,
     DiscriminatorConfig,
     GeneratorConfig,
 )
+from facedancer.network import Cost
 
 NO, AFFA, D, DO, CAT = ["no_skip"], ["affa"], ["d_affa"], ["do_affa"], ["concat"]
 
@@ -33,7 +34,7 @@ def test_published_sizes(up_types, parameters, gmacs):
 
 
 def test_exact_sizes():
-    assert macs.count(GeneratorConfig()) == macs.Cost(24_505_894, 28_856_287_232)
+    assert macs.count(GeneratorConfig()) == Cost(24_505_894, 28_856_287_232)
     small_mapping = GeneratorConfig(mapping_sizes=(256,) * 4)
     assert macs.count(small_mapping).parameters == 22_473_254
     assert macs.count(GeneratorConfig(), composed=True).macs == 14_260_109_312
@@ -51,23 +52,6 @@ def test_discriminator_by_hand():
     assert cost.macs == total + 16 * 512 * 512 + 512
 
 
-def layer_macs(model):
-    """Counts from the shapes of a built model's layers, in the plain form."""
-    total = 0
-    for layer in model.layers:
-        name = type(layer).__name__
-        if name in ("Conv2D", "PooledConv2D"):
-            _, height, width, filters = layer.output.shape
-            scale = 4 if name == "PooledConv2D" else 1
-            size = layer.kernel.shape[0]
-            channels = layer.kernel.shape[2]
-            total += scale * height * width * size**2 * channels * filters
-        elif name in ("Dense", "AdaIN"):
-            kernels = [w for w in layer.weights if len(w.shape) == 2]
-            total += sum(w.shape[0] * w.shape[1] for w in kernels)
-    return total
-
-
 @pytest.mark.parametrize(
     "changes",
     [
@@ -80,13 +64,37 @@ def layer_macs(model):
 def test_counts_are_those_of_the_built_generator(changes):
     values = {"image_size": 64, "base_width": 3, "max_width": 10, "up_types": UP_TYPES}
     config = GeneratorConfig(**{**values, **changes})
-    model = models.build_generator(config)
-    cost = macs.count(config)
-    assert cost.parameters == model.count_params()
-    assert cost.macs == layer_macs(model)
+    for form in ("plain", "composed"):
+        model = models.build_generator(config, form)
+        assert macs.count(config, composed=form == "composed") == model.cost()
 
 
 def test_counts_are_those_of_the_built_discriminator():
     config = DiscriminatorConfig(image_size=48, base_width=3, max_width=10)
-    model = models.build_discriminator(config)
-    assert macs.count(config) == macs.Cost(model.count_params(), layer_macs(model))
+    model = models.build_discriminator(config, "plain")
+    assert macs.count(config) == model.cost()
+
+
+def test_the_fused_form_by_hand():
+    """Joined maps, pixel blocks and folded norms are counted as they compute."""
+    config = GeneratorConfig(
+        image_size=8, widths=(5, 10), up_types=("add", "concat"), identity_size=5,
+        mapping_sizes=(),
+    )  # fmt: skip
+    fused = models.fuse(models.build_generator(config))
+    conv = 8 * 8 * 9 * 3 * 5  # stem
+    conv += 4 * 4 * 10 * 5 * 10  # down4: shortcut and convolution at half the side
+    conv += 2 * 4 * 4 * 10 * 10 * 10  # middle, latent
+    conv += 4 * 4 * 10 * 10 * 5  # up8, before it is enlarged
+    conv += 8 * 8 * 10 * 3  # final shortcut
+    conv += 4 * 4 * 16 * 10 * 12  # final: 4x4 kernels of stride 2, blocks of 2x2
+    dense = 5 * 2 * (10 + 10 + 10)  # latent, up8, final
+    assert fused.cost().macs == conv + dense
+
+
+def test_open_sides_have_no_count():
+    assert retinaface.build_retinaface(width=4, channels=8).cost().macs is None
+    encoder = arcface_model.build_mobilefacenet(8, image_size=112)
+    assert encoder.cost().parameters == encoder.count_params()
+    # Chen et al. 2018: 221 million for 112 pixels and 128 numbers
+    assert 0.15e9 < encoder.cost().macs < 0.5e9

@@ -11,8 +11,8 @@ from facedancer.train.validation import samples, validation
 from tests.train import tiny
 
 
-def copy_target(inputs, training=False):
-    return inputs[0]
+def copy_target(feeds):
+    return {"swapped": feeds["target"]}
 
 
 class ValidationTest(testing.TestCase):
@@ -45,9 +45,10 @@ class ValidationTest(testing.TestCase):
             )
         }
 
-        def show_source(inputs, training=False):
-            known = [by_vector.get(tuple(v), t) for t, v in zip(*inputs, strict=True)]
-            return np.stack(known)
+        def show_source(feeds):
+            both = zip(feeds["target"], feeds["identity"], strict=True)
+            known = [by_vector.get(tuple(v), t) for t, v in both]
+            return {"swapped": np.stack(known)}
 
         found = self.measure(
             show_source, embedders={"pose": lambda x: x.mean(axis=(1, 2))}
@@ -109,8 +110,9 @@ class SamplesTest(testing.TestCase):
         sources = np.full((3, 4, 4, 3), 1.0, "f4")
         vectors = np.arange(6.0).reshape(3, 2)
 
-        def generator(inputs, training=False):
-            return inputs[0] + 0.2 * inputs[1][:, :1, None, None]
+        def generator(feeds):
+            added = 0.2 * feeds["identity"][:, :1, None, None]
+            return {"swapped": feeds["target"] + added}
 
         picture = samples.swap_grid(generator, targets, sources, vectors)
         self.assertEqual(picture.shape, (18, 24, 3))

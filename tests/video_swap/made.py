@@ -11,7 +11,7 @@ import numpy as np
 from av.video.reformatter import ColorRange
 
 from facedancer import alignment
-from facedancer.contract import InputContract
+from facedancer.contract import IdentityInput, InputContract, SwapContract
 from facedancer.faces import Faces
 from facedancer.models import GeneratorConfig, build_generator
 from facedancer.video_swap.provenance import labels
@@ -89,6 +89,16 @@ class ColourEmbedder:
         return middle.mean(axis=(1, 2)) - 100.0
 
 
+def named(paint):
+    """Returns the engine of a function of targets and vectors."""
+
+    def engine(feeds):
+        painted = paint(feeds["target"], feeds["identity"])
+        return painted if isinstance(painted, dict) else {"swapped": painted}
+
+    return engine
+
+
 def colour_engine(targets, vectors):
     """A generator that paints the face in the source's colour."""
     painted = np.empty_like(targets)
@@ -109,8 +119,8 @@ def identity_of(colour):
 def make_swapper(rules=None, engine=colour_engine, detector=None, **settings):
     """A `FaceSwapper` of the parts above; without rules all faces become blue."""
     return swapper.FaceSwapper(
-        engine,
-        InputContract(64, "signed"),
+        named(engine),
+        SwapContract(InputContract(64, "signed"), IdentityInput(size=3)),
         detector or SquareDetector(),
         ColourEmbedder(),
         rules or [identities.Rule("blue", None, identity_of(BLUE))],

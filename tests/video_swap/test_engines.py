@@ -1,4 +1,4 @@
-"""Tests of `facedancer.video_swap.engines.engines` and `quantization`."""
+"""Tests of the room `facedancer.video_swap.engines`."""
 
 import subprocess
 import sys
@@ -11,7 +11,8 @@ from absl.testing import parameterized
 from facedancer import testing
 from facedancer.errors import InputError
 from facedancer.models import fuse, get_preset
-from facedancer.video_swap.engines import engines, quantization
+from facedancer.video_swap import settings
+from facedancer.video_swap.engines import make, openvino_engine, quantization
 from tests.video_swap import made
 
 OUTLIVES = """
@@ -25,7 +26,7 @@ random = np.random.default_rng(0)
 targets = random.uniform(-1, 1, (4, 64, 64, 3)).astype("float32")
 vectors = random.normal(size=(4, 128)).astype("float32")
 expected = np.asarray(generator([targets, vectors]))
-engine = engines.make_engine(generator, "openvino")
+engine = make.make_engine(generator, "openvino")
 del generator
 gc.collect()
 sizes = (10, 100, 128, 256, 512, 1024, 4096, 32768, 65536, 262144, 590000)
@@ -37,7 +38,8 @@ churn = [
 ]
 worst = 0.0
 for n in (1, 2, 3, 4, 1):
-    error = np.abs(engine(targets[:n], vectors[:n]) - expected[:n]).max()
+    feeds = {"target": targets[:n], "identity": vectors[:n]}
+    error = np.abs(engine(feeds)["swapped"] - expected[:n]).max()
     worst = max(worst, np.nan_to_num(error, nan=9.0))
 print(worst / np.abs(expected).max())
 """
@@ -50,23 +52,25 @@ class EngineTest(testing.TestCase):
         self.generator = made.tiny_generator()
         self.targets = random.uniform(-1, 1, (3, 64, 64, 3)).astype("float32")
         self.vectors = random.normal(size=(3, 32)).astype("float32")
+        self.feeds = {"target": self.targets, "identity": self.vectors}
         self.expected = keras.ops.convert_to_numpy(
             self.generator([self.targets, self.vectors], training=False)
         )
 
     @parameterized.parameters("keras", "openvino")
     def test_f32_equals_the_plain_generator(self, name):
-        engine = engines.make_engine(self.generator, name)
+        engine = make.make_engine(self.generator, name)
         self.assertEqual((engine.name, engine.precision), (name, "f32"))
         scale = np.abs(self.expected).max()
         for n in (3, 1, 2):
-            result = engine(self.targets[:n], self.vectors[:n])
-            error = np.abs(result - self.expected[:n]).max() / scale
+            result = engine({name: part[:n] for name, part in self.feeds.items()})
+            self.assertEqual(list(result), ["swapped"])
+            error = np.abs(result["swapped"] - self.expected[:n]).max() / scale
             self.assertLess(error, 1e-5)
 
     def test_openvino_knows_the_norms(self):
         """Written otherwise, each is five operations, a tenth slower together."""
-        engine = engines.make_engine(self.generator, "openvino")
+        engine = make.make_engine(self.generator, "openvino")
         nodes = engine.compiled.get_runtime_model().get_ops()
         kinds = [node.get_rt_info()["layerType"].astype(str) for node in nodes]
         self.assertGreater(kinds.count("MVN"), 8)
@@ -85,8 +89,8 @@ class EngineTest(testing.TestCase):
 
     @parameterized.parameters(("keras", "bf16"), ("keras", "f16"), ("openvino", "bf16"))
     def test_half_precision_is_near(self, name, precision):
-        engine = engines.make_engine(self.generator, name, precision)
-        result = engine(self.targets, self.vectors)
+        engine = make.make_engine(self.generator, name, precision)
+        result = engine(self.feeds)["swapped"]
         self.assertEqual(result.dtype, np.float32)
         error = np.abs(result - self.expected).mean() / self.expected.std()
         self.assertLess(error, 0.05)
@@ -95,7 +99,7 @@ class EngineTest(testing.TestCase):
         with mock.patch.object(
             quantization, "quantize", wraps=quantization.quantize
         ) as spied:
-            engine = engines.make_engine(
+            engine = make.make_engine(
                 self.generator, "openvino", "int8", embed=lambda faces: vectors
             )
         return engine, spied
@@ -104,15 +108,15 @@ class EngineTest(testing.TestCase):
         vectors = np.random.default_rng(1).normal(size=(12, 32)).astype("float32")
         engine, spied = self.quantized(vectors)
         spied.assert_called_once()
-        result = engine(self.targets, self.vectors)
+        result = engine(self.feeds)["swapped"]
         error = np.abs(result - self.expected).mean() / self.expected.std()
         self.assertLess(error, 0.2)
         self.assertGreater(error, 1e-4, "nothing was rounded")
 
     def test_int8_rounds_hidden_convolutions_only(self):
-        model = engines._openvino_model(fuse(self.generator))
-        places = engines._input_places(model)
-        example = {places[4]: self.targets[:1], places[2]: self.vectors[:1]}
+        model = openvino_engine.convert(fuse(self.generator))
+        numbers = openvino_engine.numbers(model.inputs)
+        example = {numbers[name]: part[:1] for name, part in self.feeds.items()}
         changed = quantization.quantize(model, [example])
         nodes = model.get_ordered_ops()
         kinds = [node.get_type_name() for node in nodes]
@@ -135,9 +139,9 @@ class EngineTest(testing.TestCase):
 
     def test_int8_needs_faces(self):
         with self.assertRaisesRegex(ValueError, "int8 needs `embed`"):
-            engines.make_engine(self.generator, "openvino", "int8")
+            make.make_engine(self.generator, "openvino", "int8")
         with self.assertRaisesRegex(InputError, "one of f32, bf16, f16 for this"):
-            engines.make_engine(self.generator, "keras", "int8")
+            make.make_engine(self.generator, "keras", "int8")
 
     def test_example_faces_differ(self):
         faces = quantization.example_faces(40)
@@ -145,32 +149,39 @@ class EngineTest(testing.TestCase):
         self.assertLen({face.tobytes() for face in faces}, 12)
 
     @parameterized.parameters("keras", "openvino")
-    def test_share_of_the_largest_fusion_mask(self, name):
-        engine = engines.make_engine(self.generator, name, shares=True)
-        result = engine(self.targets, self.vectors)
-        self.assertEqual(result.shape, (3, 64, 64, 4))
+    def test_the_largest_fusion_mask(self, name):
+        wanted = ("swapped", "fusion_mask")
+        engine = make.make_engine(self.generator, name, outputs=wanted)
+        result = engine(self.feeds)
+        self.assertEqual(set(result), {"swapped", "fusion_mask"})
+        self.assertEqual(result["fusion_mask"].shape, (3, 64, 64, 1))
         scale = np.abs(self.expected).max()
-        self.assertLess(np.abs(result[..., :3] - self.expected).max() / scale, 1e-5)
+        self.assertLess(np.abs(result["swapped"] - self.expected).max() / scale, 1e-5)
         blend = self.generator.get_layer("fuse32_affa1_blend")
         inner = keras.Model(self.generator.inputs, blend.input[0])
         mask = keras.ops.convert_to_numpy(inner([self.targets, self.vectors]))
         expected = mask.mean(axis=-1)
         # Bilinear upsampling by two keeps the mean and the range.
         self.assertAlmostEqual(
-            float(result[..., 3].mean()), float(expected.mean()), delta=1e-2
+            float(result["fusion_mask"].mean()), float(expected.mean()), delta=1e-2
         )
-        self.assertLessEqual(result[..., 3].max(), expected.max() + 1e-5)
+        self.assertLessEqual(result["fusion_mask"].max(), expected.max() + 1e-5)
 
-    def test_share_needs_fusion_masks(self):
+    def test_a_fusion_mask_needs_fusions(self):
         plain = made.tiny_generator(up_types=("no_skip", "add", "concat", "concat"))
         with self.assertRaisesRegex(InputError, "needs a generator with AFFA fusion"):
-            engines.make_engine(plain, "keras", shares=True)
+            make.make_engine(plain, "keras", outputs=("swapped", "fusion_mask"))
 
     def test_wrong_words(self):
         with self.assertRaisesRegex(InputError, "--engine must be one of auto, keras"):
-            engines.make_engine(self.generator, "tpu")
+            make.make_engine(self.generator, "tpu")
         with self.assertRaisesRegex(InputError, "--precision must be one of f32, bf16"):
-            engines.make_engine(self.generator, "openvino", "f16")
+            make.make_engine(self.generator, "openvino", "f16")
+
+    def test_the_table_and_the_flags_name_the_same(self):
+        self.assertEqual(set(settings.ENGINES), {"auto", *make.ENGINES})
+        known = {one for kind in make.ENGINES.values() for one in kind.precisions}
+        self.assertEqual(set(settings.PRECISIONS), known)
 
     def test_presets_exist_for_the_benchmark(self):
         self.assertEqual(get_preset("facedancer_c").image_size, 256)

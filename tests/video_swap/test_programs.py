@@ -13,6 +13,7 @@ from absl.testing import parameterized
 
 from facedancer import cli, images, testing
 from facedancer.arcface_model import build_mobilefacenet
+from facedancer.contract import IdentityInput
 from facedancer.errors import InputError
 from facedancer.video_swap import multi_face_single_source, options, swap_image
 from facedancer.video_swap.media import video_reader
@@ -196,15 +197,20 @@ class ProgramTest(testing.TestCase):
 
     def test_encoder_that_does_not_fit(self):
         check = networks.check_encoder
+
+        def told(*args, **values):
+            return made.tiny_generator(*args, **values).contract.identity
+
         name = self.encoder.name_with_hash
-        self.assertEqual(check(made.tiny_generator(name).config, self.encoder), ())
-        self.assertEqual(check(made.tiny_generator().config, self.encoder), ())
-        other_weights = made.tiny_generator("mobilefacenet@00000000").config
+        self.assertEqual(check(told(name), self.encoder), ())
+        self.assertEqual(check(told(), self.encoder), ())
+        other_weights = told("mobilefacenet@00000000")
         self.assertRegex(check(other_weights, self.encoder)[0], "likeness may be worse")
         with self.assertRaisesRegex(InputError, "trained with the encoder arcface"):
-            check(made.tiny_generator("arcface@00000000").config, self.encoder)
+            check(told("arcface@00000000"), self.encoder)
         with self.assertRaisesRegex(InputError, "vectors of 48 numbers"):
-            check(made.tiny_generator(identity_size=48).config, self.encoder)
+            check(told(identity_size=48), self.encoder)
+        self.assertEqual(check(IdentityInput("label", 2), self.encoder), ())
 
     def test_exit_status_of_the_process(self):
         program = ROOT / "video_swap" / "multi_face_single_source.py"

@@ -1,14 +1,17 @@
 """Tests of facedancer.video_swap.swapping.swapper, identities and angles."""
 
+import dataclasses
+
 import keras
 import numpy as np
 from absl.testing import parameterized
 
 from facedancer import alignment, arcface_model, images, testing, weights
+from facedancer.contract import IdentityInput, InputContract, SwapContract
 from facedancer.errors import InputError
 from facedancer.faces import Faces
 from facedancer.video_swap.compositing import masks, parsing
-from facedancer.video_swap.swapping import identities, swapper
+from facedancer.video_swap.swapping import feeds, identities, swapper
 from tests.video_swap import made
 
 BOTH = ((made.RED, 10, 20, 40), (made.GREEN, 100, 30, 32))
@@ -38,7 +41,7 @@ class FaceSwapperTest(testing.TestCase):
 
     def test_output_that_is_not_finite(self):
         bad = made.make_swapper()
-        bad.engine = lambda targets, identities: np.full_like(targets, np.nan)
+        bad.engine = made.named(lambda targets, _: np.full_like(targets, np.nan))
         with self.assertRaisesRegex(InputError, "values that are not finite"):
             bad.swap_frame(made.scene(*BOTH))
 
@@ -179,12 +182,13 @@ class FaceSwapperTest(testing.TestCase):
             swapper.SwapSettings(**values)
 
 
-class ShareTest(testing.TestCase):
+class OutputsTest(testing.TestCase):
     def test_where_the_target_is_let_through_it_stays(self):
         def engine(targets, vectors):
-            share = np.full((*targets.shape[:3], 1), 0.8, np.float32)
-            share[:, :, 32:] = 0.1  # the right half is covered, says the generator
-            return np.concatenate([made.colour_engine(targets, vectors), share], -1)
+            mask = np.full((*targets.shape[:3], 1), 0.8, np.float32)
+            mask[:, :, 32:] = 0.1  # the right half is covered, says the generator
+            painted = made.colour_engine(targets, vectors)
+            return {"swapped": painted, "fusion_mask": mask}
 
         frame = np.full((100, 120, 3), 90, np.uint8)
         job = swapper.FaceJob(alignment.template(60) + [30, 20], 0)
@@ -194,12 +198,46 @@ class ShareTest(testing.TestCase):
             self.assert_close(image[55, 48], np.array(made.BLUE), atol=8)
             self.assertLess(np.abs(image[55, 72].astype(int) - 90).max(), 8)
 
-    def test_share_that_says_nothing_changes_nothing(self):
+    def test_a_fusion_mask_that_says_nothing_changes_nothing(self):
         mask = masks.legacy_mask(64)
-        for share in (np.zeros((64, 64)), np.full((64, 64), 0.7)):
-            self.assert_close(
-                masks.visible_by_share(share, mask), np.ones((64, 64), np.float32)
-            )
+        for fusion_mask in (np.zeros((64, 64)), np.full((64, 64), 0.7)):
+            visible = masks.visible_by_fusion(fusion_mask, mask)
+            self.assert_close(visible, np.ones((64, 64), np.float32))
+
+    def test_alpha_multiplies_the_mask_and_other_outputs_do_not(self):
+        mask = masks.legacy_mask(64)
+        alpha = np.linspace(-0.5, 1.5, 64, dtype=np.float32)[None, :, None]
+        alpha = np.repeat(alpha, 64, axis=0)
+        made_of = {"swapped": alpha, "alpha": alpha, "image64": alpha}
+        expected = mask * np.clip(alpha[..., 0], 0, 1)
+        self.assert_close(masks.by_outputs(made_of, mask), expected)
+        self.assert_close(masks.by_outputs({"swapped": alpha}, mask), mask)
+
+    def test_an_input_that_nothing_makes_is_refused(self):
+        contract = SwapContract(
+            InputContract(64, "signed"), inputs=("target", "identity", "semantic_mask")
+        )
+        with self.assertRaisesRegex(InputError, "wants semantic_mask; swapping makes"):
+            feeds.check(contract)
+
+    def test_feeds_by_the_contract(self):
+        white = np.full((8, 8, 3), 255, np.uint8)
+        vector, nowhere = np.array([3.0, 4.0]), np.zeros((1, 5, 2))
+        crop = swapper.Crop(white, np.eye(2, 3), *nowhere[:1], vector, nowhere[:0])
+        contract = SwapContract(
+            InputContract(4, "unit"), IdentityInput(size=2, unit=True)
+        )
+        made_of = feeds.make([crop, crop], contract, boost=2)
+        self.assertEqual(made_of["target"].shape, (8, 4, 4, 3))
+        self.assertEqual(made_of["target"].max(), 1.0)
+        self.assert_close(made_of["identity"], np.tile([0.6, 0.8], (8, 1)))
+        labelled = SwapContract(
+            InputContract(8, "unit"), IdentityInput("label", 2), ("target", "label")
+        )
+        person = dataclasses.replace(crop, identity=1)
+        made_of = feeds.make([person], labelled, boost=1)
+        self.assertEqual(made_of["label"].tolist(), [[1]])
+        self.assertNotIn("identity", made_of)
 
 
 class ParsingTest(testing.TestCase):

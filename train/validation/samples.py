@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from facedancer import images
+from facedancer.models.families.built_network import SwapperNetwork
 from facedancer.train.validation import validation
 
 BORDER = 2
@@ -43,7 +44,7 @@ def swap_grid(generator, targets, sources, vectors) -> np.ndarray:
     """Returns the `grid` of every target with every source.
 
     Args:
-        generator: Called as `generator([target, identity])`.
+        generator: See `validation.swap`.
         targets: `(rows, size, size, 3)` in [-1, 1].
         sources: `(columns, size, size, 3)` in [-1, 1].
         vectors: `(columns, d)` identity vectors of the sources.
@@ -55,7 +56,7 @@ def swap_grid(generator, targets, sources, vectors) -> np.ndarray:
     return grid(targets, sources, swapped.reshape(rows, columns, *targets.shape[1:]))
 
 
-def mask_maps(generator: keras.Model, targets, vectors) -> np.ndarray | None:
+def mask_maps(generator: SwapperNetwork, targets, vectors) -> np.ndarray | None:
     """Returns a picture of the mean fusion masks of each AFFA block.
 
     Args:
@@ -67,11 +68,11 @@ def mask_maps(generator: keras.Model, targets, vectors) -> np.ndarray | None:
         `(height, width, 3)` uint8: one row a target, then its masks from the smallest
         map to the largest, white where the identity enters; or None.
     """
-    masks = [layer for layer in generator.layers if _is_mask(layer.name)]
-    if not masks:
+    if not generator.fusion_masks:
         return None
-    taps = keras.Model(generator.inputs, [layer.output for layer in masks])
-    maps = taps([targets, vectors], training=False)
+    taps = keras.Model(generator.inputs, generator.fusion_masks)
+    feeds = {"target": targets, "identity": vectors}
+    maps = taps([feeds[name] for name in generator.feed_names], training=False)
     maps = maps if isinstance(maps, list) else [maps]
     size, shown = targets.shape[1], []
     for part in maps:
@@ -83,7 +84,3 @@ def mask_maps(generator: keras.Model, targets, vectors) -> np.ndarray | None:
     return np.concatenate(
         [images.uint8_from_signed(np.concatenate(row, axis=1)) for row in columns]
     )
-
-
-def _is_mask(name: str) -> bool:
-    return name.startswith("fuse") and name.endswith("_mask") and "_pixel_" not in name

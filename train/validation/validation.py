@@ -81,14 +81,15 @@ def swap(generator: Callable, targets, vectors, batch: int = 16) -> np.ndarray:
     """Returns swapped faces, batch by batch.
 
     Args:
-        generator: Called as `generator([target, identity])`.
+        generator: Called with `target` and `identity` by name, gives `swapped` by
+            name, as `Network.named`.
         targets: `(n, size, size, 3)` float32 in [-1, 1].
         vectors: `(n, d)` raw identity vectors.
         batch: Images per call.
     """
 
     def run(images, identities):
-        return generator([images, identities], training=False)
+        return generator({"target": images, "identity": identities})["swapped"]
 
     return in_batches(run, targets, vectors, size=batch).astype(np.float32)
 
@@ -147,7 +148,7 @@ class Validation:
         """Returns the measures.
 
         Args:
-            generator: Called as `generator([target, identity])`.
+            generator: See `swap`.
         """
         targets = self.pairs.targets
         swapped = swap(generator, targets, self.source_vectors).clip(-1, 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 
 import cv2
 import numpy as np
@@ -94,23 +95,47 @@ def border_fade(size: int) -> np.ndarray:
     return ramp[:, None] * ramp[None, :]
 
 
-def visible_by_share(share: np.ndarray, mask: np.ndarray) -> np.ndarray:
+def visible_by_fusion(fusion_mask: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Returns where a generator's own fusion mask says that the face is not covered.
 
-    The share is compared with its upper quartile over the middle of the face, since its
-    level differs between generators: below 0.4 of it the target stays, from 0.8 on it
-    does not.
+    It is compared with its upper quartile over the middle of the face, since its level
+    differs between generators: below 0.4 of it the target stays, from 0.8 on it does
+    not.
 
     Args:
-        share: `(size, size)` float32, see `engines.add_shares`.
+        fusion_mask: `(size, size)` float32, near 1 where the picture comes from the
+            identity.
         mask: `(size, size)` float32 in [0, 1], the shape of the face.
 
     Returns:
-        `(size, size)` float32 in [0, 1]; ones where the share says nothing.
+        `(size, size)` float32 in [0, 1]; ones where the fusion mask says nothing.
     """
     inside = mask > 0.9
-    level = float(np.quantile(share[inside], 0.75)) if inside.any() else 0.0
+    level = float(np.quantile(fusion_mask[inside], 0.75)) if inside.any() else 0.0
     if level < 0.05:
         return np.ones_like(mask)
-    part = np.clip((share / level - 0.4) / 0.4, 0.0, 1.0)
+    part = np.clip((fusion_mask / level - 0.4) / 0.4, 0.0, 1.0)
     return (part * part * (3.0 - 2.0 * part)).astype(np.float32)
+
+
+def _alpha(alpha: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    return np.clip(alpha, 0.0, 1.0)
+
+
+# What an output of a swapper makes of the mask that is pasted: each is called with
+# the output and the mask and gives a factor.
+BY_OUTPUT = {"alpha": _alpha, "fusion_mask": visible_by_fusion}
+
+
+def by_outputs(made: Mapping[str, np.ndarray], mask: np.ndarray) -> np.ndarray:
+    """Returns a mask, less where the swapper itself says that its picture ends.
+
+    Args:
+        made: The swapper's outputs by name, `(size, size, channels)`; those that are no
+            masks have no effect.
+        mask: `(size, size)` float32, the shape of the face.
+    """
+    for name, factor in BY_OUTPUT.items():
+        if name in made:
+            mask = mask * factor(made[name][..., 0], mask)
+    return mask

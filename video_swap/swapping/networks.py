@@ -8,12 +8,12 @@ import pathlib
 
 from facedancer import weights
 from facedancer.arcface_model import Embedder, load_encoder
-from facedancer.contract import InputContract
+from facedancer.contract import IdentityInput, SwapContract
 from facedancer.errors import InputError
 from facedancer.models import load_generator
 from facedancer.retinaface import load_detector
 from facedancer.video_swap.compositing import parsing
-from facedancer.video_swap.engines import engines
+from facedancer.video_swap.engines import devices, make
 from facedancer.video_swap.settings import NetworkSettings
 from facedancer.video_swap.swapping import identities
 
@@ -24,7 +24,7 @@ class Networks:
 
     Attributes:
         engine: Runs the generator.
-        contract: The generator's input contract.
+        contract: The generator's `SwapContract`.
         detector: Finds faces.
         embedder: Gives identity vectors.
         names: What they are, for reports, by role.
@@ -33,7 +33,7 @@ class Networks:
     """
 
     engine: object
-    contract: InputContract
+    contract: SwapContract
     detector: object
     embedder: Embedder
     names: dict[str, str]
@@ -50,7 +50,7 @@ def load_networks(settings: NetworkSettings) -> Networks:
     Raises:
         InputError: If a file is missing or of another kind, or two do not fit together.
     """
-    engines.use_device(settings.device_id)
+    devices.use_device(settings.device_id)
     detector = load_detector(
         settings.retina_path or None,
         score_threshold=settings.score_threshold,
@@ -62,14 +62,16 @@ def load_networks(settings: NetworkSettings) -> Networks:
     encoder = load_encoder(encoder_path)
     path = settings.facedancer_path or weights.find("generator")
     generator = load_generator(path)
-    warnings = check_encoder(generator.config, encoder)
-    shares = settings.occlusion == "generator"
     contract, embedder = generator.contract, Embedder(encoder)
-    engine = engines.make_engine(
+    warnings = check_encoder(contract.identity, encoder)
+    outputs = None
+    if settings.occlusion == "generator":
+        outputs = (*contract.outputs, "fusion_mask")
+    engine = make.make_engine(
         generator,
         settings.engine,
         settings.precision,
-        shares,
+        outputs,
         functools.partial(identities.embed_crops, embedder),
     )
     names = {
@@ -85,23 +87,25 @@ def load_networks(settings: NetworkSettings) -> Networks:
     return Networks(engine, contract, detector, embedder, names, parser, warnings)
 
 
-def check_encoder(config, encoder) -> tuple[str, ...]:
+def check_encoder(told: IdentityInput, encoder) -> tuple[str, ...]:
     """Refuses an encoder whose vectors the generator cannot know.
 
     Args:
-        config: The generator's `GeneratorConfig`.
+        told: How the generator is told whom to show.
         encoder: The identity encoder.
 
     Returns:
-        Warnings, none if all fits.
+        Warnings, none if all fits or it takes no vectors.
 
     Raises:
         InputError: If length or architecture differ from what it was trained with.
     """
-    name, known = encoder.name_with_hash, config.encoder
-    if config.identity_size != encoder.embedding_size:
+    if told.kind != "vector":
+        return ()
+    name, known = encoder.name_with_hash, told.encoder
+    if told.size != encoder.embedding_size:
         raise InputError(
-            f"The generator takes identity vectors of {config.identity_size} numbers "
+            f"The generator takes identity vectors of {told.size} numbers "
             f"(trained with {known or 'an unknown encoder'}), the encoder {name} "
             f"gives {encoder.embedding_size}. Give the right one with --arcface_path"
         )

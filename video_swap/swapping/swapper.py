@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from facedancer import alignment, images
+from facedancer import alignment
 from facedancer.errors import InputError
 from facedancer.faces import Faces
 from facedancer.photo_search import search_photos
@@ -21,7 +21,7 @@ from facedancer.video_swap.compositing import (
     pixel_boost,
 )
 from facedancer.video_swap.settings import SwapSettings
-from facedancer.video_swap.swapping import identities
+from facedancer.video_swap.swapping import feeds, identities
 from facedancer.video_swap.swapping.jobs import Crop, FaceJob, far_first, make_jobs
 
 
@@ -48,8 +48,8 @@ class FaceSwapper:
     """Finds faces and gives them other identities.
 
     Args:
-        engine: Called as `engine(targets, identities)`, see `facedancer.engines`.
-        contract: The generator's `InputContract`.
+        engine: Called as `engine(feeds)`, see `video_swap.engines.make`.
+        contract: The generator's `SwapContract`.
         detector: With `detect_batch(images) -> list[Faces]`.
         embedder: With `embed(crops) -> vectors` and `encoder`.
         rules: Who becomes whom. At least one must have a source.
@@ -58,7 +58,8 @@ class FaceSwapper:
             stays the target's; None for none.
 
     Raises:
-        InputError: If there is no rule with a source.
+        InputError: If there is no rule with a source, or the generator wants an input
+            that nothing makes.
 
     Example:
         swapper = FaceSwapper(engine, contract, detector, embedder, rules, settings)
@@ -75,6 +76,7 @@ class FaceSwapper:
         settings: SwapSettings | None = None,
         parser=None,
     ):
+        feeds.check(contract)
         self.engine, self.contract = engine, contract
         self.detector, self.embedder = detector, embedder
         self.rules = tuple(rules)
@@ -195,7 +197,7 @@ class FaceSwapper:
         frames: Sequence[np.ndarray],
         jobs: Sequence[Sequence[FaceJob]],
         crops: Sequence[Crop],
-        swapped: Iterator[np.ndarray],
+        swapped: Iterator[dict[str, np.ndarray]],
     ) -> list[np.ndarray]:
         """Returns the frames with swapped crops pasted in.
 
@@ -214,10 +216,9 @@ class FaceSwapper:
         return results
 
     def _cut(self, frame, job):
-        size = self.contract.size * self.settings.pixel_boost
-        matrix = pixel_aspect.crop_matrix(
-            job.landmarks, size, self.contract, self.aspect
-        )
+        contract = self.contract.image
+        size = contract.size * self.settings.pixel_boost
+        matrix = pixel_aspect.crop_matrix(job.landmarks, size, contract, self.aspect)
         return Crop(
             alignment.crop(frame, matrix, size),
             matrix,
@@ -233,10 +234,10 @@ class FaceSwapper:
         target = self.embed(frame, job.landmarks[None])[0]
         return mix_identities(target, source, strength)
 
-    def generate(self, crops: Sequence[Crop]) -> Iterator[np.ndarray]:
-        """Yields each crop's swapped form, float32 in [0, 255] and a bit beyond.
+    def generate(self, crops: Sequence[Crop]) -> Iterator[dict[str, np.ndarray]]:
+        """Yields what the generator makes of each crop, by name.
 
-        A fourth channel is the share of `engines.add_shares`, if the engine gives it.
+        `swapped` is `(size, size, 3)` float32 in [0, 255] and a bit beyond.
 
         Args:
             crops: What `cut` gave.
@@ -247,24 +248,19 @@ class FaceSwapper:
         if not crops:
             return
         boost = self.settings.pixel_boost
-        tiles = np.concatenate([pixel_boost.split(crop.image, boost) for crop in crops])
-        vectors = np.repeat([crop.identity for crop in crops], boost**2, axis=0)
-        output = self.engine(
-            images.signed_from_uint8(tiles), vectors.astype(np.float32)
-        )
-        if not np.isfinite(output).all():
+        made = self.engine(feeds.make(crops, self.contract, boost))
+        if not all(np.isfinite(values).all() for values in made.values()):
             raise InputError(
                 "The generator gave values that are not finite: its file is damaged "
                 f"or the engine computes it wrong (here: {_name(self.engine)}); try "
                 "another --engine"
             )
-        for start in range(0, len(output), boost**2):
-            one = pixel_boost.merge(output[start : start + boost**2], boost)
-            one = np.array(one)
-            one[..., :3] = one[..., :3] * 127.5 + 127.5
-            yield one
+        for start in range(0, len(crops) * boost**2, boost**2):
+            tiles = slice(start, start + boost**2)
+            one = {k: pixel_boost.merge(v[tiles], boost) for k, v in made.items()}
+            yield one | {"swapped": self.contract.image.to_255(one["swapped"])}
 
-    def _put_back(self, result, frame, crop, swapped):
+    def _put_back(self, result, frame, crop, made):
         settings, size = self.settings, len(crop.image)
         mask = (
             masks.legacy_mask(size)
@@ -273,13 +269,13 @@ class FaceSwapper:
         )
         if len(crop.fronts):
             mask = mask * masks.uncovered(crop.fronts, size)
-        if swapped.shape[2] == 4:
-            swapped, share = swapped[..., :3], swapped[..., 3]
-            mask = mask * masks.visible_by_share(share, mask)
+        mask = masks.by_outputs(made, mask)
         if self.parser is not None:
             mask = mask * self.parser.visible(crop.image)
         target = crop.image.astype(np.float32)
-        swapped = colour_transfer.correct(settings.colour, swapped, target, mask)
+        swapped = colour_transfer.correct(
+            settings.colour, made["swapped"], target, mask
+        )
         if settings.match_sharpness:
             swapped = paste.match_sharpness(swapped, target, mask)
         swapped = paste.sharpen(swapped, settings.sharpen)

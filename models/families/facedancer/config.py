@@ -16,6 +16,10 @@ def _progression(count: int, base: int, maximum: int) -> tuple[int, ...]:
     return tuple(min(base * 2**i, maximum) for i in range(count))
 
 
+def _words(values) -> str:
+    return " ".join(str(value) for value in values)
+
+
 def default_up_types(stages: int) -> tuple[str, ...]:
     """Returns the published fusion list, shortened or stretched to other depths.
 
@@ -71,6 +75,10 @@ class _Config:
         return self.widths or _progression(
             self.stages + 1, self.base_width, self.max_width
         )
+
+    def describe(self) -> str:
+        """Returns the structure in words."""
+        return f"{self.image_size} px, widths {_words(self.stage_widths)}"
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the fields as a dict that JSON can hold."""
@@ -186,10 +194,21 @@ class GeneratorConfig(_Config):
             raise ValueError(f"`shrink` must lie in (0, 1]. Received: {self.shrink}")
 
     @property
-    def contract(self) -> contract.InputContract:
-        """What images the generator is fed: their size, range and alignment."""
-        return contract.InputContract(
-            self.image_size, "signed", self.template, self.shrink
+    def contract(self) -> contract.SwapContract:
+        """What the generator is fed and what it gives."""
+        return contract.SwapContract(
+            contract.InputContract(
+                self.image_size, "signed", self.template, self.shrink
+            ),
+            contract.IdentityInput("vector", self.identity_size, self.encoder),
+        )
+
+    def describe(self) -> str:
+        """Returns the structure in words."""
+        return (
+            f"{super().describe()}, fusions {_words(self.up_types)}, mapping "
+            f"{_words(self.mapping_sizes) or 'none'}, identity {self.identity_size} "
+            f"from {self.encoder or 'an unknown encoder'}"
         )
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import keras
-
+from facedancer.models.families.built_network import BuiltNetwork
 from facedancer.models.families.facedancer import blocks
 from facedancer.models.families.facedancer.config import DiscriminatorConfig
-from facedancer.models.families.facedancer.layer_ops import LayerParts
+from facedancer.models.families.layer_ops import LayerParts
 from facedancer.models.layers.registration import register
 
 
@@ -15,7 +14,7 @@ def discriminator_graph(config, parts):
 
     Args:
         config: A `DiscriminatorConfig`.
-        parts: What to build from, see `parts.LayerParts`.
+        parts: What to build from, see `layer_ops.Parts`.
     """
     size, widths = config.image_size, config.stage_widths
     image = parts.input((size, size, 3), "image")
@@ -29,7 +28,7 @@ def discriminator_graph(config, parts):
 
 
 @register
-class FaceDancerDiscriminator(keras.Model):
+class FaceDancerDiscriminator(BuiltNetwork):
     """A FaceDancer discriminator.
 
     Args:
@@ -45,32 +44,14 @@ class FaceDancerDiscriminator(keras.Model):
         `(batch, 1)` float32 logits, large for real images.
     """
 
+    config_class = DiscriminatorConfig
+    role = "discriminator"
+    graph = staticmethod(discriminator_graph)
+
     def __init__(self, config, form="composed", dtype=None, name="discriminator"):
-        if isinstance(config, dict):
-            config = DiscriminatorConfig.from_dict(config)
-        dtype = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
-        image, logit = discriminator_graph(config, LayerParts(form, dtype))
-        super().__init__(inputs=image, outputs=logit, name=name)
-        self._config = config
-        self.form = form
-        self._policy = dtype.name
-
-    @property
-    def config(self):
-        """The `DiscriminatorConfig` it was built from."""
-        return self._config
-
-    def get_config(self):
-        return {
-            "config": self._config.to_dict(),
-            "form": self.form,
-            "dtype": self._policy,
-            "name": self.name,
-        }
-
-    @classmethod
-    def from_config(cls, config, custom_objects=None):
-        return cls(**config)
+        config, dtype = self.resolve(config, dtype)
+        parts = LayerParts(form, dtype)
+        super().__init__(config, parts, name, form=form, dtype=dtype.name)
 
 
 def build_discriminator(config, form="composed", dtype=None):

@@ -17,16 +17,17 @@ and fewer with `fast_convolutions`.
 
 from __future__ import annotations
 
+import dataclasses
+
 import keras
 import numpy as np
 from keras import ops
 
+from facedancer.errors import InputError
+from facedancer.models.families.built_network import SwapperNetwork
 from facedancer.models.families.facedancer.config import GeneratorConfig
-from facedancer.models.families.facedancer.generator import (
-    GeneratorModel,
-    generator_graph,
-)
-from facedancer.models.families.facedancer.layer_ops import LayerParts
+from facedancer.models.families.facedancer.generator import generator_graph
+from facedancer.models.families.layer_ops import LayerParts
 from facedancer.models.layers import fast_convolution, normalization, resampling
 from facedancer.models.layers.registration import register
 
@@ -43,10 +44,27 @@ class FusedParts(LayerParts):
         norm_form: See `normalization`.
         fast_convolutions: Whether to convolve with fewer multiplications where it pays,
             see `fast_convolution`.
+        outputs: What the network gives, see `FaceDancerFused`.
+
+    Raises:
+        InputError: If an output is unknown.
     """
 
-    def __init__(self, dtype=None, norm_form="composed", fast_convolutions=False):
+    def __init__(
+        self,
+        dtype=None,
+        norm_form="composed",
+        fast_convolutions=False,
+        outputs=("swapped",),
+    ):
         super().__init__("composed", dtype)
+        self.outputs = tuple(outputs)
+        unknown = set(self.outputs) - {"swapped", "fusion_mask"}
+        if unknown:
+            raise InputError(
+                "A FaceDancer generator gives swapped and fusion_mask. Received: "
+                f"{', '.join(sorted(unknown))}"
+            )
         self.norm_form = norm_form
         self.fast_convolutions = fast_convolutions
         self._small = {}  # what an enlarged map was, by its name
@@ -131,8 +149,43 @@ class FusedParts(LayerParts):
         )(x)
 
 
+def fused_graph(config, parts):
+    """Returns the inputs, and the output or the outputs by name.
+
+    Args:
+        config: A `GeneratorConfig`.
+        parts: `FusedParts`; its `outputs` say what is given.
+
+    Raises:
+        InputError: If a fusion mask is asked for and there is none.
+    """
+    inputs, swapped = generator_graph(config, parts)
+    if parts.outputs == ("swapped",):
+        return inputs, swapped
+    return inputs, {"swapped": swapped, "fusion_mask": _fusion_mask(config, parts)}
+
+
+def _fusion_mask(config, parts):
+    """Returns the mask of the largest fusion block, averaged over its channels.
+
+    Near 1 the picture comes from the identity, near 0 the target is let through, which
+    a generator learns to do with what covers a face.
+    """
+    if not parts.masks:
+        raise InputError(
+            "--occlusion=generator needs a generator with AFFA fusion. Received: "
+            f"{', '.join(config.up_types)}"
+        )
+    mask = max(parts.masks, key=lambda map_: map_.shape[1])
+    mask = ops.mean(mask, axis=-1, keepdims=True)
+    times = config.image_size // mask.shape[1]
+    if times > 1:
+        mask = keras.layers.UpSampling2D(times, interpolation="bilinear")(mask)
+    return keras.layers.Activation("linear", dtype="float32", name="fusion_mask")(mask)
+
+
 @register
-class FaceDancerFused(GeneratorModel):
+class FaceDancerFused(SwapperNetwork):
     """The fused form of a generator; made by `fuse`.
 
     Args:
@@ -141,6 +194,7 @@ class FaceDancerFused(GeneratorModel):
         name: Name of the model.
         norm_form: See `normalization`.
         fast_convolutions: See `FusedParts`.
+        outputs: `("swapped",)`, or with `"fusion_mask"`: then a call gives a dict.
 
     Call arguments:
         inputs: As for `generator.FaceDancerGenerator`.
@@ -149,6 +203,10 @@ class FaceDancerFused(GeneratorModel):
         As `generator.FaceDancerGenerator`.
     """
 
+    config_class = GeneratorConfig
+    role = "generator"
+    graph = staticmethod(fused_graph)
+
     def __init__(
         self,
         config,
@@ -156,41 +214,24 @@ class FaceDancerFused(GeneratorModel):
         name="generator",
         norm_form="composed",
         fast_convolutions=False,
+        outputs=("swapped",),
     ):
-        if isinstance(config, dict):
-            config = GeneratorConfig.from_dict(config)
-        dtype = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
-        parts = FusedParts(dtype, norm_form, fast_convolutions)
-        inputs, output = generator_graph(config, parts)
-        super().__init__(inputs=inputs, outputs=output, name=name)
-        self._config = config
-        self._policy = dtype.name
-        self._norm_form, self._fast = norm_form, fast_convolutions
+        config, dtype = self.resolve(config, dtype)
+        super().__init__(
+            config,
+            FusedParts(dtype, norm_form, fast_convolutions, outputs),
+            name,
+            dtype=dtype.name,
+            norm_form=norm_form,
+            fast_convolutions=fast_convolutions,
+            outputs=list(outputs),
+        )
 
-    def get_config(self):
-        return {
-            "config": self._config.to_dict(),
-            "dtype": self._policy,
-            "name": self.name,
-            "norm_form": self._norm_form,
-            "fast_convolutions": self._fast,
-        }
-
-    @classmethod
-    def from_config(cls, config, custom_objects=None):
-        return cls(**config)
-
-    def variant(self, **changes):
-        """Returns the same function computed in another way.
-
-        Args:
-            **changes: Other values of `dtype`, `norm_form` or `fast_convolutions`.
-        """
-        other = type(self)(**{**self.get_config(), **changes})
-        for layer in other.layers:  # by name: their order may be another
-            if layer.weights:
-                layer.set_weights(self.get_layer(layer.name).get_weights())
-        return other
+    @property
+    def contract(self):
+        """The `SwapContract` of the config, with the outputs that are given."""
+        outputs = tuple(self._settings["outputs"])
+        return dataclasses.replace(self._config.contract, outputs=outputs)
 
 
 def fuse(generator, dtype=None, **options):
@@ -200,7 +241,8 @@ def fuse(generator, dtype=None, **options):
         generator: A `FaceDancerGenerator`; one that is fused already is returned, or
             its variant with the options, if there are any.
         dtype: Policy of the layers; `None` is the global one.
-        **options: Values of `norm_form` or `fast_convolutions`, see `FaceDancerFused`.
+        **options: Values of `norm_form`, `fast_convolutions` or `outputs`, see
+            `FaceDancerFused`.
 
     Returns:
         A `FaceDancerFused` with the same call and the same result to about 1e-5.

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import keras
-
+from facedancer.models.families.built_network import SwapperNetwork
 from facedancer.models.families.facedancer import blocks
 from facedancer.models.families.facedancer.config import GeneratorConfig
-from facedancer.models.families.facedancer.layer_ops import LayerParts
+from facedancer.models.families.layer_ops import LayerParts
 from facedancer.models.layers.registration import register
 
 
@@ -18,7 +17,7 @@ def generator_graph(config, parts):
 
     Args:
         config: A `GeneratorConfig`.
-        parts: What to build from, see `parts.LayerParts`.
+        parts: What to build from, see `layer_ops.Parts`.
     """
     size, widths = config.image_size, config.stage_widths
     target = parts.input((size, size, 3), "target")
@@ -46,22 +45,8 @@ def generator_graph(config, parts):
     return [target, identity], parts.output(x, config.output_activation, "swapped")
 
 
-class GeneratorModel(keras.Model):
-    """What every form of a generator offers besides `keras.Model`."""
-
-    @property
-    def config(self):
-        """The `GeneratorConfig` it was built from."""
-        return self._config
-
-    @property
-    def contract(self):
-        """The `InputContract` of its target image."""
-        return self._config.contract
-
-
 @register
-class FaceDancerGenerator(GeneratorModel):
+class FaceDancerGenerator(SwapperNetwork):
     """A FaceDancer generator.
 
     Args:
@@ -89,28 +74,14 @@ class FaceDancerGenerator(GeneratorModel):
         - [Rosberg et al., 2023](https://arxiv.org/abs/2210.10473)
     """
 
+    config_class = GeneratorConfig
+    role = "generator"
+    graph = staticmethod(generator_graph)
+
     def __init__(self, config, form="composed", dtype=None, name="generator"):
-        if isinstance(config, dict):
-            config = GeneratorConfig.from_dict(config)
-        dtype = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
+        config, dtype = self.resolve(config, dtype)
         parts = LayerParts(form, dtype, config.gain_bias)
-        inputs, output = generator_graph(config, parts)
-        super().__init__(inputs=inputs, outputs=output, name=name)
-        self._config = config
-        self.form = form
-        self._policy = dtype.name
-
-    def get_config(self):
-        return {
-            "config": self._config.to_dict(),
-            "form": self.form,
-            "dtype": self._policy,
-            "name": self.name,
-        }
-
-    @classmethod
-    def from_config(cls, config, custom_objects=None):
-        return cls(**config)
+        super().__init__(config, parts, name, form=form, dtype=dtype.name)
 
 
 def build_generator(config, form="composed", dtype=None):

@@ -6,33 +6,19 @@ and resampling are left out. A FLOP count is about twice these.
 
 from __future__ import annotations
 
-import dataclasses
-
 from facedancer.models.families.facedancer.config import (
     DiscriminatorConfig,
     GeneratorConfig,
 )
 from facedancer.models.families.facedancer.discriminator import discriminator_graph
 from facedancer.models.families.facedancer.generator import generator_graph
-
-
-@dataclasses.dataclass(frozen=True)
-class Cost:
-    """What a network costs.
-
-    Attributes:
-        parameters: Numbers that are learned.
-        macs: Multiply-accumulates per image.
-    """
-
-    parameters: int
-    macs: int
+from facedancer.network import Cost
 
 
 class CountingParts:
     """Counts instead of building: a map is the tuple `(height, width, channels)`.
 
-    Takes the place of `parts.LayerParts`.
+    Takes the place of `layer_ops.LayerParts`.
 
     Args:
         composed: Whether pooling comes before convolution; else as published.
@@ -124,6 +110,12 @@ class CountingParts:
         return (x[0] * x[1] * x[2],)
 
 
+_GRAPHS = {
+    GeneratorConfig: generator_graph,
+    DiscriminatorConfig: discriminator_graph,
+}
+
+
 def count(config: GeneratorConfig | DiscriminatorConfig, composed=False) -> Cost:
     """Returns what a network of this structure costs.
 
@@ -138,8 +130,5 @@ def count(config: GeneratorConfig | DiscriminatorConfig, composed=False) -> Cost
     Cost(parameters=24505894, macs=28856287232)
     """
     parts = CountingParts(composed)
-    if isinstance(config, GeneratorConfig):
-        generator_graph(config, parts)
-    else:
-        discriminator_graph(config, parts)
+    _GRAPHS[type(config)](config, parts)
     return Cost(parts.parameters, parts.macs)

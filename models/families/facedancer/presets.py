@@ -15,7 +15,10 @@ published fusion list, so five halvings.
 from __future__ import annotations
 
 from facedancer.errors import InputError
-from facedancer.models.families.facedancer.config import GeneratorConfig
+from facedancer.models.families.facedancer.config import (
+    DiscriminatorConfig,
+    GeneratorConfig,
+)
 
 _PUBLISHED = ("no_skip", "no_skip", "affa", "affa", "affa", "concat")
 
@@ -41,6 +44,16 @@ PRESETS = {
     "facedancer_lite_64": _lite(64),
     "facedancer_lite_96": _lite(96),
     "facedancer_lite_128": _lite(128),
+}
+
+# The discriminators that go with them.
+DISCRIMINATORS = {
+    name: DiscriminatorConfig(
+        image_size=config.image_size,
+        base_width=config.base_width,
+        max_width=config.max_width,
+    )
+    for name, config in PRESETS.items()
 }
 
 

@@ -1,17 +1,75 @@
-"""The pieces that the networks are put together from.
+"""The parts that networks are put together from.
 
-`blocks`, `generator` and `discriminator` say which piece follows which; a class of
-this kind says what a piece is. `LayerParts` makes Keras layers; `macs.CountingParts`
-counts operations and `fused.FusedParts` makes the cheaper pieces of inference.
+A family's graph says which part follows which; a class of the kind `Parts` says what a
+part is. `LayerParts` makes Keras layers. Of FaceDancer, `CountingParts` counts
+operations, `FusedParts` makes the cheaper parts of inference and `PublishedParts`
+writes down the layers of the original.
 """
 
 from __future__ import annotations
+
+from typing import Any, Protocol
 
 import keras
 
 from facedancer.models.layers import normalization, resampling
 
 SLOPE = 0.2
+
+
+class Parts(Protocol):
+    """What a graph may ask for; what a map is differs from class to class.
+
+    Maps are passed on only; `name` begins the names of what is made.
+    """
+
+    def input(self, shape: tuple[int, ...], name: str) -> Any:
+        """Returns an input; the shape is without the batch axis."""
+
+    def conv(self, x, filters: int, size: int, name: str, padding: str = "same") -> Any:
+        """Returns a convolution of stride 1 with bias."""
+
+    def pooled_conv(self, x, filters: int, size: int, name: str) -> Any:
+        """Returns a convolution followed by 2x2 average pooling."""
+
+    def dense(self, x, units: int, name: str) -> Any:
+        """Returns an affine map of vectors."""
+
+    def normalise(self, x, name: str) -> Any:
+        """Returns vectors of length `sqrt(d)`: about one in each of `d` numbers."""
+
+    def leaky(self, x, name: str) -> Any:
+        """Returns a leaky ReLU of slope `SLOPE`."""
+
+    def norm(self, x, name: str) -> Any:
+        """Returns an instance norm."""
+
+    def modulated_norm(self, x, w, name: str) -> Any:
+        """Returns an instance norm followed by AdaIN by the vector `w`."""
+
+    def mask(self, x, filters: int, name: str) -> Any:
+        """Returns a mask in [0, 1]: instance norm, 1x1 convolution, sigmoid."""
+
+    def add(self, a, b, name: str) -> Any:
+        """Returns the sum of two maps."""
+
+    def up_sum(self, a, b, name: str) -> Any:
+        """Returns the sum of two maps, enlarged twofold."""
+
+    def concat(self, a, b, name: str) -> Any:
+        """Returns the channels of both maps."""
+
+    def multiply(self, a, b, name: str) -> Any:
+        """Returns the product of two masks, of which one may have one channel."""
+
+    def blend(self, m, a, b, name: str) -> Any:
+        """Returns `(1 - m) * a + m * b`."""
+
+    def output(self, x, activation: str, name: str) -> Any:
+        """Returns the result, in float32."""
+
+    def flat(self, x, name: str) -> Any:
+        """Returns all values of an example as one row."""
 
 
 class LayerParts:
@@ -27,6 +85,7 @@ class LayerParts:
         self.form = form
         self.dtype = dtype
         self.gain_bias = gain_bias
+        self.masks = []  # of the blends, in the order of the graph
 
     def input(self, shape, name):
         """Returns an input without its batch axis."""
@@ -93,7 +152,8 @@ class LayerParts:
         return keras.layers.Multiply(dtype=self.dtype, name=name)([a, b])
 
     def blend(self, m, a, b, name):
-        """Returns `(1 - m) * a + m * b`."""
+        """Returns `(1 - m) * a + m * b`; the mask is kept too."""
+        self.masks.append(m)
         return resampling.Blend(dtype=self.dtype, name=name)([m, a, b])
 
     def output(self, x, activation, name):

@@ -1,0 +1,90 @@
+"""What the networks of all families share: a config, a graph of parts, a role."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from facedancer.network import Network
+
+
+class BuiltNetwork(Network):
+    """A network that is built from a frozen config and one kind of parts.
+
+    A subclass sets the class attributes, writes `graph`, and hands the parts to
+    `super().__init__`; `get_config`, `.keras` and `.h5` follow.
+
+    Args:
+        config: Its structure, of `config_class`.
+        parts: What it is built from, see `layer_ops.Parts`.
+        name: Name of the model.
+        **settings: Further arguments of the subclass, as a file keeps them.
+
+    Attributes:
+        config_class: The frozen record of its structure, with `to_dict`, `from_dict`
+            and `describe`.
+        role: What it is in its family: `generator`, `discriminator`, ...
+    """
+
+    config_class: type
+    role = "network"
+
+    def __init__(self, config, parts, name: str, **settings):
+        inputs, outputs = self.graph(config, parts)
+        super().__init__(inputs=inputs, outputs=outputs, name=name)
+        self._config = config
+        masks = getattr(parts, "masks", ())
+        self._masks = tuple(mask._keras_history.operation.name for mask in masks)
+        self._remember(config=config.to_dict(), **settings)
+
+    @staticmethod
+    def graph(config, parts) -> tuple[Any, Any]:
+        """Returns inputs and outputs, each one, a list, or outputs by name.
+
+        Args:
+            config: The structure.
+            parts: What to build from.
+        """
+        raise NotImplementedError
+
+    @classmethod
+    def resolve(cls, config, dtype) -> tuple[Any, keras.DTypePolicy]:
+        """Returns the config of a dict of one, and the policy of a name or of None.
+
+        Args:
+            config: Of `config_class`, or its `to_dict`.
+            dtype: A policy, its name, or None for the global one.
+        """
+        if isinstance(config, dict):
+            config = cls.config_class.from_dict(config)
+        policy = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
+        return config, policy
+
+    @property
+    def config(self):
+        """The record it was built from."""
+        return self._config
+
+    @property
+    def form(self) -> str:
+        """Its form, see `layers.forms`."""
+        return self._settings["form"]
+
+    def describe(self) -> str:
+        """Returns what the network is and costs, in one line."""
+        return f"{self.role}, {self._config.describe()}, {self._cost_text()}"
+
+
+class SwapperNetwork(BuiltNetwork):
+    """A network that swaps: what it is fed and what it gives is a `SwapContract`."""
+
+    @property
+    def fusion_masks(self) -> list:
+        """The symbolic masks of its blends, smallest first; none where it has none."""
+        return [self.get_layer(name).output for name in self._masks]
+
+    @property
+    def contract(self):
+        """The `SwapContract` of the config."""
+        return self._config.contract

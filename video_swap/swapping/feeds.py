@@ -1,0 +1,66 @@
+"""What each named input of a swapper is made of, for one crop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from facedancer.contract import SwapContract
+from facedancer.errors import InputError
+from facedancer.video_swap.compositing import pixel_boost
+
+
+def _target(crop, contract: SwapContract, boost: int) -> np.ndarray:
+    return contract.image.from_uint8(pixel_boost.split(crop.image, boost))
+
+
+def _identity(crop, contract: SwapContract, boost: int) -> np.ndarray:
+    vector = np.asarray(crop.identity, np.float32)
+    if contract.identity.unit:
+        vector = vector / max(float(np.linalg.norm(vector)), 1e-12)
+    return np.repeat(vector[None], boost**2, axis=0)
+
+
+def _label(crop, contract: SwapContract, boost: int) -> np.ndarray:
+    return np.full((boost**2, 1), crop.identity, np.int32)
+
+
+# Called with a crop (`image`, `landmarks`, `identity`), the contract, and how many
+# tiles a side it is split into; gives one row a tile.
+FEEDS: dict[str, Callable[..., np.ndarray]] = {
+    "target": _target,
+    "identity": _identity,
+    "label": _label,
+}
+
+
+def check(contract: SwapContract) -> None:
+    """Refuses a swapper with an input that nothing here can make.
+
+    Args:
+        contract: Its contract.
+
+    Raises:
+        InputError: If there is such an input.
+    """
+    unknown = [name for name in contract.inputs if name not in FEEDS]
+    if unknown:
+        raise InputError(
+            f"The generator wants {', '.join(unknown)}; swapping makes "
+            f"{', '.join(FEEDS)} only"
+        )
+
+
+def make(crops: Sequence, contract: SwapContract, boost: int) -> dict[str, np.ndarray]:
+    """Returns what a swapper is fed, by name: `boost ** 2` rows a crop.
+
+    Args:
+        crops: At least one, with `image`, `landmarks` and `identity`.
+        contract: Of the swapper.
+        boost: How many tiles a side each crop is split into.
+    """
+    return {
+        name: np.concatenate([FEEDS[name](crop, contract, boost) for crop in crops])
+        for name in contract.inputs
+    }
