@@ -208,7 +208,7 @@ class _GraphReader:
         else:
             raise InputError(
                 f"{self.path}: node {node.name!r} of type {node.op_type} is not "
-                f"understood. Known: {', '.join(sorted(_READERS))}"
+                f"supported. Known: {', '.join(sorted(_READERS))}"
             )
 
     def tensor(self, name):
@@ -236,7 +236,7 @@ def _read_conv(reader, node, settings):
         d != 1 for d in settings.get("dilations", [1, 1])
     ):
         raise InputError(
-            f"{reader.path}: grouped and dilated convolutions are not understood. "
+            f"{reader.path}: grouped and dilated convolutions are not supported. "
             f"Received: group={group} for {kernel.shape[0]} filters"
         )
     order = (2, 3, 1, 0) if group == 1 else (2, 3, 0, 1)
@@ -272,7 +272,7 @@ def _read_prelu(reader, node, settings):
 def _read_clip(reader, node, settings):
     low, high = [float(reader.arrays[name]) for name in node.input[1:3]]
     if low != 0.0 or not math.isfinite(high):
-        raise InputError(f"{reader.path}: clip to [{low}, {high}] is not understood")
+        raise InputError(f"{reader.path}: clip to [{low}, {high}] is not supported")
     return "Relu", {"max": high}
 
 

@@ -17,6 +17,7 @@ from facedancer.errors import InputError
 from facedancer.settings import Leaf, did_you_mean, flat, from_flat, leaves
 
 _BOOLEAN_WORDS = {"true": "true", "false": "false", "1": "true", "0": "false"}
+_SEVERAL = {str: "words", int: "whole numbers", float: "numbers"}
 _KINDS = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
 
 
@@ -257,6 +258,6 @@ def _tuple_of(leaf: Leaf, words: list[str]) -> tuple:
         return tuple(leaf.kind(word) for word in words)
     except ValueError:
         raise InputError(
-            f"--{leaf.name} must be {leaf.kind.__name__} values with commas between. "
+            f"--{leaf.name} must be {_SEVERAL[leaf.kind]} with commas between. "
             f"Received: {','.join(words)}"
         ) from None

@@ -76,7 +76,9 @@ def _conv_arrays(path: pathlib.Path) -> dict[str, dict[int, np.ndarray]]:
                 visit
             )
     except OSError as error:
-        raise InputError(f"{path}: no HDF5 file that can be read ({error})") from None
+        raise InputError(
+            f"{path}: not an HDF5 file that can be read ({error})"
+        ) from None
     return arrays
 
 

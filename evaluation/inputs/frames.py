@@ -74,7 +74,7 @@ def extract(
     stems = [path.stem for path in videos]
     twice = sorted({stem for stem in stems if stems.count(stem) > 1})
     if twice:
-        raise InputError(f"Two videos have one name: {', '.join(twice)}")
+        raise InputError(f"Two videos have the same name: {', '.join(twice)}")
     found = {}
     for path in videos:
         found[path.stem] = [

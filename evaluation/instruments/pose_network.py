@@ -47,7 +47,8 @@ class PoseNetwork(Instrument):
         sizes = {size for _, size in self.networks}
         if len(sizes) != 1:
             raise InputError(
-                f"Pose networks must take images of one size. Received: {sorted(sizes)}"
+                "Pose networks must take images of the same size. "
+                f"Received: {sorted(sizes)}"
             )
         (self.size,) = sizes
 

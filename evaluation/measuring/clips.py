@@ -60,8 +60,8 @@ def read_both(target: str | os.PathLike, swapped: str | os.PathLike):
     readers = [VideoReader(path, hdr_mode="convert") for path in (target, swapped)]
     if readers[0].info.size_wh != readers[1].info.size_wh:
         raise InputError(
-            f"Both videos must have one size. Received: {readers[0].info.size_wh} and "
-            f"{readers[1].info.size_wh}"
+            "Both videos must have the same size. "
+            f"Received: {readers[0].info.size_wh} and {readers[1].info.size_wh}"
         )
     for index, (a, b) in enumerate(itertools.zip_longest(*readers)):
         if a is None or b is None:

@@ -90,7 +90,7 @@ class OnnxEncoderTest(testing.TestCase):
         self.assertIs(fold(again), again)
 
     @parameterized.named_parameters(
-        ("node", make_model(odd_node="Sin"), "of type Sin is not understood"),
+        ("node", make_model(odd_node="Sin"), "of type Sin is not supported"),
     )
     def test_refuses(self, model, words):
         with self.assertRaisesRegex(InputError, words):

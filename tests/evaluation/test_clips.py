@@ -61,7 +61,7 @@ class ClipTest(testing.TestCase):
         )
         first, again = next(both)
         np.testing.assert_array_equal(first, again)
-        with self.assertRaisesRegex(InputError, "must have one size"):
+        with self.assertRaisesRegex(InputError, "must have the same size"):
             next(
                 clips.read_both(
                     folder / "dfl_obama_speaking.mp4", folder / "bbaf2n.mpg"

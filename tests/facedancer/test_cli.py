@@ -124,7 +124,7 @@ class FlagsTest(testing.TestCase):
         ("--count=10", r"^--count must lie in \[0, 9\]. Received: 10$"),
         ("--count=2.5", "^--count must be a whole number. Received: 2.5$"),
         ("--shuffle=perhaps", "^--shuffle must be true or false. Received: perhaps$"),
-        ("--rates=a", "--rates must be float values"),
+        ("--rates=a", "--rates must be numbers with commas between. Received: a"),
         ("--rates=1,2", r"^--rates must lie in \[0, 2\). Received: 2.0$"),
         ("--rates=nan", r"^--rates must lie in \[0, 2\). Received: nan$"),
         ("--rate=0", "^--rate must be greater than 0. Received: 0.0$"),

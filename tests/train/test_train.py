@@ -108,7 +108,7 @@ class FlagsTest(testing.TestCase):
         ("--recipe=best", "Unknown recipe 'best'"),
         ("--export_formats=pb", "--export_formats must be of onnx"),
         ("--real_images=both", "--real_images must be one of"),
-        ("--ifsr_margin=much", "--ifsr_margin must be float values"),
+        ("--ifsr_margin=much", "--ifsr_margin must be numbers with commas"),
     )
     def test_bad_values(self, word, message):
         with self.assertRaisesRegex(InputError, message):
@@ -152,8 +152,8 @@ class RunTest(testing.TestCase):
             (("--export=True",), "no checkpoint 'latest'"),
             (("--i2_lambda=1",), "give --second_arcface_path"),
             ((f"--second_arcface_path={self.encoder}",), "needs a weight: give --i2"),
-            (("--p_blocks=conv1",), "--p_blocks and --legacy_perceptual are of a"),
-            (("--legacy_perceptual",), "--p_blocks and --legacy_perceptual are of a"),
+            (("--p_blocks=conv1",), "--p_blocks and --legacy_perceptual belong"),
+            (("--legacy_perceptual",), "--p_blocks and --legacy_perceptual belong"),
             (("--up_types=affa",), "`up_types` must be 2 or more of"),
             (("--perceptual=none.h5",), "--perceptual must be vgg16, encoder, none or"),
             (("--image_size=18",), "must be a multiple of"),

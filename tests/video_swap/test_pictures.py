@@ -79,7 +79,9 @@ class PictureReaderTest(testing.TestCase):
         folder = self.tempdir() / "in"
         images.write_image(folder / "a.png", made.scene())
         images.write_image(folder / "b.png", made.scene(size_wh=(90, 50)))
-        with self.assertRaisesRegex(InputError, "must have one size, here 160x96"):
+        with self.assertRaisesRegex(
+            InputError, "must all have the same size, here 160x96"
+        ):
             list(pictures.PictureReader(folder))
 
     def test_frames_of_a_folder_know_their_files(self):

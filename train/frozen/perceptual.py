@@ -66,8 +66,8 @@ def load(
     if name in ("encoder", "none"):
         if blocks or legacy:
             raise InputError(
-                "--p_blocks and --legacy_perceptual are of a perceptual network, such "
-                f"as --perceptual=vgg16. Received: --perceptual={name}"
+                "--p_blocks and --legacy_perceptual belong to a perceptual network, "
+                f"such as --perceptual=vgg16. Received: --perceptual={name}"
             )
         return Perceptual()
     if name == "vgg16":

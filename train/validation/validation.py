@@ -183,7 +183,9 @@ def load_embedder(path: str, value_range: str = "unit") -> Callable:
     try:
         model = keras.saving.load_model(path, compile=False)
     except (OSError, ValueError, TypeError) as error:
-        raise InputError(f"{path}: no Keras model that can be read ({error})") from None
+        raise InputError(
+            f"{path}: not a Keras model that can be read ({error})"
+        ) from None
     size = model.input_shape[1]
 
     def embed(images: np.ndarray) -> np.ndarray:

@@ -136,8 +136,8 @@ class PictureReader:
             if (image.shape[1], image.shape[0]) != self.info.size_wh:
                 width, height = self.info.size_wh
                 raise InputError(
-                    f"{path}: the images of a sequence must have one size, here "
-                    f"{width}x{height}. Received: {image.shape[1]}x{image.shape[0]}"
+                    f"{path}: the images of a sequence must all have the same size, "
+                    f"here {width}x{height}. Received: {image.shape[1]}x{image.shape[0]}"
                 )
             yield image, 1000 // _SEQUENCE_RATE
 
