@@ -22,7 +22,7 @@ JUMPS = [
         "credentials, signing, watermark",
         "video_swap/provenance/watermark.py",
     ),
-    ("video_swap/clips/tracking.py", "cosine", "arcface_model/embedding.py"),
+    ("video_swap/clips/tracking.py", "cosine", "facedancer/vectors.py"),
     (
         "video_swap/swapping/swapper.py",
         "paste.paste",
@@ -30,8 +30,8 @@ JUMPS = [
     ),
     (
         "evaluation/measuring/clips.py",
-        "masks.face_outline",
-        "video_swap/compositing/masks.py",
+        "outlines.face_outline",
+        "facedancer/outlines.py",
     ),
     ("retinaface/training/scenes.py", "import alignment", "facedancer/alignment.py"),
 ]

@@ -137,7 +137,8 @@ class PictureReader:
                 width, height = self.info.size_wh
                 raise InputError(
                     f"{path}: the images of a sequence must all have the same size, "
-                    f"here {width}x{height}. Received: {image.shape[1]}x{image.shape[0]}"
+                    f"here {width}x{height}. "
+                    f"Received: {image.shape[1]}x{image.shape[0]}"
                 )
             yield image, 1000 // _SEQUENCE_RATE
 
