@@ -4,7 +4,8 @@
 
 `edits/beard/anna.original.jpg` and `edits/beard/anna.edited.jpg` are one pair. The
 first folder is the kind of the edit, and each kind becomes a set of shards of its own,
-`edits_beard_00000-of-00016.records`, so that `dataset.triplets` can mix them by shares.
+`edits_beard_00000-of-00016.records`, so that `triplets` can mix
+them by shares.
 Started again after it was stopped, the program writes the missing shards.
 """
 

@@ -60,7 +60,7 @@ def convert(
     """Converts one file and reports what was done.
 
     Args:
-        source: What is read, see `published.load_generator`.
+        source: What is read, see `reading.load_generator`.
         destination: A `.keras` or `.h5` file.
         kind: One of `KINDS`.
         layout: See `saving.save`.

@@ -31,7 +31,7 @@ class Report:
 
     Args:
         path: The file; its folder is made.
-        paths: The photos, as `photos.list_photos` orders them.
+        paths: The photos, as `listing.list_photos` orders them.
     """
 
     def __init__(self, path: str | os.PathLike, paths: list[str]):

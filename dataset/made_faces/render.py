@@ -24,7 +24,7 @@ class Rendered:
         mask: `(height, width)` uint8, classes of `made_faces_paint`.
         landmarks: `(5, 2)` float32 pixels, order of `Faces`.
         box: `(4,)` float32, `x_min, y_min, x_max, y_max` of the face without the hair.
-        pose: Yaw, pitch and roll in degrees, as in `made_faces.Pose`.
+        pose: Yaw, pitch and roll in degrees, as in `made_face.Pose`.
     """
 
     image: np.ndarray

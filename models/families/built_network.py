@@ -68,7 +68,7 @@ class BuiltNetwork(Network):
 
     @property
     def form(self) -> str:
-        """Its form, see `layers.forms`."""
+        """Its form, see `forms`."""
         return self._settings["form"]
 
     def describe(self) -> str:

@@ -76,7 +76,7 @@ class LayerParts:
     """Makes Keras layers with the names it is given.
 
     Args:
-        form: `"plain"` or `"composed"`, see `layers.PooledConv2D`.
+        form: `"plain"` or `"composed"`, see `resampling.PooledConv2D`.
         dtype: Policy of the layers; `None` is the global one.
         gain_bias: See `normalization.AdaIN`.
     """

@@ -31,7 +31,7 @@ class Plan:
         save_every: Steps between checkpoints.
         sample_every: Steps between pictures.
         eval_every: Steps between validations.
-        alarm_steps: See `watch.alarms`.
+        alarm_steps: See `alarms`.
     """
 
     steps: int

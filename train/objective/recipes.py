@@ -45,7 +45,7 @@ class Objective:
         same_person_ratio: Share of samples whose source is another photo of the
             target's person; they count as same pairs.
         jitter: Colour jitter of the pairs: `legacy`, `per_image` or `none`, see
-            `dataset.pairs.PairSettings`.
+            `pairs.PairSettings`.
         flip: Random flips of both photos.
         perceptual_network: See `perceptual.load`.
         lr: Learning rate at the start.

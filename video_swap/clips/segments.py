@@ -115,7 +115,7 @@ class SegmentSink:
         """Takes a finished step; one of an earlier run is passed over.
 
         Args:
-            step: A `clip_swap.Step` with its image.
+            step: A `clip_stages.Step` with its image.
 
         Raises:
             InputError: If the disk is full or the encoder refuses.
@@ -193,7 +193,7 @@ def entry_of(step) -> dict:
     """Returns what the report and a later run need to know of a finished step.
 
     Args:
-        step: A `clip_swap.Step` with faces and jobs.
+        step: A `clip_stages.Step` with faces and jobs.
     """
     rules = [job.rule for job in step.jobs]
     return {

@@ -1,6 +1,6 @@
 """The blocks of the FaceDancer networks (Rosberg et al., 2023).
 
-Each function takes the `parts` to build from (`parts.LayerParts`), maps, and the name
+Each function takes the `parts` to build from (`layer_ops.Parts`), maps, and the name
 that its layers begin with. https://arxiv.org/abs/2210.10473
 """
 

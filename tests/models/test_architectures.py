@@ -1,0 +1,70 @@
+"""Tests of the table of families, their parts and each of their presets."""
+
+import dataclasses
+import inspect
+
+import pytest
+
+from facedancer import arcface_model
+from facedancer.models import ARCHITECTURES, architectures
+from facedancer.models.families.facedancer.fused import FusedParts
+from facedancer.models.families.facedancer.macs import CountingParts
+from facedancer.models.families.layer_ops import LayerParts, Parts
+from facedancer.models.published.published_writer import PublishedParts
+from tests.models.check_network import check_network
+
+PRESETS = [
+    (name, role, preset)
+    for name, one in ARCHITECTURES.items()
+    for role in one.networks
+    for preset in one.presets[role]
+]
+SMALL = {"image_size": 32, "base_width": 2, "max_width": 6}
+
+
+def small(config):
+    """Returns a structure with few channels and small pictures."""
+    changes = SMALL | {"image_size": max(32, 2 * 2**config.stages)}
+    if hasattr(config, "mapping_sizes"):
+        changes |= {"mapping_sizes": (5, 5), "identity_size": 7}
+    return dataclasses.replace(config, **changes)
+
+
+@pytest.mark.parametrize("name, role, preset", PRESETS)
+def test_presets(name, role, preset, tmp_path):
+    one = ARCHITECTURES[name]
+    config = small(one.presets[role][preset])
+    first = preset == next(iter(one.presets[role]))
+    endings = (".keras", ".h5", ".xml") if first else (".h5",)
+    check_network(one.networks[role](config), tmp_path, endings)
+
+
+@pytest.mark.parametrize(
+    "kind", [LayerParts, FusedParts, CountingParts, PublishedParts]
+)
+def test_every_kind_of_parts_has_every_part(kind):
+    """A graph may ask for any: what one lacks shows in the one program that uses it."""
+    for name, wanted in inspect.getmembers(Parts, inspect.isfunction):
+        if name.startswith("_"):
+            continue
+        found = inspect.signature(getattr(kind, name)).parameters
+        expected = list(inspect.signature(wanted).parameters)
+        assert list(found)[: len(expected)] == expected, f"{kind.__name__}.{name}"
+        more = list(found.values())[len(expected) :]
+        assert all(p.default is not inspect.Parameter.empty for p in more)
+
+
+def test_table():
+    for name, one in ARCHITECTURES.items():
+        assert name == one.name
+        for role, kind in one.networks.items():
+            assert kind.role == role
+            assert set(one.presets[role]), role
+            assert all(
+                isinstance(config, kind.config_class)
+                for config in one.presets[role].values()
+            )
+    assert architectures.roles()[:2] == ("generator", "discriminator")
+    encoder = arcface_model.build_mobilefacenet(8, image_size=32, width=0.125)
+    with pytest.raises(ValueError, match="must be of one of facedancer.*MobileFaceNet"):
+        architectures.of(encoder)
