@@ -207,6 +207,21 @@ class OddClipTest(Swapping):
         _, report = self.swap(path, codec="libx265")
         self.assertIn("but libx265 cannot mark it so", str(report["notes"]))
 
+    def test_fields_of_an_odd_height(self):
+        """480 or 576 lines halve evenly, the 486 of NTSC and 50 do not."""
+        path = clips.interlaced(
+            self.folder / "a.ts", "mpeg2video", size_wh=(64, 50), **FACED
+        )
+        output, report = self.swap(path)
+        reader = video_reader.VideoReader(output)
+        self.assertEqual(
+            (reader.info.size_wh, reader.info.fields), ((64, 52), "bottom")
+        )
+        self.assertIn("filled up to 64x52: each of two fields", report["notes"][0])
+        self.assertLen(list(reader), 12)
+        output, _ = self.swap(path, deinterlace=True)
+        self.assertEqual(video_reader.VideoReader(output).info.size_wh, (64, 50))
+
     @parameterized.parameters(
         ("qtrle", "mov", "qtrle", "mov"),
         ("prores_ks", "mov", "prores_ks", "mov"),

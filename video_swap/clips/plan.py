@@ -25,11 +25,13 @@ def written_info(job, reader) -> video_reader.ClipInfo:
     alpha = reader.info.alpha and job.encode.keeps_alpha(job.output)
     info = dataclasses.replace(reader.info, size_wh=(width, height), alpha=alpha)
     pixel_format = job.encode.format_of(alpha)
-    filled = video_writer.even_size(info.size_wh, pixel_format)
+    fields = info.fields if job.encode.keeps_fields else ""
+    filled = video_writer.even_size(info.size_wh, pixel_format, fields)
     if filled != info.size_wh:
         reader.notes.append(
             f"{width}x{height} was filled up to {filled[0]}x{filled[1]}: "
-            f"{pixel_format} needs even sizes"
+            + ("each of two fields" if fields else pixel_format)
+            + " needs even sizes"
         )
     if reader.info.alpha:
         reader.notes.append(

@@ -207,7 +207,8 @@ class SegmentEncoder:
         self.stream = self.container.add_stream(settings.codec, rate=rate)
         self.stream.pix_fmt = self.format
         self.stream.options = _all_options(info, settings)
-        width, height = even_size(info.size_wh, self.format)
+        fields = info.fields if settings.keeps_fields else decoding.PROGRESSIVE
+        width, height = even_size(info.size_wh, self.format, fields)
         self.stream.width, self.stream.height = width, height
         self.time_base, self.ahead = info.time_base, ahead(info.time_base)
         self._last = -1  # decoding time of the last packet
@@ -303,12 +304,15 @@ def ahead(time_base: Fraction) -> int:
     return round(3600 / time_base)
 
 
-def even_size(size_wh: tuple[int, int], pixel_format: str) -> tuple[int, int]:
+def even_size(
+    size_wh: tuple[int, int], pixel_format: str, fields: str = decoding.PROGRESSIVE
+) -> tuple[int, int]:
     """Returns the size a picture must be padded to for a pixel format.
 
     Args:
         size_wh: Width and height in pixels.
         pixel_format: Name of the format.
+        fields: Not empty: the picture is encoded as two fields, each of an even height.
 
     Raises:
         ValueError: If the format is unknown or has no colour.
@@ -317,6 +321,7 @@ def even_size(size_wh: tuple[int, int], pixel_format: str) -> tuple[int, int]:
     if len(part) < 3:
         raise ValueError(f"{pixel_format} has no colour")
     step_x, step_y = 16 // part[1].width, 16 // part[1].height
+    step_y *= 2 if fields else 1
     width, height = size_wh
     return -(-width // step_x) * step_x, -(-height // step_y) * step_y
 
