@@ -41,7 +41,11 @@ def read(folder: str | os.PathLike, name: str) -> dict | None:
 def _is_manifest(found):
     if not isinstance(found, dict) or not isinstance(found.get("plan"), str):
         return False
-    shards = found.get("shards")
+    shards, folders = found.get("shards"), found.get("folders")
+    if not isinstance(found.get("count"), int) or not isinstance(folders, list):
+        return False
+    if not all(isinstance(folder, str) for folder in folders):
+        return False
     return isinstance(shards, list) and all(
         isinstance(shard, dict)
         and isinstance(shard.get("file"), str)
@@ -73,7 +77,14 @@ def alignment_in(content: dict | None) -> Alignment | None:
         InputError: If the manifest names another template than those known here.
     """
     noted = (content or {}).get("alignment")
-    return Alignment(**noted) if noted else None
+    if not noted:
+        return None
+    try:
+        return Alignment(**noted)
+    except TypeError:
+        raise InputError(
+            f"A manifest must say `alignment` as template and shrink. Received: {noted}"
+        ) from None
 
 
 def note_alignment(

@@ -29,6 +29,14 @@ _MASK_DELTA = 0xA282EAD8
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 Feature = bytes | str | int | np.ndarray
+# What the features are that records here hold; others may be anything.
+TYPES = {
+    **dict.fromkeys(("face", "source", "target", "truth", "sha256", "format"), bytes),
+    **dict.fromkeys(("path", "identity_name"), bytes),
+    **dict.fromkeys(("identity", "height", "width", "source_is_real"), int),
+    "landmarks": np.ndarray,
+}
+_WORDS = {bytes: "bytes", int: "an integer of 32 bits", np.ndarray: "floats"}
 
 
 class CorruptRecordError(InputError):
@@ -110,7 +118,7 @@ def decode_example(data: bytes) -> dict[str, bytes | int | np.ndarray]:
         data: The message.
 
     Raises:
-        InputError: If it is no such message.
+        InputError: If it is no such message, or a feature of `TYPES` is of another one.
     """
     view = memoryview(data)
     found = {}
@@ -121,7 +129,17 @@ def decode_example(data: bytes) -> dict[str, bytes | int | np.ndarray]:
                     _add_entry(found, dict(_fields(entry)))
     except (IndexError, KeyError, TypeError, ValueError, struct.error) as error:
         raise InputError(f"not a tf.train.Example ({error})") from None
+    for name, kind in TYPES.items():
+        if name in found and not _is_of_type(found[name], kind):
+            raise InputError(f"its feature `{name}` must be {_WORDS[kind]}")
     return found
+
+
+def _is_of_type(value, kind):
+    small = kind is not int or (
+        isinstance(value, int) and -(1 << 31) <= value < 1 << 31
+    )
+    return isinstance(value, kind) and small
 
 
 def bytes_feature(data: bytes | memoryview, name: str) -> memoryview | None:
@@ -301,13 +319,14 @@ def read_records(path: str | os.PathLike) -> Iterator[bytes]:
     Raises:
         CorruptRecordError: At the first damaged record.
     """
-    index = 0
+    index = offset = 0
     with open(path, "rb") as file:
+        size = os.fstat(file.fileno()).st_size
         while header := file.read(_HEADER.size):
-            length = _checked_length(header, path, index)
-            rest = file.read(length + _FOOTER.size)
+            end = _end(header, size, offset, path, index)
+            rest = file.read(end - offset - _HEADER.size)
             yield bytes(check_frame(header + rest, path, index))
-            index += 1
+            offset, index = end, index + 1
 
 
 @dataclasses.dataclass(frozen=True)

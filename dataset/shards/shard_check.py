@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import fnmatch
+import hashlib
 import os
 import pathlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
-from facedancer.dataset.shards import manifest
+from facedancer import files
+from facedancer.dataset.shards import manifest, records
 from facedancer.errors import InputError
 
 
@@ -72,3 +74,41 @@ def refuse(wrong: dict[str, str]) -> None:
             f"{file}: {wrong[file]}{more}. Start the sharding program again with the "
             "same flags, which writes such shards anew; or give --on_corrupt=skip"
         )
+
+
+def photo_paths(file: str | os.PathLike) -> Iterator[str]:
+    """Yields the path that each record of a shard names, "" for none.
+
+    Args:
+        file: The shard.
+
+    Raises:
+        InputError: At the first record that is damaged, or whose photo is not the one
+            it was written with; the text names file and record.
+    """
+    for number, record in enumerate(records.read_records(file)):
+        try:
+            features = records.decode_example(record)
+        except InputError as error:
+            raise records.CorruptRecordError(file, number, str(error)) from None
+        sha256 = hashlib.sha256(features.get("face", b"")).digest()
+        if features.get("sha256", sha256) != sha256:
+            raise records.CorruptRecordError(file, number, "the photo is another one")
+        yield os.fsdecode(features.get("path", b""))
+
+
+def written_before(file: pathlib.Path, paths: list[str]) -> records.Written | None:
+    """Returns what stands in a shard, None if that is not all that belongs there.
+
+    Args:
+        file: The shard; it need not exist.
+        paths: What its records name, in their order.
+    """
+    if not file.exists():
+        return None
+    try:
+        if list(photo_paths(file)) != list(paths):
+            return None
+        return records.Written(records.scan(file), files.file_hash(file))
+    except InputError:
+        return None  # damaged, or with something behind its end: written anew

@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import dataclasses
 import glob
-import json
 import os
 import pathlib
 import re
-import zipfile
 from concurrent.futures import ThreadPoolExecutor
 
 import cv2
@@ -22,7 +20,7 @@ from absl import logging
 
 from facedancer import images
 from facedancer.alignment import Alignment, check_equal
-from facedancer.dataset.shards import manifest, records, shard_check
+from facedancer.dataset.shards import index_file, manifest, records, shard_check
 from facedancer.errors import InputError
 
 _HEADER = 131_072  # bytes before which profiles and the like stand
@@ -129,8 +127,12 @@ class ShardIndex:
         features = self.features(photo)
         if not {"landmarks", "height", "width"} <= set(features):
             return None
+        sides = np.array([features["width"], features["height"]])
+        if features["landmarks"].size != 10 or sides.min() < 1:
+            why = "its `landmarks`, `height` or `width` cannot be right"
+            raise records.CorruptRecordError(*self.place(photo), why)
         points = features["landmarks"].reshape(5, 2).astype(np.float64)
-        scale = size / np.array([features["width"], features["height"]])
+        scale = size / sides
         return (points + 0.5) * scale - 0.5
 
 
@@ -258,7 +260,7 @@ class _Stored:
     def __init__(self, files: list[str]):
         self._sets = {}
         for name in {set_of(file) for file in files}:
-            self._sets[name] = _read_index_file(name)
+            self._sets[name] = index_file.read(name)
 
     def part(self, file: str, to_damage: bool) -> dict[str, np.ndarray]:
         stored = self._sets[set_of(file)]
@@ -271,22 +273,6 @@ class _Stored:
         }
         arrays["folder"] = stored["folder_names"][arrays["folder"]]
         return arrays
-
-
-def _read_index_file(name: pathlib.Path) -> dict | None:
-    """Returns the arrays of `{set}.index.npz` and where each shard's part begins."""
-    try:
-        written = json.loads(name.with_name(f"{name.name}.manifest.json").read_text())
-        with np.load(name.with_name(f"{name.name}.index.npz")) as arrays:
-            stored = dict(arrays)
-        stored["folder_names"] = np.array(written["folders"], object)
-        first, stored["shards"] = 0, {}
-        for shard in written["shards"]:
-            stored["shards"][shard["file"]] = {**shard, "first": first}
-            first += shard["count"]
-    except (OSError, KeyError, TypeError, ValueError, zipfile.BadZipFile):
-        return None  # no index file, or not ours: the records themselves are read
-    return stored if len(stored.get("offset", ())) == first else None
 
 
 def index_of(file: str, to_damage: bool = False) -> dict[str, np.ndarray]:
@@ -309,11 +295,11 @@ def index_of(file: str, to_damage: bool = False) -> dict[str, np.ndarray]:
         for number in range(count):
             size = int(offsets[number + 1] - offsets[number])
             data = os.pread(opened.fileno(), size, int(offsets[number]))
-            features = _labels(data, file, number)
+            features = _labels(data, file, number, to_damage)
             if not number and not features:
                 break
             identity[number] = features.get("identity", -1)
-            folder[number] = top_folder(features.get("path", b"").decode())
+            folder[number] = top_folder(os.fsdecode(features.get("path", b"")))
     return {
         "offset": offsets[:-1],
         "size": np.diff(offsets).astype(np.int32),
@@ -322,11 +308,21 @@ def index_of(file: str, to_damage: bool = False) -> dict[str, np.ndarray]:
     }
 
 
-def _labels(data: bytes, file: str, number: int) -> dict:
-    """Returns identity and path; a damaged record has none, its reader will tell."""
+def _labels(data: bytes, file: str, number: int, to_damage: bool) -> dict:
+    """Returns identity and path; of a damaged record none, its reader will tell.
+
+    What has right checksums and is no record, no reader of its photo would notice.
+    """
     try:
-        found = records.decode_example(bytes(records.check_frame(data, file, number)))
+        record = bytes(records.check_frame(data, file, number))
     except InputError:
+        return {"path": b""}
+    try:
+        found = records.decode_example(record)
+    except InputError as error:
+        if not to_damage:
+            raise records.CorruptRecordError(file, number, str(error)) from None
+        logging.warning("%s: record %d has no labels: %s", file, number, error)
         return {"path": b""}
     return {name: found[name] for name in ("identity", "path") if name in found}
 

@@ -20,7 +20,7 @@ import numpy as np
 from facedancer import files
 from facedancer.alignment import Alignment
 from facedancer.dataset.photos import image_header
-from facedancer.dataset.shards import manifest, records, shard_index
+from facedancer.dataset.shards import manifest, records, shard_check, shard_index
 from facedancer.errors import InputError
 
 FORMAT = 1
@@ -149,7 +149,7 @@ def process_shard(task: dict[str, Any]) -> int:
     file = pathlib.Path(task["file"])
     note = _note_path(file)
     if not _is_noted(file, note):
-        written = _found(file, len(task["paths"]))
+        written = shard_check.written_before(file, task["paths"])
         if written is None:
             written = records.write_records(file, _examples(task))
         content = {"sha256": written.sha256, "offsets": written.offsets.tolist()}
@@ -162,18 +162,6 @@ def _is_noted(file: pathlib.Path, note: pathlib.Path) -> bool:
     if not (file.exists() and note.exists()):
         return False
     return file.stat().st_size == json.loads(note.read_text())["offsets"][-1]
-
-
-def _found(file: pathlib.Path, count: int) -> records.Written | None:
-    """Returns what stands in a shard, None if that is not all that belongs there."""
-    if not file.exists():
-        return None
-    try:
-        whole = sum(1 for _ in records.read_records(file))
-        written = records.Written(records.scan(file), files.file_hash(file))
-    except records.CorruptRecordError:
-        return None  # cut, or with something behind its end: written anew
-    return written if whole == count else None
 
 
 def _note_path(file: pathlib.Path) -> pathlib.Path:
@@ -386,13 +374,7 @@ def verify_shard(file: pathlib.Path, expected: dict) -> None:
     """
     if not file.is_file():
         raise InputError(f"{file}: the shard is missing")
-    count = 0
-    for record in records.read_records(file):
-        features = records.decode_example(record)
-        sha256 = hashlib.sha256(features.get("face", b"")).digest()
-        if features.get("sha256", sha256) != sha256:
-            raise records.CorruptRecordError(file, count, "the photo is another one")
-        count += 1
+    count = sum(1 for _ in shard_check.photo_paths(file))
     if count != expected["count"]:
         raise InputError(f"{file}: {count} records instead of {expected['count']}")
     if files.file_hash(file) != expected["sha256"]:

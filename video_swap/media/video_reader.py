@@ -329,6 +329,11 @@ class VideoReader:
         """Takes over what only the whole reading shows."""
         self.damage = list(decoded.damage.stretches)
         earlier, self._found = self._found, decoded.notes()
+        self._found += [
+            f"damaged at {float(start):.2f} s, what cannot be decoded there is missing"
+            for start, end in self.damage
+            if start == end
+        ]
         if to_rgb.scaled:
             width, height = self.info.size_wh
             self._found.append(

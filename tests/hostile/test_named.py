@@ -1,0 +1,206 @@
+"""Every fault that the fuzzer found, by name: one clear line, or the right result."""
+
+import io
+import json
+import struct
+import tokenize
+import zipfile
+
+import numpy as np
+import pytest
+from absl.testing import parameterized
+from PIL import Image, features
+
+from facedancer import images, testing
+from facedancer.dataset import dataset_sharding
+from facedancer.dataset.reading import pair_reader
+from facedancer.dataset.shards import records, sharding
+from facedancer.errors import InputError
+from tests.dataset import fixtures
+from tests.hostile import seeds
+
+
+class ImageTest(testing.TestCase):
+    @pytest.mark.skipif(not features.check("avif"), reason="Pillow without AVIF")
+    def test_damaged_avif_is_one_line(self):
+        """Pillow says RuntimeError where other formats say OSError."""
+        data = io.BytesIO()
+        Image.fromarray(seeds.face()).save(data, "AVIF")
+        broken = bytearray(data.getvalue())
+        at = broken.index(b"mdat") + 4
+        broken[at : at + 40] = b"\xff" * 40
+        path = self.tempdir() / "a.avif"
+        path.write_bytes(broken)
+        with self.assertRaisesRegex(InputError, "a.avif"):
+            images.read_image(path)
+
+
+class ShardTest(testing.TestCase):
+    """A set of three shards of four photos, one of which is no longer as written."""
+
+    def setUp(self):
+        super().setUp()
+        self.photos, self.folder = self.tempdir() / "photos", self.tempdir() / "set"
+        for number in range(12):
+            path = self.photos / f"p{number % 3}" / f"{number:02d}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(fixtures.coded(20 * number))
+        self.write()
+        self.shard = self.folder / "faces_train_00001-of-00003.records"
+        self.whole = self.shard.read_bytes()
+
+    def write(self):
+        dataset_sharding.write_sets(
+            dataset_sharding.ShardSettings(
+                target_dir=str(self.folder), data_dir=str(self.photos), num_shards=3
+            )
+        )
+
+    def verify(self):
+        return sharding.verify(str(self.folder), "faces_train")
+
+    def read(self, on_corrupt="stop"):
+        settings = pair_reader.PairSettings(
+            data_dir=str(self.folder),
+            batch_size=4,
+            image_size=16,
+            on_corrupt=on_corrupt,
+        )
+        reader = pair_reader.PairReader(settings)
+        found = [reader.cache.get(n)[0][-1, -1, 0] for n in range(len(reader.index))]
+        return sorted(map(int, found))
+
+    def keep_records(self, count):
+        held = list(records.read_records(self.shard))[:count]
+        self.shard.write_bytes(b"".join(map(records.frame, held)))
+
+    @parameterized.parameters(0, 2)
+    def test_a_shard_that_lost_records_is_made_again(self, count):
+        """It was taken as finished, and a new manifest called it right."""
+        self.keep_records(count)
+        self.write()
+        self.assertEqual(self.shard.read_bytes(), self.whole)
+        self.assertEqual(self.verify()["count"], 12)
+
+    @parameterized.parameters({"face": b"other"}, {"path": b"p9/990.png"}, {})
+    def test_records_that_are_whole_and_others_are_made_again(self, **values):
+        """All checksums are right, and the number of the records."""
+        held = list(records.read_records(self.shard))
+        changed = records.encode_example(records.decode_example(held[0]) | values)
+        held[0] = changed if values else b""
+        self.shard.write_bytes(b"".join(map(records.frame, held)))
+        self.write()
+        self.assertEqual(self.shard.read_bytes(), self.whole)
+
+    @parameterized.product(count=(0, 2), on_corrupt=("stop", "skip"))
+    def test_a_shard_that_lost_records_is_not_read_silently(self, count, on_corrupt):
+        self.keep_records(count)
+        with self.assertLogs(level="WARNING") as logs:
+            try:
+                self.read(on_corrupt)
+            except InputError as error:
+                self.assertEqual(on_corrupt, "stop")
+                self.assertIn(self.shard.name, str(error))
+                logs.records.append(None)  # nothing need be logged then
+            else:
+                self.assertEqual(on_corrupt, "skip")
+                self.assertIn(self.shard.name, str(logs.output))
+
+    @parameterized.parameters(2**31, 2**40, 2**63 - 1)
+    def test_a_record_that_claims_a_length_nobody_has(self, length):
+        packed = struct.pack("<Q", length)
+        head = packed + struct.pack("<I", records.masked_crc(packed))
+        self.shard.write_bytes(self.whole + head + b"x" * 40)
+        with self.assertRaisesRegex(InputError, "record 4"):
+            list(records.read_records(self.shard))
+
+    @parameterized.parameters(
+        {"shards": 7},
+        {"shards": [None]},
+        {"shards": [{"file": {}, "count": 4, "bytes": 3, "sha256": ""}]},
+        {"count": None},
+        {"count": "many"},
+        {"folders": 7},
+        {"folders": [1, {}, None]},
+    )
+    def test_odd_values_in_a_manifest(self, **values):
+        path = self.folder / "faces_train.manifest.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | values))
+        for use in (self.verify, self.read):
+            try:
+                found = use()
+            except InputError as error:
+                self.assertIn("faces_train", str(error))
+            else:
+                if use == self.read:  # from the records themselves
+                    self.assertEqual(found, [20 * number for number in range(12)])
+
+    @parameterized.product(
+        name=("offset", "size", "identity", "folder"),
+        change=(
+            lambda array: array[:-1],
+            lambda array: array[:, None],
+            lambda array: array.astype(np.float32) + 0.5,
+            lambda array: array.astype(str),
+            lambda array: -array.astype(np.int64) - 5,
+            lambda array: array.astype(np.int64) + 2**33,
+            lambda array: np.array(3),
+        ),
+    )
+    def test_an_index_that_does_not_fit_is_not_used(self, name, change):
+        """Then the records are read, which know all that the index knows."""
+        path = self.folder / "faces_train.index.npz"
+        with np.load(path) as stored:
+            arrays = dict(stored)
+        arrays[name] = change(arrays[name])
+        np.savez(path, **arrays)
+        try:
+            found = self.read()
+        except InputError as error:
+            self.assertIn("faces_train", str(error))
+        else:
+            self.assertEqual(found, [20 * number for number in range(12)])
+
+    def test_an_index_that_lacks_an_array_or_a_header(self):
+        path = self.folder / "faces_train.index.npz"
+        with np.load(path) as stored:
+            arrays = dict(stored)
+        np.savez(path, **{k: v for k, v in arrays.items() if k != "folder"})
+        self.assertLen(self.read(), 12)
+        write_odd_header(path)
+        self.assertLen(self.read(), 12)
+
+    @parameterized.parameters(
+        {"path": 7}, {"identity": b"anna"}, {"path": b"\xff/\xfe"}, {"face": 3}
+    )
+    def test_a_feature_of_another_type(self, **values):
+        held = list(records.read_records(self.shard))
+        changed = records.encode_example(records.decode_example(held[0]) | values)
+        self.shard.write_bytes(b"".join(map(records.frame, [changed, *held[1:]])))
+        for name in ("faces_train.index.npz", "faces_train.manifest.json"):
+            (self.folder / name).unlink()
+        try:
+            self.assertLen(self.read(), 12)
+        except InputError as error:
+            self.assertIn(self.shard.name, str(error))
+
+
+def write_odd_header(path):
+    """Writes an `.npz` whose array begins with a header that no Python would parse."""
+    header = b"{'descr': '<f4', 'fortran_order': False, 'shape': (3,"
+    header += b" " * (118 - len(header))
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in ("offset", "body.stage1.0.0.weight"):
+            archive.writestr(
+                f"{name}.npy",
+                b"\x93NUMPY\x01\x00" + struct.pack("<H", 118) + header + bytes(12),
+            )
+
+
+class BuilderTest(testing.TestCase):
+    def test_the_odd_header_is_what_was_found(self):
+        """Else the tests above would prove nothing."""
+        path = self.tempdir() / "a.npz"
+        write_odd_header(path)
+        with np.load(path) as stored, self.assertRaises(tokenize.TokenError):
+            stored["offset"]
