@@ -78,6 +78,7 @@ setup(
     },
     entry_points={
         "console_scripts": [
+            "facedancer = facedancer.command:main",
             "facedancer-crop-align = facedancer.programs:crop_align",
             "facedancer-dataset-sharding = facedancer.programs:dataset_sharding",
             "facedancer-triplet-sharding = facedancer.programs:triplet_sharding",

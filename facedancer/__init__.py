@@ -8,14 +8,36 @@
     facedancer.video_swap     the swapping programs
     facedancer.evaluation     measures of a swapper
 
+In three lines of Python:
+
+    from facedancer import Swapper
+    swapper = Swapper()
+    swapper.swap("group.jpg", source="me.jpg").save("swapped.png")
+
 Folder `X/` of the checkout is the package `facedancer.X`. Start at
 `video_swap/multi_face_single_source.py` or `train/train.py`.
 """
 
+import importlib as _importlib
 import pathlib as _pathlib
+import typing as _typing
 
 __version__ = "0.1.0"
 
 _here = _pathlib.Path(__file__).parent
 if not (_here / "models").is_dir():  # a checkout: the folders lie beside this one
     __path__.append(str(_here.parent))
+
+
+if _typing.TYPE_CHECKING:
+    from facedancer.video_swap.api import Identity as Identity
+    from facedancer.video_swap.api import Swapper as Swapper
+
+_IN_PYTHON = {"Swapper": "video_swap.api", "Identity": "video_swap.api"}
+
+
+def __getattr__(name: str) -> object:
+    """Imports what is used from Python when it is asked for: it brings Keras along."""
+    if name not in _IN_PYTHON:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(_importlib.import_module(f"{__name__}.{_IN_PYTHON[name]}"), name)

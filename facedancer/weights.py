@@ -12,6 +12,7 @@ import pathlib
 
 from facedancer import files
 from facedancer.errors import InputError
+from facedancer.settings import did_you_mean
 
 PACKAGED = pathlib.Path(__file__).parent / "pretrained"
 
@@ -96,7 +97,29 @@ def find(kind: str) -> pathlib.Path:
         raise ValueError(
             f"`kind` must be one of {sorted(_FLAGS)}. Received: kind={kind!r}"
         )
-    entries = [entry for entry in CATALOGUE.values() if entry.kind == kind]
+    return _where(kind, [one for one in CATALOGUE.values() if one.kind == kind])
+
+
+def find_named(kind: str, name: str) -> pathlib.Path:
+    """Returns the file of one entry of the catalogue.
+
+    Args:
+        kind: `"generator"`, `"encoder"` or `"detector"`.
+        name: Its key in `CATALOGUE`.
+
+    Raises:
+        InputError: If there is no such entry, or its file is not there.
+    """
+    known = {key: one for key, one in CATALOGUE.items() if one.kind == kind}
+    if name not in known:
+        raise InputError(
+            f"There is no {kind} {name} in the catalogue{did_you_mean(name, known)} "
+            f"Known: {', '.join(known)}"
+        )
+    return _where(kind, [known[name]])
+
+
+def _where(kind, entries):
     for entry in entries:
         for folder in _folders():
             if (folder / entry.file).is_file():

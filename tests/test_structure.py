@@ -94,6 +94,8 @@ def test_imports(path):
         assert not (folder in NO_TENSORFLOW or swaps) or first != "tensorflow", (
             f"{place}: {folder}/ uses keras.ops or NumPy"
         )
+        if path.name == "__init__.py" and folder == "facedancer":
+            continue  # the face of the package: names, imported when asked for
         if first == "facedancer" and rest:
             target = rest[0] if rest[0] in MAY_IMPORT else "facedancer"
             assert target == folder or target in MAY_IMPORT[folder], (

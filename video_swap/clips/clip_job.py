@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import pathlib
 import sys
+from collections.abc import Callable
 from fractions import Fraction
 
 import tqdm
@@ -42,6 +43,8 @@ class ClipJob:
         describe: What else decides the result (networks, sources, swap settings), as
             text that a later run with `resume` is compared by.
         progress: Whether a progress bar is shown.
+        on_progress: Called with the number of finished frames, and of all where that is
+            known; None for nothing.
     """
 
     path: pathlib.Path
@@ -51,6 +54,7 @@ class ClipJob:
     encode: video_writer.EncodeSettings = video_writer.EncodeSettings()
     describe: str = ""
     progress: bool = False
+    on_progress: Callable[[int, int | None], object] | None = None
 
 
 def swap_clip(job: ClipJob, swapper, labeller: labels.Labeller) -> dict:
@@ -183,6 +187,8 @@ def _until(stop, stages, job, reader):
                 return
             yield step
             bar.update()
+            if job.on_progress is not None:
+                job.on_progress(number + 1, bar.total)
 
 
 def _bar(job, reader):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from facedancer.errors import InputError
 from facedancer.video_swap.media import (
     joining,
     pictures,
@@ -70,9 +71,13 @@ def check_output(job, reader) -> None:
         reader: Of its clip.
 
     Raises:
-        InputError: If encoder or container cannot hold the picture and what comes
-            beside it.
+        InputError: If it is the input, or encoder or container cannot hold the picture
+            and what comes beside it.
     """
+    if job.output.exists() and job.output.samefile(job.path):
+        raise InputError(
+            f"The output must not be the input itself. Received: {job.output}"
+        )
     if pictures.is_picture(job.output):
         return
     video_writer.check_encoder(job.encode)

@@ -125,8 +125,18 @@ class IdentityReader:
         return found
 
     def _crop_of(self, path):
-        """Returns the crop of the face that is meant, and what is to be said of it."""
-        image = images.read_image(path)
+        return self.crop_in(images.read_image(path), str(path))
+
+    def crop_in(self, image: np.ndarray, name: str) -> tuple[np.ndarray, str]:
+        """Returns the crop of the face that is meant, and what is to be said of it.
+
+        Args:
+            image: `(height, width, 3)` uint8 RGB, the photo.
+            name: Of the photo, for messages.
+
+        Raises:
+            InputError: If there is no face, or not the one that is meant.
+        """
         contract = self.embedder.encoder.contract
         if not self.align:
             matrix = _whole(image, contract.size)
@@ -134,11 +144,11 @@ class IdentityReader:
         faces = search_photos(self.detector, [image])[0]
         if not len(faces):
             raise InputError(
-                f"{path}: no face was found in this photo. Give one with a clear "
+                f"{name}: no face was found in this photo. Give one with a clear "
                 "face, or an aligned crop with --align_source=false"
             )
-        taken = source_faces.pick(faces, image.shape[:2], self.face, str(path))
-        note = source_faces.note(faces, taken, self.face, str(path))
+        taken = source_faces.pick(faces, image.shape[:2], self.face, name)
+        note = source_faces.note(faces, taken, self.face, name)
         return crop_of(image, faces.landmarks[taken], contract), note
 
 

@@ -1,0 +1,151 @@
+"""The one command: `facedancer swap -s me.jpg -t clip.mp4 -o out.mp4`.
+
+Each word after `facedancer` starts one program with the flags that follow. Programs are
+imported when they are asked for only, so a list, a version or a mistyped word costs
+nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import sys
+
+import facedancer
+from facedancer import programs, usage
+from facedancer.errors import InputError
+from facedancer.settings import did_you_mean
+
+_MOVING = ("GIF", "WEBP", "PNG", "AVIF")  # formats whose further pictures are frames
+
+
+@dataclasses.dataclass(frozen=True)
+class Command:
+    """A word of the command line.
+
+    Attributes:
+        help: What it does, in one line.
+        program: Attribute of `facedancer.programs`.
+        short: Flags by their short names.
+    """
+
+    help: str
+    program: str
+    short: dict[str, str] = dataclasses.field(default_factory=dict)
+
+
+_FOLDERS = {"-i": "--data_dir", "-o": "--target_dir"}
+_SWAP = {"-s": "--swap_source", "--source": "--swap_source", "-o": "--output"}
+_TARGET = ("-t", "--target", "--img_path", "--vid_path")
+
+COMMANDS = {
+    "swap": Command(
+        "Swap faces of a photo or clip: -s SOURCE -t TARGET -o OUTPUT.", "", _SWAP
+    ),
+    "verify": Command("Say whether a file is a signed face swap.", "verify"),
+    "demo": Command("Swap a face in a clip that is in the package.", "demo"),
+    "align": Command("Photos to aligned crops.", "crop_align", _FOLDERS),
+    "shard": Command("Aligned crops to TFRecords.", "dataset_sharding", _FOLDERS),
+    "shards": Command("Look into TFRecords.", "shards", {"-i": "--data_dir"}),
+    "outliers": Command("Find photos that show somebody else.", "outliers"),
+    "triplets": Command("Edited photos to TFRecords.", "triplet_sharding", _FOLDERS),
+    "train": Command("Train a swapper.", "train", {"-i": "--data_dir"}),
+    "calibrate": Command("Measure the margins of IFSR.", "calibrate_margins"),
+    "distill": Command("Train a small identity encoder.", "distill_encoder"),
+    "label": Command("Label photos with a face detector.", "label_faces"),
+    "train-detector": Command("Train a face detector.", "train_detector"),
+    "evaluate": Command(
+        "Measure a swapper.", "evaluate", {"-i": "--data_dir", "-o": "--out"}
+    ),
+    "pairs": Command("Write a list of pairs to measure.", "make_pairs"),
+    "compare": Command("Set two reports side by side.", "compare_reports"),
+    "convert": Command("Convert a network's file.", "convert"),
+    "export": Command("Export a network to ONNX, LiteRT or OpenVINO.", "export"),
+    "encoder": Command("Turn an ONNX encoder into .keras.", "onnx_encoder"),
+    "made-faces": Command("Draw faces for tests.", "make_faces"),
+    "benchmark": Command("Measure the speed of a swap.", "benchmark"),
+}
+
+
+def main() -> None:
+    """Starts the program that the command line names, and ends the process."""
+    words = sys.argv[1:]
+    if not words or usage.is_wanted(words[:1]):
+        print(_text())
+        sys.exit(0)
+    if words[0] == "--version":
+        print(f"facedancer {facedancer.__version__}")
+        sys.exit(0)
+    if words[0] not in COMMANDS:
+        hint = did_you_mean(words[0], COMMANDS) or "."
+        _fail(f"Unknown command {words[0]}{hint} `facedancer --help` lists all")
+    command, rest = COMMANDS[words[0]], words[1:]
+    rest = [_long(word, command.short) for word in rest]
+    program = command.program
+    if words[0] == "swap":
+        program, rest = _swap(rest)
+    sys.argv = [f"facedancer {words[0]}", *rest]
+    getattr(programs, program)()
+
+
+def _text() -> str:
+    lines = [
+        "Face swaps: from photos to a trained network to a swapped clip, measured.",
+        "",
+        "Usage: facedancer COMMAND [flags]",
+        "",
+        *(f"  {name:<15} {command.help}" for name, command in COMMANDS.items()),
+        "",
+        "`facedancer COMMAND --help` lists the flags of one; --version says which this "
+        "is.",
+    ]
+    return "\n".join(lines)
+
+
+def _fail(text: str) -> None:
+    print(f"Error: {text}", file=sys.stderr)
+    sys.exit(1)
+
+
+def _long(word: str, short: dict[str, str]) -> str:
+    """Returns a flag with its long name; `-o=x` and `-o x` are both known."""
+    name, sign, value = word.partition("=")
+    return f"{short[name]}{sign}{value}" if name in short else word
+
+
+def _swap(words: list[str]) -> tuple[str, list[str]]:
+    """Returns the program for a target, by its content, and the words it takes."""
+    target = _value_of(words, _TARGET)
+    if target is None:
+        if usage.is_wanted(words):
+            return "swap_video", words
+        _fail("Which photo or clip? Give it with -t. Received: no target")
+    flag = "--img_path" if _is_photo(pathlib.Path(str(target))) else "--vid_path"
+    names = dict.fromkeys(_TARGET, flag)
+    program = "swap_image" if flag == "--img_path" else "swap_video"
+    return program, [_long(word, names) for word in words]
+
+
+def _value_of(words: list[str], names: tuple[str, ...]) -> str | None:
+    for word, following in zip(words, [*words[1:], None], strict=True):
+        name, sign, value = word.partition("=")
+        if name in names:
+            return value if sign else following
+    return None
+
+
+def _is_photo(path: pathlib.Path) -> bool:
+    """Returns whether a file is a picture that does not move.
+
+    What is no picture may be a clip; if it is neither, that program says why.
+    """
+    from facedancer import image_formats  # imports Pillow: only where it is needed
+
+    if not path.is_file():
+        return False
+    try:
+        with image_formats.open_image(path) as image:
+            moves = getattr(image, "is_animated", False)
+            return not (moves and image.format in _MOVING)
+    except InputError:
+        return False

@@ -1,0 +1,473 @@
+"""Swap faces from Python: three lines, the same results as the programs give.
+
+    from facedancer import Swapper
+
+    swapper = Swapper()
+    swapper.swap("group.jpg", source="me.jpg").save("swapped.png")
+
+Results are marked, and signed when they are saved, as those of the programs are.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import difflib
+import logging
+import os
+import pathlib
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from facedancer import files, images, weights
+from facedancer.arcface_model import cosine_matrix, mean_of_embeddings
+from facedancer.errors import InputError
+from facedancer.faces import Faces
+from facedancer.photo_search import search_photos
+from facedancer.video_swap.clips import clip_job, plan
+from facedancer.video_swap.clips.clip_stages import StageSettings
+from facedancer.video_swap.media import video_writer
+from facedancer.video_swap.provenance import labels
+from facedancer.video_swap.swapping import identities, networks
+from facedancer.video_swap.swapping.swapper import FaceSwapper, SwapSettings
+
+Photo = str | os.PathLike | np.ndarray | Image.Image
+
+_NAMES = {"generator": "facedancer_path", "encoder": "arcface_path"}
+_NAMES |= {"detector": "retina_path", "parser": "parsing_path"}
+_OF_SWAPPER = (networks.NetworkSettings, SwapSettings, labels.LabelSettings)
+_OF_CLIP = (clip_job.ClipSettings, StageSettings, video_writer.EncodeSettings)
+
+
+@dataclasses.dataclass(frozen=True)
+class Identity:
+    """Who somebody is, as an encoder sees it; `Swapper.identity` makes one.
+
+    Attributes:
+        vector: `(d,)` float32, not normalised.
+        encoder: Name and hash of the encoder: vectors of another one mean nothing.
+        name: What reports call it.
+    """
+
+    vector: np.ndarray
+    encoder: str
+    name: str = "somebody"
+
+
+@dataclasses.dataclass(frozen=True)
+class FoundFaces:
+    """The faces of a photo, and who looks like whom.
+
+    Attributes:
+        faces: Boxes, landmarks and scores, best score first.
+        identities: One a face, in the same order.
+        alike: `(n, n)` float32, cosines between the faces.
+    """
+
+    faces: Faces
+    identities: tuple[Identity, ...]
+    alike: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.faces)
+
+    def like(self, known: Mapping[str, Identity]) -> list[tuple[str, float]]:
+        """Returns for each face who of some people it is most like, and the cosine.
+
+        Args:
+            known: People by name.
+
+        Raises:
+            InputError: If somebody's vector is of another encoder.
+        """
+        if not len(self) or not known:
+            return [("", 0.0)] * len(self)
+        for name, identity in known.items():
+            _check_encoder(identity, self.identities[0].encoder, name)
+        table = cosine_matrix(
+            np.stack([face.vector for face in self.identities]),
+            np.stack([identity.vector for identity in known.values()]),
+        )
+        names = list(known)
+        return [(names[int(row.argmax())], float(row.max())) for row in table]
+
+
+class SwappedImage:
+    """A photo with swapped faces; NumPy takes it for its pixels.
+
+    Attributes:
+        image: `(height, width, 3)` uint8 RGB, watermarked.
+        faces: All faces that were found, swapped or not.
+        swapped: For each face whether it was swapped.
+        provenance: What became of the signature, in words; empty before `save`.
+    """
+
+    def __init__(
+        self,
+        image: np.ndarray,
+        faces: Faces,
+        swapped: Sequence[bool],
+        target: Photo,
+        labeller: labels.Labeller,
+    ):
+        self.image, self.faces = image, faces
+        self.swapped, self.provenance = tuple(swapped), ""
+        self._target, self._labeller = target, labeller
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.array(self.image, dtype=dtype, copy=copy)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Height, width, 3."""
+        return self.image.shape
+
+    def save(self, path: str | os.PathLike) -> pathlib.Path:
+        """Writes the photo, signed; it appears whole or not at all. Returns its path.
+
+        Args:
+            path: File to write, .png, .jpg or .webp.
+
+        Raises:
+            InputError: If it cannot be written, or would replace the target.
+        """
+        output = pathlib.Path(path)
+        with _as_file(self._target) as target:
+            if output.exists() and output.samefile(target):
+                raise InputError(
+                    f"The result must not replace the target. Received: {output}"
+                )
+            with files.whole(output) as temporary:
+                images.write_image(temporary, self.image)
+                self.provenance = self._labeller.sign(temporary, target, output)
+        return output
+
+
+@dataclasses.dataclass(frozen=True)
+class ClipResult:
+    """What was done to a clip.
+
+    Attributes:
+        output: The file or folder that was written.
+        frames: Frames of it.
+        faces_swapped: Faces that were swapped, over all frames.
+        provenance: What became of mark and signature, in words.
+        notes: What the user should know, one line each.
+        damage: Stretches `(start, end)` in seconds that could not be decoded in full.
+        report: All of it, as the program's `--report` writes it.
+    """
+
+    output: pathlib.Path
+    frames: int
+    faces_swapped: int
+    provenance: str
+    notes: tuple[str, ...]
+    damage: tuple[tuple[float, float], ...]
+    report: dict[str, Any]
+
+
+class Swapper:
+    """Puts the identity of one person on the faces of photos and clips.
+
+    Args:
+        generator: A generator's file; empty: the packaged one.
+        encoder: The identity encoder it was trained with; empty: the packaged one.
+        detector: A face detector's file; empty: the packaged one.
+        **settings: Any other setting of the swapping programs by the name of its flag,
+            such as `strength=1.2`, `faces="largest"`, `engine="keras"` or
+            `provenance="off"`.
+
+    Raises:
+        InputError: If a file or value cannot be used.
+        TypeError: If there is no setting of that name.
+
+    Example:
+        swapper = Swapper()
+        me = swapper.identity(["me.jpg", "me_too.jpg"])
+        swapper.swap("group.jpg", source=me).save("swapped.png")
+        swapper.swap_video("clip.mp4", source=me, output="swapped.mp4")
+    """
+
+    def __init__(
+        self,
+        generator: str | os.PathLike = "",
+        encoder: str | os.PathLike = "",
+        detector: str | os.PathLike = "",
+        **settings: Any,
+    ):
+        paths = {"generator": generator, "encoder": encoder, "detector": detector}
+        given = {_NAMES[name]: os.fspath(path) for name, path in paths.items() if path}
+        given |= {_NAMES.get(name, name): value for name, value in settings.items()}
+        network, swap, label = _settings(_OF_SWAPPER, given)
+        loaded = networks.load_networks(network)
+        for warning in loaded.warnings:
+            logging.getLogger("absl").warning(warning)
+        self._loaded, self._swap_settings, self._networks = loaded, swap, network
+        self._labeller = labels.Labeller(label)
+        self._labeller.generator = loaded.names["generator"]
+
+    @classmethod
+    def from_preset(cls, name: str, **settings: Any) -> Swapper:
+        """Returns a swapper with a generator of the catalogue of weights.
+
+        Args:
+            name: Key of `facedancer.weights.CATALOGUE`.
+            **settings: See the class.
+
+        Raises:
+            InputError: If there is no such generator, or its file is not there.
+        """
+        return cls(generator=weights.find_named("generator", name), **settings)
+
+    @property
+    def names(self) -> dict[str, str]:
+        """Generator, encoder, detector and engine at work, by role."""
+        return dict(self._loaded.names)
+
+    def faces(self, photo: Photo) -> FoundFaces:
+        """Returns the faces of a photo.
+
+        Args:
+            photo: A path, a PIL image, or a `(height, width, 3)` uint8 RGB array.
+
+        Raises:
+            InputError: If it is no photo.
+        """
+        image = _pixels(photo)
+        faces = search_photos(self._loaded.detector, [image])[0]
+        crops = [self._crop(image, points) for points in faces.landmarks]
+        if not crops:
+            return FoundFaces(faces, (), np.zeros((0, 0), np.float32))
+        vectors = self._loaded.embedder.embed(np.stack(crops))
+        people = tuple(
+            Identity(vector, self._loaded.names["encoder"], f"face {index + 1}")
+            for index, vector in enumerate(vectors)
+        )
+        return FoundFaces(faces, people, cosine_matrix(vectors, vectors))
+
+    def identity(
+        self, photos: Photo | Identity | Sequence[Photo | Identity]
+    ) -> Identity:
+        """Returns the mean identity of photos of one person, to be used again.
+
+        Args:
+            photos: A photo or several: paths (also of folders), PIL images, arrays; of
+                several faces on one the largest near the middle is taken. Identities
+                are taken as they are.
+
+        Raises:
+            InputError: If a photo has no face, or an identity is of another encoder.
+        """
+        several = isinstance(photos, Sequence) and not isinstance(photos, str)
+        some = list(photos) if several else [photos]  # type: ignore[arg-type,list-item]
+        if not some:
+            raise InputError("At least one photo of the person must be given")
+        if len(some) == 1 and isinstance(some[0], Identity):
+            return _check_encoder(some[0], self._loaded.names["encoder"])
+        vectors = np.stack([self._vector(one) for one in some])
+        name = ", ".join(_name(one) for one in some)
+        return Identity(
+            mean_of_embeddings(vectors), self._loaded.names["encoder"], name
+        )
+
+    def _vector(self, one):
+        if isinstance(one, Identity):
+            return _check_encoder(one, self._loaded.names["encoder"]).vector
+        loaded = self._loaded
+        reader = identities.IdentityReader(loaded.detector, loaded.embedder)
+        if isinstance(one, str | os.PathLike):
+            vector = reader.read([one])
+        else:
+            crop, note = reader.crop_in(_pixels(one), _name(one))
+            vector = loaded.embedder.embed(crop[None])[0]
+            reader.notes += [note] if note else []
+        for note in reader.notes:
+            logging.getLogger("absl").warning(note)
+        return vector
+
+    def _crop(self, image, landmarks):
+        contract = self._loaded.embedder.encoder.contract
+        return identities.crop_of(image, landmarks, contract)
+
+    def swap(
+        self,
+        target: Photo,
+        source: Photo | Identity | Sequence[Photo | Identity] | None = None,
+        people: Sequence[tuple[Any, Any]] = (),
+    ) -> SwappedImage:
+        """Returns a photo with swapped faces.
+
+        Args:
+            target: A path, a PIL image, or a `(height, width, 3)` uint8 RGB array.
+            source: Whose face everybody gets who is not named in `people`: what
+                `identity` takes.
+            people: Pairs `(who, becomes)`, each what `identity` takes; `becomes` None:
+                this person stays.
+
+        Raises:
+            InputError: If no face was found or none is to be swapped.
+        """
+        return self.swap_batch([target], source, people)[0]
+
+    def swap_batch(
+        self,
+        targets: Sequence[Photo],
+        source: Photo | Identity | Sequence[Photo | Identity] | None = None,
+        people: Sequence[tuple[Any, Any]] = (),
+    ) -> list[SwappedImage]:
+        """Returns several photos with swapped faces; all are searched together.
+
+        Args:
+            targets: Each what `swap` takes.
+            source: See `swap`.
+            people: See `swap`.
+
+        Raises:
+            InputError: If in one of them no face was found or none is to be swapped.
+        """
+        swapper, results = self._swapper(source, people), []
+        for target in targets:
+            result = swapper.swap_frame(_pixels(target))
+            swapped = [rule is not None for rule in result.rules]
+            if not any(swapped):
+                raise InputError(
+                    f"{_name(target)}: {len(result.faces)} faces were found, none to "
+                    "be swapped. Lower score_threshold, or check `people`"
+                )
+            marked = self._labeller.mark(result.image, 0)
+            results.append(
+                SwappedImage(marked, result.faces, swapped, target, self._labeller)
+            )
+        return results
+
+    def swap_video(
+        self,
+        clip: str | os.PathLike,
+        source: Photo | Identity | Sequence[Photo | Identity] | None = None,
+        output: str | os.PathLike = "",
+        people: Sequence[tuple[Any, Any]] = (),
+        on_progress: Callable[[int, int | None], object] | None = None,
+        **settings: Any,
+    ) -> ClipResult:
+        """Writes a clip with swapped faces, marked and signed, with its sound.
+
+        Args:
+            clip: A video, a GIF, an animated WebP or a folder of pictures.
+            source: See `swap`.
+            output: File or folder to write, of the forms that `--output` of the
+                program takes.
+            people: See `swap`.
+            on_progress: Called with the number of finished frames, and of all frames
+                where it is known.
+            **settings: Settings of the program by the names of their flags, such as
+                `length=10.0` or `crf=20`.
+
+        Raises:
+            InputError: If the clip cannot be used, no face was swapped, or the output
+                cannot be written.
+            TypeError: If there is no setting of that name.
+        """
+        swapper = self._swapper(source, people)
+        job = clip_job.ClipJob(
+            pathlib.Path(clip),
+            pathlib.Path(output),
+            *_settings(_OF_CLIP, settings),
+            describe=str((self._networks, self._swap_settings, swapper.rules)),
+            on_progress=on_progress,
+        )
+        if not os.fspath(output):
+            raise InputError("Where is the clip to be written? Give `output`")
+        plan.check_output(job, clip_job.open_reader(job))
+        report = clip_job.swap_clip(job, swapper, self._labeller)
+        report["networks"] = self.names
+        return ClipResult(
+            pathlib.Path(report["output"]),
+            report["frames"],
+            report["faces_swapped"],
+            report["provenance"],
+            (*report["notes"], *report["streams"]),
+            tuple((start, end) for start, end in report["damage"]),
+            report,
+        )
+
+    def _swapper(self, source, people):
+        loaded, rules = self._loaded, []
+        for who, becomes in people:
+            person = self.identity(who)
+            goal = None if becomes is None else self.identity(becomes).vector
+            rules.append(identities.Rule(person.name, person.vector, goal))
+        if source is not None:
+            everybody = self.identity(source)
+            rules.append(identities.Rule(everybody.name, None, everybody.vector))
+        if not rules:
+            raise InputError("Whose face is to be put in? Give `source` or `people`")
+        return FaceSwapper(
+            loaded.engine,
+            loaded.contract,
+            loaded.detector,
+            loaded.embedder,
+            rules,
+            self._swap_settings,
+            loaded.parser,
+        )
+
+
+def _settings(kinds, given):
+    """Returns settings records of several kinds, with the values that were given."""
+    fields = {field.name: kind for kind in kinds for field in dataclasses.fields(kind)}
+    for name in given:
+        if name not in fields:
+            near = difflib.get_close_matches(name, [*fields, *_NAMES], 1)
+            hint = f" Did you mean {near[0]}?" if near else ""
+            raise TypeError(f"There is no setting {name!r}.{hint}")
+    try:
+        return [
+            kind(**{name: given[name] for name in given if fields[name] is kind})
+            for kind in kinds
+        ]
+    except ValueError as error:
+        raise InputError(str(error)) from None
+
+
+def _check_encoder(identity, encoder, name=""):
+    if identity.encoder != encoder:
+        raise InputError(
+            f"The identity {name or identity.name} was made with the encoder "
+            f"{identity.encoder}; this swapper's is {encoder}. Make it again with "
+            "this swapper's `identity`"
+        )
+    return identity
+
+
+def _name(photo):
+    if isinstance(photo, Identity):
+        return photo.name
+    return os.fspath(photo) if isinstance(photo, str | os.PathLike) else "a picture"
+
+
+def _pixels(photo: Photo) -> np.ndarray:
+    if isinstance(photo, str | os.PathLike):
+        return images.read_image(photo)
+    if isinstance(photo, Image.Image):
+        return np.array(photo.convert("RGB"))
+    image = np.asarray(photo)
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise InputError(
+            "A photo as an array must be (height, width, 3) uint8 RGB. Received: "
+            f"shape {image.shape}, {image.dtype}"
+        )
+    return image
+
+
+@contextlib.contextmanager
+def _as_file(photo: Photo) -> Iterator[pathlib.Path]:
+    """Gives the file of a photo, a temporary one if it has none."""
+    if isinstance(photo, str | os.PathLike):
+        yield pathlib.Path(photo)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        yield images.write_image(pathlib.Path(folder, "picture.png"), _pixels(photo))
