@@ -71,10 +71,10 @@ def main() -> None:
     """Starts the program that the command line names, and ends the process."""
     words = sys.argv[1:]
     if not words or usage.is_wanted(words[:1]):
-        print(_text())
+        sys.stdout.write(_text() + "\n")
         sys.exit(0)
     if words[0] == "--version":
-        print(f"facedancer {facedancer.__version__}")
+        sys.stdout.write(f"facedancer {facedancer.__version__}\n")
         sys.exit(0)
     if words[0] not in COMMANDS:
         hint = did_you_mean(words[0], COMMANDS) or "."
@@ -103,7 +103,7 @@ def _text() -> str:
 
 
 def _fail(text: str) -> None:
-    print(f"Error: {text}", file=sys.stderr)
+    sys.stderr.write(f"Error: {text}\n")
     sys.exit(1)
 
 

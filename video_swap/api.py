@@ -10,24 +10,30 @@ Results are marked, and signed when they are saved, as those of the programs are
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import difflib
 import logging
 import os
 import pathlib
-import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
-from facedancer import files, images, weights
+from facedancer import weights
 from facedancer.arcface_model import cosine_matrix, mean_of_embeddings
 from facedancer.errors import InputError
-from facedancer.faces import Faces
 from facedancer.photo_search import search_photos
+from facedancer.video_swap.api_results import (
+    ClipResult,
+    FoundFaces,
+    Identity,
+    Photo,
+    SwappedImage,
+    check_encoder,
+    name_of,
+    pixels_of,
+)
 from facedancer.video_swap.clips import clip_job, plan
 from facedancer.video_swap.clips.clip_stages import StageSettings
 from facedancer.video_swap.media import video_writer
@@ -35,139 +41,10 @@ from facedancer.video_swap.provenance import labels
 from facedancer.video_swap.swapping import identities, networks
 from facedancer.video_swap.swapping.swapper import FaceSwapper, SwapSettings
 
-Photo = str | os.PathLike | np.ndarray | Image.Image
-
 _NAMES = {"generator": "facedancer_path", "encoder": "arcface_path"}
 _NAMES |= {"detector": "retina_path", "parser": "parsing_path"}
 _OF_SWAPPER = (networks.NetworkSettings, SwapSettings, labels.LabelSettings)
 _OF_CLIP = (clip_job.ClipSettings, StageSettings, video_writer.EncodeSettings)
-
-
-@dataclasses.dataclass(frozen=True)
-class Identity:
-    """Who somebody is, as an encoder sees it; `Swapper.identity` makes one.
-
-    Attributes:
-        vector: `(d,)` float32, not normalised.
-        encoder: Name and hash of the encoder: vectors of another one mean nothing.
-        name: What reports call it.
-    """
-
-    vector: np.ndarray
-    encoder: str
-    name: str = "somebody"
-
-
-@dataclasses.dataclass(frozen=True)
-class FoundFaces:
-    """The faces of a photo, and who looks like whom.
-
-    Attributes:
-        faces: Boxes, landmarks and scores, best score first.
-        identities: One a face, in the same order.
-        alike: `(n, n)` float32, cosines between the faces.
-    """
-
-    faces: Faces
-    identities: tuple[Identity, ...]
-    alike: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.faces)
-
-    def like(self, known: Mapping[str, Identity]) -> list[tuple[str, float]]:
-        """Returns for each face who of some people it is most like, and the cosine.
-
-        Args:
-            known: People by name.
-
-        Raises:
-            InputError: If somebody's vector is of another encoder.
-        """
-        if not len(self) or not known:
-            return [("", 0.0)] * len(self)
-        for name, identity in known.items():
-            _check_encoder(identity, self.identities[0].encoder, name)
-        table = cosine_matrix(
-            np.stack([face.vector for face in self.identities]),
-            np.stack([identity.vector for identity in known.values()]),
-        )
-        names = list(known)
-        return [(names[int(row.argmax())], float(row.max())) for row in table]
-
-
-class SwappedImage:
-    """A photo with swapped faces; NumPy takes it for its pixels.
-
-    Attributes:
-        image: `(height, width, 3)` uint8 RGB, watermarked.
-        faces: All faces that were found, swapped or not.
-        swapped: For each face whether it was swapped.
-        provenance: What became of the signature, in words; empty before `save`.
-    """
-
-    def __init__(
-        self,
-        image: np.ndarray,
-        faces: Faces,
-        swapped: Sequence[bool],
-        target: Photo,
-        labeller: labels.Labeller,
-    ):
-        self.image, self.faces = image, faces
-        self.swapped, self.provenance = tuple(swapped), ""
-        self._target, self._labeller = target, labeller
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        return np.array(self.image, dtype=dtype, copy=copy)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Height, width, 3."""
-        return self.image.shape
-
-    def save(self, path: str | os.PathLike) -> pathlib.Path:
-        """Writes the photo, signed; it appears whole or not at all. Returns its path.
-
-        Args:
-            path: File to write, .png, .jpg or .webp.
-
-        Raises:
-            InputError: If it cannot be written, or would replace the target.
-        """
-        output = pathlib.Path(path)
-        with _as_file(self._target) as target:
-            if output.exists() and output.samefile(target):
-                raise InputError(
-                    f"The result must not replace the target. Received: {output}"
-                )
-            with files.whole(output) as temporary:
-                images.write_image(temporary, self.image)
-                self.provenance = self._labeller.sign(temporary, target, output)
-        return output
-
-
-@dataclasses.dataclass(frozen=True)
-class ClipResult:
-    """What was done to a clip.
-
-    Attributes:
-        output: The file or folder that was written.
-        frames: Frames of it.
-        faces_swapped: Faces that were swapped, over all frames.
-        provenance: What became of mark and signature, in words.
-        notes: What the user should know, one line each.
-        damage: Stretches `(start, end)` in seconds that could not be decoded in full.
-        report: All of it, as the program's `--report` writes it.
-    """
-
-    output: pathlib.Path
-    frames: int
-    faces_swapped: int
-    provenance: str
-    notes: tuple[str, ...]
-    damage: tuple[tuple[float, float], ...]
-    report: dict[str, Any]
 
 
 class Swapper:
@@ -237,7 +114,7 @@ class Swapper:
         Raises:
             InputError: If it is no photo.
         """
-        image = _pixels(photo)
+        image = pixels_of(photo)
         faces = search_photos(self._loaded.detector, [image])[0]
         crops = [self._crop(image, points) for points in faces.landmarks]
         if not crops:
@@ -267,22 +144,22 @@ class Swapper:
         if not some:
             raise InputError("At least one photo of the person must be given")
         if len(some) == 1 and isinstance(some[0], Identity):
-            return _check_encoder(some[0], self._loaded.names["encoder"])
+            return check_encoder(some[0], self._loaded.names["encoder"])
         vectors = np.stack([self._vector(one) for one in some])
-        name = ", ".join(_name(one) for one in some)
+        name = ", ".join(name_of(one) for one in some)
         return Identity(
             mean_of_embeddings(vectors), self._loaded.names["encoder"], name
         )
 
     def _vector(self, one):
         if isinstance(one, Identity):
-            return _check_encoder(one, self._loaded.names["encoder"]).vector
+            return check_encoder(one, self._loaded.names["encoder"]).vector
         loaded = self._loaded
         reader = identities.IdentityReader(loaded.detector, loaded.embedder)
         if isinstance(one, str | os.PathLike):
             vector = reader.read([one])
         else:
-            crop, note = reader.crop_in(_pixels(one), _name(one))
+            crop, note = reader.crop_in(pixels_of(one), name_of(one))
             vector = loaded.embedder.embed(crop[None])[0]
             reader.notes += [note] if note else []
         for note in reader.notes:
@@ -331,11 +208,11 @@ class Swapper:
         """
         swapper, results = self._swapper(source, people), []
         for target in targets:
-            result = swapper.swap_frame(_pixels(target))
+            result = swapper.swap_frame(pixels_of(target))
             swapped = [rule is not None for rule in result.rules]
             if not any(swapped):
                 raise InputError(
-                    f"{_name(target)}: {len(result.faces)} faces were found, none to "
+                    f"{name_of(target)}: {len(result.faces)} faces were found, none to "
                     "be swapped. Lower score_threshold, or check `people`"
                 )
             marked = self._labeller.mark(result.image, 0)
@@ -431,43 +308,3 @@ def _settings(kinds, given):
         ]
     except ValueError as error:
         raise InputError(str(error)) from None
-
-
-def _check_encoder(identity, encoder, name=""):
-    if identity.encoder != encoder:
-        raise InputError(
-            f"The identity {name or identity.name} was made with the encoder "
-            f"{identity.encoder}; this swapper's is {encoder}. Make it again with "
-            "this swapper's `identity`"
-        )
-    return identity
-
-
-def _name(photo):
-    if isinstance(photo, Identity):
-        return photo.name
-    return os.fspath(photo) if isinstance(photo, str | os.PathLike) else "a picture"
-
-
-def _pixels(photo: Photo) -> np.ndarray:
-    if isinstance(photo, str | os.PathLike):
-        return images.read_image(photo)
-    if isinstance(photo, Image.Image):
-        return np.array(photo.convert("RGB"))
-    image = np.asarray(photo)
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-        raise InputError(
-            "A photo as an array must be (height, width, 3) uint8 RGB. Received: "
-            f"shape {image.shape}, {image.dtype}"
-        )
-    return image
-
-
-@contextlib.contextmanager
-def _as_file(photo: Photo) -> Iterator[pathlib.Path]:
-    """Gives the file of a photo, a temporary one if it has none."""
-    if isinstance(photo, str | os.PathLike):
-        yield pathlib.Path(photo)
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        yield images.write_image(pathlib.Path(folder, "picture.png"), _pixels(photo))
