@@ -60,6 +60,7 @@ setup(
         "cpu": ["tensorflow-cpu>=2.19", "openvino"],
         "gpu": ["tensorflow[and-cuda]>=2.19"],
         "heif": ["pillow-heif"],  # photos of phones
+        "jax": ["jax>=0.7"],
         "export": ["onnx", "tf2onnx", "onnxruntime", "openvino", "ai-edge-litert"],
         "evaluation": ["scikit-learn"],
         "ui": ["gradio>=6"],

@@ -2,6 +2,8 @@
 
     python benchmarks/train_step.py --preset=facedancer_lite_64 --batch=8
     python benchmarks/train_step.py --sweep --sizes=64,96,128 --batches=2,4,8
+    python benchmarks/train_step.py --backend=jax --sizes=96 --batches=64,128,256 \\
+        --precision=mixed_bfloat16 --recipe=improved --compile_cache=compiled
 
 The transcription builds the networks as they are written in the paper and runs a
 network wherever a formula names it: the encoder once per image and term, the
@@ -9,25 +11,45 @@ discriminator once for the generator's loss, once for its own and once for R1. B
 take the same batch from the same weights, their losses are compared, they take turns,
 and the smallest time counts, so that other work on the machine matters less. CPU time
 of the process is printed too: it hardly depends on what else runs.
+
+The sweep prints faces per second by size and batch; with JAX there is no other. Its
+first column of times is the first call, which compiles.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import time
+from facedancer.programs import choose_backend
 
-import keras
-import numpy as np
-import tensorflow as tf
-from absl import app, flags
+choose_backend()  # before anything imports Keras
 
-from facedancer.arcface_model import build_mobilefacenet, build_resnet50, load_encoder
-from facedancer.models import get_preset
-from facedancer.models.families.facedancer.config import DiscriminatorConfig
-from facedancer.train.frozen import teachers
-from facedancer.train.objective import ifsr, losses
-from facedancer.train.objective.recipes import get_objective
-from facedancer.train.step import divided_step, state
+import dataclasses  # noqa: E402
+import time  # noqa: E402
+
+import keras  # noqa: E402
+import numpy as np  # noqa: E402
+from absl import app, flags  # noqa: E402
+
+from facedancer.arcface_model import (  # noqa: E402
+    build_mobilefacenet,
+    build_resnet50,
+    load_encoder,
+)
+from facedancer.models import (  # noqa: E402
+    build_discriminator,
+    build_generator,
+    get_preset,
+)
+from facedancer.models.families.facedancer.config import (  # noqa: E402
+    DiscriminatorConfig,
+)
+from facedancer.train.frozen import teachers  # noqa: E402
+from facedancer.train.frozen.frozen_networks import FrozenNetworks  # noqa: E402
+from facedancer.train.objective import adversary, ifsr, losses  # noqa: E402
+from facedancer.train.step import divided_step, state  # noqa: E402
+from facedancer.train.systems import FaceDancer  # noqa: E402
+
+if keras.backend.backend() == "tensorflow":
+    import tensorflow as tf
 
 FLAGS = flags.FLAGS
 
@@ -38,35 +60,53 @@ def random_batch(size, count):
     target, source = random.uniform(-1, 1, (2, count, size, size, 3)).astype("f4")
     same = (np.arange(count) % 5 == 0).astype("f4")
     source = np.where(same[:, None, None, None] > 0, target, source)
-    people = tf.range(count, dtype=tf.int64)
+    people = np.arange(count)
     return {
-        "target": tf.constant(target),
-        "source": tf.constant(source),
-        "same": tf.constant(same),
+        "target": target,
+        "source": source,
+        "same": same,
         "target_identity": people,
         "source_identity": people + 1000,
     }
 
 
-def make_step(objective, config, encoder, count, form, precision="float32"):
+def make_driver():
+    """Returns what Keras runs on."""
+    if keras.backend.backend() == "jax":
+        from facedancer.train.drivers.jax_driver import JaxDriver
+
+        return JaxDriver(cache_dir=FLAGS.compile_cache)
+    from facedancer.train.drivers.tensorflow_driver import TensorFlowDriver
+
+    return TensorFlowDriver()
+
+
+def make_step(recipe, config, encoder, count, form):
     """Returns a training step; the same weights for every form."""
     keras.utils.set_random_seed(0)
     discriminator = DiscriminatorConfig(
         config.image_size, base_width=config.base_width, max_width=config.max_width
     )
-    new = state.build_state(objective, config, discriminator, precision, form)
     margins = (0.01,) * len(encoder.taps)
-    critics = divided_step.Critics(teachers.Teacher(encoder, encoder.taps), margins)
-    return divided_step.TrainStep(new, critics, objective, count)
+    frozen = FrozenNetworks(teachers.Teacher(encoder, encoder.taps), margins)
+    system = FaceDancer(recipe, frozen, count)
+    builders = {
+        "generator": lambda: build_generator(config, form, FLAGS.precision),
+        "discriminator": lambda: build_discriminator(
+            discriminator, form, FLAGS.precision
+        ),
+    }
+    new = state.build_state(system, builders, FLAGS.precision)
+    return divided_step.DividedStep(system, new, make_driver())
 
 
 class PlainStep:
     """The published step, formula by formula."""
 
     def __init__(self, train_step):
-        self.state, self.objective = train_step.state, train_step.objective
-        self.teacher = train_step.critics.teacher
-        self.margins = train_step.critics.margins
+        self.state, self.recipe = train_step.state, train_step.recipe
+        self.teacher = train_step.system.frozen.teacher
+        self.margins = train_step.system.frozen.margins
 
     def encode(self, images):
         """Returns maps and vector of whole images."""
@@ -74,10 +114,10 @@ class PlainStep:
 
     def generator_loss(self, target, source, same):
         """Returns the swapped images and the generator's loss, term by term."""
-        generator, objective = self.state.generator, self.objective
+        generator, weights = self.state.networks["generator"], self.recipe.weights
         count = tf.reduce_sum(same)
         swapped = generator([target, self.encode(source)[1]], training=True)
-        logits = self.state.discriminator(swapped, training=True)
+        logits = self.state.networks["discriminator"](swapped, training=True)
         adversarial = tf.reduce_mean(tf.nn.softplus(-logits))
         cosine = losses.cosine_similarity
         identity = tf.reduce_mean(
@@ -91,7 +131,7 @@ class PlainStep:
         cycle = tf.reduce_mean(tf.abs(back - target))
         pairs = zip(self.encode(target)[0], self.encode(swapped)[0], strict=True)
         means = tf.stack([tf.reduce_mean(1.0 - cosine(t, s)) for t, s in pairs])
-        regularisation = ifsr.hinge(means, self.margins, objective.ifsr_scale)
+        regularisation = ifsr.hinge(means, self.margins, self.recipe.options.ifsr_scale)
         perceptual = 0.0
         for t, s in zip(self.encode(target)[0], self.encode(swapped)[0], strict=True):
             axes = range(1, len(t.shape))
@@ -100,40 +140,43 @@ class PlainStep:
             )
             perceptual += tf.reduce_sum(same * value) / (count + 0.001)
         return swapped, (
-            objective.adversarial * adversarial
-            + objective.identity * identity
-            + objective.reconstruction * reconstruction
-            + objective.perceptual * perceptual
-            + objective.cycle * cycle
-            + objective.ifsr * regularisation
+            weights["adversarial"] * adversarial
+            + weights["identity"] * identity
+            + weights["reconstruction"] * reconstruction
+            + weights["perceptual"] * perceptual
+            + weights["cycle"] * cycle
+            + weights["ifsr"] * regularisation
         )
 
     def discriminator_loss(self, real, swapped):
         """Returns the discriminator's loss with R1."""
-        discriminator = self.state.discriminator
+        discriminator = self.state.networks["discriminator"]
         fake = tf.nn.softplus(discriminator(swapped, training=True))
         true = tf.nn.softplus(-discriminator(real, training=True))
         with tf.GradientTape() as tape:
             tape.watch(real)
             total = tf.reduce_sum(discriminator(real, training=True))
-        penalty = losses.r1_penalty(tape.gradient(total, real))
+        penalty = adversary.r1_penalty(tape.gradient(total, real))
         return tf.reduce_mean(fake + true) + tf.reduce_mean(penalty) * (
-            0.5 * self.objective.r1_gamma
+            0.5 * self.recipe.adversary.r1_gamma
         )
 
-    @tf.function
-    def __call__(self, batch):
+    def compiled(self):
+        """Returns the step as one compiled function."""
+        return tf.function(self.step)
+
+    def step(self, batch):
         """Takes one step; returns both losses."""
         with tf.GradientTape() as g_tape, tf.GradientTape() as d_tape:
             swapped, g_loss = self.generator_loss(
                 batch["target"], batch["source"], batch["same"]
             )
             d_loss = self.discriminator_loss(batch["source"], swapped)
-        for tape, loss, model, optimizer in (
-            (g_tape, g_loss, self.state.generator, self.state.g_optimizer),
-            (d_tape, d_loss, self.state.discriminator, self.state.d_optimizer),
-        ):
-            weights = model.trainable_variables
+        for tape, loss, player in ((g_tape, g_loss, "g"), (d_tape, d_loss, "d")):
+            weights, optimizer = (
+                self.state.variables_of(player),
+                self.state.optimizers[player],
+            )
             optimizer.apply(tape.gradient(loss, weights), weights)
         return g_loss, d_loss
 
@@ -144,7 +187,7 @@ def fastest(functions, batch, repeats):
     for _ in range(repeats):
         for name, function in functions.items():
             start = time.perf_counter(), time.process_time()
-            np.asarray(tf.nest.flatten(function(batch))[-1])
+            np.asarray(keras.tree.flatten(function(batch))[-1])
             spent = time.perf_counter() - start[0], time.process_time() - start[1]
             best[name] = [
                 min(a, 1e3 * b) for a, b in zip(best[name], spent, strict=True)
@@ -152,45 +195,61 @@ def fastest(functions, batch, repeats):
     return best
 
 
-def compare(objective, config, encoder):
+def compare(recipe, config, encoder):
     """Prints the ratio of the transcription to the step, and both losses."""
     batch = random_batch(config.image_size, FLAGS.batch)
-    ours = make_step(objective, config, encoder, FLAGS.batch, "composed")
-    plain = PlainStep(make_step(objective, config, encoder, FLAGS.batch, "plain"))
+    ours = make_step(recipe, config, encoder, FLAGS.batch, "composed")
+    plain = PlainStep(make_step(recipe, config, encoder, FLAGS.batch, "plain"))
+    plain = plain.compiled()
     phase, values = ours(batch)
-    values = dict(zip(ours.names[phase], values.numpy(), strict=True))
-    d_loss = values["d_loss"] + 0.5 * objective.r1_gamma * values["r1"]
+    values = dict(zip(ours.names[phase], np.asarray(values), strict=True))
+    d_loss = values["d_loss"] + 0.5 * recipe.adversary.r1_gamma * values["r1"]
     g_plain, d_plain = (float(value) for value in plain(batch))
     print(f"generator loss      {values['g_loss']:.6f}  transcription {g_plain:.6f}")
     print(f"discriminator loss  {d_loss:.6f}  transcription {d_plain:.6f}")
-    best = fastest({"step": ours, "transcription": plain}, batch, FLAGS.repeats)
+    functions = {"step": lambda one: ours(one)[1], "transcription": plain}
+    best = fastest(functions, batch, FLAGS.repeats)
     for name, (wall, cpu) in best.items():
         print(f"{name:14s} {wall:8.0f} ms  {cpu:8.0f} ms of CPU")
     wall, cpu = (best["transcription"][k] / best["step"][k] for k in (0, 1))
     print(f"ratio          {wall:8.2f}     {cpu:8.2f}")
 
 
-def sweep(objective, config, encoder):
-    """Prints the step's time over sizes and batches."""
-    print("size  batch  ms per step  ms of CPU  ms of CPU per image")
+def rate(step, batch, repeats):
+    """Returns milliseconds a step, several in a row without waiting for each."""
+    start = time.perf_counter()
+    for _ in range(repeats):
+        values = step(batch)[1]
+    np.asarray(values)
+    return 1e3 * (time.perf_counter() - start) / repeats
+
+
+def sweep(recipe, config, encoder):
+    """Prints the step's time and faces per second over sizes and batches."""
+    print(f"{keras.backend.backend()}, {FLAGS.precision}, {FLAGS.recipe}")
+    print("size  batch  first call s  ms per step  faces/s", flush=True)
     for size in map(int, FLAGS.sizes):
         sized = dataclasses.replace(config, image_size=size)
         for count in map(int, FLAGS.batches):
             keras.backend.clear_session()
-            ours = make_step(objective, sized, encoder, count, "composed")
+            ours = make_step(recipe, sized, encoder, count, "composed")
             batch = random_batch(size, count)
-            ours(batch)
-            wall, cpu = fastest({"step": ours}, batch, FLAGS.repeats)["step"]
+            start = time.perf_counter()
+            np.asarray(ours(batch)[1])
+            first = time.perf_counter() - start
+            best = min(rate(ours, batch, FLAGS.repeats) for _ in range(3))
             print(
-                f"{size:4d}  {count:5d}  {wall:11.0f}  {cpu:9.0f}  {cpu / count:19.0f}"
+                f"{size:4d}  {count:5d}  {first:12.1f}  {best:11.1f}  "
+                f"{1e3 * count / best:7.0f}",
+                flush=True,
             )
 
 
 def main(argv):
     """Runs the benchmark."""
     del argv
-    objective = dataclasses.replace(
-        get_objective("published"), perceptual_network="encoder"
+    recipe = FaceDancer.recipes[FLAGS.recipe].changed(
+        perceptual_network="encoder", warmup_steps=0
     )
     if FLAGS.arcface_path:
         encoder = load_encoder(FLAGS.arcface_path)
@@ -201,10 +260,15 @@ def main(argv):
     config = dataclasses.replace(
         get_preset(FLAGS.preset), identity_size=encoder.embedding_size
     )
-    (sweep if FLAGS.sweep else compare)(objective, config, encoder)
+    alone = FLAGS.sweep or keras.backend.backend() == "jax"
+    (sweep if alone else compare)(recipe, config, encoder)
 
 
 if __name__ == "__main__":
+    flags.DEFINE_string("backend", "tensorflow", "tensorflow or jax.")
+    flags.DEFINE_string("compile_cache", "", "Folder of programs that JAX compiled.")
+    flags.DEFINE_string("precision", "float32", "A dtype policy.")
+    flags.DEFINE_string("recipe", "published", "published or improved.")
     flags.DEFINE_string("preset", "facedancer_lite_64", "Structure of the generator.")
     flags.DEFINE_string("encoder", "mobilefacenet", "mobilefacenet or resnet50.")
     flags.DEFINE_string("arcface_path", "", "An encoder's file instead.")

@@ -6,14 +6,31 @@ import runpy
 import sys
 
 
+def choose_backend(argv: list[str] | None = None) -> None:
+    """Lets Keras run on what the flag `--backend` says; call it before Keras is there.
+
+    Args:
+        argv: The command line; None: the process's.
+    """
+    words = sys.argv if argv is None else argv
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        name, equals, value = word.lstrip("-").partition("=")
+        if word.startswith("-") and name == "backend":
+            value = value if equals else following
+            if value in ("tensorflow", "jax"):  # others are refused with the flags
+                os.environ["KERAS_BACKEND"] = value
+
+
 def _program(module):
     def run():
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # warnings, not chatter
+        choose_backend()
         backend = os.environ.get("KERAS_BACKEND", "tensorflow")
         if importlib.util.find_spec(backend) is None:
             sys.exit(
                 f"Error: the Keras backend {backend!r} is not installed. Install one "
-                'of: pip install "facedancer[cpu]", pip install "facedancer[gpu]"'
+                'of: pip install "facedancer[cpu]", pip install "facedancer[gpu]", '
+                'pip install "facedancer[jax]"'
             )
         try:
             name = f"facedancer.{module}"

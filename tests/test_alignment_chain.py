@@ -17,7 +17,12 @@ from facedancer.dataset.reading import pair_reader
 from facedancer.dataset.shards import manifest, shard_index
 from facedancer.errors import InputError
 from facedancer.models import build_generator, load_generator
-from facedancer.train import assembly, calibrate_margins, distill_encoder, train
+from facedancer.train import (
+    calibrate_margins,
+    distill_encoder,
+    loading,
+    train,
+)
 from facedancer.train.config import TrainConfig
 from facedancer.train.objective import losses
 from facedancer.video_swap.swapping import identities, swapper
@@ -143,7 +148,7 @@ def test_refused_where_two_differ(chain, monkeypatch, shards, more, message):
     monkeypatch.chdir(chain)
     values = settings(chain, shards, f"--data_dir={shards}", *more)
     with pytest.raises(InputError, match=message):
-        assembly.load_networks(values)
+        loading.load_networks(values)
 
 
 def test_fine_tuning_and_calibration_want_the_generator_s_crops(chain):
@@ -152,9 +157,9 @@ def test_fine_tuning_and_calibration_want_the_generator_s_crops(chain):
     build_generator(config).save(path)
     values = settings(chain, "whole_shards", f"--init_generator={path}")
     with pytest.raises(InputError, match="generator of --init_generator needs it"):
-        assembly.load_networks(values)
+        loading.load_networks(values)
     fitting = settings(chain, "shrunk_shards", f"--init_generator={path}")
-    assert assembly.load_networks(fitting).config.shrink == 0.8
+    assert loading.load_networks(fitting).config.shrink == 0.8
     flags = [
         f"--arcface_path={chain / 'encoder.keras'}",
         f"--facedancer_path={path}",
@@ -186,9 +191,9 @@ def test_shards_that_do_not_say_it(chain, tmp_path):
     manifest.write(folder, "faces_train", content)
     assert shard_index.alignment_of(str(folder)) is None
     told = settings(chain, "x", f"--data_dir={folder}", "--shrink_factor=0.8")
-    assert assembly.crop_alignment(told) == SHRUNK
+    assert loading.crop_alignment(told) == SHRUNK
     untold = settings(chain, "x", f"--data_dir={folder}")
-    assert assembly.crop_alignment(untold) == Alignment()
+    assert loading.crop_alignment(untold) == Alignment()
     pack(chain / "shrunk", folder)  # started again, the program completes the manifest
     assert shard_index.alignment_of(str(folder)) == SHRUNK
 

@@ -45,6 +45,7 @@ ROOMS = {
         ("objective", "frozen"),
         ("systems",),
         ("step",),
+        ("drivers",),
         ("loop", "validation"),
         ("distillation",),
     ),

@@ -13,10 +13,13 @@ from facedancer.models.families.facedancer.config import (
     DiscriminatorConfig,
     GeneratorConfig,
 )
-from facedancer.train.objective.recipes import Objective, get_objective
+from facedancer.train.objective.recipes import Recipe
+from facedancer.train.recipe_flags import recipe_of
+from facedancer.train.systems import SYSTEMS
 
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 STRATEGIES = ("auto", "one", "mirrored", "multi_worker")
+BACKENDS = ("", "tensorflow", "jax")  # empty: what Keras runs on
 FORMATS = ("onnx", "litert", "openvino", "saved_model")
 
 
@@ -29,6 +32,10 @@ class TrainConfig:
         eval_dir: Shards of the validation pairs; best of people that are not trained
             on. Empty: no validation.
         arcface_path: File of the identity encoder.
+        system: What is trained, a key of `systems.SYSTEMS`: facedancer.
+        backend: tensorflow or jax. Empty: what KERAS_BACKEND says, else tensorflow.
+        triplets: Shards of triplets with a known truth, mixed among the pairs.
+        triplet_ratio: Share of triplets; or one for each part of --triplets.
         recipe: published (the released trainer) or improved.
         preset: Structure of the generator, see `models/families/facedancer/presets.py`.
         image_size: Side of the images in pixels. Empty: of the preset.
@@ -71,6 +78,7 @@ class TrainConfig:
         contrast_lambda: Weight of being as far from the target's identity as the
             source is; published is 0.
         r_lambda: Weight of the reconstruction of same pairs; published is 5.
+        truth_lambda: Weight of the truth of triplets. Empty: that of --r_lambda.
         p_lambda: Weight of the perceptual loss; published is 0.2.
         c_lambda: Weight of the cycle loss; published is 1.
         ifsr_lambda: Weight of IFSR; published is 1.
@@ -98,7 +106,7 @@ class TrainConfig:
         ema: Decay of the averaged generator, which is evaluated and exported; 0 keeps
             none; published is 0.
         warmup_steps: Steps at the start that only reconstruct; published is 0.
-        cycle_every: Swap back every so-manieth sample only; published is 1.
+        cycle_every: Swap back every n-th sample only; published is 1.
         look: Show the encoder random crops and flips; published is false.
         same_ratio: Share of pairs whose source is the target; published is 0.2.
         same_person_ratio: Share of pairs of two photos of one person, which count as
@@ -114,9 +122,11 @@ class TrainConfig:
             empty, cut or too long; or skip what is not whole, with a warning.
         strategy: one device, mirrored over all GPUs (or --devices), multi_worker from
             TF_CONFIG, or auto: what fits the machine.
-        devices: Devices of the mirrored strategy, such as GPU:0 and GPU:1.
+        devices: Devices of the mirrored strategy, such as GPU:0 and GPU:1; with jax
+            those that share the batch, all by default.
         device_id: GPU to use with the strategy one.
         precision: float32, mixed_bfloat16 or mixed_float16.
+        compile_cache: With jax: folder of compiled programs, for the next start.
         xla: Compile with XLA; on CPUs it is slower, and not with mixed_bfloat16.
         seed: Of everything random.
         log_every: Steps between lines of the log.
@@ -151,6 +161,10 @@ class TrainConfig:
     data_dir: str = settings.setting("", essential=True)
     arcface_path: str = settings.setting("", essential=True)
     eval_dir: str = ""
+    system: str = "facedancer"
+    backend: str = ""
+    triplets: str = ""
+    triplet_ratio: tuple[float, ...] = (0.3,)
     recipe: str = "published"
     preset: str = settings.setting("facedancer_c", essential=True)
     image_size: int | None = None
@@ -183,6 +197,7 @@ class TrainConfig:
     i2_lambda: float | None = None
     contrast_lambda: float | None = None
     r_lambda: float | None = None
+    truth_lambda: float | None = None
     p_lambda: float | None = None
     c_lambda: float | None = None
     ifsr_lambda: float | None = None
@@ -223,6 +238,7 @@ class TrainConfig:
     devices: tuple[str, ...] = ()
     device_id: int = 0
     precision: str = "float32"
+    compile_cache: str = ""
     xla: bool = False
     seed: int = 0
     log_every: int = 50
@@ -242,10 +258,15 @@ class TrainConfig:
                 raise ValueError(
                     f"--{name} must be positive. Received: {getattr(self, name)}"
                 )
-        for name, known in (("precision", PRECISIONS), ("strategy", STRATEGIES)):
+        for name, known in (
+            ("precision", PRECISIONS),
+            ("strategy", STRATEGIES),
+            ("system", tuple(SYSTEMS)),
+            ("backend", BACKENDS),
+        ):
             if getattr(self, name) not in known:
                 raise ValueError(
-                    f"--{name} must be one of {', '.join(known)}. "
+                    f"--{name} must be one of {', '.join(filter(None, known))}. "
                     f"Received: {getattr(self, name)}"
                 )
         unknown = set(self.export_formats) - set(FORMATS)
@@ -254,19 +275,15 @@ class TrainConfig:
                 f"--export_formats must be of {', '.join(FORMATS)}. "
                 f"Received: {', '.join(sorted(unknown))}"
             )
-        self.objective()
+        self.training_recipe()
 
-    def objective(self) -> Objective:
-        """Returns the recipe with the overrides of the flags."""
-        changes = {
-            field: getattr(self, flag)
-            for flag, field in _OVERRIDES.items()
-            if getattr(self, flag) is not None
-        }
-        objective = dataclasses.replace(get_objective(self.recipe), **changes)
-        if objective.perceptual_network == "none":
-            objective = dataclasses.replace(objective, perceptual=0.0)
-        return objective
+    def training_recipe(self) -> Recipe:
+        """Returns the numbers of the training: the recipe's, then those of the flags.
+
+        Raises:
+            ValueError: If a value is out of its range.
+        """
+        return recipe_of(self)
 
     def generator_config(
         self, identity_size: int, encoder: str, aligned: Alignment | None = None
@@ -339,42 +356,3 @@ _POSITIVE = (
     "keep",
     "eval_pairs",
 )
-# Flag -> field of the objective.
-_OVERRIDES = {
-    "a_lambda": "adversarial",
-    "i_lambda": "identity",
-    "i2_lambda": "second_identity",
-    "contrast_lambda": "contrast",
-    "r_lambda": "reconstruction",
-    "p_lambda": "perceptual",
-    "c_lambda": "cycle",
-    "ifsr_lambda": "ifsr",
-    "low_lambda": "low_frequency",
-    "chroma_lambda": "chroma",
-    "outside_lambda": "outside",
-    "perceptual": "perceptual_network",
-    "adversarial": "kind",
-} | {
-    name: name
-    for name in (
-        "lr",
-        "lr_decay",
-        "schedule",
-        "ifsr_scale",
-        "ifsr_per_sample",
-        "real_images",
-        "r1_gamma",
-        "r1_every",
-        "d_lr_factor",
-        "g_beta_1",
-        "clip_norm",
-        "ema",
-        "warmup_steps",
-        "cycle_every",
-        "look",
-        "same_ratio",
-        "same_person_ratio",
-        "jitter",
-        "flip",
-    )
-}

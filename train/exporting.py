@@ -26,7 +26,8 @@ def plain_generator(config, arrays: dict[str, np.ndarray]) -> keras.Model:
     Raises:
         InputError: If the checkpoint holds another structure.
     """
-    part = "average/" if "average/0000" in arrays else "generator/"
+    average = "average_generator/"
+    part = average if f"{average}0000" in arrays else "generator/"
     generator = build_generator(config, "plain", "float32")
     values = [arrays[name] for name in sorted(arrays) if name.startswith(part)]
     try:

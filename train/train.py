@@ -16,15 +16,19 @@ from __future__ import annotations
 import contextlib
 import pathlib
 
-import keras
-from absl import logging
+from facedancer.programs import choose_backend
 
-from facedancer import claims, cli
-from facedancer.errors import InputError
-from facedancer.models.families.facedancer.config import GeneratorConfig
-from facedancer.train import assembly, exporting
-from facedancer.train.config import TrainConfig
-from facedancer.train.loop import alarms, checkpoints, distribution
+choose_backend()  # before anything imports Keras
+
+import keras  # noqa: E402
+from absl import logging  # noqa: E402
+
+from facedancer import claims, cli  # noqa: E402
+from facedancer.errors import InputError  # noqa: E402
+from facedancer.models.families.facedancer.config import GeneratorConfig  # noqa: E402
+from facedancer.train import assembly, exporting, loading  # noqa: E402
+from facedancer.train.config import TrainConfig  # noqa: E402
+from facedancer.train.loop import alarms, checkpoints  # noqa: E402
 
 
 def main(config: TrainConfig) -> int:
@@ -55,46 +59,44 @@ def train(config: TrainConfig) -> int:
         if not getattr(config, name):
             raise InputError(f"--{name} must be given to train")
     saved = assembly.checkpoints_of(config)
-    distribution.quiet()
-    keras.utils.set_random_seed(config.seed)  # the first weights
-    strategy = distribution.make_strategy(
-        config.strategy, config.devices, config.device_id
-    )
+    driver = assembly.make_driver(config)
+    driver.seed(config.seed)  # the first weights
     with contextlib.ExitStack() as claimed:
-        if distribution.is_chief(strategy):
+        if driver.chief:
             for folder in {assembly.run_folder(config), saved.folder}:
                 claimed.enter_context(claims.claimed(folder, folder=True))
-        return _train(config, strategy, saved)
+        return _train(config, driver, saved)
 
 
-def _train(config: TrainConfig, strategy, saved: checkpoints.Checkpoints) -> int:
+def _train(config: TrainConfig, driver, saved: checkpoints.Checkpoints) -> int:
     """Trains in a run's folder that no other process has; returns the exit status."""
     start = _start(config, saved)
-    with strategy.scope():
-        networks = assembly.load_networks(config)
-        pairs = assembly.pair_settings(config, networks.config.image_size)
-        step = assembly.build_step(config, networks, strategy)
+    with driver.scope():
+        networks = loading.load_networks(config)
+        form, data = assembly.data_settings(config, networks.config.image_size)
+        step = assembly.build_step(config, networks, driver)
         if start is not None:
             saved.restore(step.state, start)
-            if distribution.is_chief(strategy):
+            if driver.chief:
                 saved.set_aside(start)
         loop = assembly.build_loop(config, step, networks)
-    if distribution.is_chief(strategy):
+    if driver.chief:
         assembly.write_settings(config)
     logging.info(
-        "%s from step %d to %d, %d replicas, run folder %s",
+        "%s from step %d to %d, %d replicas, %s, run folder %s",
         config.recipe,
-        step.state.step,
+        step.taken,
         config.steps,
-        strategy.num_replicas_in_sync,
+        driver.replicas,
+        keras.backend.backend(),
         assembly.run_folder(config),
     )
     try:
-        loop.run(distribution.batches(strategy, pairs, step.state.step))
+        loop.run(driver.batches(form, data, step.taken))
     except alarms.NotFiniteError as error:
         raise InputError(str(error)) from None
     logging.info("Done. Curves: %s", loop.journal.curves())
-    distribution.wait_for_all(strategy)
+    driver.wait_for_all()
     return cli.DONE
 
 

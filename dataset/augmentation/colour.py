@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-import tensorflow as tf
 
 from facedancer.images import LUMA
 
@@ -68,9 +67,38 @@ def jitter_legacy(image_signed, seed):
         image_signed: `(batch, height, width, 3)` float32 in [-1, 1].
         seed: `(2,)` integers.
     """
+    import tensorflow as tf
+
     image = tf.image.stateless_random_brightness(image_signed, BRIGHTNESS, seed)
     image = tf.image.stateless_random_contrast(image, *CONTRAST, seed)
     return tf.image.stateless_random_saturation(image, *SATURATION, seed)
+
+
+def jitter_legacy_array(image_signed: np.ndarray, draws: np.ndarray) -> np.ndarray:
+    """Returns a batch with the jitter of `jitter_legacy`, without TensorFlow.
+
+    Args:
+        image_signed: `(batch, height, width, 3)` float32 in [-1, 1].
+        draws: Three numbers in [0, 1): for brightness, contrast and saturation.
+    """
+    low, high = np.array(
+        [
+            [-BRIGHTNESS, CONTRAST[0], SATURATION[0]],
+            [BRIGHTNESS, CONTRAST[1], SATURATION[1]],
+        ],
+        np.float32,
+    )
+    brightness, contrast, saturation = low + (high - low) * draws.astype(np.float32)
+    image = image_signed + brightness
+    mean = image.mean(axis=(1, 2), keepdims=True)
+    image = (image - mean) * contrast + mean
+    # Saturation as of [0, 1]: where the largest channel is not positive it is 0.
+    value = image.max(axis=-1, keepdims=True)
+    span = value - image.min(axis=-1, keepdims=True)
+    known = np.where(value > 0.0, span / np.where(value > 0.0, value, 1.0), 0.0)
+    wanted = np.clip(known * saturation, 0.0, 1.0)
+    share = (value - image) / np.where(span > 0.0, span, 1.0)
+    return (value * (1.0 - wanted * share)).astype(np.float32)
 
 
 def grey(image: np.ndarray) -> np.ndarray:

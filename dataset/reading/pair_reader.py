@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import threading
 
 import numpy as np
@@ -18,7 +19,7 @@ from facedancer.errors import InputError
 
 ON_CORRUPT = ("stop", "skip")
 # Salts that make of the seed and the batch's number one seed per use.
-_DRAWS, _CHANGES = 103, 105
+_DRAWS, _CHANGES, _LEGACY = 103, 105, 106
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,6 +127,11 @@ class PairSettings:
         return photo_changes.PhotoChanges(*(getattr(self, name) for name in names))
 
 
+def parallel_calls() -> int:
+    """Returns how many batches are prepared at the same time by default."""
+    return max(4, 2 * (os.cpu_count() or 1))
+
+
 class PairReader:
     """Reads the photos of batch k; safe to use from several threads.
 
@@ -225,6 +231,31 @@ class PairReader:
                 images[1, place] = versions["source"]
         same = pairs.same[start:stop].astype(np.float32)
         return images, same, identities
+
+    def arrays(self, number: int) -> dict[str, np.ndarray]:
+        """Returns a whole batch by name, as `pairs.make_dataset` has it.
+
+        Args:
+            number: The batch.
+
+        Returns:
+            The images are `(batch, size, size, 3)` uint8 RGB; with the legacy jitter
+            float32 in about [-1, 1], of other random numbers than in TensorFlow.
+
+        Raises:
+            InputError: If a record is damaged and `on_corrupt` is `"stop"`.
+        """
+        images, same, people = self.batch(number, 0, self.settings.batch_size)
+        batch = dict(zip(("target", "source", "distorted"), images, strict=False))
+        if self.settings.jitter == "legacy":
+            random = np.random.default_rng([self.settings.seed, _LEGACY, number])
+            draws = {"target": random.random(3), "source": random.random(3)}
+            for name, image in batch.items():
+                signed = image.astype(np.float32) / np.float32(127.5) - np.float32(1.0)
+                drawn = draws.get(name, draws["target"])
+                batch[name] = colour.jitter_legacy_array(signed, drawn)
+        names = ("target_identity", "source_identity")
+        return batch | {"same": same, **dict(zip(names, people, strict=True))}
 
     def _draws(self, number: int) -> np.ndarray:
         """Returns the random numbers for each row, target and source of a batch."""

@@ -12,7 +12,6 @@ so the number of workers changes nothing either.
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 from collections.abc import Iterator
 
@@ -20,7 +19,11 @@ import numpy as np
 import tensorflow as tf
 
 from facedancer.dataset.augmentation import colour
-from facedancer.dataset.reading.pair_reader import PairReader, PairSettings
+from facedancer.dataset.reading.pair_reader import (
+    PairReader,
+    PairSettings,
+    parallel_calls,
+)
 from facedancer.errors import InputError
 
 # Salts that make of the seed and the batch's number one seed per use.
@@ -56,6 +59,28 @@ def make_dataset(
         InputError: If the shards are missing, or hold no labels that are asked for.
         ValueError: If the pipelines do not divide the batch.
     """
+    first_row, last = rows_of(settings, input_pipeline_id, num_input_pipelines)
+    reader, rows = reader or PairReader(settings), last - first_row
+    dataset = tf.data.Dataset.range(first_batch, np.iinfo(np.int64).max)
+    dataset = dataset.map(
+        lambda number: _read_batch(reader, number, first_row, rows),
+        num_parallel_calls=settings.num_parallel_calls or parallel_calls(),
+        deterministic=True,
+    )
+    return dataset.prefetch(2)
+
+
+def rows_of(settings, input_pipeline_id: int, num_input_pipelines: int):
+    """Returns the first row of an input pipeline in a batch, and the one after it.
+
+    Args:
+        settings: With the global `batch_size`.
+        input_pipeline_id: Which of the input pipelines.
+        num_input_pipelines: How many share the global batch.
+
+    Raises:
+        ValueError: If the pipelines do not divide the batch.
+    """
     if not 0 <= input_pipeline_id < num_input_pipelines:
         raise ValueError(
             "`input_pipeline_id` must lie in [0, num_input_pipelines). "
@@ -66,21 +91,8 @@ def make_dataset(
             "`batch_size` must be a multiple of the number of input pipelines. "
             f"Received: {settings.batch_size} for {num_input_pipelines}"
         )
-    reader = reader or PairReader(settings)
     rows = settings.batch_size // num_input_pipelines
-    first_row = input_pipeline_id * rows
-    dataset = tf.data.Dataset.range(first_batch, np.iinfo(np.int64).max)
-    dataset = dataset.map(
-        lambda number: _read_batch(reader, number, first_row, rows),
-        num_parallel_calls=settings.num_parallel_calls or parallel_calls(),
-        deterministic=True,
-    )
-    return dataset.prefetch(2)
-
-
-def parallel_calls() -> int:
-    """Returns how many batches are prepared at the same time by default."""
-    return max(4, 2 * (os.cpu_count() or 1))
+    return input_pipeline_id * rows, (input_pipeline_id + 1) * rows
 
 
 def _read_batch(reader: PairReader, number, first_row: int, rows: int):

@@ -68,14 +68,14 @@ def encode_example(features: dict[str, Feature]) -> bytes:
         kind, payload = _payload(name, features[name])
         key = name.encode()
         # from the inside out: list of values, feature, entry of the map
-        head = _TAG[1] + _varint(len(payload))
+        head = _TAG[1] + varint(len(payload))
         size = len(head) + len(payload)
-        head = _TAG[kind] + _varint(size) + head
+        head = _TAG[kind] + varint(size) + head
         size = len(head) + len(payload)
-        head = _TAG[1] + _varint(len(key)) + key + _TAG[2] + _varint(size) + head
+        head = _TAG[1] + varint(len(key)) + key + _TAG[2] + varint(size) + head
         size = len(head) + len(payload)
-        parts += _TAG[1] + _varint(size) + head, payload
-    return b"".join([_TAG[1] + _varint(sum(map(len, parts))), *parts])
+        parts += _TAG[1] + varint(size) + head, payload
+    return b"".join([_TAG[1] + varint(sum(map(len, parts))), *parts])
 
 
 def _payload(name: str, value: Feature) -> tuple[int, bytes]:
@@ -87,7 +87,7 @@ def _payload(name: str, value: Feature) -> tuple[int, bytes]:
     if isinstance(value, np.ndarray):
         return 2, value.astype("<f4").tobytes()
     if isinstance(value, int | np.integer):
-        return 3, _varint(int(value) % (1 << 64))
+        return 3, varint(int(value) % (1 << 64))
     raise ValueError(
         f"A feature must be bytes, str, int or an array. Received: {name}={value!r}"
     )
@@ -97,7 +97,12 @@ _BYTE = [bytes([value]) for value in range(128)]
 _TAG = [_BYTE[number << 3 | _BYTES] for number in range(4)]
 
 
-def _varint(value: int) -> bytes:
+def varint(value: int) -> bytes:
+    """Returns a number as a protocol buffer writes it, `(1 to 10)` bytes.
+
+    Args:
+        value: Not negative.
+    """
     if value < 128:
         return _BYTE[value]
     out = bytearray()

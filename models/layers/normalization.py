@@ -22,8 +22,22 @@ def _statistics(x, epsilon):
     most of bfloat16's few digits.
     """
     x = ops.cast(x, "float32")
-    mean, variance = ops.moments(x, axes=[1, 2], keepdims=True)
+    mean, variance = _moments(x)
     return mean, ops.rsqrt(variance + epsilon)
+
+
+def _moments(x):
+    """Returns mean and variance per example and channel, `(batch, 1, 1, channels)`.
+
+    TensorFlow takes the mean for a constant in the variance. That changes no gradient,
+    but the gradient of a gradient, which the penalty R1 needs: by up to a part in as
+    many as a map has pixels. The published trainer did so, hence JAX does here too.
+    """
+    if keras.backend.backend() != "jax":
+        return ops.moments(x, axes=[1, 2], keepdims=True)
+    mean = ops.mean(x, axis=[1, 2], keepdims=True)
+    apart = ops.square(x - ops.stop_gradient(mean))
+    return mean, ops.mean(apart, axis=[1, 2], keepdims=True)
 
 
 def _normalise(x, gain, offset, epsilon, form):

@@ -1,6 +1,6 @@
 """Checkpoints: whole or not there, the last N and the best, clear refusals."""
 
-import dataclasses
+import collections
 import os
 from unittest import mock
 
@@ -16,8 +16,19 @@ from tests.train import tiny
 
 def make_state(seed=0, **changes):
     keras.utils.set_random_seed(seed)
-    objective = dataclasses.replace(tiny.EVERYTHING, **changes)
-    return state.build_state(objective, tiny.GENERATOR, tiny.DISCRIMINATOR)
+    system = tiny.make_system(tiny.EVERYTHING.changed(**changes))
+    keras.utils.set_random_seed(seed)
+    return state.build_state(system, tiny.builders())
+
+
+# Arrays of each part of the tiny state, as the first trainer wrote them.
+BEFORE = {
+    "generator": 68,
+    "discriminator": 26,
+    "average_generator": 68,
+    "g_optimizer": 138,
+    "d_optimizer": 54,
+}
 
 
 class CheckpointsTest(testing.TestCase):
@@ -32,9 +43,7 @@ class CheckpointsTest(testing.TestCase):
         self.saved.save(self.state, {"generator": {"a": 1}}, score)
 
     def test_everything_comes_back(self):
-        for number, optimizer in enumerate(
-            (self.state.g_optimizer, self.state.d_optimizer)
-        ):
+        for number, optimizer in enumerate(self.state.optimizers.values()):
             for variable in optimizer.variables:
                 variable.assign(keras.ops.ones_like(variable) * (3 + number))
         self.save(12)
@@ -46,6 +55,24 @@ class CheckpointsTest(testing.TestCase):
         self.assertLen(parts, 5)
         for name, array in expected.items():
             np.testing.assert_array_equal(found[name], array)
+
+    def test_a_checkpoint_of_before(self):
+        """The only average was once called `average`; the other names stand."""
+        arrays = self.state.to_arrays()
+        counts = collections.Counter(name.partition("/")[0] for name in arrays)
+        self.assertEqual(counts, BEFORE)
+        old = {
+            k.replace("average_generator/", "average/"): v for k, v in arrays.items()
+        }
+        self.assertLen([name for name in old if name.startswith("average/")], 68)
+        record = np.frombuffer(b'{"generator": {"a": 1}, "step": 7}', np.uint8)
+        self.folder.mkdir(parents=True)
+        np.savez(self.saved.path(7), record=record, **old)
+        other = make_state(seed=1)
+        self.saved.restore(other, 7)
+        self.assertEqual(other.step, 7)
+        for name, array in other.to_arrays().items():
+            np.testing.assert_array_equal(array, arrays[name])
 
     def test_the_last_ones_and_the_best_are_kept(self):
         for step, score in ((1, 0.5), (2, 0.9), (3, 0.1), (4, None), (5, 0.2)):

@@ -15,9 +15,9 @@ from absl.testing import parameterized
 
 from facedancer import testing
 from facedancer.arcface_model import build_mobilefacenet
-from facedancer.dataset.reading import pairs
+from facedancer.dataset.reading import pairs, readers
 from facedancer.errors import InputError
-from facedancer.train.loop import distribution
+from facedancer.train.drivers import distribution
 from tests.train import test_step, test_train, tiny
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -116,8 +116,10 @@ class StrategyTest(testing.TestCase):
             pattern, batch_size=4, image_size=16, jitter="none", num_parallel_calls=1
         )
         strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-        split = iter(distribution.batches(strategy, settings, 3))
-        whole = iter(distribution.batches(tf.distribute.get_strategy(), settings, 3))
+        split = iter(
+            distribution.batches(strategy, readers.READERS["pairs"], settings, 3)
+        )
+        whole = iter(readers.READERS["pairs"].dataset(settings, 3))
         for _ in range(2):
             parts = strategy.experimental_local_results(next(split)["target"])
             self.assertEqual([tuple(p.shape) for p in parts], [(2, 16, 16, 3)] * 2)
@@ -128,7 +130,7 @@ class StrategyTest(testing.TestCase):
         strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
         settings = pairs.PairSettings("nowhere", batch_size=5)
         with self.assertRaisesRegex(InputError, "multiple of the 2 replicas"):
-            distribution.batches(strategy, settings, 0)
+            distribution.batches(strategy, readers.READERS["pairs"], settings, 0)
 
 
 @pytest.mark.large
@@ -164,7 +166,7 @@ class TwoWorkersTest(testing.TestCase):
         output = str(folder / "{index}.npz")
         self.run_both(("worker", "worker"), (worker, str(ROOT), output))
         whole = tiny.make_step(
-            batch_size=8, sgd=True, objective=test_step.DividedStepTest.objective()
+            batch_size=8, sgd=True, recipe=test_step.DividedStepTest.recipe()
         )
         tiny.run(whole, [tiny.batch(8, seed) for seed in range(2)])
         first, second = (dict(np.load(folder / f"{k}.npz")) for k in range(2))

@@ -14,9 +14,9 @@ from tests.train import tiny
 
 class ExportTest(testing.TestCase):
     def make_arrays(self, **changes):
-        objective = dataclasses.replace(tiny.EVERYTHING, adversarial=0.0, **changes)
-        made = state.build_state(objective, tiny.GENERATOR, tiny.DISCRIMINATOR)
-        for weight in made.generator.trainable_weights:
+        system = tiny.make_system(tiny.EVERYTHING.changed(adversarial=0.0, **changes))
+        made = state.build_state(system, tiny.builders())
+        for weight in made.networks["generator"].trainable_weights:
             weight.assign(weight * 1.5)
         return made, made.to_arrays()
 
@@ -29,10 +29,10 @@ class ExportTest(testing.TestCase):
     def test_the_average_is_exported_where_there_is_one(self):
         made, arrays = self.make_arrays()
         found = self.outputs(exporting.plain_generator(tiny.GENERATOR, arrays))
-        self.assert_close(found, self.outputs(made.average), atol=5e-5)
+        self.assert_close(found, self.outputs(made.averages["generator"]), atol=5e-5)
         made, arrays = self.make_arrays(ema=0.0)
         found = self.outputs(exporting.plain_generator(tiny.GENERATOR, arrays))
-        self.assert_close(found, self.outputs(made.generator), atol=5e-5)
+        self.assert_close(found, self.outputs(made.networks["generator"]), atol=5e-5)
 
     def test_files_load_again(self):
         made, arrays = self.make_arrays()
@@ -41,7 +41,7 @@ class ExportTest(testing.TestCase):
         written = exporting.export(generator, folder, "facedancer_30")
         names = [path.name for path, _ in written]
         self.assertEqual(names, ["facedancer_30.keras", "facedancer_30.h5"])
-        expected = self.outputs(made.average)
+        expected = self.outputs(made.averages["generator"])
         for path, difference in written:
             self.assertLess(difference, 1e-5)
             loaded = load_generator(path)

@@ -1,6 +1,5 @@
 """The loop: resume equals undisturbed, NaN stops it, what a run leaves behind."""
 
-import dataclasses
 import json
 from unittest import mock
 
@@ -13,11 +12,11 @@ from facedancer import testing
 from facedancer.train.loop import alarms, loop
 from facedancer.train.loop.checkpoints import Checkpoints
 from facedancer.train.loop.journal import Journal
-from facedancer.train.objective import losses
+from facedancer.train.objective import adversary
 from tests.train import tiny
 
-OBJECTIVE = dataclasses.replace(
-    tiny.EVERYTHING, cycle=0.0, perceptual=0.0, outside=0.0, r1_gamma=0.0, look=True
+RECIPE = tiny.EVERYTHING.changed(
+    cycle=0.0, perceptual=0.0, outside=0.0, r1_gamma=0.0, look=True
 )
 STEPS = 4
 
@@ -34,7 +33,7 @@ class LoopTest(testing.TestCase):
     def make_loop(self, folder, steps=STEPS, precision="float32", **options):
         plan = loop.Plan(steps, log_every=2, save_every=2, sample_every=2, eval_every=2)
         return loop.Loop(
-            tiny.make_step(OBJECTIVE, precision=precision),
+            tiny.make_step(RECIPE, precision=precision),
             plan,
             Journal(folder),
             Checkpoints(folder / "checkpoints"),
@@ -114,7 +113,7 @@ class LoopTest(testing.TestCase):
     def test_overflows_of_float16_are_left_out(self):
         """A loss scale that is too high at first is no reason to stop."""
         training = self.make_loop(self.tempdir(), steps=12, precision="mixed_float16")
-        for optimizer in (training.state.g_optimizer, training.state.d_optimizer):
+        for optimizer in training.state.optimizers.values():
             optimizer.dynamic_scale.assign(2.0**19)
         start = training.state.to_arrays()
         training.run(batches(0))
@@ -129,7 +128,7 @@ class LoopTest(testing.TestCase):
 
     def test_float16_stops_after_many_overflows_in_a_row(self):
         training = self.make_loop(self.tempdir(), steps=12, precision="mixed_float16")
-        training.state.g_optimizer.dynamic_scale.assign(2.0**60)
+        training.state.optimizers["g"].dynamic_scale.assign(2.0**60)
         with mock.patch.object(alarms, "MANY_SKIPS", 4):
             with self.assertRaisesRegex(
                 alarms.NotFiniteError, "step 4: g_gradient_norm became NaN"
@@ -182,8 +181,7 @@ class IntervalTest(testing.TestCase):
 
     def test_starving_is_told(self):
         training = loop.Loop.__new__(loop.Loop)
-        training.step = type("S", (), {"batch_size": 4, "objective": OBJECTIVE})()
-        training.step.state = type("S", (), {"step": 2})()
+        training.step = type("S", (), {"batch_size": 4, "recipe": RECIPE, "taken": 2})()
         training.plan = loop.Plan(steps=10)
         training.journal = Journal("unused", active=False)
         interval = loop.Interval(alarms.Guard())
@@ -229,13 +227,14 @@ class AlarmsTest(testing.TestCase):
     def test_each_kind_by_its_own_rule(self, kind, fake, real, one, other):
         for logits, word in (((fake, real), "always right"), ((one, other), "collaps")):
             fooled, trusted = (
-                float(x[0]) for x in losses.judged_real(kind, *map(np.float32, logits))
+                float(x[0])
+                for x in adversary.judged_real(kind, *map(np.float32, logits))
             )
             means = self.means(fooled=fooled, trusted=trusted)
             (text,) = alarms.alarms(means, 1, 5)
             self.assertIn(word, text)
         half = (np.add(one, 0.0), np.add(one, 0.2))
-        fooled, trusted = losses.judged_real(kind, *map(np.float32, half))
+        fooled, trusted = adversary.judged_real(kind, *map(np.float32, half))
         self.assertLess(float(fooled[0]), float(trusted[0]))
         means = self.means(fooled=float(fooled[0]), trusted=float(trusted[0]))
         self.assertEmpty(alarms.alarms(means, 1, 5))

@@ -1,6 +1,5 @@
 """Losses and gradients recorded from the original trainer."""
 
-import dataclasses
 import shutil
 
 import keras
@@ -9,17 +8,25 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from facedancer import testing
-from facedancer.models import load_discriminator, load_generator
+from facedancer.models import (
+    build_discriminator,
+    build_generator,
+    load_discriminator,
+    load_generator,
+)
+from facedancer.train.drivers.tensorflow_driver import TensorFlowDriver
+from facedancer.train.frozen.frozen_networks import FrozenNetworks
 from facedancer.train.frozen.teachers import Look
 from facedancer.train.objective import losses
-from facedancer.train.objective.recipes import get_objective
 from facedancer.train.step import divided_step, state
+from facedancer.train.systems import Phase, facedancer
 
 
 class RecordedTeacher:
     """Gives recorded vectors in the order of the step: source, target, swapped."""
 
     shrink = 1.0
+    encoder = None
 
     def __init__(self, *vectors):
         self.vectors = vectors
@@ -49,18 +56,19 @@ class PublishedStepTest(testing.TestCase):
 
     def make_step(self, form, **changes):
         changes = {"identity": 0.0, "perceptual": 0.0, "ifsr": 0.0, **changes}
-        objective = dataclasses.replace(get_objective("published"), **changes)
-        new = state.build_state(
-            objective,
-            self.generator.config,
-            self.discriminator.config,
-            form=form,
-            generator=self.generator,
-            discriminator=self.discriminator,
-        )
+        recipe = facedancer.PUBLISHED.changed(**changes)
         z_s, z_t = self.recorded["z_s"], self.recorded["z_t"]
-        critics = divided_step.Critics(RecordedTeacher(z_s, z_t, z_t))
-        return divided_step.TrainStep(new, critics, objective, batch_size=4)
+        frozen = FrozenNetworks(RecordedTeacher(z_s, z_t, z_t))
+        system = facedancer.FaceDancer(recipe, frozen, batch_size=4)
+        builders = {
+            "generator": lambda: build_generator(self.generator.config, form),
+            "discriminator": lambda: build_discriminator(
+                self.discriminator.config, form
+            ),
+        }
+        start = {"generator": self.generator, "discriminator": self.discriminator}
+        new = state.build_state(system, builders, start=start)
+        return divided_step.DividedStep(system, new, TensorFlowDriver())
 
     def batch(self):
         count = 4
@@ -76,12 +84,13 @@ class PublishedStepTest(testing.TestCase):
     @parameterized.parameters(("composed", True), ("composed", False), ("plain", True))
     def test_gradients(self, form, shared):
         train_step = self.make_step(form)
-        self.assertTrue(train_step._shared)
-        train_step._shared = shared
-        phase = divided_step.phase_of(train_step.objective, 0)
+        self.assertTrue(train_step.shared)
+        train_step.shared = shared
+        phase = train_step.phase_of(0)
         self.assertTrue(phase.with_r1)
-        g_grads, d_grads, sums = train_step._gradients_of(self.batch(), phase, None)
-        values = train_step._report(sums, phase)
+        gradients, sums = train_step.gradients(self.batch(), phase)
+        g_grads, d_grads = gradients["g"], gradients["d"]
+        values = train_step.report(sums, phase)
         d_loss = values["d_loss"] + 5.0 * values["r1"]
         np.testing.assert_allclose(values["g_loss"], self.recorded["grad_total"], 1e-5)
         np.testing.assert_allclose(d_loss, self.recorded["grad_dloss"], 1e-5)
@@ -95,12 +104,11 @@ class PublishedStepTest(testing.TestCase):
         train_step = self.make_step("plain")
         calls = {"generator": 0, "discriminator": 0}
         for name in calls:
-            model = getattr(train_step.state, name)
-            setattr(train_step.state, name, _Counted(model, calls, name))
-        phase = divided_step.Phase(with_r1=False)
-        train_step._gradients_of(self.batch(), phase, None)
+            networks = train_step.state.networks
+            networks[name] = _Counted(networks[name], calls, name)
+        train_step.gradients(self.batch(), Phase(with_r1=False))
         self.assertEqual(calls, {"generator": 2, "discriminator": 1})
-        self.assertEqual(train_step.critics.teacher.calls, 3)
+        self.assertEqual(train_step.system.frozen.teacher.calls, 3)
 
 
 class _Counted:

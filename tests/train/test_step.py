@@ -1,6 +1,5 @@
 """The training step: equal however it is divided, and each option does its work."""
 
-import dataclasses
 import itertools
 
 import numpy as np
@@ -9,14 +8,15 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from facedancer import testing
-from facedancer.train.objective import measures
-from facedancer.train.step import divided_step
+from facedancer.train.drivers.tensorflow_driver import TensorFlowDriver
+from facedancer.train.objective.recipes import Stage
+from facedancer.train.step.state import State
+from facedancer.train.systems import Phase, facedancer_terms
 from tests.train import tiny
 
-PLAIN = dataclasses.replace(tiny.EVERYTHING, ema=0.0, lr=1e-3)
+PLAIN = tiny.EVERYTHING.changed(ema=0.0, lr=1e-3)
 # Quick to trace: the generator alone.
-SIMPLE = dataclasses.replace(
-    PLAIN,
+SIMPLE = PLAIN.changed(
     **dict.fromkeys(
         "adversarial contrast cycle perceptual ifsr outside chroma".split(), 0.0
     ),
@@ -34,14 +34,14 @@ class DividedStepTest(testing.TestCase):
     def setUpClass(cls):
         super().setUpClass()
         cls.batches = [tiny.batch(8, seed) for seed in range(2)]
-        whole = tiny.make_step(batch_size=8, sgd=True, objective=cls.objective())
+        whole = tiny.make_step(batch_size=8, sgd=True, recipe=cls.recipe())
         cls.values = tiny.run(whole, cls.batches)
         cls.arrays = weights_of(whole)
 
     @staticmethod
-    def objective(**changes):
-        return dataclasses.replace(
-            tiny.EVERYTHING, look=True, clip_norm=1.0, cycle_every=2, **changes
+    def recipe(**changes):
+        return tiny.EVERYTHING.changed(
+            look=True, clip_norm=1.0, cycle_every=2, **changes
         )
 
     def assert_equal_to_whole(self, other, batches):
@@ -63,9 +63,7 @@ class DividedStepTest(testing.TestCase):
             "low_frequency chroma outside r1 g_gradient_norm d_gradient_norm"
         ).split():
             self.assertGreater(self.values[0][name], 1e-4, name)
-        start = weights_of(
-            tiny.make_step(batch_size=8, sgd=True, objective=self.objective())
-        )
+        start = weights_of(tiny.make_step(batch_size=8, sgd=True, recipe=self.recipe()))
         moved = max(np.abs(start[k] - self.arrays[k]).max() for k in start)
         self.assertGreater(moved, 1e-4)
 
@@ -73,15 +71,15 @@ class DividedStepTest(testing.TestCase):
         other = tiny.make_step(
             batch_size=8,
             sgd=True,
-            objective=self.objective(),
-            strategy=tiny.two_replicas(),
+            recipe=self.recipe(),
+            driver=tiny.two_replicas(),
         )
-        self.assertEqual(other.replicas, 2)
+        self.assertEqual(other.driver.replicas, 2)
         self.assert_equal_to_whole(other, [tiny.halved(one) for one in self.batches])
 
     def test_accumulation(self):
         other = tiny.make_step(
-            batch_size=8, sgd=True, objective=self.objective(), accumulation=2
+            batch_size=8, sgd=True, recipe=self.recipe(), accumulation=2
         )
         self.assert_equal_to_whole(other, self.batches)
 
@@ -93,64 +91,68 @@ class DividedStepTest(testing.TestCase):
             tiny.make_step(batch_size=4, accumulation=3)
 
 
+def gradients_of(train_step, phase=None, batch=None):
+    """Gradients by player and sums of a step's first batch."""
+    phase = phase or train_step.phase_of(0)
+    batch = batch or tiny.batch(train_step.batch_size)
+    draws = train_step.draws(0, phase)
+    return train_step.gradients(train_step.share(batch, draws), phase)
+
+
+def seen_of(train_step, batch):
+    """What the system sees of a batch."""
+    phase = train_step.phase_of(0)
+    part = train_step.share(batch, train_step.draws(0, phase))
+    return train_step.system.see(part, phase)
+
+
 class OptionsTest(testing.TestCase):
     def gradients(self, margins=(0.01, 0.01), **changes):
-        objective = dataclasses.replace(PLAIN, **changes)
-        train_step = tiny.make_step(objective, batch_size=4, margins=margins)
-        phase = divided_step.phase_of(objective, 0)
-        batch = train_step._with_look(tiny.batch(4), tf.constant(0), tf.constant(0))
-        return train_step, phase, train_step._gradients_of(batch, phase, None)
+        recipe = PLAIN.changed(**changes)
+        train_step = tiny.make_step(recipe, batch_size=4, margins=margins)
+        phase = train_step.phase_of(0)
+        return train_step, phase, gradients_of(train_step, phase)
 
     def test_each_term_can_be_switched_off(self):
         """Each weight changes the gradient, and without it the term is not made."""
-        train_step, phase, (all_grads, _, sums) = self.gradients()
-        everything = train_step._report(sums, phase)
+        train_step, phase, (all_grads, sums) = self.gradients()
+        everything = train_step.report(sums, phase)
         for name in (
             "adversarial identity contrast reconstruction perceptual cycle ifsr "
             "low_frequency chroma outside"
         ).split():
             self.assertIn(name, everything)
-            train_step.objective = dataclasses.replace(PLAIN, **{name: 0.0})
-            batch = train_step._with_look(tiny.batch(4), tf.constant(0), 0)
-            g_grads, d_grads, sums = train_step._gradients_of(batch, phase, None)
+            train_step.recipe = PLAIN.changed(**{name: 0.0})
+            grads, sums = gradients_of(train_step, phase)
             changed = [
-                np.abs(a - b).max() for a, b in zip(g_grads, all_grads, strict=True)
+                np.abs(a - b).max()
+                for a, b in zip(grads["g"], all_grads["g"], strict=True)
             ]
             self.assertGreater(max(changed), 1e-6, name)
-            terms = train_step._report(sums, phase)
-            self.assertEqual(bool(d_grads), name != "adversarial")
-            if name not in ("identity", "reconstruction"):  # these are watched
-                self.assertNotIn(name, terms)
+            self.assertEqual("d" in grads, name != "adversarial")
+            terms = train_step.report(sums, phase)
+            self.assertNotIn(name, terms)
+            self.assertIn("cosine_to_source", terms)
 
     @parameterized.parameters("nonsaturating", "relativistic", "hinge", "lsgan")
     def test_kinds_have_the_gradient_of_their_formula(self, kind):
         """The shared backward pass against a plain one."""
-        changes = dict.fromkeys(
-            (
-                "identity",
-                "reconstruction",
-                "perceptual",
-                "cycle",
-                "ifsr",
-                "low_frequency",
-                "chroma",
-                "outside",
-            ),
-            0.0,
+        names = (
+            "identity reconstruction perceptual cycle ifsr low_frequency chroma outside"
         )
+        changes = dict.fromkeys(names.split(), 0.0)
         train_step, phase, found = self.gradients(kind=kind, **changes)
-        self.assertEqual(train_step._shared, kind in ("nonsaturating", "relativistic"))
-        train_step._shared = False
-        batch = train_step._with_look(tiny.batch(4), tf.constant(0), tf.constant(0))
-        plain = train_step._gradients_of(batch, phase, None)
+        self.assertTrue(train_step.shared)
+        train_step.shared = False
+        plain = gradients_of(train_step, phase)
         for a, b in zip(tf.nest.flatten(found), tf.nest.flatten(plain), strict=True):
             np.testing.assert_allclose(a, b, 1e-4, 1e-6)
-        self.assertGreater(max(np.abs(g).max() for g in found[0]), 0.0)
+        self.assertGreater(max(np.abs(g).max() for g in found[0]["g"]), 0.0)
 
     def test_real_images(self):
         sums = {}
         for real in ("source", "target"):
-            sums[real] = self.gradients(real_images=real)[2][2]
+            sums[real] = self.gradients(real_images=real)[2][1]
         self.assertNotAlmostEqual(
             float(sums["source"]["d_real"]), float(sums["target"]["d_real"]), places=4
         )
@@ -159,37 +161,35 @@ class OptionsTest(testing.TestCase):
         )
 
     def test_hinge_on_the_mean_or_per_sample(self):
-        sums = self.gradients()[2][2]
+        sums = self.gradients()[2][1]
         margins = tuple(np.asarray(sums["ifsr_distances"]) / 4)
         values = []
         for per_sample in (False, True):
-            train_step, phase, (_, _, sums) = self.gradients(
+            train_step, phase, (_, sums) = self.gradients(
                 margins, ifsr_per_sample=per_sample, ifsr_scale=1.0
             )
-            values.append(float(train_step._report(sums, phase)["ifsr"]))
+            values.append(float(train_step.report(sums, phase)["ifsr"]))
         self.assertAlmostEqual(values[0], 0.0, places=5)
         self.assertGreater(values[1], 1e-3)
 
     def test_pairs_of_one_person_reconstruct(self):
-        train_step = tiny.make_step(
-            dataclasses.replace(PLAIN, same_person_ratio=0.5), batch_size=4
-        )
+        train_step = tiny.make_step(PLAIN.changed(same_person_ratio=0.5), batch_size=4)
         batch = tiny.batch(4)
         batch["source_identity"] = tf.constant([0, 1, 102, -1], tf.int64)
         batch["target_identity"] = tf.constant([0, 1, 2, -1], tf.int64)
-        seen = train_step._with_look(batch, tf.constant(0), tf.constant(0))
+        seen = seen_of(train_step, batch)
         self.assert_close(seen["same"], np.array([1, 1, 0, 0], "f4"))
 
     def test_cycle_on_rows_of_the_global_batch(self):
         """However the batch is divided, the same rows are swapped back."""
-        objective = dataclasses.replace(SIMPLE, cycle=1.0, cycle_every=3)
+        recipe = SIMPLE.changed(cycle=1.0, cycle_every=3)
         found = []
         for divided, parts in ((False, 1), (False, 2), (True, 1), (True, 2)):
             made = tiny.make_step(
-                objective,
+                recipe,
                 batch_size=8,
                 sgd=True,
-                strategy=tiny.two_replicas() if divided else None,
+                driver=tiny.two_replicas() if divided else None,
                 accumulation=parts,
             )
             batch = tiny.halved(tiny.batch(8)) if divided else tiny.batch(8)
@@ -207,18 +207,18 @@ class OptionsTest(testing.TestCase):
         ):
             first *= count
             row = np.arange(first, first + count, dtype="int32")
-            rows, weights = measures.rows_to_cycle(tf.constant(row), every, 100)
+            rows, weights = facedancer_terms.rows_to_cycle(tf.constant(row), every, 100)
             rows = range(count)[rows] if isinstance(rows, slice) else rows.numpy()
             wanted = [k for k in range(count) if row[k] % every == 0]
             taken = [k for k, w in zip(rows, np.asarray(weights), strict=True) if w]
             self.assertEqual(taken, wanted)
-        rows, weights = measures.rows_to_cycle(tf.range(10), 8, 10)
+        rows, weights = facedancer_terms.rows_to_cycle(tf.range(10), 8, 10)
         self.assertEqual(rows, slice(None, None, 8))
         self.assert_close(weights, np.ones(2, "f4"))
 
     def test_cycle_on_a_part(self):
         for every, count in ((1, 4.0), (2, 2.0), (4, 1.0)):
-            sums = self.gradients(cycle_every=every)[2][2]
+            sums = self.gradients(cycle_every=every)[2][1]
             self.assertEqual(float(sums["cycled"]), count)
 
 
@@ -229,30 +229,44 @@ class ScheduleTest(testing.TestCase):
         self.addCleanup(tf.config.run_functions_eagerly, False)
 
     def test_phases(self):
-        objective = dataclasses.replace(PLAIN, warmup_steps=3, r1_every=2)
-        phases = [divided_step.phase_of(objective, k) for k in range(6)]
-        self.assertEqual([p.warm_up for p in phases], [True] * 3 + [False] * 3)
+        recipe = PLAIN.changed(warmup_steps=3, r1_every=2)
+        train_step = tiny.make_step(recipe, batch_size=4)
+        phases = [train_step.phase_of(k) for k in range(6)]
+        self.assertEqual([p.self_pairs for p in phases], [True] * 3 + [False] * 3)
         self.assertEqual([p.with_r1 for p in phases], [False] * 4 + [True, False])
-        never = dataclasses.replace(objective, r1_gamma=0.0)
-        self.assertFalse(divided_step.phase_of(never, 4).with_r1)
+        never = tiny.make_step(recipe.changed(r1_gamma=0.0), batch_size=4)
+        self.assertFalse(never.phase_of(4).with_r1)
 
     def test_lazy_r1_has_the_matching_weight(self):
         grads = []
         for every in (1, 4):
-            objective = dataclasses.replace(PLAIN, r1_every=every)
-            train_step = tiny.make_step(objective, batch_size=4)
-            batch = train_step._with_look(tiny.batch(4), tf.constant(0), 0)
+            train_step = tiny.make_step(PLAIN.changed(r1_every=every), batch_size=4)
             both = [
-                train_step._gradients_of(batch, divided_step.Phase(with_r1=r1), None)[1]
+                gradients_of(train_step, Phase(with_r1=r1))[0]["d"]
                 for r1 in (True, False)
             ]
             grads.append([a - b for a, b in zip(*both, strict=True)])
         for one, four in zip(*grads, strict=True):
             np.testing.assert_allclose(4.0 * one, four, 1e-2, 1e-4)
 
+    def test_stages_exchange_networks_and_forget_moments(self):
+        stage = Stage(1, {"contrast": 0.0}, reset_optimizers=True)
+        train_step = tiny.make_step(SIMPLE.changed(stages=(stage,)), batch_size=4)
+        tiny.run(train_step, [tiny.batch(4)])
+        moments = train_step.state.optimizers["g"].variables
+        self.assertGreater(max(np.abs(v.numpy()).max() for v in moments[2:]), 0.0)
+        train_step.state.begin(stage)
+        self.assertEqual(max(np.abs(v.numpy()).max() for v in moments[2:]), 0.0)
+        self.assertGreater(float(train_step.state.optimizers["g"].learning_rate), 0.0)
+        first, second = (tiny.builders()["generator"]() for _ in range(2))
+        state = State({"a": first, "b": second}, {}, {}, {"g": ("a", "b")})
+        before = first.get_weights(), second.get_weights()
+        state.begin(Stage(0, exchange=(("a", "b"),)))
+        self.assert_close((second.get_weights(), first.get_weights()), before)
+
     def test_warm_up_only_reconstructs(self):
-        objective = dataclasses.replace(SIMPLE, warmup_steps=1)
-        train_step = tiny.make_step(objective, batch_size=4)
+        recipe = SIMPLE.changed(warmup_steps=1)
+        train_step = tiny.make_step(recipe, batch_size=4)
         before = weights_of(train_step)
         first, second = tiny.run(train_step, [tiny.batch(4), tiny.batch(4)])
         self.assertEqual(
@@ -263,23 +277,22 @@ class ScheduleTest(testing.TestCase):
         self.assertGreater(len(before), 0)
 
     def test_average_of_the_generator(self):
-        train_step = tiny.make_step(
-            dataclasses.replace(SIMPLE, ema=0.999), batch_size=4
-        )
-        start = [w.numpy() for w in train_step.state.generator.trainable_variables]
+        train_step = tiny.make_step(SIMPLE.changed(ema=0.999), batch_size=4)
+        state = train_step.state
+        start = [w.numpy() for w in state.variables_of("g")]
         tiny.run(train_step, [tiny.batch(4)])
-        new = train_step.state.generator.trainable_variables
-        average = train_step.state.average.trainable_variables
+        new = state.variables_of("g")
+        average = state.averages["generator"].trainable_variables
         # At step 0 the decay is (1 + 0) / (10 + 0).
         for s, n, a in zip(start, new, average, strict=True):
             np.testing.assert_allclose(a.numpy(), s + 0.9 * (n.numpy() - s), 1e-4, 1e-6)
-        self.assertIs(train_step.state.best_generator, train_step.state.average)
+        self.assertIs(state.best_generator, state.averages["generator"])
 
     def test_clipping_bounds_the_step(self):
         norms = []
         for clip in (0.0, 0.5):
-            objective = dataclasses.replace(SIMPLE, clip_norm=clip, lr=1.0)
-            train_step = tiny.make_step(objective, batch_size=4, sgd=True)
+            recipe = SIMPLE.changed(clip_norm=clip, lr=1.0)
+            train_step = tiny.make_step(recipe, batch_size=4, sgd=True)
             start = weights_of(train_step)
             (values,) = tiny.run(train_step, [tiny.batch(4)])
             moved = [
@@ -305,14 +318,15 @@ class PrecisionTest(testing.TestCase):
         for name in ("identity", "reconstruction", "cycle", "adversarial", "d_loss"):
             np.testing.assert_allclose(found[name], expected[name], 0.05, 0.02)
         self.assertEqual(
-            {str(w.dtype) for w in other.state.generator.weights}, {"float32"}
+            {str(w.dtype) for w in other.state.networks["generator"].weights},
+            {"float32"},
         )
         other.set_learning_rate(0.25)
-        self.assertEqual(float(other.state.g_optimizer.learning_rate), 0.25)
+        self.assertEqual(float(other.state.optimizers["g"].learning_rate), 0.25)
 
     def test_float16_overflow_skips_the_step_and_lowers_the_scale(self):
         train_step = tiny.make_step(SIMPLE, batch_size=4, precision="mixed_float16")
-        scale = train_step.state.g_optimizer.dynamic_scale
+        scale = train_step.state.optimizers["g"].dynamic_scale
         scale.assign(1e30)
         start = weights_of(train_step)
         tiny.run(train_step, [tiny.batch(4)])
@@ -326,7 +340,9 @@ class PrecisionTest(testing.TestCase):
 class XlaTest(testing.TestCase):
     def test_compiled_equals_plain(self):
         both = [
-            tiny.run(tiny.make_step(PLAIN, batch_size=4, xla=xla), [tiny.batch(4)])[0]
+            tiny.run(
+                tiny.make_step(PLAIN, driver=TensorFlowDriver(xla=xla)), [tiny.batch(4)]
+            )[0]
             for xla in (False, True)
         ]
         for name, expected in both[0].items():
@@ -337,10 +353,14 @@ class XlaTest(testing.TestCase):
 
 class PerceptualSumTest(testing.TestCase):
     def test_by_hand(self):
-        seen = measures.Seen(None, np.array([1.0, 0.0], "f4"), None, None, [], None)
+        compared = np.array([1.0, 0.0], "f4")
         target = [np.full((2, 2, 3, 1), 2.0, "f4")]
         swapped = [np.full((2, 2, 3, 1), 5.0, "f4")]
-        found = measures.perceptual_sum(seen, target, swapped, relative=False)
+        found = facedancer_terms.perceptual_sum(
+            compared, target, swapped, relative=False
+        )
         self.assertAlmostEqual(float(found), 3.0, places=5)
-        found = measures.perceptual_sum(seen, target, swapped, relative=True)
+        found = facedancer_terms.perceptual_sum(
+            compared, target, swapped, relative=True
+        )
         self.assertAlmostEqual(float(found), 1.5, places=5)

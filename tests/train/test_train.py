@@ -10,7 +10,6 @@ import time
 
 import numpy as np
 import pytest
-import tensorflow as tf
 from absl import flags
 from absl.testing import parameterized
 
@@ -18,7 +17,7 @@ from facedancer import cli, command_line, testing, usage
 from facedancer.arcface_model import build_mobilefacenet
 from facedancer.errors import InputError
 from facedancer.models import load_discriminator, load_generator
-from facedancer.train import assembly, train
+from facedancer.train import assembly, loading, train
 from facedancer.train.config import TrainConfig
 from facedancer.train.loop import checkpoints
 from tests.train import tiny
@@ -55,8 +54,8 @@ class FlagsTest(testing.TestCase):
 
     def test_published_defaults(self):
         config = settings("--data_dir=x", "--arcface_path=y")
-        objective = config.objective()
-        self.assertEqual((config.batch_size, objective.lr), (10, 1e-4))
+        recipe = config.training_recipe()
+        self.assertEqual((config.batch_size, recipe.optimisation.lr), (10, 1e-4))
         self.assertFalse(config.export)
         generator = config.generator_config(512, "resnet50@0")
         self.assertEqual(generator.mapping_sizes, (512,) * 4)
@@ -83,15 +82,16 @@ class FlagsTest(testing.TestCase):
         config = settings(
             "--recipe=improved", "--i_lambda=3", "--adversarial=hinge", "--look=False"
         )
-        objective = config.objective()
-        self.assertEqual(objective.identity, 3.0)
-        self.assertEqual((objective.kind, objective.look), ("hinge", False))
-        self.assertEqual(objective.r1_every, 16)
+        recipe = config.training_recipe()
+        self.assertEqual(recipe.weights["identity"], 3.0)
+        self.assertEqual(recipe.adversary.kind, "hinge")
+        self.assertFalse(recipe.options.look)
+        self.assertEqual(recipe.adversary.r1_every, 16)
         generator = config.generator_config(128, "")
         self.assertTrue(generator.normalise_identity)
         self.assertEqual(generator.output_activation, "tanh")
         config = settings("--perceptual=none")
-        self.assertEqual(config.objective().perceptual, 0.0)
+        self.assertEqual(config.training_recipe().weights["perceptual"], 0.0)
 
     def test_a_narrower_generator(self):
         config = settings("--preset=facedancer_lite_64", "--base_width=8")
@@ -174,19 +174,19 @@ class RunTest(testing.TestCase):
             f"--init_discriminator={published / 'disc_small.h5'}",
         )
         config = settings(*self.words(f"--arcface_path={wide}", "--ema=0.9", *words))
-        networks = assembly.load_networks(config)
-        step = assembly.build_step(config, networks, tf.distribute.get_strategy())
+        networks = loading.load_networks(config)
+        step = assembly.build_step(config, networks, assembly.make_driver(config))
         generator = load_generator(published / "gen_small_C.h5")
         discriminator = load_discriminator(published / "disc_small.h5")
         for made, wanted in (
-            (step.state.generator, generator),
-            (step.state.average, generator),
-            (step.state.discriminator, discriminator),
+            (step.state.networks["generator"], generator),
+            (step.state.averages["generator"], generator),
+            (step.state.networks["discriminator"], discriminator),
         ):
             self.assert_close(made.get_weights(), wanted.get_weights())
         self.assertStartsWith(networks.config.encoder, "mobilefacenet@")
         with self.assertRaisesRegex(InputError, "vectors of 512, the encoder gives 8"):
-            assembly.load_networks(settings(*self.words(*words)))
+            loading.load_networks(settings(*self.words(*words)))
 
     def test_config_of_a_run_comes_back_as_flags(self):
         words = ("--i_lambda=3", "--up_types=affa,concat", "--noflip", "--ema=0.5")

@@ -1,5 +1,7 @@
 """Measures of a generator, and the pictures of it."""
 
+import dataclasses
+
 import keras
 import numpy as np
 
@@ -100,7 +102,7 @@ class EmbedderTest(testing.TestCase):
         self.assert_close(embed(images), np.full((3, 3), 0.75, "f4"))
         embed = validation.load_embedder(str(path), "signed")
         self.assert_close(embed(images), np.full((3, 3), 0.5, "f4"))
-        with self.assertRaisesRegex(InputError, "no Keras model"):
+        with self.assertRaisesRegex(InputError, "not a Keras model"):
             validation.load_embedder(str(self.tempdir() / "none.keras"))
 
 
@@ -135,7 +137,7 @@ class SamplesTest(testing.TestCase):
         self.assertAlmostEqual(picture[31, 31, 0] / 255, expected[1, 7, 7], delta=3e-3)
 
     def test_no_masks_no_picture(self):
-        config = tiny.dataclasses.replace(tiny.GENERATOR, up_types=("concat",) * 3)
+        config = dataclasses.replace(tiny.GENERATOR, up_types=("concat",) * 3)
         self.assertIsNone(
             samples.mask_maps(
                 build_generator(config), np.zeros((1, 16, 16, 3)), np.zeros((1, 8))

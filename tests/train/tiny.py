@@ -1,22 +1,23 @@
 """Networks, batches and steps small enough to be traced in a second or two."""
 
-import dataclasses
 import functools
+import random
 
 import cv2
 import keras
 import numpy as np
-import tensorflow as tf
 
 from facedancer.arcface_model import Encoder
 from facedancer.dataset.shards import records
+from facedancer.models import build_discriminator, build_generator
 from facedancer.models.families.facedancer.config import (
     DiscriminatorConfig,
     GeneratorConfig,
 )
+from facedancer.train.frozen.frozen_networks import FrozenNetworks
 from facedancer.train.frozen.teachers import Teacher
-from facedancer.train.objective.recipes import get_objective
 from facedancer.train.step import divided_step, state
+from facedancer.train.systems import facedancer
 
 SIZE, ENCODED, VECTOR = 16, 20, 8
 TAPS = ("first_out", "second_out")
@@ -31,8 +32,7 @@ GENERATOR = GeneratorConfig(
 )
 DISCRIMINATOR = DiscriminatorConfig(image_size=SIZE, base_width=4, max_width=8)
 # Every term at work; nothing random in the look.
-EVERYTHING = dataclasses.replace(
-    get_objective("published"),
+EVERYTHING = facedancer.PUBLISHED.changed(
     contrast=1.0,
     low_frequency=1.0,
     chroma=1.0,
@@ -41,6 +41,11 @@ EVERYTHING = dataclasses.replace(
     perceptual=0.5,
     r1_gamma=1.0,
     ema=0.9,
+)
+DIVIDED = EVERYTHING.changed(look=True, cycle_every=2)
+# Quick to compile: the generator alone.
+QUICK = EVERYTHING.changed(
+    **dict.fromkeys(("adversarial", "cycle", "perceptual", "ifsr", "outside"), 0.0)
 )
 
 
@@ -58,34 +63,61 @@ class TinyEncoder(Encoder):
         super().__init__(inputs=image, outputs=vector, name=name, **kwargs)
 
 
+def seed_weights(seed):
+    """Makes new weights a function of a number, without TensorFlow where it can be."""
+    if keras.backend.backend() == "jax":  # what Keras calls imports TensorFlow
+        random.seed(seed)
+    else:
+        keras.utils.set_random_seed(seed)
+
+
 def encoder(seed=0):
     """An identity encoder with random weights."""
-    keras.utils.set_random_seed(seed)
+    seed_weights(seed)
     return TinyEncoder()
 
 
 def batch(count, seed=0):
     """A batch as the dataset gives it; the first quarter are same pairs."""
-    random = np.random.default_rng(seed)
-    target, source = random.uniform(-1, 1, (2, count, SIZE, SIZE, 3)).astype("float32")
+    draws = np.random.default_rng(seed)
+    target, source = draws.uniform(-1, 1, (2, count, SIZE, SIZE, 3)).astype("float32")
     same = (np.arange(count) % 4 == 0).astype("float32")
     source = np.where(same[:, None, None, None] > 0, target, source)
     people = np.arange(count)
     return {
-        "target": tf.constant(target),
-        "source": tf.constant(source),
-        "same": tf.constant(same),
-        "target_identity": tf.constant(people, tf.int64),
-        "source_identity": tf.constant(
-            np.where(same > 0, people, people + 100), tf.int64
-        ),
+        "target": target,
+        "source": source,
+        "same": same,
+        "target_identity": people,
+        "source_identity": np.where(same > 0, people, people + 100),
     }
 
 
+def builders(precision="float32", form="composed"):
+    """What makes the tiny networks anew."""
+    return {
+        "generator": lambda: build_generator(GENERATOR, form, precision),
+        "discriminator": lambda: build_discriminator(DISCRIMINATOR, form, precision),
+    }
+
+
+def make_system(recipe=EVERYTHING, batch_size=4, margins=(0.01, 0.01)):
+    """FaceDancer with a tiny encoder."""
+    frozen = FrozenNetworks(Teacher(encoder(), TAPS), margins)
+    return facedancer.FaceDancer(recipe, frozen, batch_size)
+
+
+def tensorflow_driver(strategy=None, **options):
+    """A driver of TensorFlow, which is imported only where it is wanted."""
+    from facedancer.train.drivers.tensorflow_driver import TensorFlowDriver
+
+    return TensorFlowDriver(strategy, **options)
+
+
 def make_step(
-    objective=EVERYTHING,
+    recipe=EVERYTHING,
     batch_size=4,
-    strategy=None,
+    driver=None,
     margins=(0.01, 0.01),
     precision="float32",
     sgd=False,
@@ -94,46 +126,47 @@ def make_step(
     """A training step of tiny networks; always the same weights.
 
     Args:
-        objective: The recipe.
+        recipe: The recipe.
         batch_size: The global batch.
-        strategy: Where it runs.
+        driver: What it runs on; None: TensorFlow on one device.
         margins: IFSR margins.
         precision: A dtype policy.
         sgd: Plain descent instead of Adam, which hides the size of gradients.
-        **options: Of `step.TrainStep`.
+        **options: Of `DividedStep`.
     """
-    strategy = strategy or tf.distribute.get_strategy()
-    with strategy.scope():
-        teacher = Teacher(encoder(), TAPS)
-        keras.utils.set_random_seed(1)
-        new = state.build_state(objective, GENERATOR, DISCRIMINATOR, precision)
+    driver = driver or tensorflow_driver()
+    with driver.scope():
+        system = make_system(recipe, batch_size, margins)
+        driver.seed(1)
+        new = state.build_state(system, builders(precision), precision)
         if sgd:
-            new.g_optimizer = keras.optimizers.SGD(objective.lr)
-            new.g_optimizer.build(new.generator.trainable_variables)
-            if new.discriminator is not None:
-                new.d_optimizer = keras.optimizers.SGD(objective.lr)
-                new.d_optimizer.build(new.discriminator.trainable_variables)
-        critics = divided_step.Critics(teacher, margins)
-        return divided_step.TrainStep(
-            new, critics, objective, batch_size, strategy, **options
-        )
+            for player in new.optimizers:
+                new.optimizers[player] = keras.optimizers.SGD(recipe.optimisation.lr)
+                new.optimizers[player].build(new.variables_of(player))
+        return divided_step.DividedStep(system, new, driver, **options)
 
 
 @functools.cache
 def two_replicas():
-    """A strategy of two CPUs; two such in one process confuse each other's sums."""
-    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    """A driver of two CPUs; two such in one process confuse each other's sums."""
+    import tensorflow as tf
+
+    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    return tensorflow_driver(strategy)
 
 
 def halved(batch):
     """The batch split over `two_replicas`."""
 
+    import tensorflow as tf
+
     def share(context):
         count = len(batch["same"]) // 2
         first = context.replica_id_in_sync_group * count
-        return {name: value[first : first + count] for name, value in batch.items()}
+        rows = {name: value[first : first + count] for name, value in batch.items()}
+        return {name: tf.constant(value) for name, value in rows.items()}
 
-    return two_replicas().experimental_distribute_values_from_function(share)
+    return two_replicas().strategy.experimental_distribute_values_from_function(share)
 
 
 def run(train_step, batches):
@@ -142,16 +175,16 @@ def run(train_step, batches):
     for one in batches:
         phase, values = train_step(one)
         names = train_step.names[phase]
-        found.append(dict(zip(names, values.numpy(), strict=True)))
+        found.append(dict(zip(names, np.asarray(values), strict=True)))
     return found
 
 
 def write_shards(folder, count=12, size=24, people=4, name="faces_train"):
     """Writes one shard of random photos with labels; returns its pattern."""
-    random = np.random.default_rng(len(name))
+    draws = np.random.default_rng(len(name))
 
     def example(number):
-        image = random.integers(0, 255, (size, size, 3), dtype=np.uint8)
+        image = draws.integers(0, 255, (size, size, 3), dtype=np.uint8)
         person = number % people
         return records.encode_example(
             {

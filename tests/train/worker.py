@@ -8,7 +8,7 @@ import tensorflow as tf
 
 sys.path.insert(0, os.fspath(sys.argv[1]))
 
-from facedancer.train.loop import distribution
+from facedancer.train.drivers import distribution, tensorflow_driver
 from tests.train import test_step, tiny  # noqa: E402
 
 
@@ -17,10 +17,10 @@ def main(output):
     train_step = tiny.make_step(
         batch_size=8,
         sgd=True,
-        objective=test_step.DividedStepTest.objective(),
-        strategy=strategy,
+        recipe=test_step.DividedStepTest.recipe(),
+        driver=tensorflow_driver.TensorFlowDriver(strategy),
     )
-    assert train_step.replicas == 2
+    assert train_step.driver.replicas == 2
 
     def share(context):
         first = context.input_pipeline_id * 4

@@ -42,10 +42,12 @@ class Perceptual:
         relative: Compare in units of the target's mean feature. The maps of a network
             with its preprocessing are orders of magnitude larger than the published
             ones.
+        network: The network behind the features, or None.
     """
 
     features: Callable | None = None
     relative: bool = True
+    network: keras.Model | None = None
 
 
 def load(
@@ -92,7 +94,7 @@ def load(
         maps = maps if isinstance(maps, list) else [maps]
         return [LEGACY_FACTOR * part for part in maps] if legacy else maps
 
-    return Perceptual(features, relative=not legacy)
+    return Perceptual(features, not legacy, taps)
 
 
 def _as_it_is(image_signed):

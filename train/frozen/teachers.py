@@ -10,12 +10,12 @@ import dataclasses
 
 import keras
 import numpy as np
-import tensorflow as tf
 from keras import ops
 
 from facedancer import batching
 from facedancer.arcface_model.encoder import tap_model
 from facedancer.errors import InputError
+from facedancer.train.frozen.compiled import compiled
 
 LOOK_SCALE, LOOK_SHIFT = 0.03, 0.03
 
@@ -50,19 +50,20 @@ def whole_look(batch: int, shrink: float = 1.0) -> Look:
     )
 
 
-def random_look(seed, batch: int, shrink: float = 1.0) -> Look:
+def random_look(random: np.random.Generator, batch: int, shrink: float = 1.0) -> Look:
     """Returns a random look: 3 % larger or smaller, moved by up to 3 %, mirrored.
 
     Args:
-        seed: `(2,)` int32 tensor; equal seeds give equal looks.
+        random: Of this step alone; equal ones give equal looks, whatever Keras runs
+            on.
         batch: Number of images.
         shrink: Side of the part at the mean scale.
     """
-    draw = tf.random.stateless_uniform((batch, 4), seed, -1.0, 1.0)
+    draw = random.uniform(-1.0, 1.0, (batch, 4)).astype(np.float32)
     return Look(
         shrink * (1.0 + LOOK_SCALE * draw[:, 0]),
         LOOK_SHIFT * shrink * draw[:, 1:3],
-        tf.cast(draw[:, 3] > 0.0, tf.float32),
+        (draw[:, 3] > 0.0).astype(np.float32),
     )
 
 
@@ -121,9 +122,7 @@ class Teacher:
         self.contract = encoder.contract
         self.taps = tuple(taps)
         self.shrink = shrink
-        self._vectors = tf.function(
-            lambda image: encoder(image, training=False), autograph=False
-        )
+        self._vectors = compiled(lambda image: encoder(image, training=False), encoder)
         try:
             self._model = tap_model(encoder, self.taps)
         except ValueError as error:

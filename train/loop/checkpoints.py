@@ -1,7 +1,7 @@
 """The full state in files: atomic, the last N and the best one kept.
 
-A checkpoint is one `.npz` file, `step_00012000.npz`: every variable of both networks,
-the average and both optimisers, and a JSON record. The random draws of the training
+A checkpoint is one `.npz` file, `step_00012000.npz`: every variable of all networks,
+their averages and optimisers, and a JSON record. The random draws of the training
 and the position in the data are functions of the step, so nothing else is needed to
 go on as if never stopped.
 """
@@ -163,7 +163,13 @@ def read(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict]:
         raise InputError(f"{path}: no such file") from None
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise InputError(f"{path}: damaged checkpoint ({error})") from None
-    return arrays, record
+    return {_present_name(name): array for name, array in arrays.items()}, record
+
+
+def _present_name(name: str) -> str:
+    """Returns an array's name; the only average was once called `average`."""
+    part, _, number = name.partition("/")
+    return f"average_generator/{number}" if part == "average" else name
 
 
 def _write(path: pathlib.Path, write) -> None:

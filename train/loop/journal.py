@@ -8,10 +8,10 @@ import os
 import pathlib
 
 import numpy as np
-import tensorflow as tf
 from matplotlib.figure import Figure
 
 from facedancer import files, images
+from facedancer.train.loop.event_file import EventFile
 
 
 class Journal:
@@ -48,7 +48,7 @@ class Journal:
         files.write_atomic(self.path, text.encode())
         board = self.folder / "tensorboard"
         with _writing(board):
-            self._board = tf.summary.create_file_writer(str(board))
+            self._board = EventFile(board)
 
     def entries(self) -> list[dict]:
         """Returns all entries; a last line that was cut short is left out."""
@@ -78,10 +78,8 @@ class Journal:
         with _writing(self.path):
             with open(self.path, "a") as file:
                 file.write(json.dumps({"kind": kind, "step": step, **values}) + "\n")
-            with self._board.as_default(step=step):
-                for name, value in values.items():
-                    _summary(f"{kind}/{name}", np.float32(value), "scalars", 1)
-            self._board.flush()
+            named = {f"{kind}/{name}": value for name, value in values.items()}
+            self._board.scalars(step, named)
 
     def picture(self, name: str, step: int, image: np.ndarray | None) -> None:
         """Writes a picture to `samples/` and to TensorBoard.
@@ -97,10 +95,9 @@ class Journal:
         if not self.active or image is None:
             return
         images.write_image(self.folder / "samples" / f"{name}_{step:08d}.png", image)
-        height, width = (str(side).encode() for side in image.shape[:2])
         encoded = images.encode_image(image, ".png")
-        with _writing(self.folder / "tensorboard"), self._board.as_default(step=step):
-            _summary(name, np.array([width, height, encoded], object), "images", 3)
+        with _writing(self.folder / "tensorboard"):
+            self._board.picture(step, name, image.shape[:2], encoded)
 
     def curves(self) -> pathlib.Path | None:
         """Draws all values over the steps to `curves.png` and returns the file.
@@ -133,15 +130,8 @@ class Journal:
 
 @contextlib.contextmanager
 def _writing(path):
-    """Names the file that cannot be written; TensorBoard's errors are no `OSError`."""
+    """Names the file that cannot be written."""
     try:
         yield
-    except (OSError, tf.errors.OpError) as error:
+    except OSError as error:
         raise files.not_written(path, error) from None
-
-
-def _summary(tag: str, value: np.ndarray, plugin: str, data_class: int) -> None:
-    """Writes what `tf.summary.scalar` and `image` write, which need TensorBoard."""
-    metadata = tf.compat.v1.SummaryMetadata(data_class=data_class)
-    metadata.plugin_data.plugin_name = plugin
-    tf.summary.write(tag, tf.constant(value), metadata=metadata)

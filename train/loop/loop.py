@@ -8,14 +8,12 @@ import time
 from collections.abc import Callable, Iterable
 
 import numpy as np
-import tensorflow as tf
 from absl import logging
 
-from facedancer.dataset.reading import pairs
 from facedancer.train.loop import alarms
 from facedancer.train.loop.checkpoints import Checkpoints
 from facedancer.train.loop.journal import Journal
-from facedancer.train.step.divided_step import TrainStep
+from facedancer.train.step.divided_step import DividedStep
 from facedancer.train.step.state import State
 
 STARVED = 0.3
@@ -60,7 +58,7 @@ class Interval:
 
     def __init__(self, guard: alarms.Guard):
         self._guard = guard
-        self._values: list[tuple[int, list[str], tf.Tensor]] = []
+        self._values: list[tuple[int, list[str], object]] = []
         self.waited = 0.0
         self._start = time.perf_counter()
 
@@ -73,7 +71,7 @@ class Interval:
         Args:
             step: The step.
             names: Of the values.
-            values: Tensor `(values,)`.
+            values: `(values,)`, perhaps not yet computed.
         """
         self._values.append((step, names, values))
 
@@ -115,7 +113,7 @@ class Loop:
 
     def __init__(
         self,
-        step: TrainStep,
+        step: DividedStep,
         plan: Plan,
         journal: Journal,
         checkpoints: Checkpoints,
@@ -128,11 +126,10 @@ class Loop:
         self.checkpoints, self.record = checkpoints, record or {}
         self.show, self.validate, self.score = show, validate, score
         self._guard = alarms.Guard()
-        self._saved: int | None = None
 
     @property
     def state(self) -> State:
-        """What is trained."""
+        """What is trained, up to date."""
         return self.step.state
 
     def run(self, batches: Iterable[dict]) -> None:
@@ -145,23 +142,21 @@ class Loop:
             NotFiniteError: If a loss is not finite.
             InputError: If the data end or a record is damaged.
         """
-        self.journal.start(self.state.step)
-        self._saved = self.state.step
-        with pairs.clear_errors(), contextlib.closing(_timed(batches)) as supply:
+        self.journal.start(self.step.taken)
+        errors = self.step.driver.clear_errors()
+        with errors, contextlib.closing(_timed(batches)) as supply:
             interval = Interval(self._guard)
-            while self.state.step < self.plan.steps:
+            while self.step.taken < self.plan.steps:
                 batch, waited = next(supply)
                 interval.waited += waited
                 interval = self._one(batch, interval)
 
     def _one(self, batch: dict, interval: Interval) -> Interval:
         """Takes one step and does what is due after it."""
-        plan, objective = self.plan, self.step.objective
-        self.step.set_learning_rate(
-            objective.learning_rate(self.state.step, plan.steps)
-        )
+        plan = self.plan
+        self.step.set_learning_rate(self._learning_rate(self.step.taken))
         phase, values = self.step(batch)
-        step = self.state.step
+        step = self.step.taken
         interval.add(step, self.step.names[phase], values)
         if plan.due(plan.log_every, step):
             self._log(interval)
@@ -177,8 +172,11 @@ class Loop:
                 self.checkpoints.save(self.state, self.record, score)
         return interval
 
+    def _learning_rate(self, step: int) -> float:
+        return self.step.recipe.learning_rate(step, self.plan.steps)
+
     def _log(self, interval: Interval) -> None:
-        step, plan = self.state.step, self.plan
+        step, plan = self.step.taken, self.plan
         means = interval.means()
         seconds, count = interval.seconds(), len(interval)
         rate = count / seconds
@@ -200,9 +198,7 @@ class Loop:
             )
         for text in alarms.alarms(means, step, plan.alarm_steps):
             logging.warning("ALARM at step %d: %s", step, text)
-        means["learning_rate"] = float(
-            self.step.objective.learning_rate(step, plan.steps)
-        )
+        means["learning_rate"] = float(self._learning_rate(step))
         means["steps_per_second"] = rate
         self.journal.write("train", step, means)
 

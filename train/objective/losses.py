@@ -1,7 +1,8 @@
 """The losses of face swapping: plain functions, one value per example.
 
 Images are `(batch, height, width, 3)` in [-1, 1]. What the step does with the values
-(flags of same pairs, means over the global batch, weights) stands in `measures.py`.
+(flags of same pairs, means over the global batch) is a `terms.Term`; the formulas of
+discriminators are in `adversary.py`.
 """
 
 from __future__ import annotations
@@ -10,8 +11,6 @@ import keras
 from keras import ops
 
 from facedancer.images import LUMA
-
-ADVERSARIAL_KINDS = ("nonsaturating", "hinge", "lsgan", "relativistic")
 
 
 def cosine_similarity(first, second):
@@ -127,7 +126,7 @@ def chroma_loss(target, swapped):
         `(batch,)` float32; 0 for images that differ by grey values only.
     """
     difference = ops.cast(target, "float32") - ops.cast(swapped, "float32")
-    luma = ops.sum(difference * LUMA, axis=-1, keepdims=True)
+    luma = ops.sum(difference * ops.array(LUMA, "float32"), axis=-1, keepdims=True)
     return ops.mean(ops.abs(difference - luma), axis=(1, 2, 3))
 
 
@@ -166,109 +165,6 @@ def outside_loss(target, swapped, shrink: float = 1.0):
     outside = face_ellipse(*target.shape[1:3], shrink)
     difference = ops.abs(ops.cast(target, "float32") - ops.cast(swapped, "float32"))
     return ops.sum(difference * outside, axis=(1, 2, 3)) / (3.0 * ops.sum(outside))
-
-
-def generator_adversarial_loss(kind: str, fake_logits, real_logits):
-    """What the generator pays for images that the discriminator sees through.
-
-    Args:
-        kind: `nonsaturating` (Goodfellow et al. 2014), `hinge` (Lim and Ye 2017),
-            `lsgan` (Mao et al. 2017) or `relativistic` (pairs, Jolicoeur-Martineau
-            2018).
-        fake_logits: Of the swapped images, `(batch, 1)`.
-        real_logits: Of real images, `(batch, 1)`; only `relativistic` uses them.
-
-    Returns:
-        `(batch,)` float32.
-
-    Raises:
-        ValueError: If the kind is unknown.
-    """
-    fake, real = _flat_logits(fake_logits), _flat_logits(real_logits)
-    if kind == "nonsaturating":
-        return ops.softplus(-fake)
-    if kind == "hinge":
-        return -fake
-    if kind == "lsgan":
-        return ops.square(fake - 1.0)
-    if kind == "relativistic":
-        return ops.softplus(real - fake)
-    raise ValueError(f"Unknown kind. Known: {ADVERSARIAL_KINDS}. Received: {kind!r}")
-
-
-def discriminator_adversarial_loss(kind: str, fake_logits, real_logits):
-    """What the discriminator pays, in two parts.
-
-    Args:
-        kind: As in `generator_adversarial_loss`.
-        fake_logits: Of the swapped images, `(batch, 1)`.
-        real_logits: Of real images, `(batch, 1)`.
-
-    Returns:
-        `fake_part, real_part`, both `(batch,)` float32; for `relativistic` each is
-        half of the value of the pair.
-
-    Raises:
-        ValueError: If the kind is unknown.
-    """
-    fake, real = _flat_logits(fake_logits), _flat_logits(real_logits)
-    if kind == "nonsaturating":
-        return ops.softplus(fake), ops.softplus(-real)
-    if kind == "hinge":
-        return ops.relu(1.0 + fake), ops.relu(1.0 - real)
-    if kind == "lsgan":
-        return ops.square(fake), ops.square(real - 1.0)
-    if kind == "relativistic":
-        half = 0.5 * ops.softplus(fake - real)
-        return half, half
-    raise ValueError(f"Unknown kind. Known: {ADVERSARIAL_KINDS}. Received: {kind!r}")
-
-
-def judged_real(kind: str, fake_logits, real_logits):
-    """How real the discriminator takes its images for, by the rule of its own loss.
-
-    `nonsaturating`: the probability sigmoid(logit). `relativistic`: the same of the
-    pair's difference. `hinge` and `lsgan`: the logit on the way from what a fake should
-    have, -1 or 0, to what a real image should have, 1.
-
-    Args:
-        kind: As in `generator_adversarial_loss`.
-        fake_logits: Of the swapped images, `(batch, 1)`.
-        real_logits: Of real images, `(batch, 1)`.
-
-    Returns:
-        Of fakes and of reals, both `(batch,)` float32 in [0, 1]: 0 for fake, 1 for
-        real, the decision at 0.5.
-
-    Raises:
-        ValueError: If the kind is unknown.
-    """
-    fake, real = _flat_logits(fake_logits), _flat_logits(real_logits)
-    if kind == "nonsaturating":
-        return ops.sigmoid(fake), ops.sigmoid(real)
-    if kind == "relativistic":
-        return ops.sigmoid(fake - real), ops.sigmoid(real - fake)
-    if kind == "hinge":
-        return ops.clip((fake + 1) / 2, 0, 1), ops.clip((real + 1) / 2, 0, 1)
-    if kind == "lsgan":
-        return ops.clip(fake, 0, 1), ops.clip(real, 0, 1)
-    raise ValueError(f"Unknown kind. Known: {ADVERSARIAL_KINDS}. Received: {kind!r}")
-
-
-def r1_penalty(gradients):
-    """The squared norm of the logits' gradient at real images (Mescheder et al. 2018).
-
-    Args:
-        gradients: d sum(logits) / d images, `(batch, height, width, 3)`.
-
-    Returns:
-        `(batch,)` float32; the step multiplies it by `r1_gamma / 2`.
-    """
-    return ops.sum(ops.square(ops.cast(gradients, "float32")), axis=(1, 2, 3))
-
-
-def _flat_logits(logits):
-    return ops.reshape(ops.cast(logits, "float32"), (-1,))
 
 
 def published_reconstruction(total, count):

@@ -1,92 +1,104 @@
-"""One table per recipe: which terms, with which weights, on which schedule.
+"""A system's numbers: weights of its terms, how it moves, what changes when.
 
-`published` is the released trainer of FaceDancer (Rosberg et al. 2022); `improved` is
-what trained a small swapper on few photos well. Every entry can be overridden by a
-flag of `train.py`.
+The tables stand with the systems; every entry can be overridden by a flag of
+`train.py`.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping
 
-from facedancer.train.objective import losses
+from facedancer.train.objective import adversary as adversaries
 
 SCHEDULES = ("constant", "exponential", "cosine", "thirds")
+JITTERS = ("legacy", "per_image", "none")
+
+
+def one_of(name: str, value: str, known: tuple[str, ...]) -> None:
+    """Refuses a word that is not known.
+
+    Args:
+        name: Of the setting.
+        value: Its value.
+        known: What it may be.
+
+    Raises:
+        ValueError: If the word is not among them.
+    """
+    if value not in known:
+        raise ValueError(f"`{name}` must be one of {list(known)}. Received: {value!r}")
+
+
+def not_negative(name: str, value: float) -> None:
+    """Refuses a negative number, and what is no number.
+
+    Args:
+        name: Of the setting.
+        value: Its value.
+
+    Raises:
+        ValueError: If it is below 0 or NaN.
+    """
+    if not value >= 0:
+        raise ValueError(f"`{name}` must not be negative. Received: {name}={value}")
+
+
+def at_least_one(name: str, value: int) -> None:
+    """Refuses a number below 1.
+
+    Args:
+        name: Of the setting.
+        value: Its value.
+
+    Raises:
+        ValueError: If it is below 1.
+    """
+    if value < 1:
+        raise ValueError(f"`{name}` must be at least 1. Received: {name}={value}")
 
 
 @dataclasses.dataclass(frozen=True)
-class Objective:
-    """What is minimised, and how.
+class AdversaryRecipe:
+    """What discriminators are asked for.
 
     Attributes:
-        adversarial: Weight of the generator's adversarial loss; 0 trains without a
-            discriminator.
-        identity: Weight of the identity loss.
-        second_identity: Weight of the identity loss of a second encoder.
-        contrast: Weight of the contrast of identities.
-        reconstruction: Weight of the reconstruction of same pairs.
-        perceptual: Weight of the feature difference of same pairs.
-        cycle: Weight of swapping back.
-        ifsr: Weight of IFSR.
-        low_frequency: Weight of the difference on an 8x8 grid, all pairs.
-        chroma: Weight of the difference in colour, all pairs.
-        outside: Weight of the difference outside the face ellipse, all pairs.
-        kind: Adversarial kind, one of `losses.ADVERSARIAL_KINDS`.
-        real_images: `source` or `target`: what the discriminator sees as real.
+        kind: Adversarial kind, one of `adversary.KINDS`.
+        real_images: `source` or `target`: what the discriminator sees as real. Where
+            the truth is known, it is that.
         r1_gamma: Weight of R1 is `r1_gamma / 2`; 0 switches it off.
-        r1_every: R1 every so many steps, with its weight times this number.
-        ifsr_scale: Factor on the margins.
-        ifsr_per_sample: Hinge per sample instead of on the mean of the global batch.
-        cycle_every: Swap back every so-manieth sample of the batch; 1 is all.
-        look: Show the identity encoder a random crop (3 %) and flip, the same for
-            target and swapped face.
-        same_ratio: Share of samples whose source is the target itself.
-        same_person_ratio: Share of samples whose source is another photo of the
-            target's person; they count as same pairs.
-        jitter: Colour jitter of the pairs: `legacy`, `per_image` or `none`, see
-            `pairs.PairSettings`.
-        flip: Random flips of both photos.
-        perceptual_network: See `perceptual.load`.
-        lr: Learning rate at the start.
-        d_lr_factor: The discriminator's learning rate is `lr` times this.
-        schedule: One of `SCHEDULES`.
-        lr_decay: Of the exponential schedule, per 100,000 steps.
-        g_beta_1: Adam's first decay, generator.
-        d_beta_1: Adam's first decay, discriminator.
-        beta_2: Adam's second decay, both.
-        clip_norm: Clip the gradient to this global norm; 0 does not clip.
-        ema: Decay of the averaged generator; 0 keeps none.
-        warmup_steps: Steps at the start that only reconstruct.
-
-    Raises:
-        ValueError: If a name is unknown or a number out of its range.
+        r1_every: R1 every n-th step, with its weight times n.
     """
 
-    adversarial: float = 1.0
-    identity: float = 10.0
-    second_identity: float = 0.0
-    contrast: float = 0.0
-    reconstruction: float = 5.0
-    perceptual: float = 0.2
-    cycle: float = 1.0
-    ifsr: float = 1.0
-    low_frequency: float = 0.0
-    chroma: float = 0.0
-    outside: float = 0.0
     kind: str = "nonsaturating"
     real_images: str = "source"
     r1_gamma: float = 10.0
     r1_every: int = 1
-    ifsr_scale: float = 1.2
-    ifsr_per_sample: bool = False
-    cycle_every: int = 1
-    look: bool = False
-    same_ratio: float = 0.2
-    same_person_ratio: float = 0.0
-    jitter: str = "legacy"
-    flip: bool = False
-    perceptual_network: str = "vgg16"
+
+    def __post_init__(self):
+        one_of("kind", self.kind, tuple(adversaries.KINDS))
+        one_of("real_images", self.real_images, ("source", "target"))
+        not_negative("r1_gamma", self.r1_gamma)
+        at_least_one("r1_every", self.r1_every)
+
+
+@dataclasses.dataclass(frozen=True)
+class Optimisation:
+    """How weights move.
+
+    Attributes:
+        lr: Learning rate at the start.
+        d_lr_factor: The discriminators' learning rate is `lr` times this.
+        schedule: One of `SCHEDULES`.
+        lr_decay: Of the exponential schedule, per 100,000 steps.
+        g_beta_1: Adam's first decay, generator.
+        d_beta_1: Adam's first decay, discriminators.
+        beta_2: Adam's second decay, both.
+        clip_norm: Clip the gradient to this global norm; 0 does not clip.
+        ema: Decay of the averaged networks; 0 keeps none.
+    """
+
     lr: float = 1e-4
     d_lr_factor: float = 1.0
     schedule: str = "exponential"
@@ -96,38 +108,175 @@ class Objective:
     beta_2: float = 0.99
     clip_norm: float = 0.0
     ema: float = 0.0
-    warmup_steps: int = 0
 
     def __post_init__(self):
-        _one_of("kind", self.kind, losses.ADVERSARIAL_KINDS)
-        _one_of("real_images", self.real_images, ("source", "target"))
-        _one_of("schedule", self.schedule, SCHEDULES)
-        _one_of("jitter", self.jitter, ("legacy", "per_image", "none"))
-        for name in _WEIGHTS + ("r1_gamma", "clip_norm", "warmup_steps", "ifsr_scale"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(
-                    f"`{name}` must not be negative. "
-                    f"Received: {name}={getattr(self, name)}"
-                )
-        for name in ("r1_every", "cycle_every"):
-            if getattr(self, name) < 1:
-                raise ValueError(
-                    f"`{name}` must be at least 1. "
-                    f"Received: {name}={getattr(self, name)}"
-                )
+        one_of("schedule", self.schedule, SCHEDULES)
+        not_negative("clip_norm", self.clip_norm)
         for name in ("g_beta_1", "d_beta_1", "beta_2", "ema"):
             if not 0.0 <= getattr(self, name) < 1.0:
                 raise ValueError(
                     f"`{name}` must lie in [0, 1). "
                     f"Received: {name}={getattr(self, name)}"
                 )
+        if not self.lr > 0.0:
+            raise ValueError(f"`lr` must be positive. Received: lr={self.lr}")
+
+
+@dataclasses.dataclass(frozen=True)
+class PairRecipe:
+    """Which pairs are drawn.
+
+    Attributes:
+        same_ratio: Share of samples whose source is the target itself.
+        same_person_ratio: Share of samples whose source is another photo of the
+            target's person; they count as same pairs.
+        jitter: Colour jitter of the pairs: `legacy`, `per_image` or `none`, see
+            `pair_reader.PairSettings`.
+        flip: Random flips of both photos.
+    """
+
+    same_ratio: float = 0.2
+    same_person_ratio: float = 0.0
+    jitter: str = "legacy"
+    flip: bool = False
+
+    def __post_init__(self):
+        one_of("jitter", self.jitter, JITTERS)
         if not 0.0 <= self.same_ratio + self.same_person_ratio <= 1.0:
             raise ValueError(
                 "`same_ratio` and `same_person_ratio` must be shares of a batch. "
                 f"Received: {self.same_ratio}, {self.same_person_ratio}"
             )
-        if not self.lr > 0.0:
-            raise ValueError(f"`lr` must be positive. Received: lr={self.lr}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """What differs from the recipe, from one step on to the next stage.
+
+    Attributes:
+        start: Steps already taken when it begins.
+        weights: Weights that differ from the recipe's.
+        only: Terms that are at work; empty: all.
+        self_pairs: Every pair is a pair of one photo.
+        lr_factor: Factor on the learning rate.
+        exchange: Pairs of networks that change places when it begins, such as the two
+            decoders of faceswap-GAN.
+        reset_optimizers: Forget all moments when it begins.
+    """
+
+    start: int
+    weights: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    only: tuple[str, ...] = ()
+    self_pairs: bool = False
+    lr_factor: float = 1.0
+    exchange: tuple[tuple[str, str], ...] = ()
+    reset_optimizers: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """What is minimised, and how.
+
+    Attributes:
+        weights: By the name of a term or adversary; 0 leaves it out.
+        adversary: What discriminators are asked for.
+        optimisation: How weights move.
+        pairs: Which pairs are drawn.
+        options: The system's own numbers, a frozen dataclass, or None.
+        warmup_steps: Steps at the start that only train `warmup_terms`, with every
+            pair a pair of one photo; the schedule begins after them.
+        warmup_terms: Names of terms.
+        stages: What changes when, in order; the first begins after the warm-up.
+
+    Raises:
+        ValueError: If a name is unknown or a number out of its range.
+    """
+
+    weights: Mapping[str, float]
+    adversary: AdversaryRecipe = AdversaryRecipe()
+    optimisation: Optimisation = Optimisation()
+    pairs: PairRecipe = PairRecipe()
+    options: object = None
+    warmup_steps: int = 0
+    warmup_terms: tuple[str, ...] = ()
+    stages: tuple[Stage, ...] = ()
+
+    def __post_init__(self):
+        for name, value in self.weights.items():
+            not_negative(name, value)
+        not_negative("warmup_steps", self.warmup_steps)
+        starts = [stage.start for stage in self.all_stages()]
+        if starts != sorted(set(starts)):
+            raise ValueError(
+                "Stages must begin one after the other, and after the warm-up. "
+                f"Received: {starts}"
+            )
+        for stage in self.stages:
+            unknown = {*stage.weights, *stage.only} - set(self.weights)
+            if unknown:
+                raise ValueError(
+                    f"Stages name weights that the recipe has not: {sorted(unknown)}"
+                )
+
+    def changed(self, **changes) -> Recipe:
+        """Returns the recipe with other numbers.
+
+        Args:
+            **changes: By the name of a weight, or of a field of the recipe or of one
+                of its parts.
+
+        Raises:
+            ValueError: If a name is unknown or a value out of its range.
+        """
+        new: dict[str, object] = {}
+        if weights := {k: changes.pop(k) for k in list(changes) if k in self.weights}:
+            new["weights"] = {**self.weights, **weights}
+        for part in ("adversary", "optimisation", "pairs", "options"):
+            record = getattr(self, part)
+            known = {f.name for f in dataclasses.fields(record)} if record else ()
+            if found := {k: changes.pop(k) for k in list(changes) if k in known}:
+                new[part] = dataclasses.replace(record, **found)
+        known = {field.name for field in dataclasses.fields(self)}
+        if unknown := sorted(set(changes) - known):
+            raise ValueError(f"The recipe has no {', '.join(unknown)}")
+        return dataclasses.replace(self, **new, **changes)
+
+    def all_stages(self) -> tuple[Stage, ...]:
+        """Returns the stages, the warm-up among them; the first begins at step 0."""
+        found = self.stages
+        if self.warmup_steps:
+            warm_up = Stage(0, only=self.warmup_terms, self_pairs=True)
+            begins = {stage.start for stage in found}
+            after = () if self.warmup_steps in begins else (Stage(self.warmup_steps),)
+            return (warm_up, *after, *found)
+        return found if found and not found[0].start else (Stage(0), *found)
+
+    def stage_number(self, step: int) -> int:
+        """Returns which of `all_stages` a step belongs to.
+
+        Args:
+            step: Steps already taken.
+        """
+        starts = [stage.start for stage in self.all_stages()]
+        return sum(start <= step for start in starts) - 1
+
+    def weights_in(self, number: int) -> dict[str, float]:
+        """Returns the weights of a stage, those of 0 left out.
+
+        Args:
+            number: Of the stage.
+        """
+        stage = self.all_stages()[number]
+        weights = {**self.weights, **stage.weights}
+        names = stage.only or tuple(weights)
+        return {name: w for name, w in weights.items() if w and name in names}
+
+    @property
+    def any_adversary(self) -> bool:
+        """Whether a discriminator is at work at any time."""
+        stages = range(len(self.all_stages()))
+        names = {name for number in stages for name in self.weights_in(number)}
+        return any(name.startswith("adversarial") for name in names)
 
     def learning_rate(self, step: int, steps: int) -> float:
         """Returns the generator's learning rate at a step.
@@ -136,88 +285,26 @@ class Objective:
             step: Steps already taken.
             steps: Steps of the whole training. The schedule begins after the warm-up.
         """
+        factor = self.all_stages()[self.stage_number(step)].lr_factor
         step = max(0, step - self.warmup_steps)
-        share = min(1.0, step / max(1, steps - self.warmup_steps))
-        return self.lr * _SCHEDULE[self.schedule](self, step, share)
+        done = min(1.0, step / max(1, steps - self.warmup_steps))
+        moves = self.optimisation
+        return factor * moves.lr * _SCHEDULE[moves.schedule](moves, step, done)
 
 
-_WEIGHTS = (
-    "adversarial",
-    "identity",
-    "second_identity",
-    "contrast",
-    "reconstruction",
-    "perceptual",
-    "cycle",
-    "ifsr",
-    "low_frequency",
-    "chroma",
-    "outside",
-)
-
-
-def _one_of(name, value, known):
-    if value not in known:
-        raise ValueError(f"`{name}` must be one of {list(known)}. Received: {value!r}")
-
-
-def _cosine(objective, step, share):
+def _cosine(moves, step, done):
     """From 1 to 0.1 along half a cosine wave."""
-    return 0.1 + 0.45 * (1.0 + math.cos(math.pi * share))
+    return 0.1 + 0.45 * (1.0 + math.cos(math.pi * done))
 
 
-def _thirds(objective, step, share):
+def _thirds(moves, step, done):
     """1 up to a third, a third of it up to 80 %, a sixth to the end."""
-    return 1.0 if share < 1 / 3 else 1 / 3 if share < 0.8 else 1 / 6
+    return 1.0 if done < 1 / 3 else 1 / 3 if done < 0.8 else 1 / 6
 
 
 _SCHEDULE = {
-    "constant": lambda objective, step, share: 1.0,
-    "exponential": lambda objective, step, share: objective.lr_decay ** (step / 1e5),
+    "constant": lambda moves, step, done: 1.0,
+    "exponential": lambda moves, step, done: moves.lr_decay ** (step / 1e5),
     "cosine": _cosine,
     "thirds": _thirds,
 }
-
-OBJECTIVES = {
-    "published": Objective(),
-    "improved": Objective(
-        identity=20.0,
-        contrast=10.0,
-        reconstruction=10.0,
-        perceptual=1.0,
-        ifsr=3.0,
-        low_frequency=5.0,
-        chroma=50.0,
-        outside=2.0,
-        real_images="target",
-        r1_gamma=2.0,
-        r1_every=16,
-        ifsr_scale=1.0,
-        cycle_every=8,
-        look=True,
-        same_person_ratio=0.1,
-        jitter="none",
-        flip=True,
-        perceptual_network="encoder",
-        lr=4e-4,
-        schedule="cosine",
-        g_beta_1=0.5,
-        clip_norm=10.0,
-        ema=0.999,
-        warmup_steps=300,
-    ),
-}
-
-
-def get_objective(name: str) -> Objective:
-    """Returns a recipe by its name.
-
-    Args:
-        name: Key of `OBJECTIVES`.
-
-    Raises:
-        ValueError: If it is unknown.
-    """
-    if name not in OBJECTIVES:
-        raise ValueError(f"Unknown recipe {name!r}. Known: {sorted(OBJECTIVES)}")
-    return OBJECTIVES[name]

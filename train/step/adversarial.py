@@ -1,97 +1,150 @@
-"""The discriminator's side of a step, and what it asks of the swapped images."""
+"""The discriminator's side of a step, and what it asks of the generated images."""
 
 from __future__ import annotations
 
-import tensorflow as tf
+import dataclasses
 
-from facedancer.train.objective import losses
-from facedancer.train.objective.recipes import Objective
-from facedancer.train.step import gradient_updates
-from facedancer.train.step.state import State
+import keras
+from keras import ops, tree
+
+from facedancer.train.objective import adversary as formulas
+from facedancer.train.objective.adversary import Adversary
+from facedancer.train.step.driver import Driver
 
 
-def discriminate(
-    state: State,
-    objective: Objective,
-    real,
-    swapped,
-    batch_size: int,
-    with_r1: bool,
-    shared: bool = True,
-):
-    """Returns the discriminator's gradients, the generator's at its images, and sums.
+@dataclasses.dataclass(frozen=True)
+class Shown:
+    """What a discriminator is shown.
+
+    Attributes:
+        real: Real images, `(batch, height, width, 3)` in [-1, 1].
+        fake: Generated images of the same shape.
+        condition: What it is given besides, tensors `(batch, ...)`.
+        share: `(batch,)` share of the real image where the two are mixed, or None.
+    """
+
+    real: object
+    fake: object
+    condition: tuple = ()
+    share: object = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Judgement:
+    """What came of it.
+
+    Attributes:
+        gradients: Of the discriminator's loss, times its loss scale.
+        at_fake: Gradient of the mean adversarial loss of the generator at the fakes.
+        sums: Over the examples, by the names of the values.
+    """
+
+    gradients: list
+    at_fake: object
+    sums: dict
+
+
+class Judge:
+    """One discriminator at work.
 
     Args:
-        state: Discriminator and its optimiser.
-        objective: The recipe.
-        real: Real images, `(batch, height, width, 3)` in [-1, 1].
-        swapped: Swapped images of the same shape.
-        batch_size: The global batch; `batch` may be a part of it.
-        with_r1: Add the penalty R1.
-        shared: One backward pass for both networks; only for losses whose gradients
-            are softplus' (`nonsaturating`, `relativistic`).
-
-    Returns:
-        Gradients of the discriminator's loss, times its loss scale; the gradient of
-        the mean adversarial loss of the generator at `swapped`; sums over the batch.
+        driver: What the step runs on.
+        network: The discriminator.
+        adversary: What it is asked for.
+        batch_size: The global batch; what is shown may be a part of it.
     """
-    fake, scale = (
-        tf.stop_gradient(swapped),
-        gradient_updates.loss_scale(state.d_optimizer),
-    )
-    kind = objective.kind
-    with tf.GradientTape(persistent=not shared) as tape:
-        tape.watch(fake)
-        fake_logits, real_logits, penalty = _logits(state, fake, real, with_r1)
-        sums = _sums(kind, fake_logits, real_logits)
-        loss = sums["d_fake"] + sums["d_real"]
+
+    def __init__(
+        self,
+        driver: Driver,
+        network: keras.Model,
+        adversary: Adversary,
+        batch_size: int,
+    ):
+        self.driver, self.network = driver, network
+        self.adversary, self.batch_size = adversary, batch_size
+
+    def __call__(
+        self, shown: Shown, scale, with_r1: bool, shared: bool = True
+    ) -> Judgement:
+        """Judges the images shown.
+
+        Args:
+            shown: What the discriminator sees.
+            scale: Its loss scale.
+            with_r1: Add the penalty R1.
+            shared: One backward pass for both networks where the formulas allow it.
+        """
+
+        def play(fake):
+            fake_logits, real_logits, penalty = self._logits(shown, fake, with_r1)
+            sums = self._sums(shown, fake, fake_logits, real_logits)
+            loss = sums["d_fake"] + sums["d_real"]
+            if with_r1:
+                sums["r1"] = ops.sum(penalty)
+                # Every n-th step with n times the weight.
+                rule = self.adversary
+                loss += 0.5 * rule.r1_gamma * rule.r1_every * sums["r1"]
+            loss *= scale / self.batch_size
+            wanted = sums["adversarial"] * (scale / self.batch_size)
+            factor = formulas.exchange_factor(rule_kind, fake_logits, real_logits)
+            return (loss, wanted), (sums, factor)
+
+        rule_kind = self.adversary.kind
+        weights = self.network.trainable_variables
+        fake = ops.stop_gradient(shown.fake)
+        _, (sums, factor), pull = self.driver.vjp(play, weights, (fake,))
+        one = ops.ones(())
+        gradients, (at_fake,) = pull((one, None))
+        if shared and factor is not None:
+            at_fake = at_fake * (factor / scale)[:, None, None, None]
+        else:
+            at_fake = pull((None, one))[1][0] / scale
+        named = {self.adversary.key(name): value for name, value in sums.items()}
+        return Judgement(gradients, at_fake, named)
+
+    def _call(self, image, condition):
+        inputs = [image, *condition] if condition else image
+        logits = self.network(inputs, training=True)
+        return tree.map_structure(lambda part: ops.cast(part, "float32"), logits)
+
+    def _logits(self, shown: Shown, fake, with_r1: bool):
+        """Returns the logits of both, and R1 per example where it is due."""
+        real, condition = shown.real, shown.condition
         if with_r1:
-            sums["r1"] = tf.reduce_sum(penalty)
-            # Every so-manieth step with so many times the weight.
-            loss += 0.5 * objective.r1_gamma * objective.r1_every * sums["r1"]
-        loss *= scale / batch_size
-        wanted = sums["adversarial"] * scale / batch_size
-    weights = [w.value for w in state.discriminator.trainable_variables]
-    if not shared:
-        return tape.gradient(loss, weights), tape.gradient(wanted, fake) / scale, sums
-    *gradients, at_fake = tape.gradient(loss, [*weights, fake])
-    # Examples do not see each other in the discriminator. Both losses depend on an
-    # image through its own logit only, so their gradients there differ by one factor
-    # per example: that of softplus(-x) to that of softplus(x).
-    logit = _flat(fake_logits)
-    if kind == "relativistic":
-        logit -= _flat(real_logits)
-    ratio = -tf.exp(-tf.maximum(logit, -60.0)) / scale
-    return gradients, at_fake * ratio[:, None, None, None], sums
 
+            def look(image):
+                logits = self._call(image, condition)
+                return (formulas.total_logit(logits),), logits
 
-def _logits(state: State, fake, real, with_r1: bool):
-    """Returns the logits of both, and R1 per example where it is due."""
-    discriminator = state.discriminator
-    if not with_r1:
-        both = discriminator(tf.concat([fake, real], 0), training=True)
-        return *tf.split(tf.cast(both, tf.float32), 2), None
-    with tf.GradientTape() as tape:
-        tape.watch(real)
-        logits = tf.cast(discriminator(real, training=True), tf.float32)
-        total = tf.reduce_sum(logits)
-    penalty = losses.r1_penalty(tape.gradient(total, real))
-    fake_logits = tf.cast(discriminator(fake, training=True), tf.float32)
-    return fake_logits, logits, penalty
+            _, logits, pull = self.driver.vjp(look, [], (real,))
+            penalty = formulas.r1_penalty(pull((ops.ones(()),))[1][0])
+            return self._call(fake, condition), logits, penalty
+        if not self.adversary.joint:
+            return self._call(fake, condition), self._call(real, condition), None
+        count = fake.shape[0]
+        twice = [ops.concatenate([part, part], 0) for part in condition]
+        both = self._call(ops.concatenate([fake, real], 0), twice)
+        return (
+            tree.map_structure(lambda part: part[:count], both),
+            tree.map_structure(lambda part: part[count:], both),
+            None,
+        )
 
-
-def _sums(kind: str, fake_logits, real_logits) -> dict:
-    parts = losses.discriminator_adversarial_loss(kind, fake_logits, real_logits)
-    wanted = losses.generator_adversarial_loss(kind, fake_logits, real_logits)
-    fooled, trusted = losses.judged_real(kind, fake_logits, real_logits)
-    return {
-        "adversarial": tf.reduce_sum(wanted),
-        "d_fake": tf.reduce_sum(parts[0]),
-        "d_real": tf.reduce_sum(parts[1]),
-        "fooled": tf.reduce_sum(fooled),
-        "trusted": tf.reduce_sum(trusted),
-    }
-
-
-def _flat(logits):
-    return tf.reshape(logits, [-1])
+    def _sums(self, shown: Shown, fake, fake_logits, real_logits) -> dict:
+        kind = self.adversary.kind
+        wanted = formulas.generator_loss(kind, fake_logits, real_logits)
+        parts = formulas.discriminator_loss(kind, fake_logits, real_logits)
+        if self.adversary.mixup:
+            share = ops.reshape(shown.share, (-1, 1, 1, 1))
+            mixed = self._call(share * shown.real + (1.0 - share) * fake, ())
+            half = 0.5 * formulas.mixed_loss(mixed, shown.share)
+            parts = half, half
+        fooled, trusted = formulas.judged_real(kind, fake_logits, real_logits)
+        return {
+            "adversarial": ops.sum(wanted),
+            "d_fake": ops.sum(parts[0]),
+            "d_real": ops.sum(parts[1]),
+            "fooled": ops.sum(fooled),
+            "trusted": ops.sum(trusted),
+        }

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import keras
-import tensorflow as tf
+from keras import ops
+
+from facedancer.train.step.driver import Driver
 
 
 def loss_scale(optimizer: keras.optimizers.Optimizer | None):
@@ -13,14 +15,16 @@ def loss_scale(optimizer: keras.optimizers.Optimizer | None):
         optimizer: A Keras optimiser; without a loss scale the factor is 1.
     """
     scale = getattr(optimizer, "dynamic_scale", None)
-    return tf.constant(1.0) if scale is None else tf.cast(scale.value, tf.float32)
+    if scale is None:
+        return ops.convert_to_tensor(1.0, "float32")
+    return ops.cast(scale.value, "float32")
 
 
 def apply(
+    driver: Driver,
     optimizer: keras.optimizers.Optimizer,
     gradients: list,
-    model: keras.Model,
-    replicas: int,
+    variables: list,
     clip_norm: float,
 ) -> dict:
     """Applies one replica's gradients and returns what is reported of them.
@@ -29,27 +33,26 @@ def apply(
     halves its scale.
 
     Args:
-        optimizer: Of the model.
-        gradients: Of the loss times its scale, one per trainable variable.
-        model: What is trained.
-        replicas: How many replicas there are.
+        driver: What the step runs on.
+        optimizer: Of the variables.
+        gradients: Of the loss times its scale, one per variable.
+        variables: What is trained.
         clip_norm: Clip to this global norm; 0 does not.
 
     Returns:
         `gradient_norm`, before clipping; with a loss scale also `skipped`, 1 for a step
         that was left out and else 0.
     """
-    if replicas > 1:
-        context = tf.distribute.get_replica_context()
-        gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
-    norm = tf.linalg.global_norm(gradients) / loss_scale(optimizer)
-    factor = 1.0 / replicas  # the optimiser sums over replicas again
+    gradients = driver.sum_over_replicas(gradients)
+    squares = [ops.sum(ops.square(ops.cast(part, "float32"))) for part in gradients]
+    norm = ops.sqrt(sum(squares)) / loss_scale(optimizer)
+    factor = 1.0 / driver.optimizer_replicas  # the optimiser adds them up again
     if clip_norm:
-        factor *= tf.minimum(1.0, clip_norm / (norm + 1e-12))
+        factor *= ops.minimum(1.0, clip_norm / (norm + 1e-12))
     gradients = [gradient * factor for gradient in gradients]
-    optimizer.apply(gradients, model.trainable_variables)
+    optimizer.apply(gradients, variables)
     found = {"gradient_norm": norm}
     if hasattr(optimizer, "dynamic_scale"):
-        finite = [tf.reduce_all(tf.math.is_finite(part)) for part in gradients]
-        found["skipped"] = 1.0 - tf.cast(tf.reduce_all(finite), tf.float32)
+        finite = [ops.all(ops.isfinite(part)) for part in gradients]
+        found["skipped"] = 1.0 - ops.cast(ops.all(ops.stack(finite)), "float32")
     return found

@@ -1,18 +1,16 @@
-"""Everything a training changes: networks, their average, optimisers, the step."""
+"""Everything a training changes: networks, their averages, optimisers, the step."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Mapping
 
 import keras
 import numpy as np
+from keras import ops
 
-from facedancer.models import build_discriminator, build_generator
-from facedancer.models.families.facedancer.config import (
-    DiscriminatorConfig,
-    GeneratorConfig,
-)
-from facedancer.train.objective.recipes import Objective
+from facedancer.train.objective.recipes import Recipe, Stage
+from facedancer.train.systems.base import System
 
 
 @dataclasses.dataclass
@@ -20,52 +18,79 @@ class State:
     """What is trained, and what is saved.
 
     Attributes:
-        generator: The generator, in the form that trains fast.
-        discriminator: The discriminator, or None without an adversarial loss.
-        average: Moving average of the generator, or None.
-        g_optimizer: Of the generator.
-        d_optimizer: Of the discriminator, or None.
+        networks: By name, such as `generator`, in the form that trains fast.
+        averages: Moving averages of networks, by the network's name.
+        optimizers: By player: `g` moves the generators.
+        players: The names of the networks each optimiser moves.
         step: Steps taken.
     """
 
-    generator: keras.Model
-    discriminator: keras.Model | None
-    average: keras.Model | None
-    g_optimizer: keras.optimizers.Optimizer
-    d_optimizer: keras.optimizers.Optimizer | None
+    networks: dict[str, keras.Model]
+    averages: dict[str, keras.Model]
+    optimizers: dict[str, keras.optimizers.Optimizer]
+    players: dict[str, tuple[str, ...]]
     step: int = 0
+
+    def best(self, name: str) -> keras.Model:
+        """Returns the average of a network where there is one, else the network.
+
+        Args:
+            name: Of the network.
+        """
+        return self.averages.get(name) or self.networks[name]
 
     @property
     def best_generator(self) -> keras.Model:
-        """The averaged generator where there is one, else the generator."""
-        return self.average or self.generator
+        """The network that is judged and exported: of `g` the first, averaged."""
+        return self.best(self.players["g"][0])
+
+    def variables_of(self, player: str) -> list:
+        """Returns what an optimiser moves.
+
+        Args:
+            player: The optimiser's name.
+        """
+        return [
+            variable
+            for name in self.players[player]
+            for variable in self.networks[name].trainable_variables
+        ]
+
+    def begin(self, stage: Stage) -> None:
+        """Changes what a stage changes once: exchanged networks, forgotten moments.
+
+        Args:
+            stage: What begins.
+        """
+        for first, second in stage.exchange:
+            for models in (self.networks, self.averages):
+                if first in models:
+                    one, other = (models[k].get_weights() for k in (first, second))
+                    models[first].set_weights(other)
+                    models[second].set_weights(one)
+        if stage.reset_optimizers:
+            for optimizer in self.optimizers.values():
+                for variable in optimizer.variables:
+                    if variable.name != "learning_rate":
+                        variable.assign(ops.zeros_like(variable))
 
     def parts(self) -> dict[str, list]:
         """Returns the variables of every part, by the part's name."""
-        owners = {
-            "generator": self.generator,
-            "discriminator": self.discriminator,
-            "average": self.average,
-            "g_optimizer": self.g_optimizer,
-            "d_optimizer": self.d_optimizer,
-        }
-        return {
-            name: owner.weights
-            if isinstance(owner, keras.Model)
-            else list(owner.variables)
-            for name, owner in owners.items()
-            if owner is not None
+        models = self.networks | {f"average_{k}": m for k, m in self.averages.items()}
+        optimizers = {f"{k}_optimizer": o for k, o in self.optimizers.items()}
+        return {name: model.weights for name, model in models.items()} | {
+            name: list(optimizer.variables) for name, optimizer in optimizers.items()
         }
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Returns all values, by `part/number`."""
         return {
-            f"{name}/{number:04d}": keras.ops.convert_to_numpy(variable)
+            f"{name}/{number:04d}": ops.convert_to_numpy(variable)
             for name, variables in self.parts().items()
             for number, variable in enumerate(variables)
         }
 
-    def set_arrays(self, arrays: dict[str, np.ndarray], step: int) -> None:
+    def set_arrays(self, arrays: Mapping[str, np.ndarray], step: int) -> None:
         """Takes all values over.
 
         Args:
@@ -98,50 +123,45 @@ class State:
 
 
 def build_state(
-    objective: Objective,
-    generator_config: GeneratorConfig,
-    discriminator_config: DiscriminatorConfig,
+    system: System,
+    builders: Mapping[str, Callable[[], keras.Model]],
     precision: str = "float32",
-    form: str = "composed",
-    generator: keras.Model | None = None,
-    discriminator: keras.Model | None = None,
+    start: Mapping[str, keras.Model] | None = None,
 ) -> State:
     """Returns a new state; call it in the scope of the distribution strategy.
 
     Args:
-        objective: The recipe.
-        generator_config: Structure of the generator.
-        discriminator_config: Structure of the discriminator.
-        precision: A Keras dtype policy for both networks.
-        form: Form of the networks, see `build_generator`.
-        generator: Take the weights of this one, of the same structure.
-        discriminator: Take the weights of this one.
+        system: What is learned.
+        builders: Return a new network, by its name.
+        precision: A Keras dtype policy, the networks'.
+        start: Networks of the same structure whose weights are taken, by name.
     """
-    new_generator = build_generator(generator_config, form, precision)
-    if generator is not None:
-        new_generator.set_weights(generator.get_weights())
-    average = None
-    if objective.ema:
-        average = build_generator(generator_config, form, precision)
-        average.set_weights(new_generator.get_weights())
-    new_discriminator = d_optimizer = None
-    if objective.adversarial:
-        new_discriminator = build_discriminator(discriminator_config, form, precision)
-        if discriminator is not None:
-            new_discriminator.set_weights(discriminator.get_weights())
-        d_optimizer = _optimizer(
-            objective, objective.d_beta_1, new_discriminator, precision
+    moves, players = system.recipe.optimisation, system.players
+    state = State({}, {}, {}, players)
+    for name in dict.fromkeys(name for names in players.values() for name in names):
+        state.networks[name] = builders[name]()
+        if start and name in start:
+            state.networks[name].set_weights(start[name].get_weights())
+        if moves.ema and name in system.averaged:
+            state.averages[name] = builders[name]()
+            state.averages[name].set_weights(state.networks[name].get_weights())
+    for player in players:
+        state.optimizers[player] = _optimizer(
+            system.recipe, player, state.variables_of(player), precision
         )
-    g_optimizer = _optimizer(objective, objective.g_beta_1, new_generator, precision)
-    return State(new_generator, new_discriminator, average, g_optimizer, d_optimizer)
+    return state
 
 
-def _optimizer(objective, beta_1: float, model: keras.Model, precision: str):
+def _optimizer(recipe: Recipe, player: str, variables: list, precision: str):
+    moves = recipe.optimisation
     optimizer = keras.optimizers.Adam(
-        objective.lr, beta_1=beta_1, beta_2=objective.beta_2, epsilon=1e-7
+        moves.lr,
+        beta_1=moves.g_beta_1 if player == "g" else moves.d_beta_1,
+        beta_2=moves.beta_2,
+        epsilon=1e-7,
     )
     if precision == "mixed_float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     # Created now: inside a distributed step it is too late.
-    optimizer.build(model.trainable_variables)
+    optimizer.build(variables)
     return optimizer

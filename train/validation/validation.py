@@ -10,7 +10,7 @@ import numpy as np
 
 from facedancer.alignment import Alignment, check_equal
 from facedancer.batching import in_batches
-from facedancer.dataset.reading import pairs
+from facedancer.dataset.reading.pair_reader import PairReader, PairSettings
 from facedancer.errors import InputError
 from facedancer.train.frozen.teachers import Teacher
 from facedancer.vectors import normalize
@@ -48,7 +48,7 @@ def read_pairs(
     Raises:
         InputError: If there are no shards, or their crops are aligned otherwise.
     """
-    settings = pairs.PairSettings(
+    settings = PairSettings(
         data_dir,
         batch_size=min(count, 16),
         image_size=size,
@@ -59,9 +59,9 @@ def read_pairs(
     )
     try:
         different = dataclasses.replace(settings, pairing="different")
-        reader = pairs.PairReader(different)
+        reader = PairReader(different)
     except InputError:  # without labels any two photos will do
-        reader = pairs.PairReader(settings)
+        reader = PairReader(settings)
     if aligned is not None:
         found = reader.index.alignment
         check_equal(found, aligned, data_dir, "the generator needs it")

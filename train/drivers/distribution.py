@@ -7,7 +7,7 @@ import os
 
 import tensorflow as tf
 
-from facedancer.dataset.reading import pairs
+from facedancer.dataset.reading.readers import Form
 from facedancer.errors import InputError
 
 
@@ -149,13 +149,12 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
     )
 
 
-def batches(
-    strategy: tf.distribute.Strategy, settings: pairs.PairSettings, first_batch: int
-):
+def batches(strategy: tf.distribute.Strategy, form: Form, settings, first_batch: int):
     """Returns an endless iterable of the global batches, split over the replicas.
 
     Args:
         strategy: The strategy of the training.
+        form: How it is read.
         settings: What is read; `batch_size` is the global batch.
         first_batch: How many were used before.
 
@@ -169,10 +168,10 @@ def batches(
             f"Received: {settings.batch_size}"
         )
     if replicas == 1:
-        return pairs.make_dataset(settings, first_batch)
+        return form.dataset(settings, first_batch)
 
     def per_worker(context: tf.distribute.InputContext):
-        dataset = pairs.make_dataset(
+        dataset = form.dataset(
             settings,
             first_batch,
             context.input_pipeline_id,

@@ -1,0 +1,1 @@
+"""What a step runs on: TensorFlow with its distribution strategies, or JAX."""

@@ -1,0 +1,328 @@
+"""The training step under JAX: one compiled program over all devices, no TensorFlow.
+
+The step is written with variables that change. JAX wants functions of arrays: within a
+`keras.StatelessScope` every variable stands for an array that is handed in, and what is
+assigned to it is handed out again. The arrays of the trained variables are donated, so
+a step needs no second copy of them; the variables themselves are brought up to date
+only when somebody looks (`release`).
+
+Several devices share the batch by `jax.shard_map`: each runs the step of one replica on
+its rows, and sums and gradients are added up by `psum`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from collections.abc import Callable, Iterator
+
+import jax
+import jax.numpy as jnp
+import keras
+import numpy as np
+from jax.sharding import NamedSharding, PartitionSpec
+
+from facedancer.dataset.reading import readers
+from facedancer.errors import InputError
+
+_AXIS = "batch"
+
+
+class JaxDriver:
+    """Runs a step on one or several devices; see `step.driver.Driver`.
+
+    Attributes:
+        replicas: Devices that share the global batch.
+
+    Args:
+        devices: Their numbers among `jax.devices()`; empty: all.
+        cache_dir: Folder where compiled programs are kept for the next start; empty:
+            none are.
+
+    Raises:
+        InputError: If there is no such device.
+    """
+
+    chief = True
+    sums_first = False
+    optimizer_replicas = 1  # gradients are added up before
+
+    def __init__(self, devices: tuple[str, ...] = (), cache_dir: str = ""):
+        chosen = _chosen(devices)
+        self.replicas = len(chosen)
+        self._mesh = jax.sharding.Mesh(np.array(chosen), (_AXIS,))
+        self._variables: list = []
+        self._rates: list = []
+        self._constants: list = []
+        self._moving: list = []
+        self._values: list | None = None
+        self._frozen: list | None = None
+        self._scopes: list[keras.StatelessScope] = []
+        if cache_dir:
+            jax.config.update("jax_compilation_cache_dir", cache_dir)
+            jax.config.update("jax_persistent_cache_min_compile_time_secs", 1.0)
+
+    def scope(self):
+        """Returns a block without an effect: variables need no scope here."""
+        return contextlib.nullcontext()
+
+    def seed(self, number: int) -> None:
+        """Makes the first weights a function of a number.
+
+        Keras' own function imports TensorFlow wherever that is installed.
+
+        Args:
+            number: The seed.
+        """
+        random.seed(number)
+        np.random.seed(number)
+
+    def bind(self, networks: list, optimizers: list, constants: list) -> None:
+        """Tells the driver which variables there are.
+
+        Args:
+            networks: See `Driver.bind`.
+            optimizers: See `Driver.bind`.
+            constants: See `Driver.bind`.
+        """
+        held = [v for one in (*networks, *optimizers) for v in one.variables]
+        self._rates = [v for v in held if v.name == "learning_rate"]
+        rates = {id(v) for v in self._rates}
+        self._variables = [v for v in held if id(v) not in rates]
+        self._constants = list(constants)
+        self._moving = [v for one in networks for v in one.non_trainable_variables]
+        self._values = self._frozen = None
+
+    def compiled(self, update: Callable, after: Callable) -> Callable:
+        """Returns the compiled step of all devices.
+
+        Args:
+            update: See `Driver.compiled`.
+            after: See `Driver.compiled`.
+        """
+
+        def body(values, rates, constants, batch, draws, step):
+            held = [*self._variables, *self._rates, *self._constants]
+            mapping = list(zip(held, [*values, *rates, *constants], strict=True))
+            with self._within(mapping) as scope:
+                found = update(_signed(batch), draws, step)
+                after(step)
+                new = [scope.get_current_value(v) for v in self._variables]
+            return new, found
+
+        if self.replicas > 1:
+            body = self._sharded(body)
+        run = jax.jit(body, donate_argnums=0)
+
+        def step_of(batch, draws, step):
+            if self._frozen is None:
+                self._frozen = self._everywhere([v.value for v in self._constants])
+            if self._values is None:
+                self._values = self._everywhere([v.value for v in self._variables])
+            rates = [v.value for v in self._rates]
+            self._values, found = run(
+                self._values,
+                self._everywhere(rates),
+                self._frozen,
+                self._rows(batch),
+                self._rows(draws),
+                step,
+            )
+            return found
+
+        return step_of
+
+    def _sharded(self, body: Callable) -> Callable:
+        """Returns the step of one replica as a function of all devices' rows."""
+        whole, rows = PartitionSpec(), PartitionSpec(_AXIS)
+        return jax.shard_map(
+            body,
+            mesh=self._mesh,
+            in_specs=(whole, whole, whole, rows, rows, whole),
+            out_specs=(whole, whole),
+            check_vma=False,  # gradients are one replica's until they are added up
+        )
+
+    def _everywhere(self, arrays: list) -> list:
+        """Returns arrays that every device holds."""
+        if self.replicas == 1:
+            return list(arrays)
+        return jax.device_put(list(arrays), NamedSharding(self._mesh, PartitionSpec()))
+
+    def _rows(self, arrays: dict) -> dict:
+        """Returns arrays whose rows are spread over the devices."""
+        arrays = {name: _narrow(np.asarray(value)) for name, value in arrays.items()}
+        if self.replicas == 1:
+            return arrays
+        return jax.device_put(arrays, NamedSharding(self._mesh, PartitionSpec(_AXIS)))
+
+    @contextlib.contextmanager
+    def _within(self, mapping: list) -> Iterator[keras.StatelessScope]:
+        """A scope in which variables stand for arrays."""
+        with keras.StatelessScope(state_mapping=mapping) as scope:
+            self._scopes.append(scope)
+            try:
+                yield scope
+            finally:
+                self._scopes.pop()
+
+    def _current(self) -> dict[int, tuple]:
+        """Returns what each variable stands for now, by its identity."""
+        held = (*self._variables, *self._rates, *self._constants)
+        if not self._scopes:
+            return {id(v): (v, v.value) for v in held}
+        scope = self._scopes[-1]
+        return {id(v): (v, scope.get_current_value(v)) for v in held}
+
+    def compiled_gradients(self, function: Callable) -> Callable:
+        """Returns the function itself: the whole step is compiled.
+
+        Args:
+            function: See `Driver.compiled_gradients`.
+        """
+        return function
+
+    def vjp(self, function: Callable, weights: list, inputs: tuple = ()):
+        """Runs a function and keeps its pull-back.
+
+        Args:
+            function: See `Driver.vjp`.
+            weights: See `Driver.vjp`.
+            inputs: See `Driver.vjp`.
+        """
+        current = self._current()
+
+        def pure(values, inputs):
+            mapping = {**current}
+            for weight, value in zip(weights, values, strict=True):
+                mapping[id(weight)] = (weight, value)
+            with self._within(list(mapping.values())) as scope:
+                outputs, extra = function(*inputs)
+                moved = [scope.get_current_value(v) for v in self._moving]
+            return outputs, (extra, moved)
+
+        values = [current[id(weight)][1] for weight in weights]
+        outputs, pull, (extra, moved) = jax.vjp(
+            pure, values, list(inputs), has_aux=True
+        )
+        for variable, value in zip(self._moving, moved, strict=True):
+            variable.assign(value)
+
+        def pulled(upstream):
+            given = [
+                jnp.zeros_like(output)
+                if one is None
+                else jnp.asarray(one, output.dtype)
+                for output, one in zip(outputs, upstream, strict=True)
+            ]
+            return pull(tuple(given))
+
+        return outputs, extra, pulled
+
+    def sum_over_replicas(self, values):
+        """Returns values added up over the devices.
+
+        Args:
+            values: See `Driver.sum_over_replicas`.
+        """
+        return values if self.replicas == 1 else jax.lax.psum(values, _AXIS)
+
+    def replica(self):
+        """Returns this replica's number."""
+        return jax.lax.axis_index(_AXIS) if self.replicas > 1 else 0
+
+    def local(self, whole: dict, count: int) -> dict:
+        """Returns the rows as they are: each device was given its own.
+
+        Args:
+            whole: See `Driver.local`.
+            count: See `Driver.local`.
+        """
+        return whole
+
+    def in_turn(self, before, part: dict) -> dict:
+        """Returns a part that waits for something else.
+
+        Args:
+            before: See `Driver.in_turn`.
+            part: See `Driver.in_turn`.
+        """
+        return jax.lax.optimization_barrier((before, part))[1]
+
+    def move(self, variable, target, factor) -> None:
+        """Moves a variable a part of the way.
+
+        Args:
+            variable: See `Driver.move`.
+            target: See `Driver.move`.
+            factor: See `Driver.move`.
+        """
+        variable.assign(variable.value + factor * (target.value - variable.value))
+
+    def set_rate(self, optimizer, value: float) -> None:
+        """Sets a learning rate.
+
+        Args:
+            optimizer: See `Driver.set_rate`.
+            value: See `Driver.set_rate`.
+        """
+        optimizer.learning_rate = value
+
+    def release(self) -> None:
+        """Brings the variables up to date; they may then be read and changed."""
+        if self._values is None:
+            return
+        for variable, value in zip(self._variables, self._values, strict=True):
+            variable.assign(value)
+        self._values = None
+
+    def batches(self, form: str, settings, first_batch: int):
+        """Yields the global batches, read by NumPy in threads, images as uint8.
+
+        Args:
+            form: Key of `readers.READERS`.
+            settings: What is read.
+            first_batch: How many were used before.
+
+        Raises:
+            InputError: If the shards are missing or devices do not divide the batch.
+        """
+        reader = readers.READERS[form].reader(settings)
+        return readers.ahead(reader, first_batch)
+
+    def clear_errors(self):
+        """Returns a block without an effect: the reader's errors come out as such."""
+        return contextlib.nullcontext()
+
+    def wait_for_all(self) -> None:
+        """Returns at once: there is one process."""
+
+
+def _chosen(devices: tuple[str, ...]) -> list:
+    """Returns the devices of some names, such as `gpu:0` or `1`."""
+    known = jax.devices()
+    if not devices:
+        return known
+    numbers = [word.rpartition(":")[2] for word in devices]
+    wrong = [n for n in numbers if not n.isdecimal() or int(n) >= len(known)]
+    if wrong or len(set(numbers)) < len(numbers):
+        raise InputError(
+            f"--devices must be numbers below {len(known)}, each once. "
+            f"Received: {', '.join(devices)}"
+        )
+    return [known[int(number)] for number in numbers]
+
+
+def _narrow(array: np.ndarray) -> np.ndarray:
+    """Returns labels as int32, which JAX would make of them with a warning."""
+    return array.astype(np.int32) if array.dtype == np.int64 else array
+
+
+def _signed(batch: dict) -> dict:
+    """Returns uint8 images as float32 in [-1, 1], made on the device."""
+    return {
+        name: value.astype(jnp.float32) / 127.5 - 1.0
+        if value.dtype == jnp.uint8
+        else value
+        for name, value in batch.items()
+    }

@@ -1,0 +1,328 @@
+"""FaceDancer (Rosberg et al. 2022): its terms and its recipes.
+
+`published` is the released trainer; `improved` is what trained a small swapper on few
+photos well. Where triplets are mixed in, some rows have a known truth: then what is
+made is compared with the truth wherever pairs are compared with their target.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+
+from keras import ops
+
+from facedancer.train.frozen import teachers
+from facedancer.train.objective import ifsr, losses
+from facedancer.train.objective.adversary import Adversary
+from facedancer.train.objective.recipes import (
+    AdversaryRecipe,
+    Optimisation,
+    PairRecipe,
+    Recipe,
+    at_least_one,
+    not_negative,
+)
+from facedancer.train.objective.terms import Term
+from facedancer.train.systems import facedancer_terms as terms
+from facedancer.train.systems.base import Phase, System
+
+VECTOR, CYCLE, SECOND, FEATURES = (
+    frozenset({name}) for name in ("vector", "cycle", "second", "features")
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """FaceDancer's own numbers.
+
+    Attributes:
+        ifsr_scale: Factor on the margins.
+        ifsr_per_sample: Hinge per sample instead of on the mean of the global batch.
+        cycle_every: Swap back every n-th sample of the batch; 1 is all.
+        look: Show the identity encoder a random crop (3 %) and flip, the same for
+            target and swapped face.
+        perceptual_network: See `perceptual.load`.
+    """
+
+    ifsr_scale: float = 1.2
+    ifsr_per_sample: bool = False
+    cycle_every: int = 1
+    look: bool = False
+    perceptual_network: str = "vgg16"
+
+    def __post_init__(self):
+        not_negative("ifsr_scale", self.ifsr_scale)
+        at_least_one("cycle_every", self.cycle_every)
+
+
+PUBLISHED = Recipe(
+    weights={
+        "adversarial": 1.0,
+        "identity": 10.0,
+        "second_identity": 0.0,
+        "contrast": 0.0,
+        "low_frequency": 0.0,
+        "chroma": 0.0,
+        "outside": 0.0,
+        "reconstruction": 5.0,
+        "truth": 0.0,
+        "perceptual": 0.2,
+        "cycle": 1.0,
+        "ifsr": 1.0,
+    },
+    options=Options(),
+    warmup_terms=("reconstruction", "low_frequency"),
+)
+IMPROVED = Recipe(
+    weights={
+        **PUBLISHED.weights,
+        "identity": 20.0,
+        "contrast": 10.0,
+        "low_frequency": 5.0,
+        "chroma": 50.0,
+        "outside": 2.0,
+        "reconstruction": 10.0,
+        "perceptual": 1.0,
+        "ifsr": 3.0,
+    },
+    adversary=AdversaryRecipe(real_images="target", r1_gamma=2.0, r1_every=16),
+    optimisation=Optimisation(
+        lr=4e-4, schedule="cosine", g_beta_1=0.5, clip_norm=10.0, ema=0.999
+    ),
+    pairs=PairRecipe(same_person_ratio=0.1, jitter="none", flip=True),
+    options=Options(
+        ifsr_scale=1.0, cycle_every=8, look=True, perceptual_network="encoder"
+    ),
+    warmup_steps=300,
+    warmup_terms=PUBLISHED.warmup_terms,
+)
+
+
+class FaceDancer(System):
+    """A generator told by an identity vector, and one discriminator.
+
+    What is seen: `target`, `(batch, height, width, 3)` in [-1, 1]; `reference`, the
+    truth where it is known, else the target: what the result should look like; `real`;
+    `source`; `source_vector` and `target_vector`, `(batch, d)`; `target_maps`, the
+    reference's; `same`, 1 where the source shows the target's person; `known`, 1 where
+    the truth is known and is another picture than the target; `look` and `row`.
+    """
+
+    name = "facedancer"
+    recipes = {"published": PUBLISHED, "improved": IMPROVED}
+
+    def make_terms(self) -> tuple[Term, ...]:
+        """Returns FaceDancer's losses, in the order in which they are added up."""
+        shrink = self.frozen.teacher.shrink
+        images = {
+            "low_frequency": losses.low_frequency_loss,
+            "chroma": losses.chroma_loss,
+            "outside": functools.partial(losses.outside_loss, shrink=shrink),
+        }
+        per_sample = self.recipe.options.ifsr_per_sample
+        return (
+            Term("identity", terms.identity, needs=VECTOR),
+            Term("second_identity", terms.second_identity, needs=SECOND),
+            Term("contrast", terms.contrast, needs=VECTOR),
+            *(
+                Term(name, functools.partial(terms.image_sum, name, loss))
+                for name, loss in images.items()
+            ),
+            Term("reconstruction", terms.reconstruction, terms.reconstruction_value),
+            Term("truth", terms.truth, terms.truth_value),
+            Term("perceptual", self._perceptual, terms.perceptual_value, FEATURES),
+            Term("cycle", terms.cycle, terms.cycle_value, CYCLE),
+            Term("ifsr", self._ifsr, None if per_sample else self._ifsr_value, VECTOR),
+        )
+
+    def make_adversaries(self) -> tuple[Adversary, ...]:
+        """Returns the one discriminator."""
+        numbers = self.recipe.adversary
+        return (
+            Adversary(
+                kind=numbers.kind,
+                r1_gamma=numbers.r1_gamma,
+                r1_every=numbers.r1_every,
+            ),
+        )
+
+    def draws(self, random, count: int, phase: Phase) -> dict:
+        """Returns the looks at the batch by their fields.
+
+        Args:
+            random: Of this step alone.
+            count: The global batch.
+            phase: The kind of step.
+        """
+        shrink = self.frozen.teacher.shrink
+        if self.recipe.options.look:
+            return vars(teachers.random_look(random, count, shrink))
+        return vars(teachers.whole_look(count, shrink))
+
+    def see(self, batch, phase: Phase) -> dict:
+        """Returns what the teacher says of target and source, without gradients.
+
+        Args:
+            batch: Of pairs: `target`, `source`, `same` and the identities; of triplets
+                also `truth` and `has_truth`; with `scale`, `shift`, `mirrored`, `row`.
+            phase: The kind of step.
+        """
+        look = teachers.Look(batch["scale"], batch["shift"], batch["mirrored"])
+        target, source, same = batch["target"], batch["source"], self._same(batch)
+        seen = {"known": ops.zeros_like(same), "row": batch["row"], "look": look}
+        reference, real = target, batch[self.recipe.adversary.real_images]
+        if "truth" in batch:
+            seen["known"] = batch["has_truth"] * (1.0 - batch["same"])
+            mask = seen["known"][:, None, None, None] > 0.0
+            reference, real = (
+                ops.where(mask, batch["truth"], image) for image in (reference, real)
+            )
+        if phase.self_pairs:
+            target = source = reference
+            same, seen["known"] = ops.ones_like(same), ops.zeros_like(same)
+        seen |= {"target": target, "source": source, "reference": reference}
+        seen |= {"real": real, "same": same}
+        return seen | self._vectors(source, reference, look, phase)
+
+    def _same(self, batch):
+        """Returns 1 where the source shows the target's person, else 0."""
+        if not self.recipe.pairs.same_person_ratio:
+            return batch["same"]
+        person = batch["target_identity"]
+        known = ops.logical_and(person >= 0, person == batch["source_identity"])
+        return ops.maximum(batch["same"], ops.cast(known, "float32"))
+
+    def _vectors(self, source, reference, look, phase: Phase) -> dict:
+        teacher = self.frozen.teacher
+        whole = teachers.whole_look(source.shape[0], teacher.shrink)
+        source_vector = teacher(source, whole)[1]
+        maps, target_vector = [], source_vector
+        if not phase.self_pairs:
+            maps, target_vector = teacher(reference, look)
+        return {
+            "source_vector": ops.stop_gradient(source_vector),
+            "target_vector": ops.stop_gradient(target_vector),
+            "target_maps": [ops.stop_gradient(part) for part in maps],
+        }
+
+    def make(self, networks, seen, needs: frozenset[str]) -> dict:
+        """Returns the swapped faces and what is measured of them.
+
+        Args:
+            networks: With `generator`.
+            seen: From `see`.
+            needs: Of `vector`, `second`, `features`, `cycle`.
+
+        Returns:
+            `swapped`, `(batch, height, width, 3)` float32; `maps` and `vector` of the
+            teacher; `second`, the vectors of source and swapped; `features`, the
+            perceptual maps of reference and swapped; `back` with `back_of` and
+            `back_weight`.
+        """
+        swapped = _generate(networks, seen["target"], seen["source_vector"])
+        made = {"swapped": swapped}
+        if "vector" in needs or self._encoder_features(needs):
+            made["maps"], made["vector"] = self.frozen.teacher(swapped, seen["look"])
+        if "second" in needs:
+            made["second"] = self._second_vectors(seen, swapped)
+        if "features" in needs:
+            made["features"] = self._features(seen, made)
+        if "cycle" in needs:
+            made |= self._swapped_back(networks, seen, swapped)
+        return made
+
+    def _encoder_features(self, needs) -> bool:
+        return "features" in needs and self.frozen.perceptual.features is None
+
+    def _second_vectors(self, seen, swapped):
+        second = self.frozen.second
+        whole = teachers.whole_look(swapped.shape[0], second.shrink)
+        source = ops.stop_gradient(second(seen["source"], whole)[1])
+        return source, second(swapped, seen["look"])[1]
+
+    def _features(self, seen, made):
+        features = self.frozen.perceptual.features
+        if features is None:
+            return seen["target_maps"], made["maps"]
+        return features(seen["reference"]), features(made["swapped"])
+
+    def _swapped_back(self, networks, seen, swapped) -> dict:
+        """Swaps every n-th row of the global batch back.
+
+        Of a part, a replica's or an accumulated one, these may be fewer than there are
+        places; a place that is left over has the weight 0.
+        """
+        rows, weights = terms.rows_to_cycle(
+            seen["row"], self.recipe.options.cycle_every, self.batch_size
+        )
+        reference, vector, swapped = (
+            part[rows] if isinstance(rows, slice) else ops.take(part, rows, axis=0)
+            for part in (seen["reference"], seen["target_vector"], swapped)
+        )
+        back = _generate(networks, swapped, vector)
+        return {"back": back, "back_of": reference, "back_weight": weights}
+
+    def watch_needs(self, phase: Phase) -> frozenset[str]:
+        """Returns `vector`, for the cosines, except in the warm-up.
+
+        Args:
+            phase: The kind of step.
+        """
+        return frozenset() if phase.self_pairs else VECTOR
+
+    def watch(self, seen, made) -> dict:
+        """Returns sums of the cosines of swapped faces of other people.
+
+        Args:
+            seen: From `see`.
+            made: From `make`.
+        """
+        other = 1.0 - ops.maximum(seen["same"], seen["known"])
+        if "vector" not in made:
+            return {}
+        to_source = 1.0 - losses.identity_loss(seen["source_vector"], made["vector"])
+        to_target, apart = terms.cosines(seen, made)
+        return {
+            "others": ops.sum(other),
+            "cosine_to_source": ops.sum(other * to_source),
+            "cosine_to_target": ops.sum(other * to_target),
+            "cosine_apart": ops.sum(other * apart),
+        }
+
+    def watched(self, sums) -> dict:
+        """Returns the mean cosines of swapped faces of other people.
+
+        Args:
+            sums: Over the global batch.
+        """
+        if "cosine_to_source" not in sums:
+            return {}
+        others = ops.maximum(sums["others"], 1.0)
+        names = ("cosine_to_source", "cosine_to_target", "cosine_apart")
+        return {name: sums[name] / others for name in names}
+
+    def _perceptual(self, seen, made) -> dict:
+        relative = self.frozen.perceptual.relative
+        compared = seen["same"] + seen["known"]
+        return {
+            "perceptual": terms.perceptual_sum(compared, *made["features"], relative),
+            "compared": ops.sum(compared),
+        }
+
+    def _ifsr(self, seen, made) -> dict:
+        distances = ifsr.distances(seen["target_maps"], made["maps"])
+        options = self.recipe.options
+        if options.ifsr_per_sample:
+            values = ifsr.hinge(distances, self.frozen.margins, options.ifsr_scale)
+            return {"ifsr": ops.sum(values)}
+        return {"ifsr_distances": ops.sum(distances, axis=0)}
+
+    def _ifsr_value(self, sums, batch: int):
+        means = sums["ifsr_distances"] / batch
+        return ifsr.hinge(means, self.frozen.margins, self.recipe.options.ifsr_scale)
+
+
+def _generate(networks, target, vector):
+    generator = networks["generator"]
+    return ops.cast(generator([target, vector], training=True), "float32")

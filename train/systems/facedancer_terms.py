@@ -1,0 +1,184 @@
+"""The sums and values behind FaceDancer's terms; see `facedancer.FaceDancer`."""
+
+from __future__ import annotations
+
+from keras import ops
+
+from facedancer.train.objective import losses
+
+
+def perceptual_sum(compared, reference_features, swapped_features, relative: bool):
+    """Returns the summed feature differences of the rows that are compared.
+
+    Args:
+        compared: `(batch,)` float32, 1 for such a row, else 0.
+        reference_features: List of maps of what the faces should look like.
+        swapped_features: The same of the swapped faces.
+        relative: Divide each map's difference by the mean size of the reference's
+            values.
+    """
+    total = 0.0
+    for reference, swapped in zip(reference_features, swapped_features, strict=True):
+        value = losses.absolute_difference(reference, swapped)
+        if relative:
+            value = value / (losses.absolute_difference(reference, 0.0) + 1e-6)
+        total = total + ops.sum(compared * value)
+    return total
+
+
+def rows_to_cycle(row, every: int, batch: int):
+    """Returns which examples of a part are swapped back: rows of the global batch.
+
+    Args:
+        row: `(count,)` int32, where the part's examples stand in the global batch: one
+            after the other.
+        every: Every n-th row of the global batch, from the first.
+        batch: The global batch size.
+
+    Returns:
+        A slice, or `(places,)` int32 where the part need not begin at such a row; and
+        `(places,)` float32, 1 for a row and 0 for a place that is left over.
+    """
+    count = row.shape[0]
+    places = -(-count // every)
+    if count == batch or count % every == 0:
+        return slice(None, None, every), ops.ones(places)
+    rows = -row[0] % every + every * ops.arange(places, dtype="int32")
+    return ops.minimum(rows, count - 1), ops.cast(rows < count, "float32")
+
+
+def cosines(seen, made):
+    """Returns the cosines of the target to swapped face and to source, `(batch,)`.
+
+    Args:
+        seen: From `see`.
+        made: From `make`.
+    """
+    target = seen["target_vector"]
+    return tuple(
+        losses.cosine_similarity(target, other)
+        for other in (made["vector"], seen["source_vector"])
+    )
+
+
+def identity(seen, made) -> dict:
+    """Returns one minus the cosine of source and swapped face, summed.
+
+    Args:
+        seen: From `see`.
+        made: From `make`.
+    """
+    values = losses.identity_loss(seen["source_vector"], made["vector"])
+    return {"identity": ops.sum(values)}
+
+
+def second_identity(seen, made) -> dict:
+    """Returns the same of the second encoder.
+
+    Args:
+        seen: From `see`.
+        made: From `make`.
+    """
+    return {"second_identity": ops.sum(losses.identity_loss(*made["second"]))}
+
+
+def contrast(seen, made) -> dict:
+    """Returns how much of the targets' identity is left, summed.
+
+    Args:
+        seen: From `see`.
+        made: From `make`.
+    """
+    return {"contrast": ops.sum(losses.identity_contrast(*cosines(seen, made)))}
+
+
+def image_sum(name: str, loss, seen, made) -> dict:
+    """Returns the sum of an image loss against what the faces should look like.
+
+    Args:
+        name: Of the term.
+        loss: From two images to one value per example.
+        seen: From `see`.
+        made: From `make`.
+    """
+    return {name: ops.sum(loss(seen["reference"], made["swapped"]))}
+
+
+def reconstruction(seen, made) -> dict:
+    """Returns the differences of same pairs, and how many these are.
+
+    Args:
+        seen: From `see`.
+        made: From `make`.
+    """
+    values = losses.absolute_difference(seen["target"], made["swapped"])
+    return {
+        "same": ops.sum(seen["same"]),
+        "reconstruction": ops.sum(seen["same"] * values),
+    }
+
+
+def reconstruction_value(sums, batch: int):
+    """Returns the published reconstruction.
+
+    Args:
+        sums: Over the global batch.
+        batch: The global batch size.
+    """
+    return losses.published_reconstruction(sums["reconstruction"], sums["same"])
+
+
+def truth(seen, made) -> dict:
+    """Returns the differences to known truths, and how many these are.
+
+    Args:
+        seen: From `see`.
+        made: From `make`.
+    """
+    values = losses.absolute_difference(seen["reference"], made["swapped"])
+    return {
+        "known": ops.sum(seen["known"]),
+        "truth": ops.sum(seen["known"] * values),
+    }
+
+
+def truth_value(sums, batch: int):
+    """Returns the mean difference to the known truths.
+
+    Args:
+        sums: Over the global batch.
+        batch: The global batch size.
+    """
+    return losses.same_pair_mean(sums["truth"], sums["known"])
+
+
+def perceptual_value(sums, batch: int):
+    """Returns the mean difference of the rows that are compared.
+
+    Args:
+        sums: Over the global batch.
+        batch: The global batch size.
+    """
+    return losses.same_pair_mean(sums["perceptual"], sums["compared"])
+
+
+def cycle(seen, made) -> dict:
+    """Returns the differences after swapping back, and of how many rows.
+
+    Args:
+        seen: From `see`.
+        made: From `make`.
+    """
+    values = losses.absolute_difference(made["back_of"], made["back"])
+    weights = made["back_weight"]
+    return {"cycle": ops.sum(weights * values), "cycled": ops.sum(weights)}
+
+
+def cycle_value(sums, batch: int):
+    """Returns the mean difference of the rows that were swapped back.
+
+    Args:
+        sums: Over the global batch.
+        batch: The global batch size.
+    """
+    return sums["cycle"] / sums["cycled"]
