@@ -36,6 +36,9 @@ class TrainConfig:
         backend: tensorflow or jax. Empty: what KERAS_BACKEND says, else tensorflow.
         triplets: Shards of triplets with a known truth, mixed among the pairs.
         triplet_ratio: Share of triplets; or one for each part of --triplets.
+        proxy_generator: Generator of the same encoder: it swaps the target of pairs of
+            two photos of one person to somebody else; the photo is the known truth.
+        proxy_ratio: Share of such pairs it does that to.
         recipe: published (the released trainer) or improved.
         preset: Structure of the generator, see `models/families/facedancer/presets.py`.
         image_size: Side of the images in pixels. Empty: of the preset.
@@ -165,6 +168,8 @@ class TrainConfig:
     backend: str = ""
     triplets: str = ""
     triplet_ratio: tuple[float, ...] = (0.3,)
+    proxy_generator: str = ""
+    proxy_ratio: float | None = None
     recipe: str = "published"
     preset: str = settings.setting("facedancer_c", essential=True)
     image_size: int | None = None
@@ -275,7 +280,12 @@ class TrainConfig:
                 f"--export_formats must be of {', '.join(FORMATS)}. "
                 f"Received: {', '.join(sorted(unknown))}"
             )
-        self.training_recipe()
+        recipe = self.training_recipe()
+        if self.proxy_generator and not recipe.pairs.same_person_ratio:
+            raise ValueError(
+                "--proxy_generator changes pairs of two photos of one person: give "
+                "--same_person_ratio, such as 0.5. Received: 0"
+            )
 
     def training_recipe(self) -> Recipe:
         """Returns the numbers of the training: the recipe's, then those of the flags.

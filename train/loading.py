@@ -13,10 +13,13 @@ from facedancer.errors import InputError
 from facedancer.models import load_discriminator, load_generator
 from facedancer.models.families.facedancer.config import GeneratorConfig
 from facedancer.train.config import TrainConfig
-from facedancer.train.frozen import perceptual
+from facedancer.train.frozen import perceptual, proxy
 from facedancer.train.frozen.frozen_networks import FrozenNetworks
 from facedancer.train.frozen.teachers import Teacher
 from facedancer.train.objective import ifsr
+from facedancer.train.validation import validation
+
+_PEOPLE = 256  # whose identities pseudo targets get
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,8 +121,21 @@ def load_networks(config: TrainConfig) -> Networks:
     if config.eval_arcface_path:
         judge = fold(load_encoder(config.eval_arcface_path))
         judge = Teacher(judge, (), structure.shrink)
-    frozen = FrozenNetworks(teacher, margins.values if margins else (), second, seen)
+    values = margins.values if margins else ()
+    made = _proxy(config, teacher)
+    frozen = FrozenNetworks(teacher, values, second, seen, made)
     return Networks(frozen, judge, structure, (generator, discriminator))
+
+
+def _proxy(config: TrainConfig, teacher: Teacher) -> proxy.Proxy | None:
+    """Returns what makes pseudo targets, with people of the shards to swap to."""
+    if not config.proxy_generator:
+        return None
+    generator = load_generator(config.proxy_generator)
+    proxy.check(generator, teacher.encoder.name_with_hash, teacher.shrink)
+    size = generator.config.image_size
+    found = validation.read_pairs(config.data_dir, size, _PEOPLE, config.seed + 2)
+    return proxy.Proxy(generator, teacher.embed(found.sources))
 
 
 def _second(config: TrainConfig, shrink: float) -> Teacher | None:

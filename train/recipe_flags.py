@@ -43,6 +43,7 @@ _OVERRIDES = {
         "same_person_ratio",
         "jitter",
         "flip",
+        "proxy_ratio",
     )
 }
 
@@ -69,7 +70,7 @@ def recipe_of(config) -> Recipe:
     recipe = recipes[config.recipe].changed(**changes)
     if recipe.options.perceptual_network == "none":
         recipe = recipe.changed(perceptual=0.0)
-    if not config.triplets:
+    if not (config.triplets or config.proxy_generator):
         return recipe.changed(truth=0.0)
     if config.truth_lambda is None:
         recipe = recipe.changed(truth=recipe.weights["reconstruction"])

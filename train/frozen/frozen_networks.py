@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from facedancer.train.frozen.perceptual import Perceptual
+from facedancer.train.frozen.proxy import Proxy
 from facedancer.train.frozen.teachers import Teacher
 
 
@@ -17,12 +18,14 @@ class FrozenNetworks:
         margins: IFSR margins of the teacher's taps.
         second: A second identity encoder, or None.
         perceptual: How the perceptual loss sees images.
+        proxy: Makes pseudo targets with a known truth, or None.
     """
 
     teacher: Teacher
     margins: tuple[float, ...] = ()
     second: Teacher | None = None
     perceptual: Perceptual = Perceptual()
+    proxy: Proxy | None = None
 
     @property
     def variables(self) -> list:
@@ -31,6 +34,7 @@ class FrozenNetworks:
             self.teacher.encoder,
             self.second and self.second.encoder,
             self.perceptual.network,
+            self.proxy and self.proxy.generator,
         )
         found = {
             id(variable): variable

@@ -43,6 +43,8 @@ class Options:
         look: Show the identity encoder a random crop (3 %) and flip, the same for
             target and swapped face.
         perceptual_network: See `perceptual.load`.
+        proxy_ratio: Share of the pairs of two photos of one person whose target is
+            first swapped to somebody else, where there is a proxy.
     """
 
     ifsr_scale: float = 1.2
@@ -50,8 +52,13 @@ class Options:
     cycle_every: int = 1
     look: bool = False
     perceptual_network: str = "vgg16"
+    proxy_ratio: float = 1.0
 
     def __post_init__(self):
+        if not 0.0 <= self.proxy_ratio <= 1.0:
+            raise ValueError(
+                f"`proxy_ratio` must lie in [0, 1]. Received: {self.proxy_ratio}"
+            )
         not_negative("ifsr_scale", self.ifsr_scale)
         at_least_one("cycle_every", self.cycle_every)
 
@@ -156,9 +163,12 @@ class FaceDancer(System):
             phase: The kind of step.
         """
         shrink = self.frozen.teacher.shrink
+        look = teachers.whole_look(count, shrink)
         if self.recipe.options.look:
-            return vars(teachers.random_look(random, count, shrink))
-        return vars(teachers.whole_look(count, shrink))
+            look = teachers.random_look(random, count, shrink)
+        if self.frozen.proxy is None:
+            return vars(look)
+        return vars(look) | self.frozen.proxy.draws(random, count)
 
     def see(self, batch, phase: Phase) -> dict:
         """Returns what the teacher says of target and source, without gradients.
@@ -183,7 +193,28 @@ class FaceDancer(System):
             same, seen["known"] = ops.ones_like(same), ops.zeros_like(same)
         seen |= {"target": target, "source": source, "reference": reference}
         seen |= {"real": real, "same": same}
-        return seen | self._vectors(source, reference, look, phase)
+        seen |= self._vectors(source, reference, look, phase)
+        if self.frozen.proxy is not None and not phase.self_pairs:
+            seen |= self._pseudo_targets(batch, seen)
+        return seen
+
+    def _pseudo_targets(self, batch, seen) -> dict:
+        """Returns targets that show somebody else, where the truth then is known.
+
+        These are the pairs of two photos of one person; the reference stays the photo.
+        """
+        two_photos = seen["same"] * (1.0 - batch["same"])
+        drawn = batch["proxy_chosen"] < self.recipe.options.proxy_ratio
+        chosen = two_photos * ops.cast(drawn, "float32")
+        photo, shrink = seen["reference"], self.frozen.teacher.shrink
+        outside = losses.face_ellipse(*photo.shape[1:3], shrink)
+        made = self.frozen.proxy(photo, seen["target_vector"], batch, outside)
+        mask = chosen[:, None, None, None] > 0.0
+        return {
+            "target": ops.where(mask, made, seen["target"]),
+            "same": seen["same"] - chosen,
+            "known": ops.maximum(seen["known"], chosen),
+        }
 
     def _same(self, batch):
         """Returns 1 where the source shows the target's person, else 0."""

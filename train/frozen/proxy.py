@@ -1,0 +1,123 @@
+"""Pseudo targets with a known truth, made by a generator that already swaps.
+
+Of two photos of one person, one is swapped to somebody else and becomes the target, the
+other one is the source; the right answer is the first photo itself (ReliableSwap, Yuan
+et al. 2023; DreamID, Ye et al. 2025). So what only pairs of one photo had, a truth to
+compare with, is there for different people, and the generator learns to undo what its
+predecessor paints, since none of it is in a photo.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import keras
+import numpy as np
+from keras import ops
+
+from facedancer.errors import InputError
+
+_STRENGTH = (0.7, 1.3)  # of the other identity; so that it is no constant sign
+_SOFT = 0.7  # largest share of a blurred copy in a pseudo target
+
+
+@dataclasses.dataclass(frozen=True)
+class Proxy:
+    """A frozen generator, and people it can swap to.
+
+    Attributes:
+        generator: Of the same encoder as the one that is trained.
+        vectors: `(people, d)` float32, identity vectors that were measured on photos.
+
+    Raises:
+        ValueError: If their sizes do not fit.
+    """
+
+    generator: keras.Model
+    vectors: np.ndarray
+
+    def __post_init__(self):
+        size = self.generator.config.identity_size
+        if self.vectors.ndim != 2 or self.vectors.shape[1] != size:
+            raise ValueError(
+                f"The proxy takes vectors of {size} numbers. Received: shape "
+                f"{self.vectors.shape}"
+            )
+        self.generator.trainable = False
+
+    def draws(self, random: np.random.Generator, count: int) -> dict[str, np.ndarray]:
+        """Returns the random numbers of pseudo targets, `(count,)` in [0, 1) by name.
+
+        Args:
+            random: Of this step alone.
+            count: The global batch.
+        """
+        names = ("proxy_chosen", "proxy_person", "proxy_strength", "proxy_soft")
+        return {name: random.random(count, np.float32) for name in names}
+
+    def __call__(self, image, vector, batch, outside):
+        """Returns photos with other people's faces, as the programs paste them.
+
+        Args:
+            image: `(batch, height, width, 3)` in [-1, 1].
+            vector: `(batch, d)`, whom they show.
+            batch: With the numbers of `draws`.
+            outside: `(1, height, width, 1)`, 1 where the photo stays, 0 on the face.
+
+        Returns:
+            The same shape, without gradients.
+        """
+        image = ops.convert_to_tensor(image)
+        swapped = self._swap(image, self._somebody(vector, batch))
+        soft = ops.average_pool(swapped, 3, strides=1, padding="same")
+        part = _SOFT * batch["proxy_soft"][:, None, None, None]
+        swapped = swapped + part * (soft - swapped)
+        return ops.stop_gradient(swapped + outside * (image - swapped))
+
+    def _somebody(self, vector, batch):
+        """Returns identities on the way from the photo's to that of somebody else."""
+        people = ops.convert_to_tensor(self.vectors)
+        index = ops.cast(batch["proxy_person"] * len(self.vectors), "int32")
+        other = ops.take(people, ops.minimum(index, len(self.vectors) - 1), axis=0)
+        low, high = _STRENGTH
+        share = (low + (high - low) * batch["proxy_strength"])[:, None]
+        mixed = (1.0 - share) * _unit(vector) + share * _unit(other)
+        return _unit(mixed) * ops.norm(other, axis=1, keepdims=True)
+
+    def _swap(self, image, vector):
+        side, height = self.generator.config.image_size, image.shape[1]
+        if side == height:
+            found = self.generator([image, vector], training=False)
+            return ops.cast(found, "float32")
+        small = ops.image.resize(image, (side, side), antialias=True)
+        found = self.generator([small, vector], training=False)
+        return ops.image.resize(ops.cast(found, "float32"), image.shape[1:3])
+
+
+def _unit(vector):
+    return vector / ops.maximum(ops.norm(vector, axis=1, keepdims=True), 1e-12)
+
+
+def check(generator: keras.Model, encoder_name: str, shrink: float) -> None:
+    """Refuses a generator that does not understand the training's identities or crops.
+
+    Args:
+        generator: The proxy.
+        encoder_name: `name_with_hash` of the training's encoder.
+        shrink: Of the training's crops.
+
+    Raises:
+        InputError: If it was trained with another encoder, or for other crops.
+    """
+    config = generator.config
+    if config.encoder != encoder_name:
+        raise InputError(
+            f"--proxy_generator was trained with the encoder "
+            f"{config.encoder or 'unknown'}, this training's is {encoder_name}: its "
+            "swaps would show nobody. Give one that was trained with this encoder"
+        )
+    if config.shrink != shrink:
+        raise InputError(
+            f"--proxy_generator takes crops of --shrink_factor={config.shrink:g}, "
+            f"these are of {shrink:g}"
+        )
