@@ -13,7 +13,9 @@ class BenchmarkTest(testing.TestCase):
     def test_table(self):
         swapper = made.make_swapper()
         settings = benchmark.BenchmarkSettings(sizes=("480p",), faces=(1, 4), frames=2)
-        swapper.engine = mock.Mock(side_effect=made.copying_engine, precision="f32")
+        swapper.engine = mock.Mock(
+            side_effect=made.named(made.copying_engine), precision="f32"
+        )
         swapper.engine.name = "copying"
         with (
             mock.patch.object(benchmark, "make_swapper", lambda s: (swapper, 0.5)),

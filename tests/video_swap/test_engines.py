@@ -19,7 +19,7 @@ OUTLIVES = """
 import gc
 import numpy as np
 from facedancer import models
-from facedancer.video_swap import engines
+from facedancer.video_swap.engines import make
 
 generator = models.build_generator(models.get_preset("facedancer_lite_64"))
 random = np.random.default_rng(0)

@@ -8,7 +8,7 @@ from absl.testing import parameterized
 from PIL import Image
 
 from facedancer import cli, images, testing
-from facedancer.contract import InputContract
+from facedancer.contract import IdentityInput, InputContract, SwapContract
 from facedancer.errors import InputError
 from facedancer.faces import Faces
 from facedancer.video_swap import swap_image
@@ -27,8 +27,8 @@ class SwapImageTest(testing.TestCase):
         home.start()
         self.addCleanup(home.stop)
         loaded = networks.Networks(
-            made.colour_engine,
-            InputContract(64, "signed"),
+            made.named(made.colour_engine),
+            SwapContract(InputContract(64, "signed"), IdentityInput(size=3)),
             made.SquareDetector(),
             made.ColourEmbedder(),
             {"generator": "colours"},
