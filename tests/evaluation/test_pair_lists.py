@@ -172,5 +172,5 @@ class FramesTest(testing.TestCase):
             make_pairs.find_photos(settings)
 
     def test_two_videos_of_one_name(self):
-        with self.assertRaisesRegex(InputError, "one name: a"):
+        with self.assertRaisesRegex(InputError, "the same name: a"):
             frames.extract([pathlib.Path("a.mp4"), pathlib.Path("b/a.mov")], "x", 2, 0)

@@ -11,7 +11,7 @@ from absl.testing import parameterized
 
 from facedancer import cli, files, images, testing
 from facedancer.command_line import at_home
-from facedancer.contract import InputContract
+from facedancer.contract import IdentityInput, InputContract, SwapContract
 from facedancer.dataset import dataset_sharding
 from facedancer.dataset.crop_align import align_folder
 from facedancer.dataset.jobs import report
@@ -44,8 +44,8 @@ class NamesTest(testing.TestCase):
         photo = images.write_image(folder / name, scene)
         output, told = folder / f"o_{name}", folder / f"{name}.json"
         loaded = networks.Networks(
-            made.colour_engine,
-            InputContract(64, "signed"),
+            made.named(made.colour_engine),
+            SwapContract(InputContract(64, "signed"), IdentityInput(size=3)),
             made.SquareDetector(),
             made.ColourEmbedder(),
             {"generator": "colours"},
