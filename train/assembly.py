@@ -113,7 +113,7 @@ def pair_settings(config: TrainConfig, image_size: int) -> PairSettings:
 
 
 def make_driver(config: TrainConfig):
-    """Returns what the training runs on, see `step.driver.Driver`.
+    """Returns what the training runs on, see `Driver`.
 
     Args:
         config: The settings.

@@ -30,8 +30,8 @@ class CalibrationTest(testing.TestCase):
         self.assertEqual(summary["equal_error"]["b"]["rate"], 0.5)
 
     def test_equal_targets_are_at_distance_zero(self):
-        image = tiny.batch(3)["target"].numpy()
-        source = tiny.batch(3)["source"].numpy()
+        image = tiny.batch(3)["target"]
+        source = tiny.batch(3)["source"]
         teacher = Teacher(tiny.encoder(), tiny.TAPS)
         found = calibration.measure(teacher, [(image, image, source)] * 2)
         self.assertEqual(found.values["target_swapped"].shape, (6, 2))

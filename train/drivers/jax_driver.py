@@ -29,7 +29,7 @@ _AXIS = "batch"
 
 
 class JaxDriver:
-    """Runs a step on one or several devices; see `step.driver.Driver`.
+    """Runs a step on one or several devices; see `Driver`.
 
     Attributes:
         replicas: Devices that share the global batch.

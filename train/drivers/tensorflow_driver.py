@@ -12,7 +12,7 @@ from facedancer.train.drivers import distribution
 
 
 class TensorFlowDriver:
-    """Runs a step under a `tf.distribute` strategy; see `step.driver.Driver`.
+    """Runs a step under a `tf.distribute` strategy; see `Driver`.
 
     Attributes:
         strategy: Where it runs.

@@ -1,4 +1,4 @@
-"""The sums and values behind FaceDancer's terms; see `facedancer.FaceDancer`."""
+"""The sums and values behind FaceDancer's terms; see `FaceDancer`."""
 
 from __future__ import annotations
 
