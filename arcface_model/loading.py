@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from facedancer import layer_lists, model_files, resnet50
+from facedancer import layer_lists, model_files, resnet50, untrusted
 from facedancer.arcface_model.encoder import Encoder
 from facedancer.arcface_model.mobilefacenet import MobileFaceNet
 from facedancer.arcface_model.onnx_network import OnnxEncoder
@@ -37,8 +37,8 @@ def load_encoder(path: str | os.PathLike) -> Encoder:
     found = model_files.read_model_file(path)
     if found.class_name in OWN:
         return model_files.load_own(found, OWN[found.class_name])
-    if found.kind == "h5":
-        parts = _nested_parts(found.config)
+    with untrusted.faults(path, "its description or weights are damaged"):
+        parts = _nested_parts(found.config) if found.kind == "h5" else None
         if parts is not None:
             return _published(found, *parts)
     raise InputError(f"{path}: found {found.describe()}, expected {EXPECTED}")
@@ -67,11 +67,16 @@ def _published(found, trunk, head):
         )
     dropout = [s["config"]["rate"] for s in head["layers"] if "rate" in s["config"]]
     weights = model_files.group_weights(found.path, trunk["name"])
-    encoder = ArcFaceResNet50(
+    settings = dict(
         embedding_size=dense[0]["config"]["units"],
         image_size=shape[1],
         dropout=dropout[0] if dropout else 0.0,
         trunk=_other_trunk(found, trunk, weights),
+    )
+    encoder = model_files.build(
+        lambda: ArcFaceResNet50(**settings),
+        model_files.count_numbers(found.path),
+        found.path,
     )
     _assign_trunk(encoder, weights, found.path)
     _assign_head(encoder, found.path, head["name"])

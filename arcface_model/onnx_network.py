@@ -15,6 +15,7 @@ import keras
 import numpy as np
 from keras import layers
 
+from facedancer import model_files, untrusted
 from facedancer.arcface_model.encoder import Encoder
 from facedancer.errors import InputError
 
@@ -138,9 +139,14 @@ def load_onnx_encoder(
         InputError: If the file is no ONNX model or holds something else.
     """
     nodes, weights, size = read_onnx(path)
-    encoder = OnnxEncoder(nodes, size, mean, std, name or pathlib.Path(path).stem)
-    for index, arrays in weights.items():
-        encoder.get_layer(f"node_{index}").set_weights(arrays)
+    name = name or pathlib.Path(path).stem
+    held = sum(array.size for arrays in weights.values() for array in arrays)
+    with untrusted.faults(path, "holds no encoder that fits together"):
+        encoder = model_files.build(
+            lambda: OnnxEncoder(nodes, size, mean, std, name), held, path
+        )
+        for index, arrays in weights.items():
+            encoder.get_layer(f"node_{index}").set_weights(arrays)
     return encoder
 
 
@@ -166,11 +172,14 @@ def read_onnx(path):
             'Reading ONNX needs the package onnx: pip install "facedancer[export]"'
         ) from None
     try:
-        graph = onnx.load(path).graph
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except DecodeError:
-        raise InputError(f"{path}: not an ONNX model") from None
+        with untrusted.faults(path, "not an ONNX model"):
+            return _read_graph(path, onnx, onnx.load(path).graph)
+    except (DecodeError, onnx.checker.ValidationError) as error:
+        why = untrusted.first_line(error)  # as weights in a file elsewhere
+        raise InputError(f"{path}: not an ONNX model ({why})") from None
+
+
+def _read_graph(path, onnx, graph):
     arrays = {t.name: onnx.numpy_helper.to_array(t) for t in graph.initializer}
     images = [value for value in graph.input if value.name not in arrays]
     shape = [d.dim_value for d in images[0].type.tensor_type.shape.dim]

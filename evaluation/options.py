@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 
-from facedancer import files, weights
+from facedancer import files, foreign, weights
 from facedancer.alignment import Alignment
 from facedancer.arcface_model import load_encoder
 from facedancer.dataset.jobs import report
@@ -107,7 +107,7 @@ def _entry(instrument, path):
 
 
 def _expression(path):
-    network = pose_network.load_keras(path)
+    network = foreign.load_network(path)
     name = f"{pathlib.Path(path).stem}@{files.file_hash(path)[:8]}"
     return instruments.ExpressionEmbedder(network, name)
 

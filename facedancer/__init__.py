@@ -22,7 +22,11 @@ import importlib as _importlib
 import pathlib as _pathlib
 import typing as _typing
 
+from facedancer import silence as _silence
+
 __version__ = "0.1.0"
+
+_silence.silence_libraries()
 
 _here = _pathlib.Path(__file__).parent
 if not (_here / "models").is_dir():  # a checkout: the folders lie beside this one

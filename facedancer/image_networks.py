@@ -14,6 +14,7 @@ import keras
 import numpy as np
 from keras import layers
 
+from facedancer import untrusted
 from facedancer.errors import InputError
 
 # Mean of ImageNet's blue, green and red, which both networks want subtracted.
@@ -70,15 +71,8 @@ def _conv_arrays(path: pathlib.Path) -> dict[str, dict[int, np.ndarray]]:
             key = "_".join(parts[:2]) if fire else parts[0]
             arrays.setdefault(key, {})[item.ndim] = item[()]
 
-    try:
-        with h5py.File(path, "r") as file:
-            (file["model_weights"] if "model_weights" in file else file).visititems(
-                visit
-            )
-    except OSError as error:
-        raise InputError(
-            f"{path}: not an HDF5 file that can be read ({error})"
-        ) from None
+    with untrusted.open_h5(path, "not an HDF5 file that can be read") as file:
+        (file["model_weights"] if "model_weights" in file else file).visititems(visit)
     return arrays
 
 

@@ -1,7 +1,8 @@
 """Plain graphs as data: read from a Keras 2 configuration, built again in Keras 3.
 
-For backbones nested in published files. Only layers of the table below are made, so
-nothing in a file is executed.
+For backbones nested in published files. Only layers of the table below are made, with
+arguments that are plain values, so nothing in a file is executed: neither when the list
+is read from a published file nor when it is built from one of our own.
 """
 
 from __future__ import annotations
@@ -57,24 +58,48 @@ def read_layers(config: dict, path) -> dict:
 
 def _read_layer(layer, path):
     name, cls, given = layer["name"], layer["class_name"], dict(layer["config"])
-    if cls not in KNOWN:
-        raise InputError(
-            f"{path}: found a layer {name} of class {cls}, expected one of "
-            f"{', '.join(sorted(KNOWN))}"
-        )
     if cls == "LeakyReLU":
         given.setdefault("negative_slope", given.get("alpha", 0.3))
-    if given.get("activation", "linear") not in ACTIVATIONS:
-        raise InputError(
-            f"{path}: found the activation {given['activation']!r} in layer {name}, "
-            f"expected one of {', '.join(ACTIVATIONS)}"
-        )
-    kept = {key: given[key] for key in KNOWN[cls] if key in given}
+    kept = {key: given[key] for key in KNOWN.get(cls, ()) if key in given}
     nodes = layer.get("inbound_nodes") or [[]]
     if len(nodes) != 1:
         raise InputError(f"{path}: layer {name} is used {len(nodes)} times, expected 1")
     inputs = [node[0] for node in nodes[0]]
-    return {"class": cls, "config": {"name": name, **kept}, "inputs": inputs}
+    found = {"class": cls, "config": {"name": name, **kept}, "inputs": inputs}
+    try:
+        _check(found)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    return found
+
+
+def _check(layer):
+    """Refuses a layer, an activation or an argument that is not of the table."""
+    cls, config = layer["class"], layer["config"]
+    name = config["name"]
+    if cls not in KNOWN:
+        raise InputError(
+            f"found a layer {name} of class {cls}, expected one of "
+            f"{', '.join(sorted(KNOWN))}"
+        )
+    if config.get("activation", "linear") not in ACTIVATIONS:
+        raise InputError(
+            f"found the activation {config['activation']!r} in layer {name}, "
+            f"expected one of {', '.join(ACTIVATIONS)}"
+        )
+    for key, value in config.items():
+        if key not in ("name", *KNOWN[cls]) or not _is_plain(value):
+            raise InputError(
+                f"found the argument {key}={value!r} in layer {name}, expected "
+                f"numbers or words for {', '.join(KNOWN[cls]) or 'its name'}"
+            )
+
+
+def _is_plain(value):
+    """Whether a value is a number, a word or a list of such: nothing to be made."""
+    if isinstance(value, list | tuple):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, bool | int | float | str)
 
 
 def _ordered(found, path):
@@ -99,9 +124,13 @@ def build_layers(listed: dict, inputs) -> dict:
 
     Returns:
         Symbolic tensors by layer name.
+
+    Raises:
+        InputError: If it holds a layer, an activation or an argument that is unknown.
     """
     tensors = {}
     for layer in listed["layers"]:
+        _check(layer)
         name = layer["config"]["name"]
         if layer["class"] == "InputLayer":
             tensors[name] = inputs

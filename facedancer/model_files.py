@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 import os
 import pathlib
 import re
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import h5py
 import keras
 import numpy as np
 
+from facedancer import untrusted
 from facedancer.errors import InputError
+
+SMALL = 1 << 25  # weights that any machine has room for; 128 MiB
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,12 +32,14 @@ class ModelFile:
         kind: `"keras"` or `"h5"`, by content, not by name.
         class_name: Class of the model without its package.
         config: Its configuration.
+        whole: The description that both stand in.
     """
 
     path: pathlib.Path
     kind: str
     class_name: str
     config: dict
+    whole: dict = dataclasses.field(repr=False)
 
     def describe(self) -> str:
         """Returns a few words for a message: class, name, number of layers."""
@@ -63,36 +68,57 @@ def read_model_file(path: str | os.PathLike) -> ModelFile:
         kind, text = "h5", _h5_config(path)
     else:
         raise InputError(f"{path}: neither a .keras nor an .h5 model file")
-    try:
-        whole = json.loads(text)
-        name, config = whole["class_name"], whole["config"]
-    except (ValueError, KeyError, TypeError):
-        raise InputError(f"{path}: its model configuration is damaged") from None
-    if not isinstance(config, dict):
-        raise InputError(f"{path}: its model configuration is damaged")
-    return ModelFile(path, kind, str(name).split(">")[-1], config)
+    whole = untrusted.parse_json(text, path)
+    config = whole.get("config")
+    if not isinstance(config, dict) or "class_name" not in whole:
+        raise InputError(f"{path}: its description is damaged (no class or config)")
+    name = str(whole["class_name"]).split(">")[-1]
+    return ModelFile(path, kind, name, config, whole)
 
 
 def _keras_config(path):
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return archive.read("config.json")
-    except (KeyError, zipfile.BadZipFile, OSError) as error:
-        raise InputError(f"{path}: damaged .keras file ({error})") from None
+    with untrusted.open_zip(path, "damaged .keras file") as archive:
+        return untrusted.read_entry(archive, "config.json")
 
 
 def _h5_config(path):
-    try:
-        with h5py.File(path, "r") as file:
-            text = file.attrs.get("model_config")
-    except OSError as error:
-        raise InputError(f"{path}: damaged .h5 file ({error})") from None
+    with untrusted.open_h5(path) as file:
+        text = file.attrs.get("model_config")
     if text is None:
         raise InputError(
             f"{path}: holds weights without a model. Export the whole model "
             "(`model.save`) or convert it where the model is known"
         )
     return text
+
+
+def build(make: Callable[[], keras.Model], held: int, path) -> keras.Model:
+    """Returns a model that a file describes, if the file holds weights for it.
+
+    A description of a few bytes can ask for terabytes. So the model is first made in a
+    scope in which Keras reserves nothing for its weights, and these are counted; in a
+    thread of its own, as Keras keeps what it has to reserve later by thread.
+
+    Args:
+        make: Makes the model.
+        held: Numbers that the file holds.
+        path: The file, for the message.
+
+    Raises:
+        InputError: If the model has more weights than that, and `SMALL`.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        needed = pool.submit(_count_weights, make).result()
+    if needed > max(held, SMALL):
+        raise InputError(
+            f"{path}: describes a network of {needed:,} weights and holds {held:,}"
+        )
+    return make()
+
+
+def _count_weights(make):
+    with keras.StatelessScope(initialize_variables=False):
+        return make().count_params()
 
 
 def load_own(found: ModelFile, cls: type[keras.Model]) -> keras.Model:
@@ -105,16 +131,51 @@ def load_own(found: ModelFile, cls: type[keras.Model]) -> keras.Model:
     Raises:
         InputError: If configuration or weights do not fit the class.
     """
-    try:
-        model = cls.from_config(found.config)
-        with weights_file(found.path, found.kind) as path:
-            model.load_weights(path)
-    except (ValueError, TypeError, KeyError, OSError, zipfile.BadZipFile) as error:
-        first = f"{error} ".splitlines()[0].strip()
-        raise InputError(f"{found.path}: does not fit {cls.__name__}: {first}") from (
-            error
-        )
+    return load_weights(
+        lambda: cls.from_config(dict(found.config)),
+        found.path,
+        found.kind,
+        f"does not fit {cls.__name__}",
+    )
+
+
+def load_weights(
+    make: Callable[[], keras.Model],
+    path: pathlib.Path,
+    kind: str,
+    what: str = "the weights are damaged or do not fit",
+) -> keras.Model:
+    """Returns a model with the weights that Keras wrote into a file.
+
+    Args:
+        make: Makes the model.
+        path: The file.
+        kind: `"keras"` or `"h5"`.
+        what: What a message says of a file that is damaged or does not fit.
+
+    Raises:
+        InputError: If the weights are damaged or do not fit the model.
+    """
+    with (
+        untrusted.faults(path, what),
+        weights_file(path, kind) as weights,
+    ):
+        model = build(make, count_numbers(weights), path)
+        model.load_weights(weights)
     return model
+
+
+def count_numbers(path: str | os.PathLike) -> int:
+    """Returns how many numbers the arrays of an `.h5` file hold.
+
+    Args:
+        path: The file.
+
+    Raises:
+        InputError: See `untrusted.open_h5`.
+    """
+    with untrusted.open_h5(path) as file:
+        return untrusted.count_numbers(file)
 
 
 @contextlib.contextmanager
@@ -133,8 +194,9 @@ def weights_file(path: pathlib.Path, kind: str) -> Iterator[pathlib.Path]:
         return
     with tempfile.TemporaryDirectory() as folder:
         if kind == "keras":
-            with zipfile.ZipFile(path) as archive:
-                yield pathlib.Path(archive.extract("model.weights.h5", folder))
+            with untrusted.open_zip(path, "damaged .keras file") as archive:
+                unpacked = archive.extract("model.weights.h5", folder)
+            yield pathlib.Path(unpacked)
         else:
             yield pathlib.Path(shutil.copy(path, pathlib.Path(folder) / "model.h5"))
 
@@ -156,7 +218,7 @@ def group_weights(
         InputError: If the file has no such group.
     """
     found: dict[str, list] = {}
-    with h5py.File(path, "r") as file:
+    with untrusted.open_h5(path) as file:
         weights = file.get("model_weights", file)
         if group not in weights:
             raise InputError(

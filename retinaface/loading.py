@@ -7,7 +7,7 @@ import os
 import pathlib
 import zipfile
 
-from facedancer import model_files, weights
+from facedancer import model_files, untrusted, weights
 from facedancer.errors import InputError
 from facedancer.retinaface import published
 from facedancer.retinaface.detector import Detector, DetectorOptions
@@ -64,8 +64,9 @@ def _read(path):
     found = model_files.read_model_file(path)
     if found.class_name == RetinaFace.__name__:
         return model_files.load_own(found, RetinaFace), True
-    if published.is_published_h5(found):
-        return published.read_published_h5(found), False
+    with untrusted.faults(path, "its description or weights are damaged"):
+        if published.is_published_h5(found):
+            return published.read_published_h5(found), False
     raise InputError(f"{path}: found {found.describe()}, expected {EXPECTED}")
 
 
@@ -73,6 +74,6 @@ def _is_npz(path):
     path = pathlib.Path(path)
     if not path.is_file() or not zipfile.is_zipfile(path):
         return False
-    with zipfile.ZipFile(path) as archive:
+    with untrusted.open_zip(path) as archive:
         names = archive.namelist()
     return bool(names) and all(name.endswith(".npy") for name in names)

@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 import re
 
-import numpy as np
-
-from facedancer import layer_lists, model_files, resnet50
+from facedancer import layer_lists, model_files, resnet50, untrusted
 from facedancer.errors import InputError
 from facedancer.retinaface.network import RetinaFace
 
@@ -54,11 +52,15 @@ def read_published_h5(found: model_files.ModelFile) -> RetinaFace:
     """
     named = _names_by_class(found)
     backbone = model_files.group_weights(found.path, named["backbone"][0])
-    network = RetinaFace(
-        "resnet50",
+    settings = dict(
         channels=named["channels"],
         trunk=_other_trunk(found, backbone),
         **_preprocessing(found),
+    )
+    network = model_files.build(
+        lambda: RetinaFace("resnet50", **settings),
+        model_files.count_numbers(found.path),
+        found.path,
     )
     expected = _trunk_layers(network)
     if set(backbone) != expected:
@@ -153,7 +155,7 @@ def read_state_dict(path: str | os.PathLike) -> RetinaFace:
     Raises:
         InputError: If names or shapes are not those of the network.
     """
-    arrays = _read_arrays(path)
+    arrays = untrusted.load_arrays(path)
     first = arrays.get("body.stage1.0.0.weight")
     channels = arrays.get("fpn.output1.0.weight")
     if first is None or channels is None:
@@ -161,10 +163,14 @@ def read_state_dict(path: str | os.PathLike) -> RetinaFace:
             f"{path}: found arrays {sorted(arrays)[:3]} ..., expected the state dict "
             "of a RetinaFace with MobileNet0.25 (body.stage1.0.0.weight, ...)"
         )
-    network = RetinaFace(
-        "mobilenet025", width=len(first), channels=len(channels), mean=PYTORCH_MEAN
-    )
-    _assign_state(network, arrays, path)
+    with untrusted.faults(path, "its arrays are not those of the network"):
+        settings = {"width": len(first), "channels": len(channels)}
+        network = model_files.build(
+            lambda: RetinaFace("mobilenet025", mean=PYTORCH_MEAN, **settings),
+            sum(array.size for array in arrays.values()),
+            path,
+        )
+        _assign_state(network, arrays, path)
     return network
 
 
@@ -180,18 +186,11 @@ def read_backbone(network: RetinaFace, path: str | os.PathLike) -> None:
     """
     arrays = {
         f"body.{name}": value
-        for name, value in _read_arrays(path).items()
+        for name, value in untrusted.load_arrays(path).items()
         if name.startswith("stage")
     }
-    _assign_state(network, arrays, path, prefix="stage")
-
-
-def _read_arrays(path):
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except (OSError, ValueError, AttributeError) as error:
-        raise InputError(f"{path}: not an .npz file of arrays ({error})") from None
+    with untrusted.faults(path, "its arrays are not those of the network"):
+        _assign_state(network, arrays, path, prefix="stage")
 
 
 def _assign_state(network, arrays, path, prefix=""):

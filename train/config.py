@@ -94,7 +94,7 @@ class TrainConfig:
         ifsr_per_sample: Hinge per sample instead of on the mean of the batch.
         margins_file: File of train/calibrate_margins.py with blocks and margins.
         p_blocks: Layers of the perceptual network. Empty: its default.
-        perceptual: Perceptual network: vgg16 (its weights are downloaded), encoder
+        perceptual: Perceptual network: vgg16 (from the folder of Keras), encoder
             (the identity encoder's own maps), none, or a weights file of VGG16 or
             SqueezeNet.
         legacy_perceptual: Feed VGG16 as the original did, without preprocessing.

@@ -3,32 +3,14 @@
 from __future__ import annotations
 
 import pathlib
-import struct
-import tokenize
-import zipfile
-import zlib
 from typing import Any
 
 import numpy as np
 
+from facedancer import untrusted
 from facedancer.dataset.shards import manifest
+from facedancer.errors import InputError
 
-# What NumPy raises where a file is damaged; it reads headers as Python code.
-_UNREADABLE = (
-    AttributeError,
-    EOFError,
-    MemoryError,
-    OSError,
-    RuntimeError,
-    SyntaxError,
-    TypeError,
-    ValueError,
-    LookupError,
-    struct.error,
-    tokenize.TokenError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
 ARRAYS = ("offset", "size", "identity", "folder")
 
 
@@ -51,9 +33,8 @@ def read(name: pathlib.Path) -> dict[str, Any] | None:
     if written is None:
         return None
     try:
-        with np.load(name.with_name(f"{name.name}.index.npz")) as arrays:
-            stored = dict(arrays)
-    except _UNREADABLE:
+        stored = untrusted.load_arrays(name.with_name(f"{name.name}.index.npz"))
+    except InputError:
         return None
     entries, first = {}, 0
     for shard in written["shards"]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 import pathlib
-import zipfile
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from facedancer import files
+from facedancer import files, untrusted
+from facedancer.errors import InputError
 
 
 class Cache:
@@ -78,8 +78,9 @@ class Cache:
         if self.folder is None or not self._path(network).is_file():
             return {}
         try:
-            with np.load(self._path(network), allow_pickle=False) as file:
-                keys, rows = file["keys"], file["rows"]
-        except (ValueError, OSError, KeyError, EOFError, zipfile.BadZipFile):
+            with untrusted.faults(self._path(network)):
+                arrays = untrusted.load_arrays(self._path(network))
+                pairs = zip(arrays["keys"], arrays["rows"], strict=True)
+                return {key.decode(): row for key, row in pairs}
+        except InputError:
             return {}  # damaged: made again and replaced
-        return {key.decode(): row for key, row in zip(keys, rows, strict=True)}

@@ -14,10 +14,11 @@ import h5py
 import keras
 import numpy as np
 
-from facedancer import files
+from facedancer import files, foreign, untrusted
 from facedancer.errors import InputError
 from facedancer.image_networks import IMAGENET_BGR_MEAN, load_image_network
 
+_UNKNOWN = "not a network that is known"
 _BGR_MEAN = np.float32(IMAGENET_BGR_MEAN)
 _VGG_TAPS = (
     "block1_conv2",
@@ -91,24 +92,21 @@ def load_backbone(path: str | os.PathLike, size: int = 128) -> Backbone:
     path = pathlib.Path(path)
     digest = files.file_hash(path)[:8]
     names = _groups(path)
-    try:
+    with untrusted.faults(path, _UNKNOWN):
         if "mixed10" in names or "conv2d_93" in names:
             return _inception(path, f"inceptionv3@{digest}")
         if "block5_conv3" in names or "fire9" in names:
             return _perceptual(path, digest, size)
+        if names:
+            raise ValueError(f"weights of the layers {', '.join(sorted(names)[:5])}")
         return _whole(path, f"{path.stem}@{digest}")
-    except (ValueError, OSError, KeyError, TypeError) as error:
-        if isinstance(error, InputError):
-            raise
-        first = str(error).strip().splitlines()[0]
-        raise InputError(f"{path}: not a network that is known ({first})") from None
 
 
 def _groups(path):
     """Returns the layers of a file of weights alone; nothing for a whole model."""
     if not h5py.is_hdf5(path):
         return set()
-    with h5py.File(path, "r") as file:
+    with untrusted.open_h5(path, _UNKNOWN) as file:
         return set() if "model_config" in file.attrs else set(file)
 
 
@@ -128,7 +126,7 @@ def _inception(path, name):
 
 
 def _whole(path, name):
-    network = keras.saving.load_model(path, compile=False, safe_mode=True)
+    network = foreign.load_network(path)
     shape = network.input_shape
     if len(shape) != 4 or shape[1] is None or shape[1] != shape[2] or shape[3] != 3:
         raise InputError(
@@ -158,11 +156,9 @@ def read_channel_weights(path: str | os.PathLike, backbone: Backbone):
     if not pathlib.Path(path).is_file():
         raise InputError(f"{path}: no such file")
     wanted = [(shape[-1],) for shape in backbone.network.output_shape]
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            weights = [file[str(level)] for level in range(len(wanted))]
-    except (ValueError, OSError, KeyError) as error:
-        raise InputError(f"{path}: no channel weights in it ({error})") from None
+    with untrusted.faults(path, "no channel weights in it"):
+        arrays = untrusted.load_arrays(path)
+        weights = [arrays[str(level)] for level in range(len(wanted))]
     if [w.shape for w in weights] != wanted:
         raise InputError(
             f"{path}: does not fit {backbone.name}: expected {wanted}. "

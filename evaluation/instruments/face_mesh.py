@@ -9,12 +9,10 @@ from __future__ import annotations
 import os
 import pathlib
 import tempfile
-import zipfile
 
 import numpy as np
 
-from facedancer import alignment, files
-from facedancer.errors import InputError
+from facedancer import alignment, files, untrusted
 from facedancer.evaluation.instruments import runtime
 from facedancer.evaluation.instruments.instruments import Instrument
 
@@ -60,13 +58,13 @@ class FaceMesh(Instrument):
 
     def __init__(self, path: str | os.PathLike):
         self.name = f"{pathlib.Path(path).stem}@{files.file_hash(path)[:8]}"
-        try:
-            with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory() as to:
-                mesh, shapes = [archive.extract(n, to) for n in (_LANDMARKS, _SHAPES)]
-                self.mesh = runtime.PortableNetwork(mesh, _LANDMARKS)
-                self.shapes = runtime.PortableNetwork(shapes, _SHAPES, batched=False)
-        except (zipfile.BadZipFile, KeyError) as error:
-            raise InputError(f"{path}: not a Face Landmarker file ({error})") from None
+        with (
+            untrusted.open_zip(path, "not a Face Landmarker file") as archive,
+            tempfile.TemporaryDirectory() as to,
+        ):
+            mesh, shapes = [archive.extract(n, to) for n in (_LANDMARKS, _SHAPES)]
+            self.mesh = runtime.PortableNetwork(mesh, _LANDMARKS)
+            self.shapes = runtime.PortableNetwork(shapes, _SHAPES, batched=False)
 
     def cut(self, image, face):
         """Returns the crop of a face that the network takes.

@@ -6,10 +6,9 @@ import os
 import pathlib
 from collections.abc import Sequence
 
-import keras
 import numpy as np
 
-from facedancer import files
+from facedancer import files, foreign
 from facedancer.batching import in_batches
 from facedancer.errors import InputError
 from facedancer.evaluation.instruments import runtime
@@ -85,23 +84,5 @@ def _load(path):
                 f"Received: {shape}"
             )
         return lambda x: network(x.transpose(0, 3, 1, 2))[0], shape[2]
-    network = load_keras(path)
+    network = foreign.load_network(path)
     return network.predict_on_batch, network.input_shape[1]
-
-
-def load_keras(path: str | os.PathLike) -> keras.Model:
-    """Returns a whole Keras model, without running code from its file.
-
-    Args:
-        path: `.keras`, `.h5` or `.hdf5`.
-
-    Raises:
-        InputError: If it is missing or cannot be read.
-    """
-    if not pathlib.Path(path).is_file():
-        raise InputError(f"{path}: no such file")
-    try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
-    except (ValueError, OSError, TypeError, KeyError) as error:
-        first = str(error).strip().splitlines()[0]
-        raise InputError(f"{path}: not a Keras model ({first})") from None

@@ -8,7 +8,7 @@ import pathlib
 
 import numpy as np
 
-from facedancer import openvino_core
+from facedancer import openvino_core, untrusted
 from facedancer.errors import InputError
 
 ENDINGS = (".onnx", ".tflite")
@@ -54,8 +54,8 @@ class PortableNetwork:
             # Never left to the library, which takes bf16 silently where there is it.
             options = {"INFERENCE_PRECISION_HINT": "f32"}
             return core.compile_model(graph, "CPU", options), shape
-        except RuntimeError as error:
-            first = str(error).strip().splitlines()[-1]
+        except untrusted.READING_ERRORS as error:
+            first = (str(error).strip() or type(error).__name__).splitlines()[-1]
             raise InputError(f"{self.name}: cannot be read ({first})") from None
 
     def __call__(self, x: np.ndarray) -> list[np.ndarray]:

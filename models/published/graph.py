@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import graphlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -122,18 +123,14 @@ def from_config(config: Any) -> Graph:
         config: What a file holds: a dict with `class_name` and `config`.
 
     Raises:
-        InputError: If it is no functional model.
+        InputError: If it is no functional model, or its layers form a loop. A part
+            of another kind raises what Python does (`untrusted.READING_ERRORS`).
     """
     inner = config.get("config") if isinstance(config, dict) else None
     if not isinstance(inner, dict) or not isinstance(inner.get("layers"), list):
         kind = config.get("class_name") if isinstance(config, dict) else type(config)
         raise InputError(f"expected a functional model, found {kind!r}")
-    try:
-        return _read(inner)
-    except (KeyError, TypeError, IndexError, AttributeError) as error:
-        raise InputError(
-            f"the description of the model is damaged ({type(error).__name__}: {error})"
-        ) from None
+    return _read(inner)
 
 
 def _read(inner: dict[str, Any]) -> Graph:
@@ -151,4 +148,8 @@ def _read(inner: dict[str, Any]) -> Graph:
             "the description of the model is damaged: layers without a description: "
             f"{sorted(missing) or 'the output'}"
         )
+    try:
+        graphlib.TopologicalSorter({n: x.inputs for n, x in nodes.items()}).prepare()
+    except graphlib.CycleError:
+        raise InputError("the layers of the model form a loop") from None
     return Graph(nodes, outputs)

@@ -10,11 +10,10 @@ the network is built here, and the arrays are copied into it.
 from __future__ import annotations
 
 import os
-import zipfile
 
 import keras
 
-from facedancer import model_files
+from facedancer import model_files, untrusted
 from facedancer.errors import InputError
 from facedancer.models.architectures import ARCHITECTURES, Architecture, roles
 from facedancer.models.layers import normalization, resampling
@@ -74,13 +73,11 @@ def load(path: str | os.PathLike, kind: str, form: str = "composed", dtype=None)
     """
     stems = {r: s for one in ARCHITECTURES.values() for r, s in one.stems.items()}
     stored = stored_files.read(path, stems.get(kind, "gen"))
-    try:
+    with untrusted.faults(stored.path, "the description of the model is damaged"):
         own = _own_class(stored.config)
         if own is not None:
             return _load_own(stored, own, kind, form, dtype)
         return _load_published(stored, kind, form, dtype)
-    except InputError as error:
-        raise InputError(f"{stored.path}: {error}") from None
 
 
 def _own_class(config: dict):
@@ -101,29 +98,24 @@ def _check_kind(found: str, wanted: str, what: str) -> None:
 def _load_own(stored, own, kind, form, dtype):
     family = next(a for a in ARCHITECTURES.values() if own.__name__ in a.classes())
     _check_kind(own.role, kind, f"a {family.title} {own.role}")
-    try:
-        settings = dict(stored.config["config"])
-        settings["config"] = own.config_class.from_dict(settings["config"])
+    settings = dict(stored.config["config"])
+    settings["config"] = own.config_class.from_dict(settings["config"])
+
+    def make():
         if own in family.forms:  # as it was saved
-            model = own(**settings | {"dtype": dtype})
-        else:
-            model = own(settings["config"], form, dtype)
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"the description of the model is damaged ({error})") from None
-    if stored.weights:
-        fill(model, {layer.name: layer.name for layer in model.layers}, stored.weights)
-    else:
-        _load_archive(model, stored.path)
+            return own(**settings | {"dtype": dtype})
+        return own(settings["config"], form, dtype)
+
+    if not stored.weights:
+        return model_files.load_weights(make, stored.path, "keras")
+    model = _build(make, stored)
+    fill(model, {layer.name: layer.name for layer in model.layers}, stored.weights)
     return model
 
 
-def _load_archive(model, path):
-    try:
-        with model_files.weights_file(path, "keras") as weights:
-            model.load_weights(weights)
-    except (ValueError, OSError, KeyError, zipfile.BadZipFile) as error:
-        text = " ".join(str(error).split())[:200]
-        raise InputError(f"the weights are damaged or do not fit ({text})") from None
+def _build(make, stored):
+    held = sum(array.size for arrays in stored.weights.values() for array in arrays)
+    return model_files.build(make, held, stored.path)
 
 
 def _load_published(stored, kind, form, dtype):
@@ -141,10 +133,8 @@ def _load_published(stored, kind, form, dtype):
             "Save it as .h5"
         )
     read = architecture.readers[found](graph)
-    try:
-        model = architecture.networks[found](read.config, form, dtype)
-    except ValueError as error:
-        raise InputError(str(error)) from None
+    network = architecture.networks[found]
+    model = _build(lambda: network(read.config, form, dtype), stored)
     fill(model, read.names, stored.weights)
     return model
 

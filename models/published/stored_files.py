@@ -7,16 +7,15 @@ HDF5 of Keras 2 and 3 (`.h5`), the original's checkpoints (`gen.json` beside
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import pathlib
 import re
-import zipfile
 from typing import Any
 
 import h5py
 import numpy as np
 
+from facedancer import untrusted
 from facedancer.errors import InputError
 
 
@@ -94,33 +93,19 @@ def _read_checkpoint(
                 f"{description.stem}_<number>.h5 beside it"
             )
         weights = saved[max(saved)]
-    config = _parse(description.read_bytes(), description)
+    with untrusted.faults(description):
+        config = untrusted.parse_json(description.read_bytes(), description)
     return dataclasses.replace(_read_h5(weights, config), config=config)
 
 
-def _parse(text: str | bytes, path: pathlib.Path) -> dict[str, Any]:
-    try:
-        config = json.loads(text)
-    except ValueError as error:
-        raise InputError(f"{path}: its description is damaged ({error})") from None
-    if not isinstance(config, dict):
-        raise InputError(f"{path}: describes no model, found {type(config).__name__}")
-    return config
-
-
 def _read_h5(path: pathlib.Path, config: dict | None = None) -> StoredModel:
-    try:
-        with h5py.File(path, "r") as file:
-            stored = file.attrs.get("model_config")
-            if stored is None and config is None:
-                return _read_checkpoint(_description_of(path, file), path)
-            group = file["model_weights"] if "model_weights" in file else file
-            weights = _read_weights(group, path)
-            return StoredModel(path, config or _parse(stored, path), weights)
-    except (OSError, KeyError, RuntimeError, TypeError) as error:
-        raise InputError(
-            f"{path}: the file is damaged or truncated ({error})"
-        ) from None
+    with untrusted.open_h5(path, "the file is damaged or truncated") as file:
+        stored = file.attrs.get("model_config")
+        if stored is None and config is None:
+            return _read_checkpoint(_description_of(path, file), path)
+        group = file["model_weights"] if "model_weights" in file else file
+        weights = _read_weights(group, path)
+        return StoredModel(path, config or untrusted.parse_json(stored, path), weights)
 
 
 def _description_of(path: pathlib.Path, file: h5py.File) -> pathlib.Path:
@@ -164,8 +149,5 @@ def _read_weights(group: h5py.Group, path: pathlib.Path) -> dict[str, list[np.nd
 
 
 def _archive_config(path: pathlib.Path) -> dict[str, Any]:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return _parse(archive.read("config.json"), path)
-    except (zipfile.BadZipFile, KeyError, OSError) as error:
-        raise InputError(f"{path}: damaged, or no .keras archive ({error})") from None
+    with untrusted.open_zip(path, "damaged, or no .keras archive") as archive:
+        return untrusted.parse_json(untrusted.read_entry(archive, "config.json"), path)

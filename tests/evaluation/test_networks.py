@@ -136,7 +136,7 @@ class PoseNetworkTest(testing.TestCase):
             pose_network.PoseNetwork(["/nowhere/pose.onnx"])
         path = self.tempdir() / "text.keras"
         path.write_text("no model")
-        with self.assertRaisesRegex(InputError, "not a Keras model"):
+        with self.assertRaisesRegex(InputError, "neither a .keras nor an .h5 model"):
             pose_network.PoseNetwork([path])
 
 

@@ -15,9 +15,9 @@ ROOT = pathlib.Path(openvino_core.__file__).resolve().parents[1]
 PROGRAM = """
 import signal
 import numpy as np
+from facedancer import openvino_core
 import openvino
 from openvino import opset13 as ops
-from facedancer import openvino_core
 
 def network():
     given = ops.parameter([1], np.float32)

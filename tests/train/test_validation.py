@@ -102,7 +102,7 @@ class EmbedderTest(testing.TestCase):
         self.assert_close(embed(images), np.full((3, 3), 0.75, "f4"))
         embed = validation.load_embedder(str(path), "signed")
         self.assert_close(embed(images), np.full((3, 3), 0.5, "f4"))
-        with self.assertRaisesRegex(InputError, "not a Keras model"):
+        with self.assertRaisesRegex(InputError, "no such file"):
             validation.load_embedder(str(self.tempdir() / "none.keras"))
 
 

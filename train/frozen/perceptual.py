@@ -1,7 +1,7 @@
 """The network whose feature maps the perceptual loss compares.
 
 VGG16 with its ImageNet weights (published), SqueezeNet 1.1 from a small file, the maps
-of the identity encoder, or none: training works without a download.
+of the identity encoder, or none. Nothing is downloaded.
 """
 
 from __future__ import annotations
@@ -9,27 +9,21 @@ from __future__ import annotations
 import dataclasses
 import os
 import pathlib
-import urllib.request
 from collections.abc import Callable
 
 import keras
 from keras import ops
 
 from facedancer.errors import InputError
-from facedancer.image_networks import (
-    IMAGENET_BGR_MEAN,
-    build_vgg16,
-    load_image_network,
-)
+from facedancer.image_networks import IMAGENET_BGR_MEAN, load_image_network
 
 VGG16_BLOCKS = tuple(f"block{i}_pool" for i in range(1, 6))
 SQUEEZENET_BLOCKS = ("relu_conv1", "fire3", "fire5", "fire7", "fire9")
 LEGACY_FACTOR = 0.85
-VGG16_WEIGHTS = (  # those of keras.applications, in the file it keeps them in
+VGG16_WEIGHTS = (  # those of keras.applications, under the name it keeps them by
     "https://storage.googleapis.com/tensorflow/keras-applications/vgg16/"
     "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"
 )
-VGG16_MD5 = "6d6bbae143d832006294945121d1f1fc"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,8 +50,9 @@ def load(
     """Returns the perceptual network of a name.
 
     Args:
-        name: `vgg16` (downloads its weights when Keras has not yet), `encoder`, `none`
-            or a weights file without the top layers of VGG16 or SqueezeNet 1.1.
+        name: `vgg16` (the file that Keras keeps in its home folder, if it does),
+            `encoder`, `none` or a weights file without the top layers of VGG16 or
+            SqueezeNet 1.1.
         image_size: Side of the images, pixels.
         blocks: Layers to compare; empty for the network's default.
         legacy: Feed VGG16 raw images in [-1, 1], as published.
@@ -72,11 +67,8 @@ def load(
                 f"such as --perceptual=vgg16. Received: --perceptual={name}"
             )
         return Perceptual()
-    if name == "vgg16":
-        network, known = build_vgg16(image_size), VGG16_BLOCKS
-        network.load_weights(_fetched())
-    else:
-        network, known = _from_file(pathlib.Path(name), image_size)
+    path = _kept_by_keras() if name == "vgg16" else pathlib.Path(name)
+    network, known = _from_file(path, image_size)
     network.trainable = False
     try:
         outputs = [network.get_layer(block).output for block in blocks or known]
@@ -107,27 +99,19 @@ def _imagenet(image_signed):
     return image - ops.convert_to_tensor(IMAGENET_BGR_MEAN, "float32")
 
 
-def _fetched() -> str:
-    """Returns the file of VGG16's ImageNet weights; Keras keeps what it downloads.
-
-    Where Keras has not, the address is tried first: Keras tells of a missing network
-    with a plain `Exception`.
-    """
-    home = os.environ.get("KERAS_HOME") or pathlib.Path.home() / ".keras"
-    if not pathlib.Path(home, "models", VGG16_WEIGHTS.rpartition("/")[2]).is_file():
-        try:
-            urllib.request.urlopen(VGG16_WEIGHTS, timeout=30).close()
-        except OSError as error:
-            raise InputError(
-                f"The weights of VGG16 cannot be downloaded ({error}). Give their file "
-                "with --perceptual, or use --perceptual=encoder or --perceptual=none"
-            ) from None
-    return keras.utils.get_file(
-        origin=VGG16_WEIGHTS,
-        cache_dir=str(home),
-        cache_subdir="models",
-        file_hash=VGG16_MD5,
-    )
+def _kept_by_keras() -> pathlib.Path:
+    """Returns the file of VGG16's ImageNet weights that Keras once downloaded."""
+    file = pathlib.Path("models", VGG16_WEIGHTS.rpartition("/")[2])
+    homes = (os.environ.get("KERAS_HOME", ""), os.path.expanduser("~/.keras"))
+    paths = [pathlib.Path(home) / file for home in homes]
+    found = [path for path in paths if path.is_file()]
+    if not found:
+        raise InputError(
+            f"--perceptual=vgg16 needs the file {VGG16_WEIGHTS}, and nothing is "
+            "downloaded here. Give it with --perceptual=FILE or put it into "
+            "~/.keras/models; or use --perceptual=encoder or --perceptual=none"
+        )
+    return found[0]
 
 
 def _from_file(path: pathlib.Path, image_size: int):

@@ -12,11 +12,10 @@ import json
 import os
 import pathlib
 import re
-import zipfile
 
 import numpy as np
 
-from facedancer import files
+from facedancer import files, untrusted
 from facedancer.errors import InputError
 from facedancer.train.step.state import State
 
@@ -155,14 +154,9 @@ def read(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict]:
     Raises:
         InputError: If it is missing or damaged.
     """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+    with untrusted.faults(path, "damaged checkpoint"):
+        arrays = untrusted.load_arrays(path, "damaged checkpoint")
         record = json.loads(arrays.pop("record").tobytes())
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: damaged checkpoint ({error})") from None
     return {_present_name(name): array for name, array in arrays.items()}, record
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import keras
 import numpy as np
 
+from facedancer import foreign
 from facedancer.alignment import Alignment, check_equal
 from facedancer.batching import in_batches
 from facedancer.dataset.reading.pair_reader import PairReader, PairSettings
@@ -180,12 +181,7 @@ def load_embedder(path: str, value_range: str = "unit") -> Callable:
     Raises:
         InputError: If it cannot be read.
     """
-    try:
-        model = keras.saving.load_model(path, compile=False)
-    except (OSError, ValueError, TypeError) as error:
-        raise InputError(
-            f"{path}: not a Keras model that can be read ({error})"
-        ) from None
+    model = foreign.load_network(path)
     size = model.input_shape[1]
 
     def embed(images: np.ndarray) -> np.ndarray:

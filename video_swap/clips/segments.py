@@ -15,7 +15,7 @@ from fractions import Fraction
 import av
 import numpy as np
 
-from facedancer import files
+from facedancer import files, untrusted
 from facedancer.errors import InputError
 from facedancer.faces import Faces
 from facedancer.video_swap.media import video_writer
@@ -248,8 +248,7 @@ def _faces_bytes(found):
 
 
 def _read_faces(path):
-    with np.load(path, allow_pickle=False) as stored:
-        arrays = {name: stored[name] for name in stored.files}
+    arrays = untrusted.load_arrays(path)
     ends = np.cumsum(arrays["counts"])
     slices = [
         slice(end - n, end) for end, n in zip(ends, arrays["counts"], strict=True)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 
 import cv2
-import keras
 import numpy as np
 
-from facedancer import images
+from facedancer import foreign, images
 from facedancer.errors import InputError
 
 # Of the 19 classes of CelebAMask-HQ: skin, nose, glasses, eyes, brows, mouth, lips.
@@ -30,10 +29,9 @@ class FaceParser:
 
     def __init__(self, path: str | os.PathLike):
         try:
-            self.model = keras.saving.load_model(path, compile=False)
-        except (OSError, ValueError, TypeError) as error:
-            reason = str(error).splitlines()[0] if str(error) else "no model"
-            raise InputError(f"--parsing_path: {path}: {reason}") from None
+            self.model = foreign.load_network(path)
+        except InputError as error:
+            raise InputError(f"--parsing_path: {error}") from None
         shapes = self.model.input_shape, self.model.output_shape
         fits = [len(shape) == 4 for shape in shapes if isinstance(shape, tuple)]
         if fits != [True, True] or shapes[1][-1] != NUM_CLASSES:

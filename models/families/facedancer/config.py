@@ -10,6 +10,7 @@ from facedancer import contract
 
 UP_TYPES = ("no_skip", "concat", "add", "affa", "d_affa", "do_affa")
 OUTPUTS = ("linear", "tanh")
+MAX_STAGES = 16
 
 
 def _progression(count: int, base: int, maximum: int) -> tuple[int, ...]:
@@ -58,6 +59,14 @@ class _Config:
                 self._set(base_width=widths[0], max_width=maximum)
                 widths = ()
         self._set(widths=widths)
+
+    @staticmethod
+    def _check_stages(stages: int):
+        """Before anything is made that grows with them: a file may ask for millions."""
+        if stages > MAX_STAGES:
+            raise ValueError(
+                f"`stages` must be at most {MAX_STAGES}. Received: stages={stages}"
+            )
 
     def _check_divisible(self, least: int):
         bottom, rest = divmod(self.image_size, 2**self.stages)
@@ -162,6 +171,7 @@ class GeneratorConfig(_Config):
         stages = self.stages or len(up_types) - 1
         if stages == -1:
             stages = max(1, round(math.log2(max(self.image_size, 1) / 8)))
+        self._check_stages(stages)
         self._set(
             stages=stages,
             up_types=up_types or default_up_types(stages),
@@ -240,6 +250,7 @@ class DiscriminatorConfig(_Config):
             stages = max(1, round(math.log2(max(self.image_size, 1) / 4)))
             while stages > 1 and self.image_size % 2**stages:
                 stages -= 1
+        self._check_stages(stages)
         self._set(stages=stages)
         self._check_divisible(least=1)
         self._settle_widths()

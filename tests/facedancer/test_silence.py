@@ -1,0 +1,172 @@
+"""Nothing is sent, and the home folder stays empty: by any process of any program."""
+
+import ast
+import importlib.metadata
+import pathlib
+import shutil
+
+import pytest
+import skimage.data
+from matplotlib import cbook
+
+from facedancer import images, testing, weights
+from tests.facedancer import recorder
+
+pytest.importorskip("openvino")
+
+# What the libraries do at their import and at their work, in the order of our programs.
+LIBRARIES = """
+import facedancer
+import keras, matplotlib.figure, matplotlib.font_manager, openvino, tensorflow as tf
+network = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+call = tf.function(network, input_signature=[tf.TensorSpec((None, 4))])
+openvino.convert_model(call.get_concrete_function())
+network.export("network.xml", format="openvino", verbose=False)
+print("done")
+"""
+UNSILENCED = """
+import openvino.tools.ovc.telemetry_utils as telemetry
+telemetry.tm.Telemetry().force_shutdown(5.0)
+"""
+
+
+class SilenceTest(testing.TestCase):
+    def check(self, words, processes=1):
+        """Runs Python and returns its output, after a look at what else it did."""
+        folder = self.tempdir()
+        found = recorder.record(folder, words)
+        self.assertEqual(found.status, 0, found.output)
+        self.assertEqual(found.sent, ())
+        self.assertEqual(found.left, ())
+        self.assertGreaterEqual(len(found.processes), processes)
+        config = folder / "config"
+        kept = [path.name for path in config.iterdir()] if config.is_dir() else []
+        self.assertIn(kept, ([], ["facedancer"]))  # the key that signs
+        return found.output
+
+    def test_libraries(self):
+        output = self.check(["-c", LIBRARIES])
+        self.assertIn("done", output)
+        self.assertNotIn("MPLCONFIGDIR", output)
+
+    def test_the_recorder_sees_what_would_be_sent(self):
+        """From a child of OpenVINO that swallows all errors."""
+        try:
+            importlib.metadata.version("openvino-telemetry")
+        except importlib.metadata.PackageNotFoundError:
+            self.skipTest("this OpenVINO brings nothing that sends")
+        found = recorder.record(self.tempdir(), ["-c", UNSILENCED])
+        self.assertIn("google-analytics", " ".join(found.sent), found.output)
+        self.assertIn("intel", found.left)
+
+    def test_settings_of_the_user_are_read(self):
+        folder = self.tempdir()
+        (folder / ".keras").mkdir()
+        (folder / ".keras" / "keras.json").write_text('{"epsilon": 0.5}')
+        program = "import facedancer, keras; print(keras.config.epsilon())"
+        words = f"import os; os.environ['HOME'] = {str(folder)!r}; {program}"
+        self.assertTrue(self.check(["-c", words]).strip().endswith("0.5"))
+
+    def photos(self):
+        folder = self.tempdir()
+        source = images.read_image(cbook.get_sample_data("grace_hopper.jpg", False))
+        target = skimage.data.astronaut()[:300, 80:380]
+        return (
+            images.write_image(folder / "source.jpg", source),
+            images.write_image(folder / "target.jpg", target),
+        )
+
+    def test_swap_of_a_photo(self):
+        source, target = self.photos()
+        swapped = target.with_name("swapped.png")
+        self.check(
+            [
+                "-m",
+                "facedancer.video_swap.swap_image",
+                f"--img_path={target}",
+                f"--swap_source={source}",
+                f"--output={swapped}",
+            ]
+        )
+        self.assertTrue(swapped.is_file())
+
+    @pytest.mark.large
+    def test_demo(self):
+        words = ["-m", "facedancer.video_swap.demo", "--seconds=0.2"]
+        self.check(words, processes=2)
+
+    @pytest.mark.large
+    @pytest.mark.timeout(1800)
+    def test_training_and_measuring(self):
+        """Aligns, shards, trains, exports and measures, on real photos."""
+        people = sorted(testing.shared("faces", "lfw").iterdir())[:12]
+        folder = self.tempdir()
+        for person in people:
+            shutil.copytree(person, folder / "photos" / person.name)
+        run = lambda name, *words: self.check(["-m", f"facedancer.{name}", *words])  # noqa: E731
+        run(
+            "dataset.crop_align",
+            f"--data_dir={folder / 'photos'}",
+            f"--target_dir={folder / 'aligned'}",
+            "--im_size=112",
+            "--min_size=64",
+        )
+        run(
+            "dataset.dataset_sharding",
+            f"--data_dir={folder / 'aligned'}",
+            f"--target_dir={folder / 'shards'}",
+            "--data_name=lfw",
+            "--num_shards=2",
+        )
+        train = (
+            f"--data_dir={folder / 'shards' / 'lfw_train*.records'}",
+            f"--log_dir={folder / 'runs'}",
+            f"--arcface_path={weights.find('encoder')}",
+            "--log_name=silent",
+            "--preset=facedancer_lite_64",
+            "--perceptual=encoder",
+            "--batch_size=4",
+            "--steps=4",
+            "--sample_every=2",
+            "--save_every=4",
+        )
+        run("train.train", *train)
+        run(
+            "train.train",
+            *train,
+            "--load=latest",
+            "--export=True",
+            "--export_formats=openvino",
+        )
+        run(
+            "evaluation.evaluate",
+            f"--data_dir={folder / 'photos'}",
+            f"--out={folder / 'report'}",
+            "--pairs=4",
+            "--allow_same_judge",
+        )
+        self.assertTrue((folder / "report" / "index.html").is_file())
+
+    def test_openvino_is_imported_behind_the_project(self):
+        """Else it is imported before it is silenced (the package's own files are)."""
+        for path in recorder.ROOT.rglob("*.py"):
+            names = list(_imports(path))
+            asked = [n for n in names if n.split(".")[0] in ("openvino", "nncf")]
+            if asked and path.relative_to(recorder.ROOT).parts[0] != "facedancer":
+                first = min(names.index(name) for name in asked)
+                before = [n for n in names[:first] if n.split(".")[0] == "facedancer"]
+                self.assertTrue(before, f"{path} imports {asked[0]} first")
+
+
+def _imports(path: pathlib.Path):
+    """Yields the names of imported modules in the order of the lines."""
+    nodes = [
+        node
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    ]
+    for node in sorted(nodes, key=lambda node: node.lineno):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        else:
+            yield node.module or ""
