@@ -10,7 +10,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 JUMPS = [
     ("dataset/crop_align.py", "aligning.align_photos", "dataset/photos/aligning.py"),
     ("dataset/crop_align.py", "cli.run", "facedancer/cli.py"),
-    ("train/assembly.py", "fold(load_encoder", "arcface_model/loading.py"),
+    ("train/loading.py", "fold(load_encoder", "arcface_model/loading.py"),
     (
         "train/distill_encoder.py",
         "import verification",
