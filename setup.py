@@ -68,11 +68,13 @@ setup(
         "beam": ["apache-beam[tfrecord]"],
         "tensorboard": ["tensorboard"],
         "test": [
+            "jax>=0.7",  # both drivers of a step are compared
             "jedi",  # a test asks it for definitions, as an editor does
             "mtcnn>=1.0.0",
             "mypy",
             "pytest",
             "pytest-timeout",
+            "pytest-xdist",  # files share the cores
             "ruff",
             "tensorboard",
         ],
