@@ -25,8 +25,10 @@ from facedancer.dataset.shards import beam_runner, manifest, sharding, splits
 from facedancer.errors import InputError
 from facedancer.settings import Checked, choice, ranged, setting
 
-IDENTITIES = ("folder", "none")
+IDENTITIES = ("folder", "name", "none")
 CHECKS = ("ends", "decode")
+_ARGUMENTS = ("shuffle", "num_shards", "seed", "holdout", "identities")
+_ARGUMENTS += ("exclude_people",)
 _CHECK_THREADS, _CHECK_CHUNK = 8, 256
 # One process: hashes and files take their time outside the interpreter's lock.
 _THREADS = 4
@@ -49,8 +51,11 @@ class ShardSettings(Checked):
         holdout: Number of people that make a set `val` of their own.
         check: ends: photos must begin and end as their format asks, or can be decoded;
             decode: all are decoded, which takes several times as long.
-        identities: folder: the folder a photo lies in is the person's name; none: no
-            labels are written.
+        identities: folder: the folder a photo lies in, with those above it, is the
+            person's name; name: its last part is, for people who have photos in several
+            folders, such as 160/ann and 256/ann; none: no labels are written.
+        exclude_people: Text file with one person's name a line; none of their photos is
+            packed.
         num_workers: Processes.
         runner: local, or the Apache Beam runner that does the work: FnApiRunner,
             DirectRunner, FlinkRunner, SparkRunner, DataflowRunner (needs the extra
@@ -74,6 +79,7 @@ class ShardSettings(Checked):
     holdout: int = ranged(0, low=0)
     check: str = choice("ends", CHECKS)
     identities: str = choice("folder", IDENTITIES)
+    exclude_people: str = ""
     num_workers: int = ranged(1, low=1, essential=True)
     runner: str = choice("local", ("local", *beam_runner.RUNNERS))
     beam_options: tuple[str, ...] = ()
@@ -84,6 +90,10 @@ class ShardSettings(Checked):
         super().__post_init__()
         if self.split and self.holdout:
             raise ValueError("Give --split or --holdout, not both.")
+        if self.exclude_people and self.identities == "none":
+            raise ValueError(
+                "--exclude_people needs names. Received: --identities=none"
+            )
         for name in ("data_name", "data_type"):
             value = getattr(self, name)
             if not value or set(value) & set("/\\*?[],"):
@@ -194,25 +204,34 @@ def make_plans(settings: ShardSettings) -> tuple[list[sharding.Plan], list[str]]
         InputError: If there is no usable photo, or a set would be empty.
     """
     paths, sizes, broken = _usable(settings.data_dir, settings.check == "decode")
-    names = [
-        listing.parent(path) if settings.identities == "folder" else ""
-        for path in paths
-    ]
+    names = [_person(path, settings.identities) for path in paths]
     shares = _shares(settings)
     # Photos whose person is unknown are each split by themselves.
     people = [name or path for name, path in zip(names, paths, strict=True)]
     part_by_name = splits.split_names(people, shares, settings.seed)
     parts = np.array([list(shares).index(part_by_name[person]) for person in people])
+    if settings.exclude_people:  # after the split, which it shall not move
+        parts[splits.excluded(names, settings.exclude_people)] = -1
     landmarks = _landmarks(settings.data_dir, paths)
     plans = []
     for number, data_type in enumerate(shares):
         rows = np.flatnonzero(parts == number)
+        if not len(rows):
+            raise InputError(
+                f"{settings.exclude_people} leaves nobody in the set {data_type}"
+            )
         if settings.shuffle:
             rows = np.random.default_rng(settings.seed).permutation(rows)
         plans.append(
             _make_plan(settings, data_type, rows, paths, sizes, names, landmarks)
         )
     return plans, broken
+
+
+def _person(path: str, identities: str) -> str:
+    """Returns the name of the person on a photo, "" where names are not wanted."""
+    folder = listing.parent(path)
+    return {"folder": folder, "name": folder.rpartition("/")[2], "none": ""}[identities]
 
 
 def _shares(settings: ShardSettings) -> dict[str, float | int]:
@@ -286,10 +305,7 @@ def _make_plan(
         identity_names=identity_names,
         landmarks=chosen_landmarks,
         alignment=report.alignment_of(settings.data_dir),
-        arguments={
-            name: getattr(settings, name)
-            for name in ("shuffle", "num_shards", "seed", "holdout", "identities")
-        }
+        arguments={name: getattr(settings, name) for name in _ARGUMENTS}
         | {"split": list(settings.split), "data_type": data_type},
         digest=sharding.plan_digest(
             chosen, sizes[rows], num_shards, identity, chosen_landmarks

@@ -9,8 +9,11 @@ out depends on the names, the seed and the numbers only, and can be found again.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+import os
+import pathlib
+from collections.abc import Iterable, Sequence
 
+from facedancer import untrusted
 from facedancer.errors import InputError
 
 
@@ -63,6 +66,28 @@ def split_names(
                 f"{' '.join(f'{k}={v}' for k, v in shares.items())}: a part is empty"
             )
     return part_by_name
+
+
+def excluded(names: Sequence[str], path: str | os.PathLike) -> list[int]:
+    """Returns the places of the photos whose person is named in a file.
+
+    Args:
+        names: Of each photo's person.
+        path: UTF-8 text, one name a line; empty lines and those that begin with # do
+            not count.
+
+    Raises:
+        InputError: If the file cannot be read, or names somebody who has no photo here.
+    """
+    with untrusted.faults(path, "not a text file that can be read"):
+        lines = pathlib.Path(path).read_text(encoding="utf-8").splitlines()
+    told = {line.strip() for line in lines if not line.lstrip().startswith("#")} - {""}
+    if unknown := sorted(told - set(names)):
+        raise InputError(
+            f"{path} names {len(unknown)} people who have no photo here, the first "
+            f"is {unknown[0]!r}. Names must be those that --identities gives"
+        )
+    return [row for row, name in enumerate(names) if name in told]
 
 
 def parse_shares(words: Iterable[str]) -> dict[str, float | int]:

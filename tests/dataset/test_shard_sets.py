@@ -37,6 +37,47 @@ class SplitTest(ShardingTestCase):
             {"set_train": 7, "set_val": 2},
         )
 
+    def people(self, name):
+        return {path.rpartition("/")[0] for path in sum(self.paths(name), [])}
+
+    def test_one_person_in_two_folders(self):
+        counts = {f"{size}/p{n}": 2 for n in range(6) for size in (160, 256)}
+        fixtures.write_photos(self.data, counts, **SIZE)
+        manifests, _ = self.write(holdout=2, identities="name")
+        self.assertEqual(manifests["set_train"]["num_identities"], 4)
+        names = [f"p{n}" for n in range(6)]
+        held_out = splits.hash_order(names, 0)[:2]
+        expected = {f"{size}/{name}" for name in held_out for size in (160, 256)}
+        self.assertEqual(self.people("set_val"), expected)
+        self.assertTrue(expected.isdisjoint(self.people("set_train")))
+
+    def test_excluded_people_do_not_move_the_split(self):
+        fixtures.write_photos(self.data, {f"p{n}": 2 for n in range(9)}, **SIZE)
+        first, second, *rest = splits.hash_order([f"p{n}" for n in range(9)], 0)
+        listed = self.tempdir() / "minors.txt"
+        listed.write_text(f"# left out\n\n{first}\n {rest[0]} \n")
+        self.write(holdout=2, exclude_people=str(listed))
+        self.assertEqual(self.people("set_val"), {second})
+        self.assertEqual(self.people("set_train"), set(rest[1:]))
+
+    @parameterized.parameters(
+        ("p0\nnobody\n", "names 1 people who have no photo here.*'nobody'"),
+        ("p0\np1\np2\n", "leaves nobody in the set train"),
+    )
+    def test_bad_lists(self, text, words):
+        fixtures.write_photos(self.data, {f"p{n}": 2 for n in range(3)}, **SIZE)
+        listed = self.tempdir() / "listed.txt"
+        listed.write_text(text)
+        with self.assertRaisesRegex(InputError, words):
+            self.write(exclude_people=str(listed))
+
+    def test_lists_that_cannot_be_read(self):
+        fixtures.write_photos(self.data, {"ann": 2}, **SIZE)
+        with self.assertRaisesRegex(InputError, "gone.txt: no such file"):
+            self.write(exclude_people=str(self.data / "gone.txt"))
+        with self.assertRaisesRegex(ValueError, "--exclude_people needs names"):
+            self.settings(exclude_people="x", identities="none")
+
     def test_who_is_held_out_does_not_depend_on_the_others_photos(self):
         one = splits.split_names(["a", "b", "c", "d"], {"train": 0.5, "val": 0.5}, 3)
         two = splits.split_names(
