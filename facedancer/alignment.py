@@ -55,14 +55,14 @@ class Alignment:
     template: str = "arcface"
     shrink: float = 1.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.template not in TEMPLATES or not 0.0 < self.shrink <= 1.0:
             raise InputError(
                 f"Crops must be aligned to one of {', '.join(TEMPLATES)}, shrunk by a "
                 f"factor in (0, 1]. Received: {self}"
             )
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"template {self.template}, shrink factor {self.shrink:g}"
 
     def landmarks(self, size: int) -> np.ndarray:
@@ -229,7 +229,9 @@ def crop(image: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
     return cv2.warpAffine(image, matrix, (size, size), flags=cv2.INTER_LINEAR)
 
 
-def _part(image, matrix, size):
+def _part(
+    image: np.ndarray, matrix: np.ndarray, size: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Returns the part of an image that a crop shows, and the matrix from there."""
     corners = np.array([[0, 0], [size, 0], [size, size], [0, size]]) - 0.5
     corners = apply(invert(matrix), corners)

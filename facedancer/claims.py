@@ -52,7 +52,7 @@ def claimed(path: str | os.PathLike, folder: bool = False) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _folders_for(folder):
+def _folders_for(folder: pathlib.Path) -> Iterator[None]:
     """Makes a folder and those above it; new ones that stay empty are removed."""
     missing = [p for p in (folder, *folder.parents) if not p.exists()]
     with files.writing(folder):
@@ -66,7 +66,7 @@ def _folders_for(folder):
 
 
 @contextlib.contextmanager
-def _held(lock, path):
+def _held(lock: pathlib.Path, path: pathlib.Path) -> Iterator[None]:
     with files.writing(path):
         handle = _open(lock, path)
     try:
@@ -85,7 +85,7 @@ def _held(lock, path):
         os.close(handle)
 
 
-def _open(lock, path):
+def _open(lock: pathlib.Path, path: pathlib.Path) -> int:
     """Returns the open lock file, locked, and still the one of that name."""
     while True:
         handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
@@ -106,14 +106,14 @@ def _open(lock, path):
         os.close(handle)
 
 
-def _is_there(lock, handle):
+def _is_there(lock: pathlib.Path, handle: int) -> bool:
     try:
         return os.path.samestat(os.fstat(handle), os.stat(lock))
     except OSError:
         return False
 
 
-def _myself():
+def _myself() -> dict[str, str | int]:
     now = datetime.datetime.now().astimezone()
     return {
         "program": pathlib.Path(sys.argv[0]).name or "python",
@@ -123,7 +123,7 @@ def _myself():
     }
 
 
-def _taken(handle, path):
+def _taken(handle: int, path: pathlib.Path) -> InputError:
     try:
         words = json.loads(os.pread(handle, 4096, 0))
         who = "{program}, process {pid} on {host}, since {since}".format(**words)

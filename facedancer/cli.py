@@ -16,11 +16,13 @@ clean-up.
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import sys
+import types
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 from absl import app
 
@@ -40,13 +42,14 @@ def run(main: Callable[[Any], int | None], settings: type) -> None:
     """
     for stream in (sys.stdout, sys.stderr):
         # Names of files may hold what the terminal has no letters for.
-        stream.reconfigure(errors="backslashreplace")
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     if usage.is_wanted(sys.argv[1:]):
         doc = main.__globals__["__doc__"]
         sys.stdout.write(usage.text(sys.argv[0], doc, settings))
         sys.exit(DONE)
 
-    def guarded(_):
+    def guarded(_: list[str]) -> int | None:
         return guard(lambda: main(parse(settings, sys.argv[1:])))
 
     app.run(guarded, argv=sys.argv[:1])
@@ -74,12 +77,12 @@ def guard(work: Callable[[], int | None]) -> int | None:
     return stopping.status()
 
 
-def _failed(text):
+def _failed(text: str) -> int:
     _say(f"Error: {text}")
     return FAILED
 
 
-def _say(line):
+def _say(line: str) -> None:
     """Writes to the error output, and spares the end what output cannot be written."""
     for stream in (sys.stdout, sys.stderr):
         try:
@@ -94,10 +97,15 @@ def _say(line):
 class _UntilStopped:
     """A block that ends quietly when told to; what follows it is then reached."""
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind, error, traceback):
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: types.TracebackType | None,
+    ) -> bool:
         return stopping.is_interrupt(error)
 
 

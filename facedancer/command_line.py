@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from absl import flags, logging
+from absl import flags
 
 from facedancer.errors import InputError
 from facedancer.settings import Leaf, did_you_mean, flat, from_flat, leaves
@@ -34,7 +34,7 @@ def parse(settings: type, words: list[str]) -> Any:
     """
     flag_values = flags.FlagValues()
     define_from(settings, flag_values)
-    flag_values["verbosity"] = logging.FLAGS["verbosity"]  # absl's own
+    flag_values["verbosity"] = flags.FLAGS["verbosity"]  # absl's own
     words = [at_home(word) for word in with_config(words, flag_values)]
     words = join_booleans(words, flag_values)
     try:
@@ -131,7 +131,8 @@ def with_config(words: list[str], flag_values: flags.FlagValues) -> list[str]:
     Raises:
         InputError: If the file is no JSON object, or a name in it is unknown.
     """
-    kept, before = [], []
+    kept: list[str] = []
+    before: list[str] = []
     rest = iter(words)
     for word in rest:
         name, sign, path = word.partition("=")
@@ -211,12 +212,13 @@ def _definer(leaf: Leaf) -> Callable[..., Any]:
         return flags.DEFINE_multi_string
     if leaf.many:
         return flags.DEFINE_list
-    return {
+    definers: dict[type, Callable[..., Any]] = {
         str: flags.DEFINE_string,
         int: flags.DEFINE_integer,
         float: flags.DEFINE_float,
         bool: flags.DEFINE_boolean,
-    }[leaf.kind]
+    }
+    return definers[leaf.kind]
 
 
 def settings_from(settings: type, flag_values: flags.FlagValues) -> Any:

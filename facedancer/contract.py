@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import typing
 
 import numpy as np
 
 from facedancer import images
 from facedancer.alignment import TEMPLATES, Alignment
+
+if typing.TYPE_CHECKING:  # else flags and help would bring Keras along
+    from facedancer.tensors import Tensor
 
 _FROM_UINT8 = {
     "unit": images.unit_from_uint8,
@@ -34,7 +38,7 @@ class InputContract:
     template: str = "arcface"
     shrink: float = 1.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.size < 1:
             raise ValueError(f"`size` must be positive. Received: size={self.size}")
         if self.value_range not in _FROM_UINT8:
@@ -61,7 +65,7 @@ class InputContract:
         """
         return _FROM_UINT8[self.value_range](image)
 
-    def from_unit(self, image_unit):
+    def from_unit(self, image_unit: Tensor) -> Tensor:
         """Returns images or tensors in [0, 1] in the network's range.
 
         Args:
@@ -69,7 +73,7 @@ class InputContract:
         """
         return image_unit if self.value_range == "unit" else image_unit * 2.0 - 1.0
 
-    def from_signed(self, image_signed):
+    def from_signed(self, image_signed: Tensor) -> Tensor:
         """Returns images or tensors in [-1, 1] in the network's range.
 
         Args:
@@ -127,7 +131,7 @@ class IdentityInput:
     encoder: str = ""
     unit: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.kind not in KINDS or (self.size < 1) != (self.kind == "none"):
             raise ValueError(
                 f"`kind` must be one of {', '.join(KINDS)}, `size` positive, for "
@@ -155,7 +159,7 @@ class SwapContract:
     inputs: tuple[str, ...] = ("target", "identity")
     outputs: tuple[str, ...] = ("swapped",)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         told = {"vector": {"identity"}, "label": {"label"}, "none": set()}
         wanted = told[self.identity.kind]
         if not wanted <= set(self.inputs) <= set(INPUTS):

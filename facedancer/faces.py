@@ -29,7 +29,7 @@ class Faces:
     landmarks: np.ndarray
     scores: np.ndarray
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         n = len(self.scores)
         expected = {"boxes": (n, 4), "landmarks": (n, 5, 2), "scores": (n,)}
         for name, shape in expected.items():
@@ -41,10 +41,10 @@ class Faces:
                 )
             object.__setattr__(self, name, value)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.scores)
 
-    def __getitem__(self, keep) -> Faces:
+    def __getitem__(self, keep: slice | np.ndarray) -> Faces:
         """Returns the faces at a slice, a boolean mask or an index array."""
         return Faces(self.boxes[keep], self.landmarks[keep], self.scores[keep])
 

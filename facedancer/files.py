@@ -93,12 +93,12 @@ def whole(
                 remove(temporary)
 
 
-def _flush(path):
+def _flush(path: pathlib.Path) -> None:
     with open(path, "rb") as file:
         os.fsync(file.fileno())
 
 
-def _give_name(temporary, final):
+def _give_name(temporary: pathlib.Path, final: pathlib.Path) -> None:
     if not (temporary.is_dir() and final.is_dir()):
         os.replace(temporary, final)
         return
@@ -112,7 +112,7 @@ def _give_name(temporary, final):
     remove(aside)
 
 
-def _concerns(error, path):
+def _concerns(error: OSError, path: pathlib.Path) -> bool:
     """Returns whether an error is about a path that is written, or names none."""
     if not isinstance(error.filename, str | bytes | os.PathLike):
         return True
@@ -213,7 +213,7 @@ def hidden_name(path: str | os.PathLike, kind: str) -> pathlib.Path:
     return _prefixed(pathlib.Path(path), f".{kind}-")
 
 
-def _prefixed(path, prefix):
+def _prefixed(path: pathlib.Path, prefix: str) -> pathlib.Path:
     name = os.fsencode(path.name)
     if len(prefix) + len(name) > _MAX_NAME:
         name = name[len(prefix) + len(name) - _MAX_NAME :]
@@ -230,7 +230,7 @@ def final_name(path: str | os.PathLike) -> pathlib.Path:
     return pathlib.Path(*map(_without_prefix, pathlib.Path(path).parts))
 
 
-def _without_prefix(part):
+def _without_prefix(part: str) -> str:
     match = _TEMPORARY.fullmatch(part) or _OLDER.fullmatch(part)
     return _without_prefix(match["name"]) if match else part
 
@@ -245,7 +245,7 @@ def remove_leftovers(folder: str | os.PathLike, deep: bool = False) -> None:
         folder: Where; it may be missing.
         deep: Whether to look into all folders below too.
     """
-    for place, folders, names in os.walk(folder):
+    for place, folders, names in os.walk(os.fsdecode(folder)):
         for name in [*folders, *names]:
             path = pathlib.Path(place, name)
             if name.startswith(".tmp-") and _is_left(path):
@@ -256,7 +256,7 @@ def remove_leftovers(folder: str | os.PathLike, deep: bool = False) -> None:
         folders[:] = [name for name in folders if not name.startswith(".tmp-")]
 
 
-def _is_left(path):
+def _is_left(path: pathlib.Path) -> bool:
     match = _TEMPORARY.fullmatch(path.name)
     if match is None:
         match = _OLDER.fullmatch(path.name)
@@ -281,7 +281,7 @@ def remove(path: pathlib.Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _lives(pid, start=""):
+def _lives(pid: int, start: str = "") -> bool:
     """Returns whether a process is there, and was started when it is said to be."""
     try:
         os.kill(pid, 0)
@@ -294,12 +294,12 @@ def _lives(pid, start=""):
 
 
 @functools.lru_cache(maxsize=8)
-def _owner(pid):
+def _owner(pid: int) -> str:
     return f"{_machine()}_{pid}_{_start_of(pid) or _digest('unknown')}"
 
 
 @functools.cache
-def _machine():
+def _machine() -> str:
     """Returns what numbers of processes can be compared within: host and container."""
     try:
         space = os.readlink("/proc/self/ns/pid")
@@ -308,7 +308,7 @@ def _machine():
     return _digest(platform.node(), space)
 
 
-def _start_of(pid):
+def _start_of(pid: int) -> str | None:
     """Returns what tells a process from others of its number.
 
     That is "" if it has ended, None if it cannot be known (another system, or others'
@@ -324,5 +324,5 @@ def _start_of(pid):
     return "" if words[0] in "ZX" else _digest(boot, words[19])
 
 
-def _digest(*words):
+def _digest(*words: str) -> str:
     return hashlib.sha256(" ".join(words).encode()).hexdigest()[:6]

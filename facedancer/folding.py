@@ -12,7 +12,12 @@ import keras
 import numpy as np
 
 
-def fold(kernel, bias, norm: keras.layers.BatchNormalization, depthwise: bool):
+def fold(
+    kernel: np.ndarray,
+    bias: np.ndarray | float,
+    norm: keras.layers.BatchNormalization,
+    depthwise: bool,
+) -> tuple[np.ndarray, np.ndarray]:
     """Returns kernel and bias of the convolution that does both steps.
 
     Args:

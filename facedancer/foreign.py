@@ -64,7 +64,7 @@ def load_network(path: str | os.PathLike) -> keras.Model:
         with model_files.weights_file(found.path, found.kind) as weights:
             held = model_files.count_numbers(weights)
 
-    def make():
+    def make() -> keras.Model:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
 
     with untrusted.faults(path, "not a Keras model"):

@@ -65,14 +65,14 @@ def photo_of(image: Image.Image) -> Photo:
     return Photo(np.array(shown), np.array(alpha), bool(profile))
 
 
-def _turn(image):
+def _turn(image: Image.Image) -> Image.Transpose | None:
     try:
-        return _TURNS.get(image.getexif().get(_ORIENTATION))
+        return _TURNS.get(image.getexif().get(_ORIENTATION, 1))
     except DAMAGE:
         return None  # damaged notes on a photo are no damage of the photo
 
 
-def _split(image):
+def _split(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
     """Returns an image without alpha, and its alpha or None."""
     if image.mode.startswith("I") or image.mode == "F":
         return _eight_bits(image)
@@ -87,7 +87,7 @@ def _split(image):
     return image.convert("L" if image.mode == "1" else "RGB"), None
 
 
-def _eight_bits(image):
+def _eight_bits(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
     """Returns 16 bits a pixel, and more, as 8; which numbers are white is guessed."""
     values = np.nan_to_num(np.asarray(image, np.float32), posinf=0.0, neginf=0.0)
     top, largest = 255.0, values.max(initial=0.0)
@@ -103,7 +103,7 @@ def _eight_bits(image):
     return Image.fromarray(grey), Image.fromarray(alpha)
 
 
-def _srgb(image, profile):
+def _srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     """Returns an image in sRGB; a profile that does not fit it counts as none."""
     try:
         if profile:
@@ -124,19 +124,20 @@ def _srgb(image, profile):
         )
         if mode == "RGB" and _changes_nothing(transform):
             return fitting
-        return ImageCms.applyTransform(fitting, transform)
+        turned = ImageCms.applyTransform(fitting, transform)
+        return fitting if turned is None else turned  # None where it was in place
     except (ImageCms.PyCMSError, *DAMAGE):
         return image.convert("RGB")
 
 
-def _converted(image, mode):
+def _converted(image: Image.Image, mode: str) -> Image.Image:
     """Between grey and RGB only: other modes have no meaning without their profile."""
     if {image.mode, mode} <= {"L", "RGB"}:
         return image.convert(mode)
     raise ValueError(f"a profile for {mode} does not fit an image of {image.mode}")
 
 
-def _changes_nothing(transform):
+def _changes_nothing(transform: ImageCms.ImageCmsTransform) -> bool:
     levels = np.linspace(0, 255, 9).astype(np.uint8)
     cube = np.stack(np.meshgrid(levels, levels, levels), axis=-1).reshape(27, 27, 3)
     changed = np.asarray(ImageCms.applyTransform(Image.fromarray(cube), transform))

@@ -85,16 +85,15 @@ def open_image(
         InputError: If the file is missing, no image of these formats, damaged or too
             large.
     """
-    inside = isinstance(source, bytes)
-    prefix = "" if inside else f"{source}: "
+    prefix = "" if isinstance(source, bytes) else f"{source}: "
     try:
         head = _head(source)
-        allowed = formats or tuple(FORMATS)
-        if _is_heif(head) and "HEIF" in allowed:
+        wanted = formats or tuple(FORMATS)
+        if _is_heif(head) and "HEIF" in wanted:
             _register_heif(prefix)
         Image.init()
-        allowed = [name for name in allowed if name in Image.OPEN]
-        file = io.BytesIO(source) if inside else source
+        allowed = [name for name in wanted if name in Image.OPEN]
+        file = io.BytesIO(source) if isinstance(source, bytes) else source
         with Image.open(file, formats=allowed) as image:
             check_size(image, max_pixels, prefix)
             yield image
@@ -127,7 +126,7 @@ def check_size(image: Image.Image, max_pixels: int, prefix: str = "") -> None:
         )
 
 
-def _head(source):
+def _head(source: str | os.PathLike | bytes) -> bytes:
     if isinstance(source, bytes):
         return source[:64]
     check_is_file(source)
@@ -151,11 +150,11 @@ def check_is_file(path: str | os.PathLike) -> None:
         raise InputError(f"{path}: {kind}, where an image file is needed")
 
 
-def _is_heif(head):
+def _is_heif(head: bytes) -> bool:
     return head[4:8] == b"ftyp" and head[8:12] in _HEIF_BRANDS
 
 
-def _register_heif(prefix):
+def _register_heif(prefix: str) -> None:
     if importlib.util.find_spec("pillow_heif") is None:
         raise InputError(
             f"{prefix}HEIC, as phones save photos, is read with an extra: pip install "
@@ -166,7 +165,7 @@ def _register_heif(prefix):
     pillow_heif.register_heif_opener(thumbnails=False)
 
 
-def _not_known(head):
+def _not_known(head: bytes) -> str:
     if not head:
         return "not an image that can be read: it is empty"
     if head.startswith((b"%!PS", b"\xc5\xd0\xd3\xc6")):
@@ -176,7 +175,7 @@ def _not_known(head):
     return f"not an image that can be read. Known formats: {' '.join(FORMATS)}"
 
 
-def _reason(error):
+def _reason(error: BaseException) -> str:
     if isinstance(error, MemoryError):
         return "it asks for more memory than there is"
     reason = getattr(error, "strerror", None) or str(error) or type(error).__name__

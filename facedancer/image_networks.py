@@ -16,6 +16,7 @@ from keras import layers
 
 from facedancer import untrusted
 from facedancer.errors import InputError
+from facedancer.tensors import Tensor
 
 # Mean of ImageNet's blue, green and red, which both networks want subtracted.
 IMAGENET_BGR_MEAN = (103.939, 116.779, 123.68)
@@ -49,7 +50,11 @@ def load_image_network(path: str | os.PathLike, image_size: int) -> keras.Model:
     return network
 
 
-def _assign(layer, arrays, path):
+def _assign(
+    layer: keras.layers.Layer,
+    arrays: dict[str, dict[int, np.ndarray]],
+    path: str | os.PathLike,
+) -> None:
     found = arrays.get(layer.name, {})
     for rank, variable in ((4, layer.kernel), (1, layer.bias)):
         array = found.get(rank)
@@ -64,7 +69,7 @@ def _conv_arrays(path: pathlib.Path) -> dict[str, dict[int, np.ndarray]]:
     """Returns kernel and bias, by their rank, of every convolution of a file."""
     arrays: dict[str, dict[int, np.ndarray]] = {}
 
-    def visit(name, item):
+    def visit(name: str, item: h5py.Group | h5py.Dataset) -> None:
         if isinstance(item, h5py.Dataset) and item.ndim in (1, 4):
             parts = name.split("/")
             fire = parts[0].startswith("fire")
@@ -117,7 +122,7 @@ def build_squeezenet(image_size: int) -> keras.Model:
     return keras.Model(image, x, name="squeezenet")
 
 
-def _fire(x, squeeze: int, name: str):
+def _fire(x: Tensor, squeeze: int, name: str) -> Tensor:
     x = layers.Conv2D(squeeze, 1, activation="relu", name=f"{name}_squeeze1x1")(x)
     left = layers.Conv2D(4 * squeeze, 1, activation="relu", name=f"{name}_expand1x1")(x)
     right = layers.Conv2D(

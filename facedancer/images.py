@@ -123,7 +123,7 @@ def encode_image(
     return data
 
 
-def _encode(image, extension, quality):
+def _encode(image: np.ndarray, extension: str, quality: int) -> bytes | None:
     options = {
         ".jpg": [
             cv2.IMWRITE_JPEG_QUALITY,
@@ -135,13 +135,13 @@ def _encode(image, extension, quality):
     }
     options[".jpeg"] = options[".jpg"]
     try:
-        done, data = cv2.imencode(extension, image, options.get(extension))
+        done, data = cv2.imencode(extension, image, options.get(extension, []))
     except cv2.error:
         done = False
     return data.tobytes() if done else None
 
 
-def _encode_tagged(image, extension, quality):
+def _encode_tagged(image: np.ndarray, extension: str, quality: int) -> bytes:
     file, kind = io.BytesIO(), _TAGGED[extension]
     options = {"JPEG": {"quality": quality, "subsampling": 0}}
     options["WEBP"] = {"quality": quality, "exact": True}
@@ -175,7 +175,7 @@ def check_writable(extension: str, size: tuple[int, int]) -> None:
         )
 
 
-def _no_encoder(extension):
+def _no_encoder(extension: str) -> InputError:
     return InputError(
         f"Cannot write images of type {extension!r}. Use one of .jpg .png .webp"
     )
@@ -235,7 +235,8 @@ def walk_images(folder: str | os.PathLike) -> Iterator[str]:
     if not os.path.isdir(folder):
         raise InputError(f"{folder}: no such folder")
     seen, passed = set(), _PassedOver(folder)
-    walk = os.walk(folder, onerror=passed.cannot_be_read, followlinks=True)
+    top = os.fsdecode(folder)
+    walk = os.walk(top, onerror=passed.cannot_be_read, followlinks=True)
     for place, folders, names in walk:
         where = os.path.realpath(place)
         if where in seen:
@@ -256,13 +257,13 @@ def walk_images(folder: str | os.PathLike) -> Iterator[str]:
 class _PassedOver:
     """Counts what a walk through a folder leaves out, and says it."""
 
-    def __init__(self, folder):
+    def __init__(self, folder: str | os.PathLike) -> None:
         self.folder = folder
         self.hidden = self.again = self.no_files = 0
         self.other: collections.Counter = collections.Counter()
         self.unread: list[OSError] = []
 
-    def takes(self, name):
+    def takes(self, name: str) -> bool:
         if name.startswith("."):
             self.hidden += 1
         elif image_formats.known_ending(name):
@@ -271,16 +272,16 @@ class _PassedOver:
             self.other[os.path.splitext(name)[1].lower() or "without ending"] += 1
         return False
 
-    def is_file(self, path):
+    def is_file(self, path: str) -> bool:
         """A link that leads nowhere, a pipe and the like are none."""
         there = os.path.isfile(path)
         self.no_files += not there
         return there
 
-    def cannot_be_read(self, error):
+    def cannot_be_read(self, error: OSError) -> None:
         self.unread.append(error)
 
-    def tell(self):
+    def tell(self) -> None:
         parts = []
         if self.other:
             most = sorted(self.other.items(), key=lambda item: (-item[1], item[0]))
@@ -307,7 +308,7 @@ class _PassedOver:
 
 
 @functools.cache
-def _say_once(line):
+def _say_once(line: str) -> None:
     logging.getLogger("absl").warning("%s", line)
 
 

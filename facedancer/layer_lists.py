@@ -7,9 +7,12 @@ is read from a published file nor when it is built from one of our own.
 
 from __future__ import annotations
 
+import os
+
 from keras import layers
 
 from facedancer.errors import InputError
+from facedancer.tensors import Tensor
 
 _CONVOLUTION = ("kernel_size", "strides", "padding", "dilation_rate", "use_bias")
 _POOLING = ("pool_size", "strides", "padding")
@@ -33,7 +36,7 @@ KNOWN = {
 ACTIVATIONS = ("linear", "relu", "relu6", "sigmoid", "tanh", "swish", "silu", "elu")
 
 
-def read_layers(config: dict, path) -> dict:
+def read_layers(config: dict, path: str | os.PathLike) -> dict:
     """Returns the layers of a nested functional model as plain data.
 
     Args:
@@ -56,7 +59,7 @@ def read_layers(config: dict, path) -> dict:
     return {"layers": _ordered(found, path), "outputs": outputs}
 
 
-def _read_layer(layer, path):
+def _read_layer(layer: dict, path: str | os.PathLike) -> dict:
     name, cls, given = layer["name"], layer["class_name"], dict(layer["config"])
     if cls == "LeakyReLU":
         given.setdefault("negative_slope", given.get("alpha", 0.3))
@@ -73,7 +76,7 @@ def _read_layer(layer, path):
     return found
 
 
-def _check(layer):
+def _check(layer: dict) -> None:
     """Refuses a layer, an activation or an argument that is not of the table."""
     cls, config = layer["class"], layer["config"]
     name = config["name"]
@@ -95,16 +98,17 @@ def _check(layer):
             )
 
 
-def _is_plain(value):
+def _is_plain(value: object) -> bool:
     """Whether a value is a number, a word or a list of such: nothing to be made."""
     if isinstance(value, list | tuple):
         return all(map(_is_plain, value))
     return value is None or isinstance(value, bool | int | float | str)
 
 
-def _ordered(found, path):
+def _ordered(found: list[dict], path: str | os.PathLike) -> list[dict]:
     """Sorts so that every layer stands behind its inputs."""
-    done, order, left = set(), [], list(found)
+    done: set[str] = set()
+    order, left = [], list(found)
     while left:
         ready = [layer for layer in left if done.issuperset(layer["inputs"])]
         if not ready:
@@ -115,7 +119,7 @@ def _ordered(found, path):
     return order
 
 
-def build_layers(listed: dict, inputs) -> dict:
+def build_layers(listed: dict, inputs: Tensor) -> dict[str, Tensor]:
     """Builds what `read_layers` gave.
 
     Args:
@@ -141,7 +145,7 @@ def build_layers(listed: dict, inputs) -> dict:
     return tensors
 
 
-def _arguments(config):
+def _arguments(config: dict) -> dict:
     """JSON gives lists where layers want tuples or one number."""
     arguments = {}
     for key, value in config.items():

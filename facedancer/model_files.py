@@ -10,7 +10,7 @@ import re
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 import h5py
@@ -76,12 +76,12 @@ def read_model_file(path: str | os.PathLike) -> ModelFile:
     return ModelFile(path, kind, name, config, whole)
 
 
-def _keras_config(path):
+def _keras_config(path: str | os.PathLike) -> str | bytes:
     with untrusted.open_zip(path, "damaged .keras file") as archive:
         return untrusted.read_entry(archive, "config.json")
 
 
-def _h5_config(path):
+def _h5_config(path: str | os.PathLike) -> str | bytes:
     with untrusted.open_h5(path) as file:
         text = file.attrs.get("model_config")
     if text is None:
@@ -92,7 +92,9 @@ def _h5_config(path):
     return text
 
 
-def build(make: Callable[[], keras.Model], held: int, path) -> keras.Model:
+def build(
+    make: Callable[[], keras.Model], held: int, path: str | os.PathLike
+) -> keras.Model:
     """Returns a model that a file describes, if the file holds weights for it.
 
     A description of a few bytes can ask for terabytes. So the model is first made in a
@@ -116,7 +118,7 @@ def build(make: Callable[[], keras.Model], held: int, path) -> keras.Model:
     return make()
 
 
-def _count_weights(make):
+def _count_weights(make: Callable[[], keras.Model]) -> int:
     with keras.StatelessScope(initialize_variables=False):
         return make().count_params()
 
@@ -232,7 +234,9 @@ def group_weights(
     return found
 
 
-def assign(layer: keras.layers.Layer, arrays, path: str | os.PathLike) -> None:
+def assign(
+    layer: keras.layers.Layer, arrays: Mapping[str, np.ndarray], path: str | os.PathLike
+) -> None:
     """Sets the weights of a layer from named arrays, checking kinds and shapes.
 
     Args:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
+from typing import Any, Self
 
 import keras
 import numpy as np
@@ -33,16 +34,18 @@ class Network(keras.Model):
 
     _settings: dict | None = None
 
-    def _remember(self, **settings):
+    def _remember(self, **settings: object) -> None:
         self._settings = settings
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         if self._settings is None:
             return super().get_config()  # the graph itself
         return {"name": self.name, **self._settings}
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: Mapping[str, object] | None = None
+    ) -> Self:
         if "layers" in config:
             return super().from_config(config, custom_objects)
         return cls(**config)
@@ -95,7 +98,7 @@ class Network(keras.Model):
                 made[tensor.name] = rng.normal(size=shape).astype(np.float32)
         return made
 
-    def variant(self, **changes):
+    def variant(self, **changes: object) -> Self:
         """Returns the same network with other arguments and the same weights.
 
         Args:
@@ -118,7 +121,7 @@ class Network(keras.Model):
         """Returns what the network is and costs, in one line."""
         return f"{self.name}, {self._cost_text()}"
 
-    def _cost_text(self):
+    def _cost_text(self) -> str:
         cost = self.cost()
         text = f"{cost.parameters:,} parameters"
         if cost.macs is not None:
@@ -126,7 +129,7 @@ class Network(keras.Model):
         return text
 
 
-def _multiply_accumulates(node) -> int | None:
+def _multiply_accumulates(node: keras.Node) -> int | None:
     """Returns the multiply-accumulates of one call of a layer, None where open.
 
     A layer whose kernels do not meet every place of its output once says it itself, in

@@ -9,10 +9,14 @@ one core, and it lives as long as the process.
 from __future__ import annotations
 
 import functools
+import typing
+
+if typing.TYPE_CHECKING:
+    import openvino
 
 
 @functools.cache
-def core():
+def core() -> openvino.Core:
     """Returns the `openvino.Core` that everything here compiles its networks with."""
     import openvino
 

@@ -110,14 +110,18 @@ def in_front(landmarks: np.ndarray) -> np.ndarray:
     return front
 
 
-def _behind(landmarks, shape, other, there):
+def _behind(
+    landmarks: np.ndarray, shape: np.ndarray, other: np.ndarray, there: np.ndarray
+) -> bool:
     hidden, hides = _inside(landmarks, there), _inside(other, shape)
     if hidden != hides:
         return hidden > hides
     return cv2.contourArea(shape) < cv2.contourArea(there)
 
 
-def _is_one(landmarks, shape, other, there):
+def _is_one(
+    landmarks: np.ndarray, shape: np.ndarray, other: np.ndarray, there: np.ndarray
+) -> bool:
     hidden, hides = _inside(landmarks, there), _inside(other, shape)
     if hidden >= GHOST_LANDMARKS or hidden + hides >= SHARED_LANDMARKS:
         return True
@@ -125,16 +129,16 @@ def _is_one(landmarks, shape, other, there):
     return cv2.intersectConvexConvex(shape, there)[0] > GHOST_OVERLAP * smaller
 
 
-def _shape(landmarks):
+def _shape(landmarks: np.ndarray) -> np.ndarray:
     return face_outline(np.asarray(landmarks, np.float64)).astype(np.float32)
 
 
-def _touch(one, other):
+def _touch(one: np.ndarray, other: np.ndarray) -> bool:
     """Whether the boxes around two outlines meet."""
     return bool(np.all((one.min(0) < other.max(0)) & (other.min(0) < one.max(0))))
 
 
-def _inside(points, outline):
+def _inside(points: np.ndarray, outline: np.ndarray) -> int:
     """How many points lie in an outline."""
     return sum(
         cv2.pointPolygonTest(outline, (float(x), float(y)), False) >= 0

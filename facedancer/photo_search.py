@@ -7,7 +7,7 @@ nothing was found in squares of half its longer side.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -39,7 +39,9 @@ def search_photos(detector: Any, photos: Sequence[np.ndarray]) -> list[Faces]:
     ]
 
 
-def _searched_again(detector, photo, faces, working_size):
+def _searched_again(
+    detector: Any, photo: np.ndarray, faces: Faces, working_size: int
+) -> Faces:
     height, width = photo.shape[:2]
     longer, shorter = max(height, width), min(height, width)
     if not working_size or longer <= working_size:
@@ -51,7 +53,7 @@ def _searched_again(detector, photo, faces, working_size):
     return faces
 
 
-def _in_parts(detector, photo, side):
+def _in_parts(detector: Any, photo: np.ndarray, side: int) -> Iterator[Faces]:
     """Yields what squares of a photo show, in pixels of the photo."""
     for left, top, right, bottom in parts(photo.shape[:2], side):
         part = np.ascontiguousarray(photo[top:bottom, left:right])
@@ -82,14 +84,14 @@ def parts(size: tuple[int, int], side: int) -> Iterator[tuple[int, int, int, int
             yield left, top, min(left + side, size[1]), min(top + side, size[0])
 
 
-def _starts(length, side):
+def _starts(length: int, side: int) -> list[int]:
     count = 1
     if length > side:
         count += int(np.ceil((length - side) / ((1.0 - _OVERLAP) * side)))
     return np.linspace(0, max(length - side, 0), count).round().astype(int).tolist()
 
 
-def _merged(faces, others):
+def _merged(faces: Faces, others: Iterable[Faces]) -> Faces:
     faces = concatenate([faces, *others])
     faces = faces[~outlines.ghosts(faces.landmarks, faces.scores)]
     return faces[np.argsort(-faces.scores, kind="stable")]

@@ -58,7 +58,7 @@ def check_place(name: str, path: str | os.PathLike) -> None:
         )
 
 
-def _check_input(name, path, flag, given):
+def _check_input(name: str, path: pathlib.Path, flag: str, given: pathlib.Path) -> None:
     if not path.exists():
         return
     if given.is_file() and path.samefile(given):
@@ -74,12 +74,12 @@ def _check_input(name, path, flag, given):
         )
 
 
-def _final(path):
+def _final(path: pathlib.Path) -> pathlib.Path:
     """Returns a path with its folder's links followed, but not its own."""
     return path.parent.resolve() / path.name if path.name != ".." else path.resolve()
 
 
-def _values(settings) -> Iterator[tuple[str, str]]:
+def _values(settings: object) -> Iterator[tuple[str, str]]:
     """Yields flags and the paths they may hold, also of `--map REFERENCE=SOURCE`."""
     for name, value in flat(settings).items():
         for word in value if isinstance(value, list | tuple) else [value]:

@@ -59,7 +59,9 @@ def angles_of(matrix: np.ndarray) -> np.ndarray:
     return np.degrees([yaw, pitch, roll])
 
 
-def project(angles: np.ndarray, size: float = 60.0, distance: float = 12.0):
+def project(
+    angles: np.ndarray, size: float = 60.0, distance: float = 12.0
+) -> np.ndarray:
     """Returns where a camera sees the five points of a head in some pose.
 
     Args:

@@ -4,6 +4,7 @@ import importlib.util
 import os
 import runpy
 import sys
+from collections.abc import Callable
 
 
 def choose_backend(argv: list[str] | None = None) -> None:
@@ -21,8 +22,8 @@ def choose_backend(argv: list[str] | None = None) -> None:
                 os.environ["KERAS_BACKEND"] = value
 
 
-def _program(module):
-    def run():
+def _program(module: str) -> Callable[[], None]:
+    def run() -> None:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # warnings, not chatter
         choose_backend()
         backend = os.environ.get("KERAS_BACKEND", "tensorflow")

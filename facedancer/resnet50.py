@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from keras import layers
 
+from facedancer.tensors import Tensor
+
 LAYERS = 175  # of the trunk, its input among them
 # Stage, number of blocks, inner channels, stride of the first block.
 STAGES = ((2, 3, 64, 1), (3, 4, 128, 2), (4, 6, 256, 2), (5, 3, 512, 2))
 
 
-def trunk(image, width: int = 64, folded: bool = False):
+def trunk(image: Tensor, width: int = 64, folded: bool = False) -> dict[str, Tensor]:
     """Returns the feature maps of ResNet50 without its top (He et al., 2015).
 
     The first version of the network, with biases in its convolutions and the stride in
@@ -43,7 +45,15 @@ def trunk(image, width: int = 64, folded: bool = False):
     return maps
 
 
-def _conv_norm(x, filters, size, stride, name, folded, padding="same"):
+def _conv_norm(
+    x: Tensor,
+    filters: int,
+    size: int,
+    stride: int,
+    name: str,
+    folded: bool,
+    padding: str = "same",
+) -> Tensor:
     x = layers.Conv2D(
         filters, size, strides=stride, padding=padding, name=f"{name}_conv"
     )(x)
@@ -52,7 +62,9 @@ def _conv_norm(x, filters, size, stride, name, folded, padding="same"):
     return layers.BatchNormalization(epsilon=1.001e-5, name=f"{name}_bn")(x)
 
 
-def _block(x, channels, stride, project, name, folded):
+def _block(
+    x: Tensor, channels: int, stride: int, project: bool, name: str, folded: bool
+) -> Tensor:
     shortcut = x
     if project:
         shortcut = _conv_norm(x, 4 * channels, 1, stride, f"{name}_0", folded)

@@ -246,7 +246,7 @@ class Leaf:
 
 
 def leaves(
-    record: type, path: tuple[str, ...] = (), heading: str = "", base: Any = None
+    record: Any, path: tuple[str, ...] = (), heading: str = "", base: Any = None
 ) -> Iterator[Leaf]:
     """Yields the settings of a record, those of the records in it included.
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import types
 
 # A folder that cannot be made: who finds no place for a file goes without.
 NOWHERE = os.path.join(os.devnull, "facedancer")
@@ -22,7 +23,8 @@ def silence_libraries() -> None:
     """
     # With None in its place the import fails, and OpenVINO takes its own stand-in that
     # sends nothing (`openvino/tools/ovc/telemetry_stub.py`).
-    sys.modules["openvino_telemetry"] = None
+    nothing: types.ModuleType = None  # type: ignore[assignment]  # as imports read it
+    sys.modules["openvino_telemetry"] = nothing
     home = os.path.expanduser("~")
     if not os.path.exists(os.path.join(home, ".keras", "keras.json")):
         os.environ.setdefault("KERAS_HOME", NOWHERE)

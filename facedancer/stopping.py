@@ -10,6 +10,7 @@ import contextlib
 import signal
 import threading
 import time
+import types
 from collections.abc import Iterator
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -47,7 +48,7 @@ def note(number: int) -> bool:
     return new
 
 
-def _raise(number, frame):
+def _raise(number: int, frame: types.FrameType | None) -> None:
     if note(number):
         if number == signal.SIGINT:
             raise KeyboardInterrupt

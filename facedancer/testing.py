@@ -4,6 +4,7 @@ import os
 import pathlib
 import tempfile
 import unittest
+from collections.abc import Callable
 
 import keras
 import numpy as np
@@ -38,12 +39,12 @@ class TestCase(parameterized.TestCase):
     Every test starts from the same random state and the float32 policy.
     """
 
-    def setUp(self):
+    def setUp(self) -> None:
         super().setUp()
         keras.utils.set_random_seed(0)
         keras.config.set_dtype_policy("float32")
 
-    def tempdir(self):
+    def tempdir(self) -> pathlib.Path:
         """Returns a new folder that is removed after the test.
 
         absl's own `create_tempdir` needs parsed flags, which pytest never gives.
@@ -52,7 +53,9 @@ class TestCase(parameterized.TestCase):
         self.addCleanup(folder.cleanup)
         return pathlib.Path(folder.name)
 
-    def assert_close(self, actual, expected, rtol=1e-5, atol=1e-6):
+    def assert_close(
+        self, actual: object, expected: object, rtol: float = 1e-5, atol: float = 1e-6
+    ) -> None:
         """Compares two nested structures of arrays."""
         tree.assert_same_structure(actual, expected)
         for a, e in zip(tree.flatten(actual), tree.flatten(expected), strict=True):
@@ -60,7 +63,13 @@ class TestCase(parameterized.TestCase):
                 keras.ops.convert_to_numpy(a), np.asarray(e), rtol=rtol, atol=atol
             )
 
-    def check_layer(self, make, inputs, output_shape, weights):
+    def check_layer(
+        self,
+        make: Callable[[], keras.layers.Layer],
+        inputs: object,
+        output_shape: tuple[int, ...],
+        weights: int,
+    ) -> None:
         """Checks what every layer owes.
 
         The config survives a round trip before and after the build; the

@@ -180,7 +180,7 @@ def load_arrays(
         }
 
 
-def _read_array(archive, entry):
+def _read_array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> np.ndarray:
     with archive.open(entry) as file:
         version = np.lib.format.read_magic(file)
         if version not in _HEADERS:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import pathlib
+from collections.abc import Sequence
 
 from facedancer import files
 from facedancer.errors import InputError
@@ -119,7 +120,7 @@ def find_named(kind: str, name: str) -> pathlib.Path:
     return _where(kind, [known[name]])
 
 
-def _where(kind, entries):
+def _where(kind: str, entries: Sequence[Weights]) -> pathlib.Path:
     for entry in entries:
         for folder in _folders():
             if (folder / entry.file).is_file():
