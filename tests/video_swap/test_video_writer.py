@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import os
 import pathlib
 from fractions import Fraction
 from unittest import mock
@@ -251,6 +252,18 @@ class PictureTest(testing.TestCase):
         self.assertLen(found, 6)
         for frame, image in zip(found, frames, strict=True):
             self.assertLess(np.abs(frame.image.astype(int) - image).mean(), 3.0)
+
+    def test_an_encoder_takes_no_priority(self):
+        """SVT-AV1 makes threads of root real-time ones, this one among them."""
+        folder = self.tempdir()
+        path = made.write_clip(folder / "a.mp4", made.moving_scenes(3))
+        before = os.sched_getscheduler(0)
+        rewrite(path, folder / "b.mp4", dataclasses.replace(FAST, codec="libsvtav1"))
+        found = {
+            os.sched_getscheduler(int(thread))
+            for thread in os.listdir("/proc/self/task")
+        }
+        self.assertEqual(found, {before})
 
     def test_rate_that_cannot_be_meant(self):
         path = self.tempdir() / "a.nut"

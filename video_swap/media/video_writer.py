@@ -19,6 +19,7 @@ import av
 import numpy as np
 from av.video.reformatter import ColorRange, VideoReformatter
 
+from facedancer import scheduling
 from facedancer.errors import InputError
 from facedancer.settings import Checked, ranged
 from facedancer.video_swap.media import containers, decoding, upright, video_reader
@@ -251,7 +252,14 @@ class SegmentEncoder:
         )
         picture.pts, picture.duration = frame.pts + self.ahead, frame.duration
         picture.time_base = self.time_base
-        self._mux(self.stream.encode(picture))
+        self._mux(self._encode(picture))
+
+    def _encode(self, picture):
+        """Returns packets; the first picture opens the encoder."""
+        if self.stream.codec_context.is_open:
+            return self.stream.encode(picture)
+        with scheduling.kept_priority():
+            return self.stream.encode(picture)
 
     def _mux(self, packets):
         """Writes packets; of a few frames libx265 gives any decoding times at all.
