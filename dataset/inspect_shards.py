@@ -14,19 +14,15 @@ import os
 import pathlib
 from collections.abc import Iterator
 
-import matplotlib
 import numpy as np
 import tqdm
-from matplotlib import pyplot
 
-from facedancer import cli, files, images
+from facedancer import cli, files, images, places
 from facedancer.dataset.jobs import contact_sheet
 from facedancer.dataset.photos import image_header
 from facedancer.dataset.shards import records, shard_index
 from facedancer.errors import InputError
 from facedancer.settings import Checked, ranged
-
-matplotlib.use("Agg")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,6 +84,8 @@ def main(settings: InspectSettings) -> int:
     Raises:
         InputError: If there are no shards.
     """
+    if settings.output:
+        places.check_folder(settings, "output", settings.output)
     files = shard_index.find_shards(settings.data_dir)
     by_set = collections.defaultdict(list)
     for file in files:
@@ -208,11 +206,14 @@ def _write_pictures(
     figure = _distributions(found)
     with files.whole(folder / f"{name}.distributions.png") as temporary:
         figure.savefig(temporary, dpi=100)
-    pyplot.close(figure)
 
 
 def _distributions(found: Contents):
-    figure, (left, right) = pyplot.subplots(1, 2, figsize=(10, 4), layout="tight")
+    # Here, because it starts a program that lists the fonts, and that takes seconds.
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10, 4), layout="tight")
+    left, right = figure.subplots(1, 2)
     counts = np.array([n for name, n in found.identities.items() if name != "unknown"])
     most = counts.max(initial=1)
     left.hist(counts, bins=np.arange(most + 1) + 0.5 if most <= 60 else 40)

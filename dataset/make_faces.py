@@ -128,12 +128,26 @@ def _claim_target(settings: MadeSettings) -> None:
     wanted = {k: v for k, v in values.items() if k not in ("target_dir", "num_workers")}
     path = pathlib.Path(settings.target_dir, "settings.json")
     text = json.dumps(wanted, indent=2) + "\n"
-    if path.exists() and path.read_text() != text:
+    if path.exists() and path.read_text(errors="replace") != text:
         raise InputError(
             f"{settings.target_dir} holds faces made with other flags: see {path}. "
             "Give another --target_dir"
         )
+    if not path.exists():
+        _check_empty(settings)
     files.write_atomic(path, text.encode())
+
+
+def _check_empty(settings: MadeSettings) -> None:
+    """Refuses folders with files of others: pictures of theirs could be overwritten."""
+    for folder in (settings.target_dir, _mask_folder(settings)):
+        names = os.listdir(folder) if os.path.isdir(folder) else []
+        found = sorted(name for name in names if not name.startswith("."))
+        if found:
+            raise InputError(
+                f"{folder} holds {found[0]}, which this program did not write and "
+                "might overwrite. Give a new or empty folder as --target_dir"
+            )
 
 
 def _people(settings: MadeSettings) -> Iterator[tuple[int, list[str]]]:

@@ -12,7 +12,7 @@ import pathlib
 
 import numpy as np
 
-from facedancer import cli, files
+from facedancer import cli, files, places
 from facedancer.errors import InputError
 from facedancer.evaluation.measuring.figures import Metric
 from facedancer.evaluation.metrics import bootstrap
@@ -139,6 +139,7 @@ def main(settings: CompareSettings) -> int:
     Args:
         settings: What the flags say.
     """
+    places.check_folder(settings, "out", settings.out)
     first, second = document.read(settings.first), document.read(settings.second)
     differences = compare(first, second, settings.seed)
     names = _names(first, second, settings)

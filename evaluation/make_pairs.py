@@ -46,6 +46,8 @@ def main(settings: PairSettings) -> int:
         settings: What the flags say.
     """
     places.check_places(settings, {"output": settings.output})
+    if settings.frames_dir:
+        places.check_folder(settings, "frames_dir", settings.frames_dir)
     photos = find_photos(settings)
     made = pairs.make_pairs(photos, settings.pairs, settings.seed, settings.same_share)
     pairs.write_pairs(settings.output, made)

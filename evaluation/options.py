@@ -5,11 +5,10 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 
-from facedancer import files, foreign, weights
+from facedancer import files, foreign, places, weights
 from facedancer.alignment import Alignment
 from facedancer.arcface_model import load_encoder
 from facedancer.dataset.jobs import report
-from facedancer.errors import InputError
 from facedancer.evaluation.inputs.cache import Cache
 from facedancer.evaluation.inputs.locating import Locator
 from facedancer.evaluation.instruments import (
@@ -20,6 +19,7 @@ from facedancer.evaluation.instruments import (
     pose_network,
 )
 from facedancer.evaluation.measuring.measure import Perception, Tools
+from facedancer.evaluation.report import document
 from facedancer.evaluation.settings import EvaluateSettings
 from facedancer.retinaface import load_detector
 
@@ -160,9 +160,6 @@ def check_out(settings: EvaluateSettings) -> pathlib.Path:
         settings: The settings.
 
     Raises:
-        InputError: If something else than a folder stands there.
+        InputError: If something else than a folder stands there, or what is read.
     """
-    path = pathlib.Path(settings.out)
-    if path.exists() and not path.is_dir():
-        raise InputError(f"--out: {path} is a file; give a folder")
-    return path
+    return places.check_folder(settings, "out", settings.out, document.FILES)

@@ -22,6 +22,7 @@ _TURNS = {
 }
 # Mode that the pixels of a profile's colour space have.
 _MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK", "Lab": "LAB"}
+_STRIP = 256  # rows that are copied at once
 _SAME = 2  # levels by which two ways to write sRGB differ
 
 
@@ -59,10 +60,20 @@ def photo_of(image: Image.Image) -> Photo:
         colours = colours.transpose(turn)
         alpha = None if alpha is None else alpha.transpose(turn)
     if alpha is None or alpha.getextrema()[0] == 255:
-        return Photo(np.array(colours), None, bool(profile))
+        return Photo(_array(colours), None, bool(profile))
     white = Image.new("RGB", colours.size, "white")
     shown = Image.composite(colours, white, alpha)
-    return Photo(np.array(shown), np.array(alpha), bool(profile))
+    return Photo(_array(shown), _array(alpha), bool(profile))
+
+
+def _array(image: Image.Image) -> np.ndarray:
+    """Returns an image as an array; its bytes are never there a third time."""
+    shape = (image.height, image.width, *([3] if image.mode == "RGB" else []))
+    array = np.empty(shape, np.uint8)
+    for top in range(0, image.height, _STRIP):
+        end = min(top + _STRIP, image.height)
+        array[top:end] = np.asarray(image.crop((0, top, image.width, end)))
+    return array
 
 
 def _turn(image: Image.Image) -> Image.Transpose | None:
@@ -111,7 +122,7 @@ def _srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
         elif image.mode == "LAB":
             given = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
         else:
-            return image.convert("RGB")
+            return image if image.mode == "RGB" else image.convert("RGB")
         mode = _MODES[given.profile.xcolor_space.strip()]
         fitting = image if image.mode == mode else _converted(image, mode)
         transform = ImageCms.buildTransform(

@@ -38,6 +38,10 @@ FORMATS = {
 }
 EXTENSIONS = tuple(ending for endings in FORMATS.values() for ending in endings)
 MAX_PIXELS = 200_000_000
+# An animation's decoder keeps several pictures of its size, with alpha, at the same
+# time: each of its pixels counts so often. 8K (33 million) is read by default.
+ANIMATED = 5
+_ANIMATIONS = ("GIF", "WEBP", "PNG", "AVIF")
 # What the decoders raise, each of them another part of it, where a file is damaged.
 DAMAGE = (
     OSError,
@@ -78,7 +82,7 @@ def open_image(
 
     Args:
         source: The file, or its bytes.
-        max_pixels: Largest `width * height`.
+        max_pixels: Largest `width * height`, see `check_size`.
         formats: Keys of `FORMATS` that are allowed, None for all.
 
     Raises:
@@ -112,18 +116,25 @@ def check_size(image: Image.Image, max_pixels: int, prefix: str = "") -> None:
 
     Args:
         image: An opened image.
-        max_pixels: Largest `width * height`.
+        max_pixels: Largest `width * height`; in animations `ANIMATED` times that.
         prefix: Beginning of the message.
 
     Raises:
         InputError: If it is larger.
     """
-    if image.width * image.height > max_pixels:
+    pixels, of_what = image.width * image.height, ""
+    if pixels <= max_pixels < pixels * ANIMATED and _is_animated(image):
+        pixels, of_what = pixels * ANIMATED, f" of an animation, {ANIMATED} times,"
+    if pixels > max_pixels:
         raise InputError(
-            f"{prefix}{image.width}x{image.height} pixels are more than the limit of "
-            f"{max_pixels}. Make it smaller, or raise --max_pixels where a program has "
-            "that flag"
+            f"{prefix}{image.width}x{image.height} pixels{of_what} are more than the "
+            f"limit of {max_pixels}. Make it smaller, or raise --max_pixels where a "
+            "program has that flag"
         )
+
+
+def _is_animated(image: Image.Image) -> bool:
+    return image.format in _ANIMATIONS and bool(getattr(image, "is_animated", False))
 
 
 def _head(source: str | os.PathLike | bytes) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import pathlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from facedancer import image_formats
 from facedancer.errors import InputError
@@ -56,6 +56,38 @@ def check_place(name: str, path: str | os.PathLike) -> None:
         raise InputError(
             f"--{name} must be a file in a folder that can be written. Received: {path}"
         )
+
+
+def check_folder(
+    settings: object, name: str, path: str | os.PathLike, files: Sequence[str] = ()
+) -> pathlib.Path:
+    """Returns the folder that will be written, or refuses it before any work.
+
+    Args:
+        settings: See `check_places`.
+        name: The flag.
+        path: Its value.
+        files: Names of files that will be written in it.
+
+    Raises:
+        InputError: If a file has that name, or the folder or one of the files is an
+            input.
+    """
+    path = pathlib.Path(path)
+    if path.exists() and not path.is_dir():
+        raise InputError(f"--{name}: {path} is a file; give a folder")
+    for flag, value in _values(settings):
+        given = pathlib.Path(value)
+        if flag == name or not (path.exists() and given.exists()):
+            continue
+        if path.samefile(given):
+            raise InputError(
+                f"--{name} must not be the folder --{flag}, whose files could be lost. "
+                f"Received: {path} for both"
+            )
+        for file in files:
+            _check_input(name, path / file, flag, given)
+    return path
 
 
 def _check_input(name: str, path: pathlib.Path, flag: str, given: pathlib.Path) -> None:

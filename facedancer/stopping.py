@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import sys
 import threading
 import time
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _ONCE = 1.0  # seconds in which several signals are one: a group and each of it is told
+_AGAIN = 0.01  # seconds after which a lost exception is raised once more
 _received: list[tuple[int, float]] = []
 
 
@@ -58,14 +60,67 @@ def _raise(number: int, frame: types.FrameType | None) -> None:
 def listen() -> None:
     """Lets SIGTERM and SIGHUP raise `StoppedBySignal` from now on, Ctrl-C as ever.
 
-    A signal that is ignored (`nohup`) stays so. Only the main thread can do this; in
-    another one nothing is changed.
+    What they raise where Python drops exceptions (garbage collection, callbacks of
+    native code) is raised again right after. A signal that is ignored (`nohup`) stays
+    so. Only the main thread can do this; in another one nothing is changed.
     """
-    if threading.current_thread() is threading.main_thread():
-        for number in SIGNALS:
-            usual = (signal.SIG_DFL, signal.default_int_handler)
-            if signal.getsignal(number) in usual:
-                signal.signal(number, _raise)
+    if not _in_main_thread():
+        return
+    for number in SIGNALS:
+        usual = (signal.SIG_DFL, signal.default_int_handler)
+        if signal.getsignal(number) in usual:
+            signal.signal(number, _raise)
+    if not isinstance(sys.unraisablehook, _Unraisable):
+        sys.unraisablehook = _Unraisable(sys.unraisablehook)
+
+
+def _in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
+
+
+class _Unraisable:
+    """Is told of dropped exceptions; being told to end is not dropped."""
+
+    def __init__(self, others: Callable[[sys.UnraisableHookArgs], object]):
+        self.others = others
+
+    def __call__(self, dropped: sys.UnraisableHookArgs) -> None:
+        error = dropped.exc_value
+        if not isinstance(error, KeyboardInterrupt) or not _in_main_thread():
+            self.others(dropped)
+            return
+
+        def again(number: int, frame: types.FrameType | None) -> None:
+            signal.signal(signal.SIGALRM, before or signal.SIG_DFL)
+            raise type(error)(*error.args)
+
+        before = signal.signal(signal.SIGALRM, again)
+        signal.setitimer(signal.ITIMER_REAL, _AGAIN)
+
+
+@contextlib.contextmanager
+def postponed() -> Iterator[None]:
+    """Lets the block run to its end before Ctrl-C, SIGTERM and SIGHUP have an effect.
+
+    For native code that calls back into Python and cannot pass on what is raised there:
+    it takes it for a failure of its own, or aborts. Only the main thread sees signals;
+    in another one nothing is changed.
+    """
+    if not _in_main_thread():
+        yield
+        return
+    waiting: list[int] = []
+    handlers = {number: signal.getsignal(number) for number in SIGNALS}
+    usual = {int(n): handler for n, handler in handlers.items() if callable(handler)}
+    for number in usual:
+        signal.signal(number, lambda number, frame: waiting.append(number))
+    try:
+        yield
+    finally:
+        for number, handler in usual.items():
+            signal.signal(number, handler)
+        for number in waiting:
+            usual[number](number, None)
 
 
 def is_interrupt(error: BaseException | None) -> bool:

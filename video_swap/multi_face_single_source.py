@@ -95,6 +95,7 @@ def make_job(settings: VideoSettings) -> clip_job.ClipJob:
         settings.stages,
         settings.encode,
         progress=sys.stderr.isatty(),
+        max_pixels=settings.max_pixels,
     )
     plan.check_output(job, clip_job.open_reader(job))
     return job

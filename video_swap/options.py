@@ -37,6 +37,7 @@ def make_swapper(given: SharedSettings) -> tuple[FaceSwapper, dict[str, str]]:
         loaded.embedder,
         given.people.align_source,
         given.people.source_face,
+        given.max_pixels,
     )
     rules = make_rules(given.people, reader)
     for note in reader.notes:
@@ -100,7 +101,9 @@ def make_rules(
 
 def _reference(reader, path):
     """A reference is a photo to be searched, also where sources are aligned crops."""
-    other = identities.IdentityReader(reader.detector, reader.embedder)
+    other = identities.IdentityReader(
+        reader.detector, reader.embedder, max_pixels=reader.max_pixels
+    )
     vector = other.read([path])
     reader.notes += other.notes
     return vector

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from facedancer.image_formats import MAX_PIXELS
 from facedancer.settings import Checked, choice, ranged, repeated, setting
 from facedancer.video_swap.compositing import colour_transfer, detail, masks
 from facedancer.video_swap.provenance.labels import LabelSettings
@@ -228,6 +229,8 @@ class SharedSettings(Checked):
         swap: Which faces are swapped, and how they are put back.
         label: How the result is labelled.
         report: Write a report to this JSON file.
+        max_pixels: Largest photo, width times height, that is read; the pictures of a
+            GIF or WebP count five times.
     """
 
     people: PeopleSettings
@@ -235,3 +238,4 @@ class SharedSettings(Checked):
     swap: SwapSettings = SwapSettings()
     label: LabelSettings = LabelSettings()
     report: str = ""
+    max_pixels: int = ranged(MAX_PIXELS, low=1)

@@ -44,7 +44,7 @@ def main(settings: ImageSettings) -> int:
         InputError: If a file cannot be used, or no face is swapped.
     """
     path = pathlib.Path(settings.img_path)
-    photo = images.read_photo(path)
+    photo = images.read_photo(path, settings.max_pixels)
     output = _checked_output(settings, path, photo)
     with claims.claimed(output):
         return _swap(settings, path, photo, output)

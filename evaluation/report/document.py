@@ -20,6 +20,7 @@ from facedancer.evaluation.measuring.studies import Study
 from facedancer.evaluation.metrics.bootstrap import Estimate
 
 FORMAT = "facedancer-evaluation/1"
+FILES = ("pairs.csv", "report.md", "report.json", "index.html")  # of a report's folder
 ARROWS = {"higher": "\u2191", "lower": "\u2193", "": ""}
 
 

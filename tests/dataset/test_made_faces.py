@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import pathlib
 
 import numpy as np
 import pytest
@@ -201,6 +202,13 @@ class ProgramTest(testing.TestCase):
         make_faces.write_faces(self.settings(num_images=1, num_identities=1))
         with self.assertRaisesRegex(InputError, "made with other flags"):
             make_faces.write_faces(self.settings(seed=1))
+
+    def test_folders_of_others_are_refused(self):
+        for folder in (self.target, pathlib.Path(f"{self.target}.masks")):
+            (folder / "00000").mkdir(parents=True)
+            with self.assertRaisesRegex(InputError, "holds 00000, which this program"):
+                make_faces.write_faces(self.settings(masks=True))
+            (folder / "00000").rmdir()
 
     def test_triplets(self):
         settings = self.settings(num_images=0, num_triplets=2, image_format="png")

@@ -228,6 +228,14 @@ class ProtocolTest(testing.TestCase):
         path.write_text("")
         with self.assertRaisesRegex(InputError, "is a file; give a folder"):
             options.check_out(self.settings(out=str(path)))
+        listed = self.tempdir() / "pairs.csv"
+        listed.write_text("")
+        for inputs, words in (
+            ({"data_dir": "", "results": str(listed.parent)}, "the folder --results"),
+            ({"pairs_csv": str(listed)}, "must not be --pairs_csv, which would be"),
+        ):
+            with self.assertRaisesRegex(InputError, words):
+                options.check_out(self.settings(out=str(listed.parent), **inputs))
 
     def test_own_judge_is_refused(self):
         swapper = mock.Mock(encoder_name=self.encoder.name_with_hash)

@@ -1,5 +1,6 @@
 """Tests of reports: written, read back, compared, shown on a page."""
 
+import dataclasses
 import json
 import math
 import re
@@ -155,6 +156,9 @@ class CompareTest(testing.TestCase):
         words = [f"--first={root}/a", f"--second={root}/b", f"--out={root}/c"]
         settings = cli.parse(compare.CompareSettings, words)
         self.assertEqual(compare.main(settings), cli.DONE)
+        again = dataclasses.replace(settings, out=f"{root}/b/")
+        with self.assertRaisesRegex(InputError, "must not be the folder --second"):
+            compare.main(again)
         data = json.loads((root / "c" / "compare.json").read_text())
         self.assertEqual((data["first"], data["second"]), ("one & only", "two"))
         self.assertAlmostEqual(data["figures"][0]["difference"], 0.1, places=5)

@@ -93,6 +93,23 @@ class OpenTest(testing.TestCase):
         with self.assertRaisesRegex(InputError, "damaged image"):  # decoding began
             images.read_photo(data, max_pixels=200_000_000)
 
+    @parameterized.parameters("WEBP", "GIF", "PNG")
+    def test_animation_whose_header_claims_a_size(self, kind):
+        """A WebP of 12 KB took 4 GB: its decoder keeps several pictures with alpha."""
+        data = hostile.animation(kind, 8_000, 5_001)  # just above 200 / 5 million
+        with self.assertRaisesRegex(InputError, "5 times, are more than the limit"):
+            images.read_photo(data)
+        small = hostile.animation(kind, 44, 30)
+        self.assertEqual(
+            images.read_photo(small, 5 * 44 * 30).pixels.shape, (30, 44, 3)
+        )
+        with self.assertRaisesRegex(
+            InputError, "44x30 pixels of an animation, 5 times"
+        ):
+            images.read_photo(small, 5 * 44 * 30 - 1)
+        still = hostile.encoded(hostile.picture(), kind)
+        self.assertEqual(images.read_photo(still, 44 * 30).pixels.shape, (30, 44, 3))
+
     def test_heic_without_the_extra(self):
         path = self.tempdir() / "IMG_0001.HEIC"
         path.write_bytes(hostile.heic())

@@ -1,6 +1,7 @@
 """Tests of `facedancer.places`."""
 
 import dataclasses
+import functools
 
 from facedancer import places, testing
 from facedancer.errors import InputError
@@ -49,6 +50,19 @@ class PlacesTest(testing.TestCase):
         with self.assertRaisesRegex(InputError, "--output and --report must be two"):
             self.check(self.folder / "new.png", self.folder / "photos/../new.png")
         self.check(self.folder / "new.png", self.folder / "new.json")
+
+    def test_folders(self):
+        photos, record = self.folder / "photos", dataclasses.make_dataclass("S", ["a"])
+        check = functools.partial(places.check_folder, record(str(photos)), "out")
+        with self.assertRaisesRegex(InputError, "--out must not be the folder --a, "):
+            check(self.folder / "photos" / ".." / "photos")
+        with self.assertRaisesRegex(InputError, "--out: .* is a file; give a folder"):
+            check(self.folder / "photo.png")
+        self.assertEqual(check(str(photos / "new"), ["x"]), photos / "new")
+        settings = record(str(photos / "old.csv"))
+        places.check_folder(settings, "out", photos, ["new.csv"])
+        with self.assertRaisesRegex(InputError, "--out must not be --a, which would"):
+            places.check_folder(settings, "out", photos, ["old.csv"])
 
     def test_places_that_cannot_be_written(self):
         for place in (self.folder, self.folder / "photo.png" / "x.png"):

@@ -72,6 +72,24 @@ def growing_gif(width=60_000, height=60_000):
     return bytes(data)
 
 
+def animation(kind, width, height):
+    """Returns three small pictures in a WEBP, GIF or PNG whose header claims a size."""
+    more = [Image.fromarray(picture() // n) for n in (2, 3)]
+    data = bytearray(
+        encoded(picture(), kind, save_all=True, append_images=more, duration=40)
+    )
+    if kind == "WEBP":
+        at = data.index(b"VP8X") + 12
+        data[at : at + 3] = (width - 1).to_bytes(3, "little")
+        data[at + 3 : at + 6] = (height - 1).to_bytes(3, "little")
+    elif kind == "GIF":
+        data[6:10] = struct.pack("<HH", width, height)
+    else:
+        data[16:24] = struct.pack(">II", width, height)
+        data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
+    return bytes(data)
+
+
 def heic():
     """The beginning of a HEIC file, as phones write it."""
     return struct.pack(">I", 24) + b"ftypheic" + bytes(4) + b"mif1heic" + bytes(200)

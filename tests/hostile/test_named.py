@@ -3,6 +3,8 @@
 import io
 import json
 import struct
+import subprocess
+import sys
 import tokenize
 import zipfile
 
@@ -169,6 +171,15 @@ class ShardTest(testing.TestCase):
         self.assertLen(self.read(), 12)
         write_odd_header(path)
         self.assertLen(self.read(), 12)
+
+    def test_looking_at_shards_starts_no_program(self):
+        """Matplotlib asks `fc-list` for fonts, and keeps its answer in the home."""
+        code = (
+            "import sys; from facedancer.dataset import inspect_shards as program\n"
+            f"program.main(program.InspectSettings({str(self.folder)!r}))\n"
+            "sys.exit('matplotlib' in sys.modules)"
+        )
+        subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
     @parameterized.parameters(
         {"path": 7}, {"identity": b"anna"}, {"path": b"\xff/\xfe"}, {"face": 3}

@@ -122,6 +122,15 @@ class SwapImageTest(testing.TestCase):
         self.loads.assert_not_called()
         self.assertEqual((photo.read_bytes(), other.read_bytes()), before)
 
+    @parameterized.parameters("img_path", "swap_source", "map")
+    def test_max_pixels(self, name):
+        large = self.write("large.png", made.scene(size_wh=(400, 101)))
+        photo = self.write("photo.png", made.scene((made.RED, 20, 20, 40)))
+        values = {"img_path": photo, "output": self.folder / "o.png"}
+        values[name] = f"{large}={photo}" if name == "map" else large
+        with self.assertRaisesRegex(InputError, "large.png: 400x101 .* limit of 40000"):
+            self.run_program(max_pixels=40_000, **values)
+
     def test_output_that_cannot_hold_the_photo(self):
         photo = self.write("photo.png", np.zeros((20, 16_400, 3), np.uint8))
         with self.assertRaisesRegex(InputError, "at most 16383 pixels .* 16400x20"):

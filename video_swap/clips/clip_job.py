@@ -13,6 +13,7 @@ import tqdm
 
 from facedancer import claims, files, images
 from facedancer.errors import InputError
+from facedancer.image_formats import MAX_PIXELS
 from facedancer.video_swap.clips import (
     clip_report,
     clip_stages,
@@ -45,6 +46,8 @@ class ClipJob:
         progress: Whether a progress bar is shown.
         on_progress: Called with the number of finished frames, and of all where that is
             known; None for nothing.
+        max_pixels: Largest picture of an animation or folder, see
+            `image_formats.check_size`.
     """
 
     path: pathlib.Path
@@ -55,6 +58,7 @@ class ClipJob:
     describe: str = ""
     progress: bool = False
     on_progress: Callable[[int, int | None], object] | None = None
+    max_pixels: int = MAX_PIXELS
 
 
 def swap_clip(job: ClipJob, swapper, labeller: labels.Labeller) -> dict:
@@ -113,7 +117,11 @@ def open_reader(job: ClipJob):
     clip = job.clip
     if pictures.is_picture(job.path):
         reader = pictures.PictureReader(
-            job.path, clip.start, clip.length or None, clip.sample_rate
+            job.path,
+            clip.start,
+            clip.length or None,
+            clip.sample_rate,
+            job.max_pixels,
         )
     else:
         reader = video_reader.VideoReader(

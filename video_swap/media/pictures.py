@@ -51,6 +51,7 @@ class PictureReader:
         start: Seconds at which to begin.
         length: Seconds to read, None for all.
         every: Use every n-th frame.
+        max_pixels: Largest picture, see `image_formats.check_size`.
 
     Attributes:
         info: What is known of it.
@@ -65,8 +66,10 @@ class PictureReader:
 
     origin = 0
 
-    def __init__(self, path, start=0.0, length=None, every=1):
-        self.path = pathlib.Path(path)
+    def __init__(
+        self, path, start=0.0, length=None, every=1, max_pixels=images.MAX_PIXELS
+    ):
+        self.path, self.max_pixels = pathlib.Path(path), max_pixels
         self.start, self.every = video_reader.exact_seconds(start), every
         self.length = None if length is None else video_reader.exact_seconds(length)
         self.damage: list[tuple[Fraction, Fraction]] = []
@@ -91,7 +94,7 @@ class PictureReader:
         if self.names:
             step = 1000 // _SEQUENCE_RATE
             return (
-                images.read_image(self.names[0]),
+                images.read_image(self.names[0], self.max_pixels),
                 len(self.names),
                 step * len(self.names),
             )
@@ -132,7 +135,7 @@ class PictureReader:
 
     def _sequence(self):
         for path in self.names:
-            image = images.read_image(path)
+            image = images.read_image(path, self.max_pixels)
             if (image.shape[1], image.shape[0]) != self.info.size_wh:
                 width, height = self.info.size_wh
                 raise InputError(
@@ -146,9 +149,9 @@ class PictureReader:
         """Yields `(image, milliseconds)`; transparent parts are white."""
         shown, whole = 0, False
         try:
-            with _open(self.path) as (animation, whole):
+            with _open(self.path, self.max_pixels) as (animation, whole):
                 for frame in ImageSequence.Iterator(animation):
-                    image_formats.check_size(frame, images.MAX_PIXELS)
+                    image_formats.check_size(frame, self.max_pixels)
                     image = image_colours.photo_of(frame).pixels
                     # Of WebP the duration is known only now.
                     duration = round(frame.info.get("duration", 0)) or 100
@@ -163,18 +166,18 @@ class PictureReader:
 
 
 @contextlib.contextmanager
-def _open(path):
+def _open(path, max_pixels):
     """Gives an animation, and whether it is whole; damage of a GIF shows later."""
     with contextlib.ExitStack() as stack:
         try:
-            image = stack.enter_context(image_formats.open_image(path))
+            image = stack.enter_context(image_formats.open_image(path, max_pixels))
             whole = True
         except InputError:
             data = path.read_bytes() if path.is_file() else b""
             end, whole = _readable_end(data), False
             if end is None:
                 raise
-            beginning = image_formats.open_image(_beginning(data, end))
+            beginning = image_formats.open_image(_beginning(data, end), max_pixels)
             image = stack.enter_context(beginning)
         yield image, whole
 

@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 import facedancer
-from facedancer import files
+from facedancer import files, stopping
 from facedancer.errors import InputError
 from facedancer.video_swap.provenance import manifests
 from facedancer.video_swap.provenance.credentials import Credentials
@@ -96,6 +96,7 @@ class Parent:
             "instance_id": name,
         }
         with (
+            stopping.postponed(),
             c2pa.Context.from_dict(_SETTINGS) as context,
             c2pa.Builder({}, context=context) as builder,
         ):
@@ -202,7 +203,6 @@ def _manifest(output, generator):
 def _embed(path, parent, output, generator, credentials):
     suffix = output.suffix.lower()
     unsigned = path.with_name(f"{path.stem}-unsigned{suffix}")
-    os.replace(path, unsigned)
     signed = path.with_name(f"{path.stem}-signed{suffix}")
     info = c2pa.C2paSignerInfo(
         alg=c2pa.C2paSigningAlg.ES256,
@@ -211,7 +211,9 @@ def _embed(path, parent, output, generator, credentials):
         ta_url=None,
     )
     try:
+        os.replace(path, unsigned)
         with (
+            stopping.postponed(),
             c2pa.Context.from_dict(_SETTINGS) as context,
             c2pa.Signer.from_info(info) as signer,
             c2pa.Builder(_manifest(output, generator), context=context) as builder,
@@ -261,6 +263,7 @@ def _read_embedded(path, own):
         settings["trust"] = {"trust_anchors": own.chain.decode()}
     try:
         with (
+            stopping.postponed(),
             c2pa.Context.from_dict(settings) as context,
             open(path, "rb") as file,
             c2pa.Reader(

@@ -56,6 +56,7 @@ class IdentityReader:
         align: Whether photos are searched for a face and aligned; without it they must
             already be aligned crops and are only resized.
         face: Which face of a photo with several is taken, see `source_faces.pick`.
+        max_pixels: Largest photo that is read.
 
     Attributes:
         notes: Which faces were taken of photos with several, what was passed over.
@@ -67,9 +68,10 @@ class IdentityReader:
         embedder: Embedder,
         align: bool = True,
         face: str = source_faces.DEFAULT,
+        max_pixels: int = images.MAX_PIXELS,
     ):
         self.detector, self.embedder, self.align = detector, embedder, align
-        self.face, self.notes = face, []
+        self.face, self.max_pixels, self.notes = face, max_pixels, []
 
     def read(self, paths: Sequence[str | os.PathLike]) -> np.ndarray:
         """Returns the mean identity of one person.
@@ -125,7 +127,7 @@ class IdentityReader:
         return found
 
     def _crop_of(self, path):
-        return self.crop_in(images.read_image(path), str(path))
+        return self.crop_in(images.read_image(path, self.max_pixels), str(path))
 
     def crop_in(self, image: np.ndarray, name: str) -> tuple[np.ndarray, str]:
         """Returns the crop of the face that is meant, and what is to be said of it.
