@@ -49,6 +49,7 @@ from tests.video_swap import made
 
 LIMITS = Limits(seconds=240, megabytes=2000)
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
+_EVENTS = "events.out.tfevents"
 STATUS = {signal.SIGKILL: -9, signal.SIGTERM: 143, signal.SIGINT: 130}
 
 
@@ -95,7 +96,10 @@ def names(folder: pathlib.Path) -> list[str]:
     Args:
         folder: The folder.
     """
-    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
+    found = (p.relative_to(folder) for p in folder.rglob("*") if p.is_file())
+    # TensorBoard's files are called after time and process, one for each start.
+    kept = {_EVENTS if p.name.startswith(_EVENTS) else str(p) for p in found}
+    return sorted(kept)
 
 
 @dataclasses.dataclass(frozen=True)
