@@ -21,7 +21,7 @@ class Embedder:
         ValueError: If the batch size is not positive.
     """
 
-    def __init__(self, encoder: Encoder, batch_size: int = 32):
+    def __init__(self, encoder: Encoder, batch_size: int = 32) -> None:
         if batch_size < 1:
             raise ValueError(
                 f"`batch_size` must be positive. Received: batch_size={batch_size}"
@@ -52,7 +52,7 @@ class Embedder:
             return np.zeros((0, self.encoder.embedding_size), np.float32)
         return in_batches(self._embed_batch, crops, size=self.batch_size, whole=False)
 
-    def _embed_batch(self, crops):
+    def _embed_batch(self, crops: np.ndarray) -> np.ndarray:
         image = self.encoder.contract.from_uint8(crops)
         return np.asarray(self.encoder.predict_on_batch(image), np.float32)
 

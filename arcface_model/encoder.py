@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 
 import keras
 import numpy as np
@@ -15,17 +16,20 @@ from facedancer.network import Network
 class Encoder(Network):
     """An aligned crop in, a raw identity vector out: `(batch, d)`, not normalised.
 
-    Subclasses set the three class attributes and build a functional graph.
+    Subclasses say these two, and their taps, and build a functional graph.
 
     Attributes:
         architecture: Short name of the architecture.
         value_range: The range its input is in, see `InputContract`.
-        taps: Names of the layers whose maps IFSR compares by default.
     """
 
     architecture = "encoder"
     value_range = "signed"
-    taps: tuple[str, ...] = ()
+
+    @property
+    def taps(self) -> tuple[str, ...]:
+        """Names of the layers whose maps IFSR compares by default."""
+        return ()
 
     @staticmethod
     def norm_names(conv: str) -> tuple[str, ...]:
@@ -83,7 +87,7 @@ def fold(encoder: Encoder) -> Encoder:
     return folded
 
 
-def tap_model(encoder: keras.Model, names=None) -> keras.Model:
+def tap_model(encoder: keras.Model, names: Sequence[str] | None = None) -> keras.Model:
     """Returns a model that also gives the maps inside an encoder.
 
     It shares the weights of the encoder.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+import numpy as np
+
 from facedancer import layer_lists, model_files, resnet50, untrusted
 from facedancer.arcface_model.encoder import Encoder
 from facedancer.arcface_model.mobilefacenet import MobileFaceNet
@@ -44,7 +46,7 @@ def load_encoder(path: str | os.PathLike) -> Encoder:
     raise InputError(f"{path}: found {found.describe()}, expected {EXPECTED}")
 
 
-def _nested_parts(config):
+def _nested_parts(config: dict) -> tuple[dict, dict] | None:
     """Returns the nested trunk and head of a published file, None if it has none."""
     trunk = head = None
     for layer in config.get("layers", ()):
@@ -57,7 +59,9 @@ def _nested_parts(config):
     return (trunk, head) if trunk and head else None
 
 
-def _published(found, trunk, head):
+def _published(
+    found: model_files.ModelFile, trunk: dict, head: dict
+) -> ArcFaceResNet50:
     dense = [sub for sub in head["layers"] if sub["class_name"] == "Dense"]
     shape = trunk["layers"][0]["config"].get("batch_input_shape", [None] * 4)
     if len(dense) != 1 or shape[1] is None or shape[1] != shape[2]:
@@ -83,7 +87,11 @@ def _published(found, trunk, head):
     return encoder
 
 
-def _other_trunk(found, trunk, weights):
+def _other_trunk(
+    found: model_files.ModelFile,
+    trunk: dict,
+    weights: dict[str, list[tuple[str, np.ndarray]]],
+) -> dict | None:
     """Returns None for ResNet50 as it is, else the layers of the file's own trunk."""
     first, last = (weights.get(n) for n in ("conv1_conv", "conv5_block3_3_conv"))
     if first and last and len(trunk["layers"]) == resnet50.LAYERS:
@@ -92,7 +100,11 @@ def _other_trunk(found, trunk, weights):
     return layer_lists.read_layers(trunk, found.path)
 
 
-def _assign_trunk(encoder, weights, path):
+def _assign_trunk(
+    encoder: ArcFaceResNet50,
+    weights: dict[str, list[tuple[str, np.ndarray]]],
+    path: str | os.PathLike,
+) -> None:
     expected = {layer.name for layer in encoder.layers if layer.weights}
     expected -= {"head_bn", "head_dense", "embedding_bn"}
     if set(weights) != expected:
@@ -102,7 +114,7 @@ def _assign_trunk(encoder, weights, path):
         model_files.assign(encoder.get_layer(name), arrays, path)
 
 
-def _assign_head(encoder, path, group):
+def _assign_head(encoder: ArcFaceResNet50, path: str | os.PathLike, group: str) -> None:
     """The head's layers carry counters that start anywhere: taken by their order."""
     weights = list(model_files.group_weights(path, group).values())
     norms = [arrays for arrays in weights if arrays[0][0] == "gamma"]

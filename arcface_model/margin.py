@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 from keras import ops
 
+from facedancer.tensors import Shape, Tensor
 
-def arc_margin_logits(cosines, labels, margin: float = 0.5, scale: float = 64.0):
+
+def arc_margin_logits(
+    cosines: Tensor, labels: Tensor, margin: float = 0.5, scale: float = 64.0
+) -> Tensor:
     """Returns logits in which the right class must win by an angle.
 
     `cos(angle)` of the right class becomes `cos(angle + margin)`. Where the sum would
@@ -58,14 +64,14 @@ class ArcMargin(keras.layers.Layer):
     """
 
     def __init__(
-        self, classes: int, margin: float = 0.5, scale: float = 64.0, **kwargs
-    ):
+        self, classes: int, margin: float = 0.5, scale: float = 64.0, **kwargs: object
+    ) -> None:
         super().__init__(**{"dtype": "float32", **kwargs})
         self.classes = classes
         self.margin = margin
         self.scale = scale
 
-    def build(self, input_shape):
+    def build(self, input_shape: Sequence[Shape]) -> None:
         embedding_shape, _ = input_shape
         self.centres = self.add_weight(
             shape=(embedding_shape[-1], self.classes),
@@ -73,7 +79,7 @@ class ArcMargin(keras.layers.Layer):
             name="centres",
         )
 
-    def call(self, inputs):
+    def call(self, inputs: Sequence[Tensor]) -> Tensor:
         embeddings, labels = inputs
         embeddings = ops.cast(embeddings, self.compute_dtype)
         centres = ops.cast(self.centres, self.compute_dtype)
@@ -84,10 +90,10 @@ class ArcMargin(keras.layers.Layer):
             cosines, ops.cast(labels, "int32"), self.margin, self.scale
         )
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Sequence[Shape]) -> Shape:
         return (input_shape[0][0], self.classes)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "classes": self.classes,

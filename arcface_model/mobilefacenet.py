@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 
 import keras
 from keras import layers
 
 from facedancer.arcface_model.encoder import Encoder
+from facedancer.tensors import Tensor
 
 # Stage, channels, expanded channels of the first block and of the others, blocks.
 STAGES = (
@@ -64,8 +66,8 @@ class MobileFaceNet(Encoder):
         width: float = 1.0,
         folded_from: str = "",
         name: str = "mobilefacenet",
-        **kwargs,
-    ):
+        **kwargs: object,
+    ) -> None:
         if image_size < 16 or image_size % 16:
             raise ValueError(
                 "`image_size` must be a multiple of 16. "
@@ -108,8 +110,8 @@ def build_mobilefacenet(
     return MobileFaceNet(embedding_size, image_size, width)
 
 
-def _trunk(image, width, unit):
-    def scaled(channels):
+def _trunk(image: Tensor, width: float, unit: Callable[..., Tensor]) -> Tensor:
+    def scaled(channels: int) -> int:
         return max(8, round(channels * width))
 
     x = unit(image, scaled(64), 3, "stage1_conv", stride=2)
@@ -127,7 +129,14 @@ def _trunk(image, width, unit):
     return x
 
 
-def _block(x, channels, expanded, stride, name, unit):
+def _block(
+    x: Tensor,
+    channels: int,
+    expanded: int,
+    stride: int,
+    name: str,
+    unit: Callable[..., Tensor],
+) -> Tensor:
     """Expand, depthwise, project; the residual where the shape stays."""
     y = unit(x, expanded, 1, f"{name}_expand")
     y = unit(y, 0, 3, f"{name}_depthwise", stride=stride)
@@ -138,8 +147,16 @@ def _block(x, channels, expanded, stride, name, unit):
 
 
 def _unit(
-    x, filters, size, name, stride=1, padding="same", prelu=True, out=None, folded=False
-):
+    x: Tensor,
+    filters: int,
+    size: int,
+    name: str,
+    stride: int = 1,
+    padding: str = "same",
+    prelu: bool = True,
+    out: str | None = None,
+    folded: bool = False,
+) -> Tensor:
     """Convolution (depthwise where `filters` is 0), batch norm and PReLU."""
     if stride > 1:
         x = layers.ZeroPadding2D(size // 2, name=f"{name}_pad")(x)

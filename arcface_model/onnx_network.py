@@ -9,7 +9,11 @@ an encoder like our own for every `--arcface_path`. Needs the package `onnx`
 from __future__ import annotations
 
 import math
+import os
 import pathlib
+import types
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import keras
 import numpy as np
@@ -18,6 +22,10 @@ from keras import layers
 from facedancer import model_files, untrusted
 from facedancer.arcface_model.encoder import Encoder
 from facedancer.errors import InputError
+from facedancer.tensors import Tensor
+
+if TYPE_CHECKING:
+    from onnx import AttributeProto, GraphProto, NodeProto
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -45,13 +53,13 @@ class OnnxEncoder(Encoder):
 
     def __init__(
         self,
-        nodes,
-        image_size=112,
-        mean=(0.5,) * 3,
-        std=(0.5,) * 3,
-        name=None,
-        **kwargs,
-    ):
+        nodes: Sequence[dict],
+        image_size: int = 112,
+        mean: Sequence[float] = (0.5,) * 3,
+        std: Sequence[float] = (0.5,) * 3,
+        name: str | None = None,
+        **kwargs: object,
+    ) -> None:
         image = layers.Input((image_size, image_size, 3), name="image")
         scale = [0.5 / s for s in std]
         offset = [(0.5 - m) / s for m, s in zip(mean, std, strict=True)]
@@ -76,14 +84,14 @@ class OnnxEncoder(Encoder):
         return tuple(sums[i] for i in chosen)
 
 
-def _padded(node, name, x):
+def _padded(node: dict, name: str, x: Tensor) -> Tensor:
     top, left, bottom, right = node["pads"]
     if not any(node["pads"]):
         return x
     return layers.ZeroPadding2D(((top, bottom), (left, right)), name=f"{name}_pad")(x)
 
 
-def _conv(node, name, inputs):
+def _conv(node: dict, name: str, inputs: Sequence[Tensor]) -> Tensor:
     x = _padded(node, name, inputs[0])
     shared = dict(strides=node["strides"], use_bias=node["bias"], name=name)
     if node["group"] == 1:
@@ -91,11 +99,11 @@ def _conv(node, name, inputs):
     return layers.DepthwiseConv2D(node["size"], **shared)(x)
 
 
-def _gemm(node, name, inputs):
+def _gemm(node: dict, name: str, inputs: Sequence[Tensor]) -> Tensor:
     return layers.Dense(node["filters"], use_bias=node["bias"], name=name)(inputs[0])
 
 
-def _flatten(node, name, inputs):
+def _flatten(node: dict, name: str, inputs: Sequence[Tensor]) -> Tensor:
     x = inputs[0]
     if len(x.shape) == 4:  # ONNX is channels first
         x = layers.Permute((3, 1, 2), name=f"{name}_order")(x)
@@ -123,7 +131,10 @@ _LAYERS = {
 
 
 def load_onnx_encoder(
-    path, mean=IMAGENET_MEAN, std=IMAGENET_STD, name: str | None = None
+    path: str | os.PathLike,
+    mean: Sequence[float] = IMAGENET_MEAN,
+    std: Sequence[float] = IMAGENET_STD,
+    name: str | None = None,
 ) -> OnnxEncoder:
     """Returns an ONNX encoder as a Keras model with equal outputs.
 
@@ -150,7 +161,9 @@ def load_onnx_encoder(
     return encoder
 
 
-def read_onnx(path):
+def read_onnx(
+    path: str | os.PathLike,
+) -> tuple[list[dict], dict[int, list[np.ndarray]], int]:
     """Returns the graph of an ONNX encoder as plain data.
 
     Args:
@@ -166,7 +179,7 @@ def read_onnx(path):
     """
     try:
         import onnx
-        from google.protobuf.message import DecodeError
+        from google.protobuf.message import DecodeError  # ships no types
     except ImportError:
         raise InputError(
             'Reading ONNX needs the package onnx: pip install "facedancer[export]"'
@@ -179,7 +192,9 @@ def read_onnx(path):
         raise InputError(f"{path}: not an ONNX model ({why})") from None
 
 
-def _read_graph(path, onnx, graph):
+def _read_graph(
+    path: str | os.PathLike, onnx: types.ModuleType, graph: GraphProto
+) -> tuple[list[dict], dict[int, list[np.ndarray]], int]:
     arrays = {t.name: onnx.numpy_helper.to_array(t) for t in graph.initializer}
     images = [value for value in graph.input if value.name not in arrays]
     shape = [d.dim_value for d in images[0].type.tensor_type.shape.dim]
@@ -195,10 +210,19 @@ def _read_graph(path, onnx, graph):
     return reader.nodes, reader.weights, shape[2]
 
 
+# What a node becomes: name of its layer, what that needs, its weights.
+_Entry: TypeAlias = tuple[str, dict, list[np.ndarray]]
+
+
 class _GraphReader:
     """Turns ONNX nodes into entries one after the other."""
 
-    def __init__(self, path, arrays, attribute_value):
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        arrays: dict[str, np.ndarray],
+        attribute_value: Callable[[AttributeProto], Any],
+    ) -> None:
         self.path = path
         self.arrays = arrays
         self.attribute_value = attribute_value
@@ -206,7 +230,7 @@ class _GraphReader:
         self.nodes: list[dict] = []
         self.weights: dict[int, list[np.ndarray]] = {}
 
-    def read(self, node):
+    def read(self, node: NodeProto) -> None:
         settings = {a.name: self.attribute_value(a) for a in node.attribute}
         if node.op_type == "Constant":
             self.arrays[node.output[0]] = _constant(settings)
@@ -220,10 +244,16 @@ class _GraphReader:
                 f"supported. Known: {', '.join(sorted(_READERS))}"
             )
 
-    def tensor(self, name):
+    def tensor(self, name: str) -> str:
         return self.alias.get(name, name)
 
-    def add(self, node, op, details, weights=()):
+    def add(
+        self,
+        node: NodeProto,
+        op: str,
+        details: dict,
+        weights: Sequence[np.ndarray] = (),
+    ) -> None:
         inputs = [self.tensor(name) for name in node.input if name not in self.arrays]
         if weights:
             self.weights[len(self.nodes)] = [np.asarray(w, np.float32) for w in weights]
@@ -231,14 +261,16 @@ class _GraphReader:
         self.nodes.append({**entry, "output": node.output[0]})
 
 
-def _constant(settings):
+def _constant(settings: dict[str, Any]) -> np.ndarray:
     value = settings["value"]
     from onnx import numpy_helper
 
     return numpy_helper.to_array(value)
 
 
-def _read_conv(reader, node, settings):
+def _read_conv(
+    reader: _GraphReader, node: NodeProto, settings: dict[str, Any]
+) -> _Entry:
     kernel, *bias = [reader.arrays[name] for name in node.input[1:]]
     group = settings.get("group", 1)
     if group not in (1, kernel.shape[0]) or any(
@@ -260,7 +292,9 @@ def _read_conv(reader, node, settings):
     return "Conv", details, [kernel.transpose(order), *bias]
 
 
-def _read_gemm(reader, node, settings):
+def _read_gemm(
+    reader: _GraphReader, node: NodeProto, settings: dict[str, Any]
+) -> _Entry:
     kernel, *bias = [reader.arrays[name] for name in node.input[1:]]
     kernel = kernel.T if settings.get("transB", 0) else kernel
     kernel = kernel * settings.get("alpha", 1.0)
@@ -268,32 +302,38 @@ def _read_gemm(reader, node, settings):
     return "Gemm", details, [kernel, *(b * settings.get("beta", 1.0) for b in bias)]
 
 
-def _read_batch_norm(reader, node, settings):
+def _read_batch_norm(
+    reader: _GraphReader, node: NodeProto, settings: dict[str, Any]
+) -> _Entry:
     weights = [reader.arrays[name] for name in node.input[1:]]
     return "BatchNormalization", {"epsilon": settings.get("epsilon", 1e-5)}, weights
 
 
-def _read_prelu(reader, node, settings):
+def _read_prelu(
+    reader: _GraphReader, node: NodeProto, settings: dict[str, Any]
+) -> _Entry:
     slope = reader.arrays[node.input[1]].reshape(1, 1, -1)
     return "PRelu", {}, [slope]
 
 
-def _read_clip(reader, node, settings):
+def _read_clip(
+    reader: _GraphReader, node: NodeProto, settings: dict[str, Any]
+) -> _Entry:
     low, high = [float(reader.arrays[name]) for name in node.input[1:3]]
     if low != 0.0 or not math.isfinite(high):
         raise InputError(f"{reader.path}: clip to [{low}, {high}] is not supported")
-    return "Relu", {"max": high}
+    return "Relu", {"max": high}, []
 
 
-_READERS = {
+_READERS: dict[str, Callable[[_GraphReader, NodeProto, dict[str, Any]], _Entry]] = {
     "Conv": _read_conv,
     "Gemm": _read_gemm,
     "BatchNormalization": _read_batch_norm,
     "PRelu": _read_prelu,
     "Clip": _read_clip,
-    "Relu": lambda reader, node, settings: ("Relu", {"max": None}),
-    "Add": lambda reader, node, settings: ("Add", {}),
-    "Flatten": lambda reader, node, settings: ("Flatten", {}),
-    "Reshape": lambda reader, node, settings: ("Flatten", {}),
-    "GlobalAveragePool": lambda reader, node, settings: ("GlobalAveragePool", {}),
+    "Relu": lambda reader, node, settings: ("Relu", {"max": None}, []),
+    "Add": lambda reader, node, settings: ("Add", {}, []),
+    "Flatten": lambda reader, node, settings: ("Flatten", {}, []),
+    "Reshape": lambda reader, node, settings: ("Flatten", {}, []),
+    "GlobalAveragePool": lambda reader, node, settings: ("GlobalAveragePool", {}, []),
 }

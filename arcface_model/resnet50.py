@@ -47,11 +47,12 @@ class ArcFaceResNet50(Encoder):
     @property
     def taps(self) -> tuple[str, ...]:
         """Names of the maps IFSR compares; of another trunk, those of its blocks."""
-        if self._settings["trunk"] is None:
+        trunk = self.get_config()["trunk"]
+        if trunk is None:
             return TAPS
         names = [layer.name for layer in self.layers]
         blocks = [n for n in names if re.fullmatch(r"conv[2-4]_block\d+_out", n)]
-        return tuple(reversed(blocks)) or (self._settings["trunk"]["outputs"][-1],)
+        return tuple(reversed(blocks)) or (trunk["outputs"][-1],)
 
     @staticmethod
     def norm_names(conv: str) -> tuple[str, ...]:
@@ -71,8 +72,8 @@ class ArcFaceResNet50(Encoder):
         trunk: dict | None = None,
         folded_from: str = "",
         name: str = "arcface_resnet50",
-        **kwargs,
-    ):
+        **kwargs: object,
+    ) -> None:
         image = layers.Input((image_size, image_size, 3), name="image")
         if trunk is None:
             maps = resnet50.trunk(image, width, bool(folded_from))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -34,7 +35,9 @@ class Verification:
     threshold: float
 
 
-def balanced_pairs(labels, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def balanced_pairs(
+    labels: Sequence[str] | np.ndarray, count: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Returns seeded pairs of photos, half of one person, half of two.
 
     Args:
@@ -65,7 +68,7 @@ def balanced_pairs(labels, count: int, seed: int) -> tuple[np.ndarray, np.ndarra
     return np.concatenate([same, different]), kinds
 
 
-def _same_person_pairs(ids):
+def _same_person_pairs(ids: np.ndarray) -> np.ndarray:
     order = np.argsort(ids, kind="stable")
     groups = np.split(order, np.flatnonzero(np.diff(ids[order])) + 1)
     pairs = [
@@ -74,7 +77,7 @@ def _same_person_pairs(ids):
     return np.array(pairs, np.int64).reshape(-1, 2)
 
 
-def verify(embeddings, pairs, same) -> Verification:
+def verify(embeddings: np.ndarray, pairs: np.ndarray, same: np.ndarray) -> Verification:
     """Returns how well the cosine of embeddings tells pairs apart.
 
     Args:
@@ -97,7 +100,7 @@ def verify(embeddings, pairs, same) -> Verification:
     )
 
 
-def roc_auc(scores, positive) -> float:
+def roc_auc(scores: np.ndarray, positive: np.ndarray) -> float:
     """Chance that a positive scores above a negative, ties counted half.
 
     Args:
@@ -112,7 +115,7 @@ def roc_auc(scores, positive) -> float:
     return float(wins / (num_positive * num_negative))
 
 
-def best_threshold(scores, positive) -> float:
+def best_threshold(scores: np.ndarray, positive: np.ndarray) -> float:
     """The threshold, between two scores, that decides most of them rightly.
 
     Args:
@@ -127,7 +130,7 @@ def best_threshold(scores, positive) -> float:
     return float((scores[cut] + upper) / 2)
 
 
-def _folded_accuracy(scores, same, folds=10):
+def _folded_accuracy(scores: np.ndarray, same: np.ndarray, folds: int = 10) -> float:
     fold = np.arange(len(scores)) % folds
     rates = []
     for index in range(min(folds, len(scores))):

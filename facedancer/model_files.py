@@ -10,7 +10,7 @@ import re
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import h5py
@@ -235,7 +235,9 @@ def group_weights(
 
 
 def assign(
-    layer: keras.layers.Layer, arrays: Mapping[str, np.ndarray], path: str | os.PathLike
+    layer: keras.layers.Layer,
+    arrays: Iterable[tuple[str, np.ndarray]],
+    path: str | os.PathLike,
 ) -> None:
     """Sets the weights of a layer from named arrays, checking kinds and shapes.
 

@@ -1,4 +1,4 @@
-"""The type of what networks and losses compute on."""
+"""The types of what networks and losses compute on, and of its shape."""
 
 from typing import TypeAlias
 
@@ -8,3 +8,6 @@ import keras
 # `keras.ops` takes. Keras ships no types: a checker looks at where tensors go, and not
 # at what is computed with them.
 Tensor: TypeAlias = keras.KerasTensor
+
+# Of a tensor; None where it is open.
+Shape: TypeAlias = tuple[int | None, ...]

@@ -53,7 +53,7 @@ class DetectorOptions:
     second_look: bool = True
     drop_ghosts: bool = True
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("score_threshold", "nms_threshold"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ValueError(
@@ -80,7 +80,7 @@ class Detector(abc.ABC):
 
     name = "detector"
 
-    def __init__(self, options: DetectorOptions | None = None):
+    def __init__(self, options: DetectorOptions | None = None) -> None:
         self.options = options or DetectorOptions()
 
     @abc.abstractmethod
@@ -118,40 +118,44 @@ class Detector(abc.ABC):
         for index, image in enumerate(images):
             small = self._shrink(_checked(image))
             groups[small.shape].append((index, small))
-        found = {}
+        found: dict[int, Faces] = {}
         for group in groups.values():
             for start in range(0, len(group), self.options.batch_size):
                 part = group[start : start + self.options.batch_size]
                 found |= self._search_part(part, images)
         return [found[index] for index in range(len(images))]
 
-    def _search_part(self, part, images):
-        size = part[0][1].shape[:2]
+    def _search_part(
+        self, part: Sequence[tuple[int, np.ndarray]], images: Sequence[np.ndarray]
+    ) -> dict[int, Faces]:
+        size = _size(part[0][1])
         scales = [max(images[i].shape[:2]) / max(size) for i, _ in part]
         min_side = self.options.min_face / max(scales)
         batch = np.stack([small for _, small in part])
         search = self._search_turned if self.options.turned else self._search
         faces = search(batch, min_side)
         return {
-            index: self._finish(one, size, images[index].shape[:2])
+            index: self._finish(one, size, _size(images[index]))
             for (index, _), one in zip(part, faces, strict=True)
         }
 
-    def _search_turned(self, batch, min_side):
+    def _search_turned(self, batch: np.ndarray, min_side: float) -> list[Faces]:
         return rotated_search.search_all(
             lambda views: self._search(views, min_side),
             batch,
             self.options.nms_threshold,
         )
 
-    def _shrink(self, image):
+    def _shrink(self, image: np.ndarray) -> np.ndarray:
         height, width = image.shape[:2]
         scale = self.options.working_size / max(height, width)
         if scale <= 0.0 or scale == 1.0 or (scale > 1.0 and not self.options.enlarge):
             return image
         return scaled(image, scale)
 
-    def _finish(self, faces, small_size, size):
+    def _finish(
+        self, faces: Faces, small_size: tuple[int, int], size: tuple[int, int]
+    ) -> Faces:
         """Scales to the photo's pixels, filters and sorts."""
         faces = rescale(faces, small_size, size)
         keep = (faces.scores >= self.options.score_threshold) & (
@@ -175,7 +179,12 @@ def scaled(image: np.ndarray, scale: float) -> np.ndarray:
     return cv2.resize(image, size_wh, interpolation=method)
 
 
-def _checked(image):
+def _size(image: np.ndarray) -> tuple[int, int]:
+    """Returns height and width."""
+    return image.shape[0], image.shape[1]
+
+
+def _checked(image: np.ndarray) -> np.ndarray:
     good = isinstance(image, np.ndarray) and image.dtype == np.uint8
     if not good or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
         raise ValueError(

@@ -6,6 +6,7 @@ import dataclasses
 import os
 import pathlib
 import zipfile
+from typing import Any
 
 from facedancer import model_files, untrusted, weights
 from facedancer.errors import InputError
@@ -21,7 +22,7 @@ EXPECTED = (
 )
 
 
-def load_detector(path: str | os.PathLike | None = None, **options) -> Detector:
+def load_detector(path: str | os.PathLike | None = None, **options: Any) -> Detector:
     """Returns a face detector.
 
     Args:
@@ -57,7 +58,7 @@ def load_network(path: str | os.PathLike) -> RetinaFace:
     return _read(path)[0]
 
 
-def _read(path):
+def _read(path: str | os.PathLike) -> tuple[RetinaFace, bool]:
     """Returns the network of a file, and whether it is one of this project."""
     if _is_npz(path):
         return published.read_state_dict(path), False
@@ -70,7 +71,7 @@ def _read(path):
     raise InputError(f"{path}: found {found.describe()}, expected {EXPECTED}")
 
 
-def _is_npz(path):
+def _is_npz(path: str | os.PathLike) -> bool:
     path = pathlib.Path(path)
     if not path.is_file() or not zipfile.is_zipfile(path):
         return False

@@ -34,7 +34,7 @@ class MtcnnDetector(Detector):
 
     name = "mtcnn"
 
-    def __init__(self, options: DetectorOptions | None = None):
+    def __init__(self, options: DetectorOptions | None = None) -> None:
         super().__init__(options)
         if keras.backend.backend() != "tensorflow":
             raise InputError(
@@ -65,7 +65,7 @@ class MtcnnDetector(Detector):
             rows = self._run_stages(batch, max(min_side, LEAST_FACE))
         return [_faces(rows[rows[:, 0] == index]) for index in range(len(batch))]
 
-    def _run_stages(self, batch, min_side):
+    def _run_stages(self, batch: np.ndarray, min_side: float) -> np.ndarray:
         """Returns `(n, 16)`: image, box, score, five x, five y."""
         normalized = (batch.astype(np.float32) - 127.5) / 128.0
         rows = self._propose(
@@ -84,6 +84,6 @@ class MtcnnDetector(Detector):
         return np.asarray(rows).reshape(-1, 16)
 
 
-def _faces(rows):
+def _faces(rows: np.ndarray) -> Faces:
     points = np.stack([rows[:, 6:11], rows[:, 11:16]], axis=-1)
     return Faces(rows[:, 1:5], points, rows[:, 5].clip(0.0, 1.0))

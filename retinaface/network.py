@@ -8,12 +8,15 @@ https://arxiv.org/abs/1905.00641
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import keras
 from keras import layers, ops
 
 from facedancer import folding, layer_lists, resnet50
 from facedancer.network import Network
+from facedancer.tensors import Shape, Tensor
 
 # Channels over those of the first convolution, and stride, of MobileNetV1's blocks up
 # to strides 8, 16 and 32 (Howard et al., 2017).
@@ -42,20 +45,26 @@ class SubtractMean(layers.Layer):
         A tensor of the same shape.
     """
 
-    def __init__(self, mean, divisor=1.0, reverse=True, **kwargs):
+    def __init__(
+        self,
+        mean: Iterable[float],
+        divisor: float = 1.0,
+        reverse: bool = True,
+        **kwargs: object,
+    ) -> None:
         super().__init__(**kwargs)
         self.mean = tuple(mean)
         self.divisor = divisor
         self.reverse = reverse
 
-    def call(self, image):
+    def call(self, image: Tensor) -> Tensor:
         image = ops.flip(image, axis=-1) if self.reverse else image
         return (image - ops.cast(self.mean, image.dtype)) / self.divisor
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "mean": self.mean,
@@ -77,13 +86,13 @@ class UpsampleLike(layers.Layer):
         The coarse map at the height and width of the fine one.
     """
 
-    def call(self, inputs):
+    def call(self, inputs: Sequence[Tensor]) -> Tensor:
         coarse, fine = inputs
         doubled = ops.repeat(ops.repeat(coarse, 2, axis=1), 2, axis=2)
         shape = ops.shape(fine)
         return doubled[:, : shape[1], : shape[2]]
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Sequence[Shape]) -> Shape:
         coarse, fine = input_shape
         return (*fine[:3], coarse[3])
 
@@ -125,8 +134,8 @@ class RetinaFace(Network):
         signed: bool = False,
         folded: bool = False,
         name: str = "retinaface",
-        **kwargs,
-    ):
+        **kwargs: object,
+    ) -> None:
         if backbone not in BACKBONES:
             raise ValueError(
                 f"`backbone` must be one of {sorted(BACKBONES)}. "
@@ -208,19 +217,29 @@ def fold(network: RetinaFace) -> RetinaFace:
     return folded
 
 
-def _norm_names(conv):
+def _norm_names(conv: str) -> tuple[str, str]:
     stem = conv.removesuffix("_conv")
     return f"{stem}_norm", f"{stem}_bn"
 
 
-def _preprocess(image, mean, signed):
+def _preprocess(
+    image: Tensor, mean: tuple[float, float, float], signed: bool
+) -> Tensor:
     if signed:
         mean, divisor = (127.5,) * 3, 127.5
         return SubtractMean(mean, divisor, reverse=False, name="subtract_mean")(image)
     return SubtractMean(mean, name="subtract_mean")(image)
 
 
-def _unit(x, filters, size, name, stride=1, slope=None, folded=False):
+def _unit(
+    x: Tensor,
+    filters: int,
+    size: int,
+    name: str,
+    stride: int = 1,
+    slope: float | None = None,
+    folded: bool = False,
+) -> Tensor:
     """Convolution (depthwise where `filters` is 0), batch norm, LeakyReLU or nothing.
 
     Pads both sides alike, also at stride 2.
@@ -247,13 +266,13 @@ def _unit(x, filters, size, name, stride=1, slope=None, folded=False):
     return _activation(x, slope, f"{name}_act")
 
 
-def _activation(x, slope, name):
+def _activation(x: Tensor, slope: float, name: str) -> Tensor:
     if slope == 0.0:
         return layers.ReLU(name=name)(x)
     return layers.LeakyReLU(negative_slope=slope, name=name)(x)
 
 
-def _mobilenet(x, width, unit):
+def _mobilenet(x: Tensor, width: int, unit: Callable[..., Tensor]) -> list[Tensor]:
     x = unit(x, width, 3, "stage1_0", stride=2, slope=0.1)
     maps = []
     for stage, blocks in enumerate(MOBILENET_STAGES, start=1):
@@ -265,12 +284,14 @@ def _mobilenet(x, width, unit):
     return maps
 
 
-def _resnet(x, width, folded):
+def _resnet(x: Tensor, width: int, folded: bool) -> list[Tensor]:
     maps = resnet50.trunk(x, width, folded)
     return [maps[f"conv{name}_out"] for name in ("3_block4", "4_block6", "5_block3")]
 
 
-def _pyramid(maps, channels, slope, unit):
+def _pyramid(
+    maps: Sequence[Tensor], channels: int, slope: float, unit: Callable[..., Tensor]
+) -> list[Tensor]:
     """Three maps of equal width, each told by the coarser ones (Lin et al., 2017)."""
     fine, middle, coarse = (
         unit(x, channels, 1, f"fpn_output{i + 1}", slope=slope)
@@ -284,7 +305,9 @@ def _pyramid(maps, channels, slope, unit):
     return [unit(fine, channels, 3, "fpn_merge1", slope=slope), middle, coarse]
 
 
-def _context(x, channels, slope, name, unit):
+def _context(
+    x: Tensor, channels: int, slope: float, name: str, unit: Callable[..., Tensor]
+) -> Tensor:
     """Views of 3, 5 and 7 pixels, side by side (SSH, Najibi et al., 2017)."""
     view3 = unit(x, channels // 2, 3, f"{name}_3")
     inner = unit(x, channels // 4, 3, f"{name}_5_1", slope=slope)
@@ -295,7 +318,7 @@ def _context(x, channels, slope, name, unit):
     return layers.ReLU(name=f"{name}_act")(x)
 
 
-def _head(maps, values, name):
+def _head(maps: Sequence[Tensor], values: int, name: str) -> Tensor:
     parts = []
     for level, x in enumerate(maps, start=1):
         x = layers.Conv2D(ANCHORS_PER_CELL * values, 1, name=f"{name}{level}_conv")(x)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
 
 from facedancer import layer_lists, model_files, resnet50, untrusted
 from facedancer.errors import InputError
@@ -81,12 +85,14 @@ def read_published_h5(found: model_files.ModelFile) -> RetinaFace:
     return network
 
 
-def _trunk_layers(network):
+def _trunk_layers(network: RetinaFace) -> set[str]:
     rest = ("fpn_", "ssh", *HEADS.values())
     return {x.name for x in network.layers if x.weights and not x.name.startswith(rest)}
 
 
-def _other_trunk(found, weights):
+def _other_trunk(
+    found: model_files.ModelFile, weights: dict[str, list[tuple[str, np.ndarray]]]
+) -> dict | None:
     """Returns None for ResNet50 as it is, else the layers of the file's own trunk."""
     (trunk,) = [x["config"] for x in found.config["layers"] if "layers" in x["config"]]
     first, last = (weights.get(n) for n in ("conv1_conv", "conv5_block3_3_conv"))
@@ -96,7 +102,7 @@ def _other_trunk(found, weights):
     return layer_lists.read_layers(trunk, found.path)
 
 
-def _preprocessing(found):
+def _preprocessing(found: model_files.ModelFile) -> dict[str, Any]:
     """Returns what is done to the photo first, seen by its steps in the graph."""
     for layer in found.config["layers"]:
         if layer["config"].get("function") == "nn.bias_add":
@@ -105,9 +111,11 @@ def _preprocessing(found):
     return {"signed": True}
 
 
-def _names_by_class(found):
+def _names_by_class(found: model_files.ModelFile) -> dict[str, Any]:
     """Returns the layer names of each class, counters ascending, and the channels."""
-    named = {"FPN": [], "SSH": [], **{head: [] for head in HEADS}, "backbone": []}
+    named: dict[str, list[str]] = {
+        cls: [] for cls in ("FPN", "SSH", *HEADS, "backbone")
+    }
     channels = None
     for layer in found.config["layers"]:
         config = layer["config"]
@@ -125,12 +133,18 @@ def _names_by_class(found):
     return {**named, "channels": channels}
 
 
-def _counter(name):
+def _counter(name: str) -> int:
     digits = re.search(r"_(\d+)$", name)
     return int(digits.group(1)) if digits else 0
 
 
-def _assign_units(network, path, group, prefix, units):
+def _assign_units(
+    network: RetinaFace,
+    path: str | os.PathLike,
+    group: str,
+    prefix: str,
+    units: Sequence[str],
+) -> None:
     """The sublayers carry counters that start anywhere: taken by their order."""
     weights = model_files.group_weights(path, group)
     kernels = [arrays for arrays in weights.values() if arrays[0][0] == "kernel"]
@@ -164,9 +178,9 @@ def read_state_dict(path: str | os.PathLike) -> RetinaFace:
             "of a RetinaFace with MobileNet0.25 (body.stage1.0.0.weight, ...)"
         )
     with untrusted.faults(path, "its arrays are not those of the network"):
-        settings = {"width": len(first), "channels": len(channels)}
+        width, num_channels = len(first), len(channels)
         network = model_files.build(
-            lambda: RetinaFace("mobilenet025", mean=PYTORCH_MEAN, **settings),
+            lambda: RetinaFace("mobilenet025", width, num_channels, PYTORCH_MEAN),
             sum(array.size for array in arrays.values()),
             path,
         )
@@ -193,7 +207,12 @@ def read_backbone(network: RetinaFace, path: str | os.PathLike) -> None:
         _assign_state(network, arrays, path, prefix="stage")
 
 
-def _assign_state(network, arrays, path, prefix=""):
+def _assign_state(
+    network: RetinaFace,
+    arrays: Mapping[str, np.ndarray],
+    path: str | os.PathLike,
+    prefix: str = "",
+) -> None:
     """Sets every weighted layer whose name starts with the prefix."""
     given: dict[str, list] = {}
     for name, array in arrays.items():
@@ -208,7 +227,7 @@ def _assign_state(network, arrays, path, prefix=""):
         model_files.assign(network.get_layer(name), given[name], path)
 
 
-def _keras_name(name, array):
+def _keras_name(name: str, array: np.ndarray) -> tuple[str, str]:
     """`body.stage1.2.3.weight` -> `stage1_2_pointwise_conv`, `kernel`; and so on."""
     *parts, kind = name.split(".")
     if parts[0] == "body" and len(parts) == 4:
@@ -225,13 +244,13 @@ def _keras_name(name, array):
     return name, kind
 
 
-def _unit_name(unit, kind, array):
+def _unit_name(unit: str, kind: str, array: np.ndarray) -> tuple[str, str]:
     if array.ndim == 4:
         return f"{unit}_conv", "kernel"
     return f"{unit}_norm", _PYTORCH_NORM.get(kind, kind)
 
 
-def _channels_last(array, kind):
+def _channels_last(array: np.ndarray, kind: str) -> np.ndarray:
     if kind != "kernel" or array.ndim != 4:
         return array
     if array.shape[1] == 1:  # depthwise

@@ -31,13 +31,15 @@ class RetinaFaceDetector(Detector):
         options: How to search.
     """
 
-    def __init__(self, network: RetinaFace, options: DetectorOptions | None = None):
+    def __init__(
+        self, network: RetinaFace, options: DetectorOptions | None = None
+    ) -> None:
         super().__init__(options)
         self.network = network
         self.name = f"retinaface-{network.get_config()['backbone']}"
 
     @functools.cached_property
-    def _folded(self):
+    def _folded(self) -> RetinaFace:
         return fold(self.network)
 
     def _search(self, batch: np.ndarray, min_side: float) -> list[Faces]:
@@ -51,7 +53,7 @@ class RetinaFaceDetector(Detector):
                 found[index] = _merge(found[index], faces)
         return found
 
-    def _find(self, batch):
+    def _find(self, batch: np.ndarray) -> list[Faces]:
         padded = self._pad(batch)
         outputs = self._folded.predict_on_batch(padded)
         scores = face_scores(outputs["classes"])
@@ -63,7 +65,7 @@ class RetinaFaceDetector(Detector):
             )
         ]
 
-    def _pad(self, batch):
+    def _pad(self, batch: np.ndarray) -> np.ndarray:
         """Pads below and to the right with the colour that the network sees as 0."""
         n, height, width, _ = batch.shape
         size = [-(-side // MULTIPLE) * MULTIPLE for side in (height, width)]
@@ -73,7 +75,13 @@ class RetinaFaceDetector(Detector):
         padded[:, :height, :width] = batch
         return padded
 
-    def _faces(self, scores, boxes, points, anchor):
+    def _faces(
+        self,
+        scores: np.ndarray,
+        boxes: np.ndarray,
+        points: np.ndarray,
+        anchor: np.ndarray,
+    ) -> Faces:
         keep = _best(scores, self.options.score_threshold)
         boxes = anchors.decode_boxes(boxes[keep], anchor[keep])
         stay = suppression.suppress(boxes, scores[keep], self.options.nms_threshold)
@@ -104,7 +112,7 @@ class RetinaFaceDetector(Detector):
         points = anchors.decode_landmarks(outputs["landmarks"][0][keep], anchor)
         stay = suppression.suppress(boxes, scores[keep], ROWS_OVERLAP)
         pixels = np.concatenate([boxes, points.reshape(-1, 10)], axis=1)[stay]
-        relative = pixels / np.tile(np.float32([width, height]), 7)
+        relative = pixels / np.tile(np.array([width, height], np.float32), 7)
         ones = np.ones((len(stay), 1), np.float32)
         return np.concatenate([relative, ones, scores[keep][stay, None]], axis=1)
 
@@ -135,7 +143,7 @@ def face_scores(logits: np.ndarray) -> np.ndarray:
     return 1.0 / (1.0 + np.exp(np.clip(difference, -80.0, 80.0)))
 
 
-def _merge(near, far):
+def _merge(near: Faces, far: Faces) -> Faces:
     """Large faces as half the size shows them, the others as the picture itself does.
 
     Between the two there is a slow change, as a face may grow from frame to frame. A
@@ -151,7 +159,7 @@ def _merge(near, far):
     return concatenate([seen, near[apart & (near.sides <= LARGE[1])]])
 
 
-def _blend(faces, others, share):
+def _blend(faces: Faces, others: Faces, share: np.ndarray) -> Faces:
     """From the first, where the share is 0, to the others, where it is 1."""
     return Faces(
         faces.boxes + share[:, None] * (others.boxes - faces.boxes),
@@ -160,7 +168,7 @@ def _blend(faces, others, share):
     )
 
 
-def _best(scores, threshold):
+def _best(scores: np.ndarray, threshold: float) -> np.ndarray:
     """Indices above the threshold; the best where there are too many to compare."""
     keep = np.flatnonzero(scores > threshold)
     if len(keep) > CANDIDATES:

@@ -13,6 +13,8 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 import shutil
+from collections.abc import Mapping
+from typing import Any
 
 import keras
 import numpy as np
@@ -28,6 +30,7 @@ from facedancer.retinaface.network import ANCHORS_PER_CELL, build_retinaface
 from facedancer.retinaface.retinaface_detector import RetinaFaceDetector
 from facedancer.retinaface.training import labels, losses, matching, measuring, scenes
 from facedancer.settings import Checked, ranged, setting
+from facedancer.tensors import Tensor
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,7 +69,7 @@ class TrainDetectorSettings(Checked):
     workers: int = ranged(2, low=1)
     seed: int = 0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if len(self.data_dir) != len(self.labels):
             raise ValueError(
@@ -91,8 +94,14 @@ class Batches(keras.utils.PyDataset):
     """
 
     def __init__(
-        self, photos, settings: scenes.SceneSettings, batch_size, count, seed, **kwargs
-    ):
+        self,
+        photos: scenes.Photos,
+        settings: scenes.SceneSettings,
+        batch_size: int,
+        count: int,
+        seed: int,
+        **kwargs: object,
+    ) -> None:
         super().__init__(**kwargs)
         self._photos = photos
         self._settings = settings
@@ -101,10 +110,10 @@ class Batches(keras.utils.PyDataset):
         self._seed = seed
         self.epoch = 0
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self._count
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Returns `(images, targets)`: float32 RGB in [0, 255], fields of `Targets`."""
         random = np.random.default_rng([self._seed, self.epoch, index])
         pairs = [
@@ -120,7 +129,9 @@ class Batches(keras.utils.PyDataset):
         return images, targets
 
 
-def make_example(photos, settings: scenes.SceneSettings, random: np.random.Generator):
+def make_example(
+    photos: scenes.Photos, settings: scenes.SceneSettings, random: np.random.Generator
+) -> tuple[np.ndarray, matching.Targets]:
     """Returns a degraded picture and what the network should give for it.
 
     Args:
@@ -146,24 +157,31 @@ class DetectorTraining(keras.Model):
         weights: Of the losses by name.
     """
 
-    def __init__(self, network: keras.Model, weights=losses.WEIGHTS):
+    def __init__(
+        self, network: keras.Model, weights: Mapping[str, float] = losses.WEIGHTS
+    ) -> None:
         super().__init__()
         self._weights_of_losses = dict(weights)
         self.network = network
         names = ("classes", "boxes", "landmarks")
         self.trackers = {name: keras.metrics.Mean(name) for name in names}
 
-    def call(self, image, training=False):
+    def call(self, image: Tensor, training: bool = False) -> dict[str, Tensor]:
         return self.network(image, training=training)
 
     @property
-    def metrics(self):
+    def metrics(self) -> list[keras.metrics.Metric]:
         """What Keras resets at the start of an epoch."""
         return [*super().metrics, *self.trackers.values()]
 
     def compute_loss(
-        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
-    ):
+        self,
+        x: Tensor = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Tensor | None = None,
+        training: bool = True,
+    ) -> Tensor:
         """Returns the mean of the weighted losses, see `losses.detection_losses`."""
         weights = self._weights_of_losses
         found = losses.detection_losses(y, y_pred, weights=weights)
@@ -171,7 +189,13 @@ class DetectorTraining(keras.Model):
             tracker.update_state(found[name])
         return ops.mean(found["total"])
 
-    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+    def compute_metrics(
+        self,
+        x: Tensor,
+        y: dict[str, Tensor],
+        y_pred: dict[str, Tensor],
+        sample_weight: Tensor | None = None,
+    ) -> dict[str, float]:
         """Returns the means of the losses; Keras calls this."""
         return self.get_metrics_result()
 
@@ -324,11 +348,11 @@ class SetEpoch(keras.callbacks.Callback):
         data: The batches.
     """
 
-    def __init__(self, data: Batches):
+    def __init__(self, data: Batches) -> None:
         super().__init__()
         self._data = data
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         """Keras calls this."""
         self._data.epoch = epoch
 

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import typing
+
 import cv2
 import numpy as np
 
+if typing.TYPE_CHECKING:  # it makes its scenes from these backgrounds
+    from facedancer.retinaface.training.scenes import Photos, Scene
 
-def make_background(photos, size: int, random: np.random.Generator) -> np.ndarray:
+
+def make_background(
+    photos: Photos, size: int, random: np.random.Generator
+) -> np.ndarray:
     """Returns a picture without a face.
 
     A part of a photo beside its faces, a photo whose faces are painted over, or noise;
@@ -31,7 +38,7 @@ def make_background(photos, size: int, random: np.random.Generator) -> np.ndarra
     return draw_shapes(image, random) if random.random() < 0.3 else image
 
 
-def _beside_faces(photo, random):
+def _beside_faces(photo: Scene, random: np.random.Generator) -> np.ndarray | None:
     """A random window that touches no face, or None where ten draws found none."""
     height, width = photo.image.shape[:2]
     for _ in range(10):
@@ -45,23 +52,23 @@ def _beside_faces(photo, random):
     return None
 
 
-def _painted_over(photo, random):
+def _painted_over(photo: Scene, random: np.random.Generator) -> np.ndarray:
     """Every face under an ellipse: skin without features, a blur, or another part."""
     image = photo.image.copy()
     coarse = cv2.resize(image, (9, 9), interpolation=cv2.INTER_AREA)
     blurred = cv2.resize(coarse, image.shape[1::-1], interpolation=cv2.INTER_CUBIC)
     moved = np.roll(image, image.shape[1] // 2, axis=1)
     front = (blurred, moved, blurred[::-1])[int(random.integers(3))]
-    mask = np.zeros(image.shape[:2], np.uint8)
+    mask: np.ndarray = np.zeros(image.shape[:2], np.uint8)
     for box in photo.boxes:
-        centre, axes = (box[:2] + box[2:]) / 2, 0.6 * (box[2:] - box[:2])
-        points = [tuple(map(int, np.round(value))) for value in (centre, axes)]
-        cv2.ellipse(mask, *points, 0, 0, 360, 255, -1)
+        half = 0.6 * (box[2:] - box[:2])
+        centre, axes = np.round([(box[:2] + box[2:]) / 2, half]).astype(int).tolist()
+        cv2.ellipse(mask, centre, axes, 0, 0, 360, 255, -1)
     mask = cv2.GaussianBlur(mask, (0, 0), 3.0)[..., None] / 255.0
     return (image + mask * (front.astype(np.float32) - image)).astype(np.uint8)
 
 
-def _turned(image, size, random):
+def _turned(image: np.ndarray, size: int, random: np.random.Generator) -> np.ndarray:
     """Resized to the scene, turned by quarters and mirrored."""
     method = cv2.INTER_AREA if image.shape[0] > size else cv2.INTER_LINEAR
     image = np.rot90(image, int(random.integers(4)))
@@ -96,7 +103,7 @@ def draw_shapes(image: np.ndarray, random: np.random.Generator) -> np.ndarray:
     image, size = np.ascontiguousarray(image), len(image)
     for _ in range(int(random.integers(0, 12))):
         colour = tuple(map(int, random.integers(0, 256, 3)))
-        one, two = (tuple(map(int, random.integers(0, size, 2))) for _ in range(2))
+        one, two = (random.integers(0, size, 2).tolist() for _ in range(2))
         thick = int(random.integers(1, 8))
         kind = int(random.integers(4))
         if kind == 0:
@@ -113,7 +120,12 @@ def draw_shapes(image: np.ndarray, random: np.random.Generator) -> np.ndarray:
     return image
 
 
-def _write_word(image, place, colour, random):
+def _write_word(
+    image: np.ndarray,
+    place: tuple[int, int],
+    colour: tuple[int, ...],
+    random: np.random.Generator,
+) -> None:
     """Letters, often with an outline: to a detector they are much like eyes."""
     word = "".join(chr(c) for c in random.integers(48, 123, int(random.integers(1, 9))))
     font, scale = int(random.integers(8)), float(random.uniform(0.4, 4.0))

@@ -28,7 +28,8 @@ def degrade(image: np.ndarray, random: np.random.Generator) -> np.ndarray:
         image = np.clip(image + noise, 0, 255).astype(np.uint8)
     if random.random() < 0.33:
         quality = [cv2.IMWRITE_JPEG_QUALITY, int(random.integers(15, 91))]
-        image = cv2.imdecode(cv2.imencode(".jpg", image, quality)[1], cv2.IMREAD_COLOR)
+        data = cv2.imencode(".jpg", image, quality)[1]
+        image = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR))
     return image
 
 
@@ -50,20 +51,20 @@ def relight(image: np.ndarray, random: np.random.Generator) -> np.ndarray:
     return cv2.addWeighted(image, saturation, grey, 1.0 - saturation, 0.0)
 
 
-def _blurred(image, random):
+def _blurred(image: np.ndarray, random: np.random.Generator) -> np.ndarray:
     if random.random() < 0.7:
         return cv2.GaussianBlur(image, (0, 0), random.uniform(0.4, 2.5))
     length = int(random.integers(3, 12))
-    kernel = np.zeros((length, length), np.float32)
-    kernel[length // 2] = 1.0 / length
+    line = np.zeros((length, length), np.float32)
+    line[length // 2] = 1.0 / length
     turn = cv2.getRotationMatrix2D(
         ((length - 1) / 2, (length - 1) / 2), random.uniform(0, 180), 1.0
     )
-    kernel = cv2.warpAffine(kernel, turn, (length, length))
+    kernel: np.ndarray = cv2.warpAffine(line, turn, (length, length))
     return cv2.filter2D(image, -1, kernel / max(float(kernel.sum()), 1e-6))
 
 
-def _coarse(image, random):
+def _coarse(image: np.ndarray, random: np.random.Generator) -> np.ndarray:
     factor = random.uniform(0.3, 0.8)
     small = cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
     size = image.shape[1], image.shape[0]
@@ -90,16 +91,17 @@ def occlude(
         corner, size = box[:2], box[2:] - box[:2]
         kind = int(random.integers(3))
         if kind == 0:
-            middle, half = (0.5, random.uniform(0.75, 0.9)), (0.45, 0.22)
+            middle = np.array([0.5, random.uniform(0.75, 0.9)])
+            half = np.array([0.45, 0.22])
         elif kind == 1:
-            middle, half = (0.5, 0.38), (0.5, random.uniform(0.06, 0.12))
+            middle = np.array([0.5, 0.38])
+            half = np.array([0.5, random.uniform(0.06, 0.12)])
         else:
             middle, half = random.uniform(0.1, 0.9, 2), random.uniform(0.1, 0.35, 2)
-        centre = corner + size * middle
-        points = [
-            tuple(map(int, np.round(value))) for value in (centre, size * half + 1)
-        ]
+        centre, axes = np.round([corner + size * middle, size * half + 1]).astype(int)
         colour = tuple(map(int, random.integers(0, 256, 3)))
         turn = float(random.uniform(-15, 15))
-        cv2.ellipse(image, *points, turn, 0, 360, colour, -1, cv2.LINE_AA)
+        cv2.ellipse(
+            image, centre.tolist(), axes.tolist(), turn, 0, 360, colour, -1, cv2.LINE_AA
+        )
     return image

@@ -105,7 +105,7 @@ def is_named(photo: LabelledPhoto, folder: str | os.PathLike, names: set[str]) -
     return not names.isdisjoint(photo.path.relative_to(folder).parts)
 
 
-def _numbers(row, path, line):
+def _numbers(row: dict[str, str], path: str | os.PathLike, line: int) -> list[float]:
     try:
         return [float(row[name]) for name in COLUMNS[1:]]
     except (TypeError, ValueError):
@@ -114,7 +114,7 @@ def _numbers(row, path, line):
         ) from None
 
 
-def _faces(values):
+def _faces(values: np.ndarray) -> Faces:
     order = np.argsort(-values[:, 4], kind="stable")
     boxes, scores, points = values[order, :4], values[order, 4], values[order, 5:]
     return Faces(boxes, points.reshape(-1, 5, 2), scores)

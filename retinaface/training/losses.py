@@ -6,7 +6,11 @@ of the batch: the mean over the batch is then the sum over all anchors by their 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from keras import ops
+
+from facedancer.tensors import Tensor
 
 # Of faces against background, boxes and landmarks, as retinaface trainers use them.
 WEIGHTS = {"classes": 1.0, "boxes": 2.0, "landmarks": 1.0}
@@ -14,7 +18,7 @@ WEIGHTS = {"classes": 1.0, "boxes": 2.0, "landmarks": 1.0}
 LANDMARK_BETA = 0.1
 
 
-def smooth_l1(error, beta: float = 1.0):
+def smooth_l1(error: Tensor, beta: float = 1.0) -> Tensor:
     """`e^2 / (2 beta)` where `|e| < beta`, else `|e| - beta / 2` (Girshick, 2015).
 
     Args:
@@ -25,14 +29,16 @@ def smooth_l1(error, beta: float = 1.0):
     return ops.where(size < beta, 0.5 / beta * error * error, size - 0.5 * beta)
 
 
-def _per_image(values, counted):
+def _per_image(values: Tensor, counted: Tensor) -> Tensor:
     """Sums over anchors, by the mean count per image, which is at least 1 a batch."""
     counted = ops.sum(ops.cast(counted, "float32"))
     batch = ops.cast(ops.shape(values)[0], "float32")
     return ops.sum(values, axis=1) * batch / ops.maximum(counted, 1.0)
 
 
-def hard_negatives(background_loss, labels, ratio: float = 7.0, min_count: int = 16):
+def hard_negatives(
+    background_loss: Tensor, labels: Tensor, ratio: float = 7.0, min_count: int = 16
+) -> Tensor:
     """Tells which background anchors count: the worst of each image.
 
     Args:
@@ -56,7 +62,9 @@ def hard_negatives(background_loss, labels, ratio: float = 7.0, min_count: int =
     return ops.logical_and(background, ops.cast(rank, "float32") < wanted)
 
 
-def class_loss(labels, logits, ratio: float = 7.0, min_count: int = 16):
+def class_loss(
+    labels: Tensor, logits: Tensor, ratio: float = 7.0, min_count: int = 16
+) -> Tensor:
     """Cross-entropy of faces and of the hardest background, by the faces' number.
 
     Args:
@@ -76,7 +84,7 @@ def class_loss(labels, logits, ratio: float = 7.0, min_count: int = 16):
     return _per_image(each, found)
 
 
-def box_loss(labels, boxes, predicted):
+def box_loss(labels: Tensor, boxes: Tensor, predicted: Tensor) -> Tensor:
     """Smooth L1 of the box offsets over face anchors.
 
     Args:
@@ -92,7 +100,12 @@ def box_loss(labels, boxes, predicted):
     return _per_image(each, found)
 
 
-def landmark_loss(has_landmarks, landmarks, predicted, beta: float = LANDMARK_BETA):
+def landmark_loss(
+    has_landmarks: Tensor,
+    landmarks: Tensor,
+    predicted: Tensor,
+    beta: float = LANDMARK_BETA,
+) -> Tensor:
     """Smooth L1 of the landmark offsets over anchors of faces that have landmarks.
 
     Published is a `beta` of 1, in whose square small errors hardly count.
@@ -112,8 +125,12 @@ def landmark_loss(has_landmarks, landmarks, predicted, beta: float = LANDMARK_BE
 
 
 def detection_losses(
-    targets, outputs, ratio: float = 7.0, min_count: int = 16, weights=WEIGHTS
-):
+    targets: Mapping[str, Tensor],
+    outputs: Mapping[str, Tensor],
+    ratio: float = 7.0,
+    min_count: int = 16,
+    weights: Mapping[str, float] = WEIGHTS,
+) -> dict[str, Tensor]:
     """Returns the three losses of a batch by name.
 
     Args:

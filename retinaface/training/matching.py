@@ -103,7 +103,7 @@ def leave_out(targets: Targets, boxes: np.ndarray, anchors: np.ndarray) -> Targe
     return dataclasses.replace(targets, labels=labels.astype(np.int32))
 
 
-def _background(n):
+def _background(n: int) -> Targets:
     return Targets(
         np.zeros(n, np.int32),
         np.zeros((n, 4), np.float32),
@@ -112,7 +112,9 @@ def _background(n):
     )
 
 
-def _encode(labels, boxes, landmarks, anchors):
+def _encode(
+    labels: np.ndarray, boxes: np.ndarray, landmarks: np.ndarray, anchors: np.ndarray
+) -> Targets:
     targets = _background(len(anchors))
     found = labels == POSITIVE
     targets.labels[:] = labels

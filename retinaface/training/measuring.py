@@ -106,10 +106,22 @@ def measure(
         labels.append(matches.labels)
         errors.append(matches.errors)
         faces += int(picture.counted.sum())
-    return _quality(*map(np.concatenate, (scores, labels, errors)), faces, precision)
+    return _quality(
+        np.concatenate(scores),
+        np.concatenate(labels),
+        np.concatenate(errors),
+        faces,
+        precision,
+    )
 
 
-def _quality(scores, labels, errors, faces, precision):
+def _quality(
+    scores: np.ndarray,
+    labels: np.ndarray,
+    errors: np.ndarray,
+    faces: int,
+    precision: float,
+) -> Quality:
     counted = labels != UNCOUNTED
     scores, labels, errors = (x[counted] for x in (scores, labels, errors))
     order = np.argsort(-scores, kind="stable")

@@ -51,7 +51,7 @@ class SceneSettings:
     sure: float = 0.8
     occluders: float = 0.2
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         total = self.mosaics + self.crowds + self.empty
         if not 0.0 <= total <= 1.0:
             raise ValueError(
@@ -71,13 +71,13 @@ class Photos:
 
     def __init__(
         self, labelled: Sequence[LabelledPhoto], longest: int = 512, sure: float = 0.8
-    ):
+    ) -> None:
         self._labelled = list(labelled)
         self._longest = longest
         self._sure = sure
         self._read: dict[int, Scene] = {}
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._labelled)
 
     def __getitem__(self, index: int) -> Scene:
@@ -86,7 +86,7 @@ class Photos:
             self._read[index] = self._decode(self._labelled[index])
         return self._read[index]
 
-    def _decode(self, photo):
+    def _decode(self, photo: LabelledPhoto) -> Scene:
         image, faces = images.read_image(photo.path), photo.faces
         scale = min(1.0, self._longest / max(image.shape[:2]))
         if scale < 1.0:
@@ -167,7 +167,9 @@ def make_picture(
     return dataclasses.replace(scene, image=degrade(image, random), counted=counted)
 
 
-def _single(scene, photos, settings, random):
+def _single(
+    scene: Scene, photos: Photos, settings: SceneSettings, random: np.random.Generator
+) -> Scene:
     """One photo; its main face anywhere, of any size up to the whole picture."""
     side = _log_uniform(random, settings.smallest, 1.2 * settings.size)
     centre = random.uniform(0.1, 0.9, 2) * settings.size
@@ -175,7 +177,9 @@ def _single(scene, photos, settings, random):
     return _place(scene, _any(photos, random), side, centre, window, settings, random)
 
 
-def _mosaic(scene, photos, settings, random):
+def _mosaic(
+    scene: Scene, photos: Photos, settings: SceneSettings, random: np.random.Generator
+) -> Scene:
     """2 x 2 to 4 x 4 photos side by side."""
     count = int(random.integers(2, 5))
     edges = np.linspace(0, settings.size, count + 1).astype(int)
@@ -189,7 +193,9 @@ def _mosaic(scene, photos, settings, random):
     return scene
 
 
-def _crowd(scene, photos, settings, random):
+def _crowd(
+    scene: Scene, photos: Photos, settings: SceneSettings, random: np.random.Generator
+) -> Scene:
     """Cut-out heads, the far ones first, some half behind others."""
     count = int(random.integers(3, 14))
     largest = settings.size / random.uniform(2.0, 6.0)
@@ -202,15 +208,24 @@ def _crowd(scene, photos, settings, random):
     return scene
 
 
-def _any(photos, random):
+def _any(photos: Photos, random: np.random.Generator) -> Scene:
     return photos[int(random.integers(len(photos)))]
 
 
-def _log_uniform(random, low, high):
+def _log_uniform(random: np.random.Generator, low: float, high: float) -> float:
     return float(np.exp(random.uniform(np.log(low), np.log(max(low, high)))))
 
 
-def _place(scene, photo, side, centre, window, settings, random, head=False):
+def _place(
+    scene: Scene,
+    photo: Scene,
+    side: float,
+    centre: np.ndarray,
+    window: tuple[int, int, int, int],
+    settings: SceneSettings,
+    random: np.random.Generator,
+    head: bool = False,
+) -> Scene:
     """Puts a photo into a window of the scene, its main face at a place and size."""
     box = photo.boxes[0]
     angle = random.uniform(-settings.degrees, settings.degrees)
@@ -228,7 +243,7 @@ def _place(scene, photo, side, centre, window, settings, random, head=False):
     return paste(scene, photo, matrix, mask.astype(np.float32), window)
 
 
-def _halve(photo, scale):
+def _halve(photo: Scene, scale: float) -> tuple[Scene, float]:
     """Averages the photo down as far as the scale asks, against aliasing."""
     factor = max(scale, 8 / min(photo.image.shape[:2]))
     image = cv2.resize(
@@ -253,20 +268,22 @@ def mirror(photo: Scene) -> Scene:
     return Scene(image, boxes, points, photo.counted)
 
 
-def _similarity(origin, destination, scale, angle):
+def _similarity(
+    origin: np.ndarray, destination: np.ndarray, scale: float, angle: float
+) -> np.ndarray:
     """`(2, 3)` matrix that turns and scales about `origin` and moves it."""
     a, b = scale * math.cos(angle), scale * math.sin(angle)
     turn = np.array([[a, -b], [b, a]])
     return np.concatenate([turn, (destination - turn @ origin)[:, None]], axis=1)
 
 
-def _head_mask(image, box):
+def _head_mask(image: np.ndarray, box: np.ndarray) -> np.ndarray:
     """A soft ellipse around a face box, hair and ears inside."""
     mask = np.zeros(image.shape[:2], np.uint8)
     centre = (box[:2] + box[2:]) / 2 - [0, 0.08 * (box[3] - box[1])]
     axes = (box[2:] - box[:2]) * [0.72, 0.7]
-    points = [tuple(map(int, np.round(value))) for value in (centre, axes)]
-    cv2.ellipse(mask, *points, 0, 0, 360, 255, -1)
+    middle, half = np.round([centre, axes]).astype(int).tolist()
+    cv2.ellipse(mask, middle, half, 0, 0, 360, 255, -1)
     soft = max(1.0, 0.03 * float(axes[0]))
     return cv2.GaussianBlur(mask, (0, 0), soft) / 255.0
 
@@ -287,7 +304,13 @@ def turned_boxes(boxes: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     return np.concatenate([centres - extents, centres + extents], axis=1)
 
 
-def paste(scene: Scene, photo: Scene, matrix, mask, window) -> Scene:
+def paste(
+    scene: Scene,
+    photo: Scene,
+    matrix: np.ndarray,
+    mask: np.ndarray,
+    window: tuple[int, int, int, int],
+) -> Scene:
     """Returns a scene with a photo warped over it.
 
     Args:
@@ -323,7 +346,9 @@ def paste(scene: Scene, photo: Scene, matrix, mask, window) -> Scene:
     )
 
 
-def _touched(shape, matrix, window):
+def _touched(
+    shape: tuple[int, ...], matrix: np.ndarray, window: tuple[int, int, int, int]
+) -> tuple[int, int, int, int]:
     """The part of a window that a warped image can reach, in whole pixels."""
     height, width = shape[:2]
     corners = np.array([[-1, -1], [width, -1], [-1, height], [width, height]])
@@ -333,7 +358,9 @@ def _touched(shape, matrix, window):
     return (*low.tolist(), *high.tolist())
 
 
-def _seen(boxes, cut, counted, visible):
+def _seen(
+    boxes: np.ndarray, cut: np.ndarray, counted: np.ndarray, visible: np.ndarray
+) -> np.ndarray:
     """`(n,)`: 1 a face that is seen, 0 one that is not counted, -1 gone."""
     result = np.full(len(boxes), -1)
     sizes = areas(boxes)
