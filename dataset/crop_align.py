@@ -15,6 +15,7 @@ import json
 import os
 import pathlib
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 import tqdm
@@ -26,8 +27,10 @@ from facedancer.errors import InputError
 
 CHUNK = 16  # photos a task; fixed, as a batch's make-up moves results by a rounding
 # Settings that change no crop.
-_FREE = ("data_dir", "target_dir", "device_id", "num_workers", "overwrite")
-_FREE += ("contact_sheet", "max_pixels")
+_FREE = (
+    *("data_dir", "target_dir", "device_id", "num_workers", "overwrite"),
+    *("contact_sheet", "max_pixels"),
+)
 _MAX_PICTURES = 80
 
 
@@ -60,7 +63,7 @@ def main(settings: aligning.AlignSettings) -> int:
 
 
 def align_folder(
-    settings: aligning.AlignSettings, detector=None, show_progress: bool = False
+    settings: aligning.AlignSettings, detector: Any = None, show_progress: bool = False
 ) -> collections.Counter:
     """Aligns all photos of a folder; returns how many have which status.
 
@@ -79,7 +82,12 @@ def align_folder(
         return _align(paths, settings, detector, show_progress)
 
 
-def _align(paths, settings, detector, show_progress):
+def _align(
+    paths: list[str],
+    settings: aligning.AlignSettings,
+    detector: Any,
+    show_progress: bool,
+) -> collections.Counter:
     _claim_target(settings)
     progress = report.Report(os.path.join(settings.target_dir, report.NAME), paths)
     open_chunks = _unfinished_chunks(paths, progress, settings)
@@ -110,7 +118,7 @@ def _align(paths, settings, detector, show_progress):
 _state: dict = {}  # of a worker process: its settings and detector
 
 
-def _prepare(settings: aligning.AlignSettings, detector=None) -> None:
+def _prepare(settings: aligning.AlignSettings, detector: Any = None) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", str(settings.device_id))
     if detector is None:
@@ -130,7 +138,7 @@ def _align_task(task: list[tuple[str, str]]) -> list[dict]:
 
 
 def _one_by_one(
-    task: list[tuple[str, str]], settings: aligning.AlignSettings, detector
+    task: list[tuple[str, str]], settings: aligning.AlignSettings, detector: Any
 ) -> Iterator[dict]:
     """Yields reports of a chunk that killed its worker, each photo in a new process."""
     singles = ([one] for one in task)

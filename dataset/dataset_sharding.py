@@ -27,8 +27,10 @@ from facedancer.settings import Checked, choice, ranged, setting
 
 IDENTITIES = ("folder", "name", "none")
 CHECKS = ("ends", "decode")
-_ARGUMENTS = ("shuffle", "num_shards", "seed", "holdout", "identities")
-_ARGUMENTS += ("exclude_people",)
+_ARGUMENTS = (
+    *("shuffle", "num_shards", "seed", "holdout", "identities"),
+    "exclude_people",
+)
 _CHECK_THREADS, _CHECK_CHUNK = 8, 256
 # One process: hashes and files take their time outside the interpreter's lock.
 _THREADS = 4
@@ -86,7 +88,7 @@ class ShardSettings(Checked):
     verify: bool = False
     overwrite: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if self.split and self.holdout:
             raise ValueError("Give --split or --holdout, not both.")
@@ -165,11 +167,11 @@ def write_sets(
     manifests = {}
     for plan in plans:
         with claims.claimed(plan.place):
-            if sharding.claim_target(plan, settings.overwrite):
-                manifests[plan.name] = manifest.read(plan.target_dir, plan.name)
-            else:
+            found = sharding.claim_target(plan, settings.overwrite)
+            if found is None:
                 _write_shards(plan, settings, show_progress)
-                manifests[plan.name] = sharding.finish(plan)
+                found = sharding.finish(plan)
+            manifests[plan.name] = found
     return manifests, broken
 
 
@@ -287,7 +289,13 @@ def _reported(data_dir: str) -> Iterator[tuple[str, list]]:
 
 
 def _make_plan(
-    settings: ShardSettings, data_type, rows, paths, sizes, names, landmarks
+    settings: ShardSettings,
+    data_type: str,
+    rows: np.ndarray,
+    paths: list[str],
+    sizes: np.ndarray,
+    names: list[str],
+    landmarks: np.ndarray | None,
 ) -> sharding.Plan:
     chosen = [paths[row] for row in rows]
     identity_names = sorted({names[row] for row in rows} - {""})

@@ -13,6 +13,7 @@ import dataclasses
 import os
 import pathlib
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 import tqdm
@@ -23,6 +24,9 @@ from facedancer.dataset.photos import image_header
 from facedancer.dataset.shards import records, shard_index
 from facedancer.errors import InputError
 from facedancer.settings import Checked, ranged
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,7 +114,8 @@ def inspect(
         pictures: How many photos to choose.
         seed: Of the choice.
     """
-    found, picked = Contents(), []
+    found = Contents()
+    picked: list[tuple[bytes, str]] = []
     random = np.random.default_rng(seed)
     for file in tqdm.tqdm(files, unit="shard", disable=None):
         for features in _whole_records(file, found):
@@ -208,7 +213,7 @@ def _write_pictures(
         figure.savefig(temporary, dpi=100)
 
 
-def _distributions(found: Contents):
+def _distributions(found: Contents) -> Figure:
     # Here, because it starts a program that lists the fonts, and that takes seconds.
     from matplotlib.figure import Figure
 

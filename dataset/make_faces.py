@@ -99,7 +99,7 @@ def write_faces(settings: MadeSettings, show_progress: bool = False) -> None:
         _write_faces(settings, show_progress)
 
 
-def _write_faces(settings, show_progress):
+def _write_faces(settings: MadeSettings, show_progress: bool) -> None:
     _claim_target(settings)
     paths = [path for person in _people(settings) for path in person[1]]
     files.remove_leftovers(_mask_folder(settings), deep=True)
@@ -183,7 +183,9 @@ def _mask_folder(settings: MadeSettings) -> str:
     return settings.target_dir.rstrip("/") + ".masks"
 
 
-def _truth(path: str, number: int, face, drawn) -> dict:
+def _truth(
+    path: str, number: int, face: made_face.MadeFace, drawn: render.Rendered
+) -> dict:
     return {
         "path": path,
         "status": "done",

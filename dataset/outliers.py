@@ -179,8 +179,8 @@ def move_outliers(
 
 def _folders(settings: OutlierSettings) -> Iterator[list[str]]:
     paths = listing.list_photos(settings.data_dir)
-    for folder, group in itertools.groupby(paths, key=listing.parent):
-        group = list(group)
+    for folder, grouped in itertools.groupby(paths, key=listing.parent):
+        group = list(grouped)
         if folder and len(group) >= settings.min_photos:
             yield group
 

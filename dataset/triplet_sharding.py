@@ -22,7 +22,7 @@ import tqdm
 from facedancer import claims, cli
 from facedancer.dataset.jobs import report, workers
 from facedancer.dataset.photos import image_header, listing
-from facedancer.dataset.shards import manifest, sharding
+from facedancer.dataset.shards import sharding
 from facedancer.errors import InputError
 from facedancer.settings import Checked, choice, ranged, setting
 
@@ -78,7 +78,7 @@ class TripletShardSettings(Checked):
     seed: int = 0
     overwrite: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         for kind, truth in self.truth_by_kind().items():
             if truth not in TRUTHS:
@@ -149,16 +149,15 @@ def write_sets(
     """
     by_kind, left_out = find_triplets(settings)
     manifests = {}
-    for kind, found in by_kind.items():
-        plan = _make_plan(settings, kind, found)
+    for kind, triplets in by_kind.items():
+        plan = _make_plan(settings, kind, triplets)
         with claims.claimed(plan.place):
-            if not sharding.claim_target(plan, settings.overwrite):
-                _write_shards(plan, show_progress)
-        manifests[plan.name] = manifest.read(plan.target_dir, plan.name)
+            found = sharding.claim_target(plan, settings.overwrite)
+            manifests[plan.name] = found or _write_shards(plan, show_progress)
     return manifests, left_out
 
 
-def _write_shards(plan, show_progress):
+def _write_shards(plan: sharding.Plan, show_progress: bool) -> dict:
     tasks = (plan.task(shard) for shard in range(plan.num_shards))
     done = workers.run_in_threads(sharding.process_shard, tasks, _THREADS)
     bar = tqdm.tqdm(
@@ -166,7 +165,7 @@ def _write_shards(plan, show_progress):
     )
     for _ in bar:
         pass
-    sharding.finish(plan)
+    return sharding.finish(plan)
 
 
 def find_triplets(

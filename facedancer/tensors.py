@@ -1,6 +1,6 @@
 """The types of what networks and losses compute on, and of its shape."""
 
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import keras
 
@@ -9,5 +9,9 @@ import keras
 # at what is computed with them.
 Tensor: TypeAlias = keras.KerasTensor
 
-# Of a tensor; None where it is open.
-Shape: TypeAlias = tuple[int | None, ...]
+# Of a tensor: whole numbers, None for a side that is open. Layers that halve or enlarge
+# compute with them as they are; which sides are known, a checker cannot tell.
+Shape: TypeAlias = tuple[Any, ...]
+
+# Of a layer: the name of a Keras policy, the policy itself, None for the global one.
+Dtype: TypeAlias = str | keras.DTypePolicy | None

@@ -11,9 +11,10 @@ from facedancer.models.families.facedancer.discriminator import FaceDancerDiscri
 from facedancer.models.families.facedancer.generator import FaceDancerGenerator
 from facedancer.models.published import structure
 from facedancer.network import Network
+from facedancer.tensors import Dtype
 
 
-def _unfused(network: Network, dtype=None, **options) -> Network:
+def _unfused(network: Network, dtype: Dtype = None, **options: object) -> Network:
     """Returns the network itself, for families without a cheaper form."""
     return network if dtype is None else network.variant(dtype=dtype)
 
@@ -97,7 +98,7 @@ def of(network: Network) -> Architecture:
     )
 
 
-def fuse(network: Network, dtype=None, **options) -> Network:
+def fuse(network: Network, dtype: Dtype = None, **options: object) -> Network:
     """Returns the form of a swapper that is cheapest for inference.
 
     Args:

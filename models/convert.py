@@ -13,12 +13,15 @@ published and of the written file, on a seeded random input.
 from __future__ import annotations
 
 import dataclasses
+import os
 import pathlib
 
 from facedancer import claims, cli, writing
 from facedancer.errors import InputError
 from facedancer.models import architectures, saving
+from facedancer.models.families.built_network import BuiltNetwork
 from facedancer.models.published import reading
+from facedancer.network import Network
 from facedancer.settings import Checked, choice, positional, ranged
 
 KINDS = ("auto", *architectures.roles())
@@ -49,14 +52,14 @@ class ConvertSettings(Checked):
 
 
 def convert(
-    source,
-    destination,
-    kind="auto",
-    layout="native",
-    encoder=None,
-    seed=0,
-    half=False,
-):
+    source: str | os.PathLike,
+    destination: str | os.PathLike,
+    kind: str = "auto",
+    layout: str = "native",
+    encoder: str | None = None,
+    seed: int = 0,
+    half: bool = False,
+) -> tuple[Network, float]:
     """Converts one file and reports what was done.
 
     Args:
@@ -95,7 +98,7 @@ def convert(
     return again, saving.difference(before, again.named(inputs))
 
 
-def _with_encoder(model, encoder):
+def _with_encoder(model: BuiltNetwork, encoder: str) -> BuiltNetwork:
     if not hasattr(model.config, "encoder"):
         raise InputError(f"--encoder is for generators, found a {model.role}")
     return model.variant(config=dataclasses.replace(model.config, encoder=encoder))

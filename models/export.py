@@ -13,9 +13,11 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import importlib.util
+import os
 import pathlib
 
 import keras
+import numpy as np
 
 from facedancer import claims, cli, files, openvino_core
 from facedancer.errors import InputError
@@ -24,6 +26,7 @@ from facedancer.models.architectures import fuse
 from facedancer.models.published import reading
 from facedancer.network import Network
 from facedancer.settings import positional
+from facedancer.tensors import Tensor
 
 # Ending: Keras's name of the format, and the packages that write and run it.
 FORMATS = {
@@ -50,7 +53,7 @@ class ExportSettings:
     fused: bool = True
 
 
-def export(model: Network, path) -> float:
+def export(model: Network, path: str | os.PathLike) -> float:
     """Writes a model for a runtime, runs it there and compares.
 
     Args:
@@ -117,27 +120,35 @@ def check(path: pathlib.Path) -> None:
         )
 
 
-def _run_saved_model(path, inputs):
+def _run_saved_model(
+    path: pathlib.Path, inputs: dict[str, np.ndarray]
+) -> dict[str, Tensor]:
     layer = keras.layers.TFSMLayer(str(path), call_endpoint="serving_default")
     tensors = {k: keras.ops.convert_to_tensor(v) for k, v in inputs.items()}
     return layer.call_endpoint_fn(**tensors)  # a layer's call has no names
 
 
-def _run_onnx(path, inputs):
+def _run_onnx(
+    path: pathlib.Path, inputs: dict[str, np.ndarray]
+) -> dict[str, np.ndarray]:
     runtime = importlib.import_module("onnxruntime")
     session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
     return dict(zip(names, session.run(names, inputs), strict=True))
 
 
-def _run_litert(path, inputs):
+def _run_litert(
+    path: pathlib.Path, inputs: dict[str, np.ndarray]
+) -> dict[str, np.ndarray]:
     litert = importlib.import_module("ai_edge_litert.interpreter")
     interpreter = litert.Interpreter(model_path=str(path), num_threads=2)
     runner = interpreter.get_signature_runner("serving_default")
     return runner(**inputs)
 
 
-def _run_openvino(path, inputs):
+def _run_openvino(
+    path: pathlib.Path, inputs: dict[str, np.ndarray]
+) -> dict[str, np.ndarray]:
     # Without the hint some CPUs compute in bfloat16.
     model = openvino_core.core().compile_model(
         str(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"}

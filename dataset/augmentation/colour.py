@@ -7,10 +7,15 @@ the same draw gives the same image.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import cv2
 import numpy as np
 
 from facedancer.images import LUMA
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 JITTERS = ("per_image", "legacy", "none")
 
@@ -55,7 +60,7 @@ def apply_map(image: np.ndarray, colour_map: np.ndarray) -> np.ndarray:
     return cv2.transform(np.ascontiguousarray(image), colour_map)
 
 
-def jitter_legacy(image_signed, seed):
+def jitter_legacy(image_signed: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """Returns a batch with the jitter of upstream FaceDancer.
 
     One draw for the whole batch, on data in [-1, 1] although TensorFlow's saturation

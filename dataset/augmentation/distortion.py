@@ -15,6 +15,8 @@ import numpy as np
 from facedancer import alignment
 
 _GRID = 5
+# `remap` takes x and y in one array; its types do not know that the other may be None.
+_ONE_MAP: np.ndarray = None  # type: ignore[assignment]  # see above
 # Of a side of 256 pixels, as in faceswap-GAN v2.2.
 _COVERAGE = (78 / 256, 97 / 256)
 _SIGMA = (5.0 / 256, 6.2 / 256)
@@ -65,7 +67,7 @@ def random_affine(
     zoom = random.uniform(*limits.zoom)
     shift = random.uniform(-limits.shift, limits.shift, 2) * (width, height)
     matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle, zoom)
-    matrix[:, 2] += shift
+    matrix[:, 2] = matrix[:, 2] + shift
     if random.random() < limits.flip:
         matrix = matrix @ np.array([[-1.0, 0, width - 1], [0, 1, 0], [0, 0, 1]])
     return [
@@ -99,7 +101,7 @@ def random_warp(
     between = _interpolation(size)
     way = np.einsum("rk,klc,sl->rsc", between, moved, between).astype(np.float32)
     warped = cv2.remap(
-        image, way, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        image, way, _ONE_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
     regular = np.linspace(0, size - 1, _GRID)
     places = np.stack(np.meshgrid(regular, regular), axis=-1)
@@ -202,8 +204,8 @@ def corrupt(
         grain = random.normal(0, 0.1 * 255, image.shape)
         content = image.reshape(-1, 3).mean(axis=0) + grain
         edge = side // int(random.integers(13, 21))
-        cover = cv2.erode(cover, np.ones((max(1, edge), max(1, edge))))
-        cover = _feather(cover, edge)
+        smaller = cv2.erode(cover, np.ones((max(1, edge), max(1, edge))))
+        cover = _feather(smaller, edge)
     cover = cover[..., None]
     mixed = cover * content + (1.0 - cover) * image
     return np.rint(mixed).clip(0, 255).astype(np.uint8)

@@ -115,6 +115,8 @@ class PhotoChanges:
         if self.distortion == "warp":
             warped, straight = distortion.random_warp(image, self.image_size, random)
             return straight, warped
+        if mask is None:
+            raise ValueError("A photo that is corrupted needs the mask of its face")
         return image, distortion.corrupt(image, mask, random)
 
 

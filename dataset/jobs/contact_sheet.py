@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import cv2
 import numpy as np
@@ -61,7 +61,11 @@ def fitted(picture: np.ndarray, height: int, width: int) -> np.ndarray:
     return cv2.resize(picture, (width, height), interpolation=way)
 
 
-def mark_face(image: np.ndarray, box, landmarks) -> np.ndarray:
+def mark_face(
+    image: np.ndarray,
+    box: Sequence[float] | np.ndarray,
+    landmarks: Sequence[Sequence[float]] | np.ndarray,
+) -> np.ndarray:
     """Returns a copy of an image with one face drawn in.
 
     Args:

@@ -34,7 +34,7 @@ class Report:
         paths: The photos, as `listing.list_photos` orders them.
     """
 
-    def __init__(self, path: str | os.PathLike, paths: list[str]):
+    def __init__(self, path: str | os.PathLike, paths: list[str]) -> None:
         self.path = pathlib.Path(path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._paths = paths
@@ -79,7 +79,7 @@ class Report:
         """Yields the newest entry of each photo, in order, None where there is none."""
         self._file.flush()
         with open(self.path, "rb") as file:
-            for offset in self._offset:
+            for offset in self._offset.tolist():
                 if offset < 0:
                     yield None
                     continue
@@ -88,7 +88,7 @@ class Report:
 
     def finish(self) -> collections.Counter:
         """Puts the lines in order and returns how many photos have each status."""
-        counts = collections.Counter()
+        counts: collections.Counter = collections.Counter()
         with files.whole(self.path) as temporary:
             with open(temporary, "w") as file:
                 for entry in self.entries():

@@ -15,9 +15,11 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+import types
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent import futures
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import connection
 from typing import Any
 
 from facedancer import stopping
@@ -93,7 +95,9 @@ def run_in_threads(
 
 
 @contextlib.contextmanager
-def _pool(num_workers, prepare, prepare_args):
+def _pool(
+    num_workers: int, prepare: Callable[..., None] | None, prepare_args: tuple
+) -> Iterator[futures.ProcessPoolExecutor]:
     """Yields a pool of workers; when the block fails, their work is broken off."""
     ours, theirs = multiprocessing.Pipe()
     pool = futures.ProcessPoolExecutor(
@@ -114,7 +118,9 @@ def _pool(num_workers, prepare, prepare_args):
 _at_work = False  # in a worker: whether it has a task, which can be broken off
 
 
-def _begin(run, prepare, prepare_args):
+def _begin(
+    run: connection.Connection, prepare: Callable[..., None] | None, prepare_args: tuple
+) -> None:
     """Makes a new process a worker: it ends with the run, and signals end it alone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # from a terminal it goes to the run
     signal.signal(signal.SIGTERM, _break_off)
@@ -124,7 +130,7 @@ def _begin(run, prepare, prepare_args):
         prepare(*prepare_args)
 
 
-def _watch(run):
+def _watch(run: connection.Connection) -> None:
     """Waits for the end of the run, then ends this process."""
     with contextlib.suppress(EOFError, OSError):
         run.recv()
@@ -133,13 +139,13 @@ def _watch(run):
     os._exit(128 + signal.SIGTERM)
 
 
-def _break_off(number, frame):
+def _break_off(number: int, frame: types.FrameType | None) -> None:
     if not _at_work:
         os._exit(128 + number)
     raise stopping.StoppedBySignal(signal.Signals(number).name)
 
 
-def _work(function, task):
+def _work(function: Callable[[Any], Any], task: Any) -> Any:
     """Does one task in a worker; one that is broken off ends the worker with it."""
     global _at_work
     try:
@@ -151,12 +157,20 @@ def _work(function, task):
         _at_work = False
 
 
-def _submit(pool, function, task):
+def _submit(
+    pool: futures.ProcessPoolExecutor, function: Callable[[Any], Any], task: Any
+) -> futures.Future:
     with stopping.held():  # it may begin a process, which then takes over
         return pool.submit(_work, function, task)
 
 
-def _run_until_broken(pool, function, tasks, ahead, suspects):
+def _run_until_broken(
+    pool: futures.ProcessPoolExecutor,
+    function: Callable[[Any], Any],
+    tasks: Iterator[Any],
+    ahead: int,
+    suspects: list[Any],
+) -> Generator[tuple[Any, Any, str], None, bool]:
     """Yields results; returns True if the pool broke, its open tasks in `suspects`."""
     running: dict[futures.Future, Any] = {}
     try:
@@ -180,7 +194,8 @@ def _run_until_broken(pool, function, tasks, ahead, suspects):
 
 def _sort_out(running: dict) -> tuple[list, collections.deque]:
     """Separates what was finished before the pool broke from what was not."""
-    finished, open_tasks = [], collections.deque()
+    finished: list[tuple[Any, Any, str]] = []
+    open_tasks: collections.deque[Any] = collections.deque()
     for future, task in running.items():
         if future.done() and future.exception() is None:
             finished.append((task, future.result(), ""))
@@ -189,7 +204,12 @@ def _sort_out(running: dict) -> tuple[list, collections.deque]:
     return finished, open_tasks
 
 
-def _run_alone(function, task, prepare, prepare_args) -> tuple[Any, Any, str]:
+def _run_alone(
+    function: Callable[[Any], Any],
+    task: Any,
+    prepare: Callable[..., None] | None,
+    prepare_args: tuple,
+) -> tuple[Any, Any, str]:
     with _pool(1, prepare, prepare_args) as pool:
         try:
             return task, _submit(pool, function, task).result(), ""

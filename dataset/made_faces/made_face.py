@@ -11,6 +11,7 @@ right of the image, y down, z towards the camera.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -31,8 +32,8 @@ _HAIRS = (
     (0.28, 0.17, 0.10),
     (0.55, 0.38, 0.20),
     (0.62, 0.60, 0.58),
+    (0.45, 0.18, 0.08),
 )
-_HAIRS += ((0.45, 0.18, 0.08),)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -278,7 +279,7 @@ def make_identity(seed: int) -> Identity:
     )
 
 
-def _colour(values) -> tuple[float, float, float]:
+def _colour(values: np.ndarray | Sequence[float]) -> tuple[float, float, float]:
     red, green, blue = np.clip(values, 0.0, 1.0).tolist()
     return red, green, blue
 

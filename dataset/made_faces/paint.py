@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 
@@ -30,7 +32,7 @@ class Skin:
         size: Pixels of a side.
     """
 
-    def __init__(self, identity: Identity, size: int):
+    def __init__(self, identity: Identity, size: int) -> None:
         self.identity = identity
         self.size = size
         step = (np.arange(size) + 0.5) / size * 2.0 - 1.0
@@ -87,7 +89,12 @@ class Skin:
             cover[part] = cv2.GaussianBlur(cover[part], (0, 0), sigma)
         return cover
 
-    def blend(self, cover: np.ndarray, colour, label: int | None = None) -> None:
+    def blend(
+        self,
+        cover: np.ndarray,
+        colour: np.ndarray | Sequence[float],
+        label: int | None = None,
+    ) -> None:
         """Paints a colour where `cover` is 1, in part where it is less.
 
         Args:
@@ -149,7 +156,9 @@ def paint(
     return skin
 
 
-def _ellipse(centre, radii, count: int = 24) -> np.ndarray:
+def _ellipse(
+    centre: Sequence[float] | np.ndarray, radii: Sequence[float], count: int = 24
+) -> np.ndarray:
     turn = np.linspace(0, 2 * np.pi, count, endpoint=False)
     x = centre[0] + radii[0] * np.cos(turn)
     return np.stack([x, centre[1] + radii[1] * np.sin(turn)], axis=1)
@@ -199,7 +208,9 @@ def _soft_shadows(skin: Skin, expression: Expression) -> None:
     skin.shade(rim, 0.25)
 
 
-def _eye_outline(identity: Identity, expression: Expression, side: int):
+def _eye_outline(
+    identity: Identity, expression: Expression, side: int
+) -> tuple[np.ndarray, np.ndarray]:
     t = np.linspace(-1.0, 1.0, 21)
     high = identity.eye_size * identity.eye_open * (1.0 - 0.97 * expression.blink)
     x = side * identity.eye_distance + identity.eye_size * t
@@ -241,8 +252,8 @@ def _brow(skin: Skin, expression: Expression, side: int) -> None:
     identity = skin.identity
     t = np.linspace(0.0, 1.0, 15)
     x = side * (identity.eye_distance - 0.13 + 0.30 * t)
-    y = identity.eye_height - identity.brow_height - 0.035 * expression.brow_raise
-    y = y - identity.brow_arch * (1.0 - ((t - 0.6) / 0.6) ** 2) + 0.02 * t
+    high = identity.eye_height - identity.brow_height - 0.035 * expression.brow_raise
+    y = high - identity.brow_arch * (1.0 - ((t - 0.6) / 0.6) ** 2) + 0.02 * t
     thick = identity.brow_thickness * (1.0 - 0.75 * t**2)
     above = np.stack([x, y - thick], axis=1)
     below = np.stack([x, y + thick], axis=1)
@@ -272,7 +283,7 @@ def _nose(skin: Skin) -> None:
     skin.shade(skin.cover(_ellipse((0, tip - 0.02), (0.03, 0.035)), 0.02), -0.10)
 
 
-def _lip_curves(identity: Identity, expression: Expression):
+def _lip_curves(identity: Identity, expression: Expression) -> list[np.ndarray]:
     """Returns upper edge, upper inner, lower inner and lower edge, `(n, 2)` each."""
     corner_x, corner_y = shape.mouth_corner(identity, expression)
     t = np.linspace(-1.0, 1.0, 25)
@@ -352,11 +363,11 @@ def _beard(skin: Skin) -> None:
     line = mouth - 0.10 - 0.35 * np.clip(away - 0.55, 0, 1)
     cover = np.clip((skin.y - line) / 0.06, 0.0, 1.0) * (away < shape.EAR_ANGLE - 0.1)
     bare = skin.cover(_ellipse((0, mouth), (identity.mouth_width, 0.06)), 0.01)
-    cover = cv2.GaussianBlur(cover.astype(np.float32), (0, 0), skin.size / 100)
+    soft = cv2.GaussianBlur(cover.astype(np.float32), (0, 0), skin.size / 100)
     draw = np.random.default_rng(identity.seed + 2)
     stubble = np.clip(0.75 + 0.35 * noise(draw, skin.size, (260,)), 0.0, 1.0)
     weight = min(1.0, 0.25 + identity.beard) * 0.85
-    skin.blend(weight * cover * stubble * (1.0 - bare), identity.brow)
+    skin.blend(weight * soft * stubble * (1.0 - bare), identity.brow)
 
 
 def _ears(skin: Skin) -> None:
@@ -374,8 +385,8 @@ def _hair(skin: Skin, hair: Hair) -> None:
     line = shape.hair_line(hair, skin.angle[0]) + ragged
     cover = np.clip((line[None, :] - skin.y) / 0.035 + 0.5, 0.0, 1.0)
     cover = cover.astype(np.float32)
-    strands = draw.standard_normal((6, size)).astype(np.float32)
-    strands = cv2.resize(strands, (size, size), interpolation=cv2.INTER_CUBIC)
+    rows = draw.standard_normal((6, size)).astype(np.float32)
+    strands = cv2.resize(rows, (size, size), interpolation=cv2.INTER_CUBIC)
     strands = cv2.GaussianBlur(strands, (0, 0), 0.8)
     colour = np.array(hair.colour, np.float32) * (1.0 + 0.30 * strands[..., None])
     skin.shade(cv2.GaussianBlur(cover, (0, 0), size / 45), 0.25)

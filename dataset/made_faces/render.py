@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -79,7 +80,7 @@ def _light_colour(light: Light) -> np.ndarray:
     return (light.strength * warm).astype(np.float32)
 
 
-def _backdrop(face: MadeFace, height: int, width: int):
+def _backdrop(face: MadeFace, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
     """Returns canvas and labels with the background: large soft shapes."""
     draw = np.random.default_rng([face.scene.seed, 4])
     grey = draw.uniform(0.15, 0.85) + 0.12 * draw.standard_normal((5, 5, 1))
@@ -97,7 +98,14 @@ def _backdrop(face: MadeFace, height: int, width: int):
     return canvas.clip(0, 1), np.full((height, width), paint.BACKGROUND, np.uint8)
 
 
-def _polygon(canvas, label, points, colour, kind: int, opacity: float = 1.0) -> None:
+def _polygon(
+    canvas: np.ndarray,
+    label: np.ndarray,
+    points: np.ndarray,
+    colour: np.ndarray | Sequence[float],
+    kind: int,
+    opacity: float = 1.0,
+) -> None:
     """Fills a polygon `(n, 2)` in pixels, with smooth edges."""
     corners = np.rint(np.asarray(points)[:, :2] * 16).astype(np.int32)
     cover = np.zeros(label.shape, np.uint8)
@@ -112,7 +120,7 @@ def _draw_body(face: MadeFace, canvas: np.ndarray, label: np.ndarray) -> None:
     light = _light_colour(face.light)
     size = label.shape
 
-    def flat(points):
+    def flat(points: Sequence[Sequence[float]] | np.ndarray) -> np.ndarray:
         return shape.project(np.array(points, float), face.pose, *size)
 
     if face.hair.length > 0 and face.hair.line > -1:
@@ -173,7 +181,13 @@ def _shading(normals: np.ndarray, light: Light, label: np.ndarray) -> np.ndarray
     return amount[..., None] * _light_colour(light)
 
 
-def _splat(canvas, label, place, colour, kinds) -> None:
+def _splat(
+    canvas: np.ndarray,
+    label: np.ndarray,
+    place: np.ndarray,
+    colour: np.ndarray,
+    kinds: np.ndarray,
+) -> None:
     """Puts surface points into the canvas, the nearest of each pixel on top."""
     height, width = label.shape
     column = np.rint(place[:, 0]).astype(np.int32)
@@ -195,7 +209,9 @@ def _splat(canvas, label, place, colour, kinds) -> None:
     label[covered > 0] = kinds[covered > 0]
 
 
-def _close_gaps(layer, covered, kinds):
+def _close_gaps(
+    layer: np.ndarray, covered: np.ndarray, kinds: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Fills pixels that no point met from their neighbours."""
     for _ in range(3):
         count = cv2.boxFilter(covered, -1, (3, 3), normalize=False)
@@ -217,7 +233,9 @@ def _draw_occluder(face: MadeFace, canvas: np.ndarray, label: np.ndarray) -> Non
         _draw_bar(face, canvas, label)
 
 
-def _draw_glasses(face: MadeFace, canvas, label, dark: bool) -> None:
+def _draw_glasses(
+    face: MadeFace, canvas: np.ndarray, label: np.ndarray, dark: bool
+) -> None:
     eyes, apart = face.identity.eye_height, face.identity.eye_distance
     front = shape.landmarks_3d(face.identity, face.expression)[:2, 2].max() + 0.10
     draw = np.random.default_rng([face.scene.seed, 6])
@@ -227,7 +245,7 @@ def _draw_glasses(face: MadeFace, canvas, label, dark: bool) -> None:
     square = np.sign(np.cos(turn)) * np.abs(np.cos(turn)) ** 0.7
     tall = np.sign(np.sin(turn)) * np.abs(np.sin(turn)) ** 0.7
 
-    def line(points, closed):
+    def line(points: Sequence[Sequence[float]] | np.ndarray, closed: bool) -> None:
         flat = shape.project(np.array(points), face.pose, *label.shape)[:, :2]
         corners = [np.rint(flat * 16).astype(np.int32)]
         cv2.polylines(canvas, corners, closed, frame.tolist(), thick, cv2.LINE_AA, 4)
@@ -248,7 +266,7 @@ def _draw_glasses(face: MadeFace, canvas, label, dark: bool) -> None:
     line([(-apart + 0.19, eyes, front), (apart - 0.19, eyes, front)], False)
 
 
-def _draw_bar(face: MadeFace, canvas, label) -> None:
+def _draw_bar(face: MadeFace, canvas: np.ndarray, label: np.ndarray) -> None:
     """Draws something long, like an arm or a microphone, before the chin."""
     draw = np.random.default_rng([face.scene.seed, 7])
     angle = np.radians(face.scene.bar_angle)

@@ -48,7 +48,13 @@ def mouth_corner(identity: Identity, expression: Expression) -> tuple[float, flo
     return x, y + 0.05 * expression.mouth_open
 
 
-def _bump(x, y, at, radius, height):
+def _bump(
+    x: np.ndarray,
+    y: np.ndarray,
+    at: tuple[float, float],
+    radius: tuple[float, float],
+    height: float,
+) -> np.ndarray:
     square = ((x - at[0]) / radius[0]) ** 2 + ((y - at[1]) / radius[1]) ** 2
     return height * np.exp(-0.5 * square)
 

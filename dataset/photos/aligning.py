@@ -186,11 +186,11 @@ def choose(faces: Faces, which: str, size: tuple[int, int]) -> np.ndarray:
         size: Height and width of the photo.
     """
     if which == "best":
-        return np.argmax(faces.scores)[None]
+        return np.array([np.argmax(faces.scores)])
     if which == "central":
         centres = (faces.boxes[:, :2] + faces.boxes[:, 2:]) / 2.0
         middle = (np.array(size[::-1]) - 1) / 2.0
-        return np.argmin(((centres - middle) ** 2).sum(axis=1))[None]
+        return np.array([np.argmin(((centres - middle) ** 2).sum(axis=1))])
     order = np.argsort(-faces.areas, kind="stable")
     return order if which == "all" else order[:1]
 
@@ -235,5 +235,5 @@ def cut(
     return entry, crop
 
 
-def _rounded(value, digits: int):
+def _rounded(value: np.ndarray | float, digits: int) -> Any:
     return np.round(np.asarray(value, np.float64), digits).tolist()

@@ -60,8 +60,8 @@ def output_stems(paths: list[str]) -> Iterator[tuple[str, str]]:
     Args:
         paths: As `list_photos` gives them.
     """
-    for _, group in itertools.groupby(paths, key=parent):
-        group = list(group)
+    for _, grouped in itertools.groupby(paths, key=parent):
+        group = list(grouped)
         stems = [path.rpartition(".")[0] for path in group]
         counts = collections.Counter(stems)
         for path, stem in zip(group, stems, strict=True):

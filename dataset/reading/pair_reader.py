@@ -88,7 +88,7 @@ class PairSettings:
     on_corrupt: str = "stop"
     num_parallel_calls: int = 0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name, known in (
             ("pairing", sampling.PAIRINGS),
             ("balance", sampling.BALANCES),
@@ -150,7 +150,7 @@ class PairReader:
         InputError: If the shards are missing, or hold no labels that are asked for.
     """
 
-    def __init__(self, settings: PairSettings):
+    def __init__(self, settings: PairSettings) -> None:
         self.settings = settings
         self.index = shard_index.open_index(
             settings.data_dir, on_corrupt=settings.on_corrupt

@@ -24,6 +24,7 @@ from facedancer.dataset.reading.pair_reader import (
     PairSettings,
     parallel_calls,
 )
+from facedancer.dataset.reading.triplet_reader import TripletSettings
 from facedancer.errors import InputError
 
 # Salts that make of the seed and the batch's number one seed per use.
@@ -70,7 +71,11 @@ def make_dataset(
     return dataset.prefetch(2)
 
 
-def rows_of(settings, input_pipeline_id: int, num_input_pipelines: int):
+def rows_of(
+    settings: PairSettings | TripletSettings,
+    input_pipeline_id: int,
+    num_input_pipelines: int,
+) -> tuple[int, int]:
     """Returns the first row of an input pipeline in a batch, and the one after it.
 
     Args:
@@ -95,7 +100,9 @@ def rows_of(settings, input_pipeline_id: int, num_input_pipelines: int):
     return input_pipeline_id * rows, (input_pipeline_id + 1) * rows
 
 
-def _read_batch(reader: PairReader, number, first_row: int, rows: int):
+def _read_batch(
+    reader: PairReader, number: tf.Tensor, first_row: int, rows: int
+) -> dict[str, tf.Tensor]:
     settings = reader.settings
     roles = _ROLES if settings.distortion != "none" else _ROLES[:2]
     images, same, identities = tf.numpy_function(
@@ -123,7 +130,7 @@ def _read_batch(reader: PairReader, number, first_row: int, rows: int):
     }
 
 
-def signed(image):
+def signed(image: tf.Tensor) -> tf.Tensor:
     """Returns images in [-1, 1] as float32, `image / 127.5 - 1` to 2e-7.
 
     One pass over the memory, where a cast and two operations make three.

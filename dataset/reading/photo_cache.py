@@ -26,14 +26,14 @@ class PhotoCache:
         capacity: Number of photos.
     """
 
-    def __init__(self, read: Callable[[int], Photo], capacity: int):
+    def __init__(self, read: Callable[[int], Photo], capacity: int) -> None:
         self._read = read
         self._capacity = capacity
         self._photos: collections.OrderedDict[int, Photo] = collections.OrderedDict()
         self._lock = threading.Lock()
         self.hits = self.misses = 0
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._photos)
 
     def get(self, photo: int) -> Photo:

@@ -11,12 +11,15 @@ import dataclasses
 import itertools
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from facedancer.dataset.reading.pair_reader import PairReader, parallel_calls
 from facedancer.dataset.reading.triplet_reader import TripletReader
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 
 class Reader(Protocol):
@@ -40,17 +43,17 @@ class Form:
             there are to a `tf.data.Dataset`; imports TensorFlow.
     """
 
-    reader: Callable[[object], Reader]
-    dataset: Callable
+    reader: Callable[[Any], Reader]
+    dataset: Callable[..., tf.data.Dataset]
 
 
-def _pairs(*arguments):
+def _pairs(*arguments: Any) -> tf.data.Dataset:
     from facedancer.dataset.reading import pairs
 
     return pairs.make_dataset(*arguments)
 
 
-def _triplets(*arguments):
+def _triplets(*arguments: Any) -> tf.data.Dataset:
     from facedancer.dataset.reading import triplets
 
     return triplets.make_dataset(*arguments)

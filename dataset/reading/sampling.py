@@ -89,7 +89,7 @@ class PairSampler:
         shuffle: bool = True,
         seed: int = 0,
         window: int = WINDOW,
-    ):
+    ) -> None:
         _check(batch_size, same_ratio, pairing, same_person_ratio, balance)
         self.identity = np.asarray(identity)
         self.batch_size = batch_size
@@ -129,7 +129,7 @@ class PairSampler:
         if pairing == "same_person" and self._people.largest < 2:
             raise InputError("pairing=same_person needs a person with two photos")
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._pool)
 
     @property
@@ -201,7 +201,9 @@ class PairSampler:
         draws = np.random.default_rng([self.seed, stream, epoch, 1])
         return draws.permutation(self._pool)
 
-    def _another_person(self, target, source, draws) -> np.ndarray:
+    def _another_person(
+        self, target: np.ndarray, source: np.ndarray, draws: np.random.Generator
+    ) -> np.ndarray:
         source = source.copy()
         for _ in range(64):
             clash = np.flatnonzero(self.identity[source] == self.identity[target])
@@ -213,12 +215,14 @@ class PairSampler:
             source[row] = draws.choice(others)
         return source
 
-    def _redraw(self, count: int, draws) -> np.ndarray:
+    def _redraw(self, count: int, draws: np.random.Generator) -> np.ndarray:
         if self._groups:
             return self._pool[self._groups.draw(count, draws)]
         return draws.choice(self._pool, count)
 
-    def _kin(self, target, source, draws) -> np.ndarray:
+    def _kin(
+        self, target: np.ndarray, source: np.ndarray, draws: np.random.Generator
+    ) -> np.ndarray:
         """Returns another photo of each target's person, the source if none is."""
         if not self.same_person_ratio:
             return source
@@ -239,7 +243,7 @@ def _neighbours(photos: np.ndarray, draws: np.random.Generator) -> np.ndarray:
 class _Groups:
     """Photos sorted by a label: members of a group lie side by side."""
 
-    def __init__(self, labels: np.ndarray):
+    def __init__(self, labels: np.ndarray) -> None:
         self._sorted = np.argsort(labels, kind="stable")
         _, self._first, self._count = np.unique(
             labels[self._sorted], return_index=True, return_counts=True
@@ -250,7 +254,7 @@ class _Groups:
         ranks = np.arange(len(labels)) - np.repeat(self._first, self._count)
         self._rank[self._sorted] = ranks
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._count)
 
     @property
@@ -271,7 +275,13 @@ class _Groups:
         return self._sorted[self._first[group] + rank]
 
 
-def _check(batch_size, same_ratio, pairing, same_person_ratio, balance) -> None:
+def _check(
+    batch_size: int,
+    same_ratio: float,
+    pairing: str,
+    same_person_ratio: float,
+    balance: str,
+) -> None:
     if batch_size < 1:
         raise ValueError(f"`batch_size` must be at least 1. Received: {batch_size}")
     ratios = {"same_ratio": same_ratio, "same_person_ratio": same_person_ratio}

@@ -51,7 +51,7 @@ class TripletSettings:
     flip: float = 0.5
     augment: bool = True
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         shares = [share for _, share in self.parts()]
         for name, value in (
             *(("triplet_ratio", share) for share in shares),
@@ -103,7 +103,7 @@ class TripletReader:
         InputError: If shards are missing, or hold no triplets.
     """
 
-    def __init__(self, settings: TripletSettings):
+    def __init__(self, settings: TripletSettings) -> None:
         self.settings = settings
         self.photos = PairReader(
             dataclasses.replace(settings.photos, jitter="none", flip=False)

@@ -57,7 +57,9 @@ def make_dataset(
     return dataset.prefetch(2)
 
 
-def _read_batch(reader: TripletReader, number, start: int, stop: int) -> dict:
+def _read_batch(
+    reader: TripletReader, number: tf.Tensor, start: int, stop: int
+) -> dict:
     count, size = stop - start, reader.settings.image_size
     images, marks, people = tf.numpy_function(
         lambda k: reader.batch(int(k), start, stop),
@@ -68,7 +70,7 @@ def _read_batch(reader: TripletReader, number, start: int, stop: int) -> dict:
     images = pairs.signed(tf.ensure_shape(images, (3, count, size, size, 3)))
     marks = tf.ensure_shape(marks, (3, count))
     people = tf.ensure_shape(people, (2, count))
-    batch = {}
+    batch: dict[str, tf.Tensor] = {}
     for names, values in ((ROLES, images), (MARKS, marks), (PEOPLE, people)):
         batch |= {name: values[place] for place, name in enumerate(names)}
     return batch

@@ -46,7 +46,9 @@ def read(name: pathlib.Path) -> dict[str, Any] | None:
     return {**stored, "folder_names": names, "shards": entries}
 
 
-def _fits(stored, total, entries, folders):
+def _fits(
+    stored: dict[str, np.ndarray], total: int, entries: dict[str, dict], folders: int
+) -> bool:
     """Returns whether the arrays are such as a set of these shards has."""
     for name in ARRAYS:
         array = stored.get(name)
@@ -67,7 +69,7 @@ def _fits(stored, total, entries, folders):
     )
 
 
-def _is_filled(offset, size, length):
+def _is_filled(offset: np.ndarray, size: np.ndarray, length: int) -> bool:
     """Returns whether records of these sizes fill a file, one behind the other."""
     ends = np.cumsum(size)
     return (

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 import pathlib
+from typing import Any
 
 from facedancer import files
 from facedancer.alignment import Alignment, check_equal
@@ -38,7 +39,7 @@ def read(folder: str | os.PathLike, name: str) -> dict | None:
     return found
 
 
-def _is_manifest(found):
+def _is_manifest(found: Any) -> bool:
     if not isinstance(found, dict) or not isinstance(found.get("plan"), str):
         return False
     shards, folders = found.get("shards"), found.get("folders")

@@ -13,7 +13,8 @@ import hashlib
 import os
 import pathlib
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 import google_crc32c
 import numpy as np
@@ -47,13 +48,13 @@ class CorruptRecordError(InputError):
         index: Number of the record in the file, the first is 0.
     """
 
-    def __init__(self, path: str | os.PathLike, index: int, why: str):
+    def __init__(self, path: str | os.PathLike, index: int, why: str) -> None:
         super().__init__(f"{path}: record {index}: {why}")
         self.path = str(path)
         self.index = index
 
 
-def encode_example(features: dict[str, Feature]) -> bytes:
+def encode_example(features: Mapping[str, Feature]) -> bytes:
     """Returns a serialized `tf.train.Example`, the same bytes for the same features.
 
     Args:
@@ -113,7 +114,7 @@ def varint(value: int) -> bytes:
     return bytes(out)
 
 
-def decode_example(data: bytes) -> dict[str, bytes | int | np.ndarray]:
+def decode_example(data: bytes | memoryview) -> dict[str, Any]:
     """Returns the features of a serialized `tf.train.Example`.
 
     Of a bytes or int64 list the first value is returned, of a float list all, as
@@ -126,7 +127,7 @@ def decode_example(data: bytes) -> dict[str, bytes | int | np.ndarray]:
         InputError: If it is no such message, or a feature of `TYPES` is of another one.
     """
     view = memoryview(data)
-    found = {}
+    found: dict[str, Any] = {}  # `bytes`, `int` or `np.ndarray`, see `TYPES`
     try:
         for number, features in _fields(view):
             for entry_number, entry in _fields(features) if number == 1 else ():
@@ -140,7 +141,7 @@ def decode_example(data: bytes) -> dict[str, bytes | int | np.ndarray]:
     return found
 
 
-def _is_of_type(value, kind):
+def _is_of_type(value: object, kind: type) -> bool:
     small = kind is not int or (
         isinstance(value, int) and -(1 << 31) <= value < 1 << 31
     )
@@ -197,7 +198,7 @@ def _add_entry(found: dict, entry: dict) -> None:
             found[name] = value - (1 << 64) if value >> 63 else value
 
 
-def _fields(view: memoryview) -> Iterator[tuple[int, memoryview | int]]:
+def _fields(view: memoryview) -> Iterator[tuple[int, Any]]:
     """Yields `(field number, content)` of one protobuf message."""
     at = 0
     while at < len(view):
@@ -278,7 +279,9 @@ def scan(path: str | os.PathLike, to_damage: bool = False) -> np.ndarray:
     return np.array(offsets, np.int64)
 
 
-def _end(header, size, offset, path, index):
+def _end(
+    header: bytes, size: int, offset: int, path: str | os.PathLike, index: int
+) -> int:
     """Returns where a record ends that begins at an offset of a file of some size."""
     end = offset + OVERHEAD + _checked_length(header, path, index)
     if end > size:

@@ -41,7 +41,7 @@ def differences(
     return wrong
 
 
-def _is_named(file, data_dir):
+def _is_named(file: str, data_dir: str) -> bool:
     for word in data_dir.split(","):
         folder = os.path.isdir(word.strip())
         if folder and os.path.samefile(os.path.dirname(file) or ".", word.strip()):
@@ -51,7 +51,7 @@ def _is_named(file, data_dir):
     return False
 
 
-def _in_words(size, expected):
+def _in_words(size: int, expected: int) -> str:
     if not size:
         return f"it is empty, its manifest says {expected} bytes"
     kind = "cut off" if size < expected else "too long, with something behind its end"

@@ -53,7 +53,7 @@ class ShardIndex:
     folder: np.ndarray
     alignment: Alignment | None
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.shard)
 
     def place(self, photo: int) -> tuple[str, int]:
@@ -240,8 +240,8 @@ def set_of(file: str) -> pathlib.Path:
 class _Counter:
     """Numbers labels of several sets, so that two sets never share a number."""
 
-    def __init__(self):
-        self._number = {}
+    def __init__(self) -> None:
+        self._number: dict[tuple[str, int | str], int] = {}
 
     def dense(self, family: str, labels: np.ndarray) -> np.ndarray:
         known, inverse = np.unique(labels, return_inverse=True)
@@ -257,15 +257,15 @@ class _Counter:
 class _Stored:
     """The index files beside the shards, each opened once."""
 
-    def __init__(self, files: list[str]):
+    def __init__(self, files: list[str]) -> None:
         self._sets = {}
         for name in {set_of(file) for file in files}:
             self._sets[name] = index_file.read(name)
 
     def part(self, file: str, to_damage: bool) -> dict[str, np.ndarray]:
         stored = self._sets[set_of(file)]
-        entry = stored and stored["shards"].get(os.path.basename(file))
-        if not entry or entry["bytes"] != os.path.getsize(file):
+        entry = stored["shards"].get(os.path.basename(file)) if stored else None
+        if not stored or not entry or entry["bytes"] != os.path.getsize(file):
             return index_of(file, to_damage)
         arrays = {
             name: stored[name][entry["first"] : entry["first"] + entry["count"]]
@@ -352,7 +352,7 @@ def decode_image(
     if not data:
         raise records.CorruptRecordError(*place, f"it has no feature `{feature}`")
     try:
-        image = _decoded(bytes(data))
+        image: np.ndarray | None = _decoded(bytes(data))
     except (InputError, cv2.error):
         image = None
     if image is None:
@@ -364,7 +364,7 @@ def decode_image(
     return image
 
 
-def _decoded(data):
+def _decoded(data: bytes) -> np.ndarray | None:
     """Plain JPEG and PNG by OpenCV, which is fast; the others as any photo is read."""
     start = data[:_HEADER]
     plain = start.startswith(b"\xff\xd8\xff") and b"ICC_PROFILE" not in start

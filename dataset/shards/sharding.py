@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -108,7 +108,7 @@ class Triplet:
 
 def plan_digest(
     paths: list[str],
-    sizes: np.ndarray,
+    sizes: np.ndarray | Sequence[int],
     num_shards: int,
     identity: np.ndarray,
     landmarks: np.ndarray | None,
@@ -217,8 +217,8 @@ def _triplet_features(data_dir: str, triplet: Triplet) -> dict[str, Any]:
     return features
 
 
-def claim_target(plan: Plan, overwrite: bool) -> bool:
-    """Prepares the target folder; returns whether the whole set is there already.
+def claim_target(plan: Plan, overwrite: bool) -> dict | None:
+    """Prepares the target folder; returns the manifest of a set that is there whole.
 
     Args:
         plan: The set that is to be written.
@@ -229,8 +229,8 @@ def claim_target(plan: Plan, overwrite: bool) -> bool:
     """
     folder = pathlib.Path(plan.target_dir)
     folder.mkdir(parents=True, exist_ok=True)
-    found = _found_digest(plan)
-    if found is not None and found != plan.digest:
+    digest = _found_digest(plan)
+    if digest is not None and digest != plan.digest:
         if not overwrite:
             raise InputError(
                 f"{folder} holds shards {plan.name}_* made from other photos or with "
@@ -249,9 +249,9 @@ def claim_target(plan: Plan, overwrite: bool) -> bool:
         for shard in found["shards"]
     ):
         _remove_notes(plan)  # the last run may have been killed before it did
-        return True
+        return found
     files.write_atomic(_plan_path(plan), plan.digest.encode())
-    return False
+    return None
 
 
 def _plan_path(plan: Plan) -> pathlib.Path:

@@ -30,7 +30,7 @@ def hash_order(names: Iterable[str], seed: int) -> list[str]:
     ['ann', 'bob', 'eve']
     """
 
-    def key(name):
+    def key(name: str) -> bytes:
         text = f"{seed}:{name}".encode(errors="surrogateescape")
         return hashlib.sha256(text).digest()
 

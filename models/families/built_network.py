@@ -6,7 +6,9 @@ from typing import Any
 
 import keras
 
+from facedancer.contract import SwapContract
 from facedancer.network import Network
+from facedancer.tensors import Dtype
 
 
 class BuiltNetwork(Network):
@@ -27,10 +29,10 @@ class BuiltNetwork(Network):
         role: What it is in its family: `generator`, `discriminator`, ...
     """
 
-    config_class: type
+    config_class: type[Any]
     role = "network"
 
-    def __init__(self, config, parts, name: str, **settings):
+    def __init__(self, config: Any, parts: Any, name: str, **settings: object) -> None:
         inputs, outputs = self.graph(config, parts)
         super().__init__(inputs=inputs, outputs=outputs, name=name)
         self._config = config
@@ -39,7 +41,7 @@ class BuiltNetwork(Network):
         self._remember(config=config.to_dict(), **settings)
 
     @staticmethod
-    def graph(config, parts) -> tuple[Any, Any]:
+    def graph(config: Any, parts: Any) -> tuple[Any, Any]:
         """Returns inputs and outputs, each one, a list, or outputs by name.
 
         Args:
@@ -49,7 +51,7 @@ class BuiltNetwork(Network):
         raise NotImplementedError
 
     @classmethod
-    def resolve(cls, config, dtype) -> tuple[Any, keras.DTypePolicy]:
+    def resolve(cls, config: Any, dtype: Dtype) -> tuple[Any, keras.DTypePolicy]:
         """Returns the config of a dict of one, and the policy of a name or of None.
 
         Args:
@@ -62,14 +64,14 @@ class BuiltNetwork(Network):
         return config, policy
 
     @property
-    def config(self):
+    def config(self) -> Any:
         """The record it was built from."""
         return self._config
 
     @property
     def form(self) -> str:
         """Its form, see `forms`."""
-        return self._settings["form"]
+        return self.get_config()["form"]
 
     def describe(self) -> str:
         """Returns what the network is and costs, in one line."""
@@ -85,6 +87,6 @@ class SwapperNetwork(BuiltNetwork):
         return [self.get_layer(name).output for name in self._masks]
 
     @property
-    def contract(self):
+    def contract(self) -> SwapContract:
         """The `SwapContract` of the config."""
         return self._config.contract

@@ -7,10 +7,11 @@ rows and the columns of a map to others. That pays where maps have many channels
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
 
 import numpy as np
 from keras import ops
+
+from facedancer.tensors import Shape, Tensor
 
 _OUTPUTS, _WINDOW = 4, 6
 # Small and spread points keep the rounding small (Barabasz et al., 2020,
@@ -20,7 +21,7 @@ _SIDES = (16, 64)  # larger maps leave the cache, smaller ones are all weights
 _CHANNELS = 80  # see `winograd_pays`
 
 
-def winograd(x, kernel):
+def winograd(x: Tensor, kernel: Tensor) -> Tensor:
     """Returns a convolution of a map, stride 1 and padding "same", after Winograd.
 
     A window of 6 pixels is taken for a polynomial and looked at in 6 points, where the
@@ -47,7 +48,7 @@ def winograd(x, kernel):
     return _map_of_points(x, height, width)
 
 
-def winograd_pays(shape: Sequence[int | None], filters: int) -> bool:
+def winograd_pays(shape: Shape, filters: int) -> bool:
     """Whether `winograd` is faster than the direct form, as measured with OpenVINO.
 
     Args:
@@ -71,7 +72,7 @@ def winograd_matrices() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         D `(6, 6)`, G `(6, 3)` and A `(4, 6)`, float64.
     """
 
-    def values(count):
+    def values(count: int) -> np.ndarray:
         finite = np.vander(_POINTS, count, increasing=True)
         return np.concatenate([finite, np.eye(count)[-1:]])  # infinity: the last one
 
@@ -81,7 +82,7 @@ def winograd_matrices() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 @functools.cache
-def _winograd_of_side(side):
+def _winograd_of_side(side: int) -> tuple[np.ndarray, np.ndarray]:
     """Returns matrices for all windows of a side: to the points, and back.
 
     Points go one after another, all windows for each.
@@ -97,7 +98,7 @@ def _winograd_of_side(side):
     return there.reshape(-1, side), again.reshape(side, -1)
 
 
-def _points_of_kernel(kernel):
+def _points_of_kernel(kernel: Tensor) -> Tensor:
     """`(3, 3, channels, filters)` -> `(36, channels, filters)`."""
     _, _, channels, filters = kernel.shape
     matrix = ops.cast(winograd_matrices()[1], kernel.dtype)
@@ -106,7 +107,7 @@ def _points_of_kernel(kernel):
     return ops.reshape(x, (_WINDOW**2, channels, filters))
 
 
-def _points_of_map(x):
+def _points_of_map(x: Tensor) -> Tensor:
     """`(batch, height, width, channels)` -> `(batch, 36, windows, channels)`."""
     _, height, width, channels = x.shape
     down, across = height // _OUTPUTS, width // _OUTPUTS
@@ -116,7 +117,7 @@ def _points_of_map(x):
     return ops.reshape(x, (-1, _WINDOW**2, down * across, channels))
 
 
-def _map_of_points(x, height, width):
+def _map_of_points(x: Tensor, height: int, width: int) -> Tensor:
     """`(batch, 36, windows, channels)` -> `(batch, height, width, channels)`."""
     channels = x.shape[-1]
     down, across = height // _OUTPUTS, width // _OUTPUTS
@@ -126,7 +127,7 @@ def _map_of_points(x, height, width):
     return _transformed(x, _winograd_of_side(height)[1], _winograd_of_side(width)[1])
 
 
-def enlarged(x, kernel):
+def enlarged(x: Tensor, kernel: Tensor) -> Tensor:
     """Returns a convolution, padding "same", of a map that is enlarged twofold first.
 
     Enlarging and the sum over channels are linear and do not see each other. So the
@@ -154,7 +155,7 @@ def enlarged(x, kernel):
     )
 
 
-def enlarged_pays(shape: Sequence[int | None]) -> bool:
+def enlarged_pays(shape: Shape) -> bool:
     """Whether `enlarged` is faster than to enlarge first, as measured with OpenVINO.
 
     Args:
@@ -164,7 +165,7 @@ def enlarged_pays(shape: Sequence[int | None]) -> bool:
 
 
 @functools.cache
-def _enlarging(side, size):
+def _enlarging(side: int, size: int) -> np.ndarray:
     """Returns what each place of a kernel sees of an enlarged side.
 
     Returns:
@@ -177,7 +178,7 @@ def _enlarging(side, size):
     return np.stack([padded[place : place + 2 * side] for place in range(size)], 1)
 
 
-def _transformed(x, down, across):
+def _transformed(x: Tensor, down: np.ndarray, across: np.ndarray) -> Tensor:
     """Takes the rows of a map to others, and then what lies in a row.
 
     Args:

@@ -8,14 +8,18 @@ operation (MVN), which is faster still.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
 
 from facedancer.models.layers.forms import known_form
+from facedancer.tensors import Shape, Tensor
 
 
-def _statistics(x, epsilon):
+def _statistics(x: Tensor, epsilon: float) -> tuple[Tensor, Tensor]:
     """Returns mean and `1 / sqrt(variance + epsilon)` per example and channel.
 
     Both `(batch, 1, 1, channels)` float32: a map's sum overflows float16 and loses
@@ -26,7 +30,7 @@ def _statistics(x, epsilon):
     return mean, ops.rsqrt(variance + epsilon)
 
 
-def _moments(x):
+def _moments(x: Tensor) -> tuple[Tensor, Tensor]:
     """Returns mean and variance per example and channel, `(batch, 1, 1, channels)`.
 
     TensorFlow takes the mean for a constant in the variance. That changes no gradient,
@@ -40,7 +44,9 @@ def _moments(x):
     return mean, ops.mean(apart, axis=[1, 2], keepdims=True)
 
 
-def _normalise(x, gain, offset, epsilon, form):
+def _normalise(
+    x: Tensor, gain: Tensor, offset: Tensor, epsilon: float, form: str
+) -> Tensor:
     """Returns `(x - mean) / sqrt(variance + epsilon) * gain + offset`.
 
     In the dtype of `x`; gain and offset are float32 and broadcast to a map.
@@ -55,7 +61,7 @@ def _normalise(x, gain, offset, epsilon, form):
     return x * ops.cast(scale, x.dtype) + ops.cast(offset - mean * scale, x.dtype)
 
 
-def need_map(layer, shape):
+def need_map(layer: keras.layers.Layer, shape: Shape) -> None:
     """Refuses what is no map.
 
     Args:
@@ -99,13 +105,19 @@ class InstanceNorm(keras.layers.Layer):
         - [Ulyanov et al., 2016](https://arxiv.org/abs/1607.08022)
     """
 
-    def __init__(self, epsilon=1e-3, affine=True, form="composed", **kwargs):
+    def __init__(
+        self,
+        epsilon: float = 1e-3,
+        affine: bool = True,
+        form: str = "composed",
+        **kwargs: object,
+    ) -> None:
         super().__init__(**kwargs)
         self.epsilon = epsilon
         self.affine = affine
         self.form = known_form(form)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         need_map(self, input_shape)
         if self.affine:
             shape = (input_shape[-1],)
@@ -116,15 +128,15 @@ class InstanceNorm(keras.layers.Layer):
                 name="beta", shape=shape, initializer="zeros", autocast=False
             )
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         gain, offset = (self.gamma, self.beta) if self.affine else (1.0, 0.0)
         gain, offset = ops.cast(gain, "float32"), ops.cast(offset, "float32")
         return _normalise(inputs, gain, offset, self.epsilon, self.form)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "epsilon": self.epsilon,
@@ -160,8 +172,14 @@ class InstanceNormalization(InstanceNorm):
     )
 
     def __init__(
-        self, groups=-1, axis=-1, epsilon=1e-3, center=True, scale=True, **kwargs
-    ):
+        self,
+        groups: int = -1,
+        axis: int = -1,
+        epsilon: float = 1e-3,
+        center: bool = True,
+        scale: bool = True,
+        **kwargs: Any,
+    ) -> None:
         for name in self._LEFT_OUT:
             kwargs.pop(name, None)
         if axis not in (-1, 3) or not (center and scale):
@@ -172,7 +190,7 @@ class InstanceNormalization(InstanceNorm):
         super().__init__(epsilon=epsilon, **kwargs)
         self.groups = groups
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         if self.groups not in (-1, input_shape[-1]):
             raise ValueError(
                 f"`groups` must be the number of channels, {input_shape[-1]}. "
@@ -180,7 +198,7 @@ class InstanceNormalization(InstanceNorm):
             )
         super().build(input_shape)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         del config["affine"], config["form"]
         return {**config, "groups": self.groups}
@@ -219,11 +237,11 @@ class AdaIN(keras.layers.Layer):
         - [Rosberg et al., 2023](https://arxiv.org/abs/2210.10473)
     """
 
-    def __init__(self, gain_bias=0.0, **kwargs):
+    def __init__(self, gain_bias: float = 0.0, **kwargs: object) -> None:
         super().__init__(**kwargs)
         self.gain_bias = gain_bias
 
-    def build(self, input_shape):
+    def build(self, input_shape: Sequence[Shape]) -> None:
         x_shape, w_shape = input_shape
         need_map(self, x_shape)
         starts = {"scale": self.gain_bias, "shift": 0.0}
@@ -241,13 +259,13 @@ class AdaIN(keras.layers.Layer):
             setattr(self, f"{name}_kernel", kernel)
             setattr(self, f"{name}_bias", bias)
 
-    def call(self, inputs):
+    def call(self, inputs: Sequence[Tensor]) -> Tensor:
         x, w = inputs
         scale = ops.matmul(w, self.scale_kernel) + self.scale_bias
         shift = ops.matmul(w, self.shift_kernel) + self.shift_bias
         return scale[:, None, None, :] * x + shift[:, None, None, :]
 
-    def multiply_accumulates(self, output_shape):
+    def multiply_accumulates(self, output_shape: Shape) -> int:
         """Returns those of one example: the vector meets both kernels once.
 
         Args:
@@ -255,10 +273,10 @@ class AdaIN(keras.layers.Layer):
         """
         return 2 * int(np.prod(self.scale_kernel.shape))
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Sequence[Shape]) -> Shape:
         return input_shape[0]
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "gain_bias": self.gain_bias}
 
 
@@ -284,12 +302,14 @@ class ModulatedNorm(keras.layers.Layer):
         ValueError: If `x` is no map of known channels, or the form is unknown.
     """
 
-    def __init__(self, epsilon=1e-3, form="composed", **kwargs):
+    def __init__(
+        self, epsilon: float = 1e-3, form: str = "composed", **kwargs: object
+    ) -> None:
         super().__init__(**kwargs)
         self.epsilon = epsilon
         self.form = known_form(form)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Sequence[Shape]) -> None:
         *x_shapes, w_shape = input_shape
         for shape in x_shapes:
             need_map(self, shape)
@@ -299,7 +319,7 @@ class ModulatedNorm(keras.layers.Layer):
         )
         self.bias = self.add_weight(name="bias", shape=(units,), initializer="zeros")
 
-    def call(self, inputs):
+    def call(self, inputs: Sequence[Tensor]) -> Tensor | list[Tensor]:
         *maps, w = inputs
         both = ops.cast(ops.matmul(w, self.kernel) + self.bias, "float32")
         gains, offsets = ops.split(both[:, None, None, :], 2, axis=-1)
@@ -311,7 +331,7 @@ class ModulatedNorm(keras.layers.Layer):
             results.append(_normalise(x, gain, offset, self.epsilon, self.form))
         return results if len(results) > 1 else results[0]
 
-    def multiply_accumulates(self, output_shape):
+    def multiply_accumulates(self, output_shape: Shape) -> int:
         """Returns those of one example: the vector meets the kernel once.
 
         Args:
@@ -319,10 +339,10 @@ class ModulatedNorm(keras.layers.Layer):
         """
         return int(np.prod(self.kernel.shape))
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Sequence[Shape]) -> Shape | list[Shape]:
         *x_shapes, _ = input_shape
         return x_shapes if len(x_shapes) > 1 else x_shapes[0]
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         return {**config, "epsilon": self.epsilon, "form": self.form}

@@ -1,9 +1,13 @@
 """Names under which Keras finds the model classes in a file."""
 
+from typing import TypeVar
+
 import keras
 
+Model = TypeVar("Model", bound=keras.Model)
 
-def register(model_class):
+
+def register(model_class: type[Model]) -> type[Model]:
     """Registers a model class for `.keras` and for `.h5`, and returns it.
 
     Keras 3 writes the registered name into a `.keras` file, but the bare name of a

@@ -5,6 +5,9 @@ Maps are channels last, `(batch, height, width, channels)`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
@@ -12,6 +15,7 @@ from keras import ops
 from facedancer.models.layers import fast_convolution
 from facedancer.models.layers.forms import known_form
 from facedancer.models.layers.normalization import need_map
+from facedancer.tensors import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="facedancer")
@@ -25,15 +29,15 @@ class Blend(keras.layers.Layer):
         A map of the shape of `a`.
     """
 
-    def call(self, inputs):
+    def call(self, inputs: Sequence[Tensor]) -> Tensor:
         m, a, b = inputs
         return a + ops.cast(m, a.dtype) * (b - a)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Sequence[Shape]) -> Shape:
         return input_shape[1]
 
 
-def _means(x, strides):
+def _means(x: Tensor, strides: int) -> Tensor:
     """Returns the means of 2x2 pixels of a map."""
     return ops.average_pool(x, 2, strides, data_format="channels_last")
 
@@ -60,7 +64,13 @@ class PooledConv2D(keras.layers.Layer):
         ValueError: If the form or the size is unknown, or the map's side is odd.
     """
 
-    def __init__(self, filters, kernel_size=3, form="composed", **kwargs):
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: int = 3,
+        form: str = "composed",
+        **kwargs: object,
+    ) -> None:
         if kernel_size not in (1, 3):
             raise ValueError(
                 f"`kernel_size` must be 1 or 3. Received: kernel_size={kernel_size}"
@@ -70,7 +80,7 @@ class PooledConv2D(keras.layers.Layer):
         self.kernel_size = kernel_size
         self.form = known_form(form)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         need_map(self, input_shape)
         if any(side is not None and side % 2 for side in input_shape[1:3]):
             raise ValueError(
@@ -87,7 +97,7 @@ class PooledConv2D(keras.layers.Layer):
             name="bias", shape=(self.filters,), initializer="zeros"
         )
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         if self.form == "plain":
             return _means(self._conv(inputs, 1, "same") + self.bias, 2)
         if self.kernel_size == 1:
@@ -96,10 +106,10 @@ class PooledConv2D(keras.layers.Layer):
         x = ops.pad(inputs, ((0, 0), (1, 1), (1, 1), (0, 0)))
         return self._conv(_means(x, 1), 2, "valid") + self.bias
 
-    def _conv(self, x, strides, padding):
+    def _conv(self, x: Tensor, strides: int, padding: str) -> Tensor:
         return ops.conv(x, self.kernel, strides, padding, "channels_last")
 
-    def multiply_accumulates(self, output_shape):
+    def multiply_accumulates(self, output_shape: Shape) -> int | None:
         """Returns those of one example; the plain form convolves before it pools.
 
         Args:
@@ -113,11 +123,11 @@ class PooledConv2D(keras.layers.Layer):
         times = 4 if self.form == "plain" else 1
         return times * int(np.prod(output_shape[1:3]) * np.prod(self.kernel.shape))
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         batch, *sides, _ = input_shape
         return batch, *(s if s is None else s // 2 for s in sides), self.filters
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "filters": self.filters,
@@ -160,7 +170,14 @@ class JoinedConv2D(keras.layers.Layer):
             map of known channels, or there are more or fewer than ways.
     """
 
-    def __init__(self, filters, kernel_size=3, strides=1, ways=None, **kwargs):
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: int = 3,
+        strides: int = 1,
+        ways: Sequence[str] | None = None,
+        **kwargs: object,
+    ) -> None:
         if unknown := set(ways or ()) - set(_WAYS):
             raise ValueError(
                 f"`ways` must be of {', '.join(_WAYS)}. Received: {sorted(unknown)}"
@@ -171,9 +188,9 @@ class JoinedConv2D(keras.layers.Layer):
         self.filters = filters
         self.kernel_size = kernel_size
         self.strides = strides
-        self.ways = ways and tuple(ways)
+        self.ways = tuple(ways) if ways else None
 
-    def build(self, input_shape):
+    def build(self, input_shape: Sequence[Shape]) -> None:
         if self.ways and len(self.ways) != len(input_shape):
             raise ValueError(
                 f"`JoinedConv2D` needs a map for each of its ways {self.ways}. "
@@ -192,7 +209,7 @@ class JoinedConv2D(keras.layers.Layer):
             name="bias", shape=(self.filters,), initializer="zeros"
         )
 
-    def call(self, inputs):
+    def call(self, inputs: Sequence[Tensor]) -> Tensor:
         sums, first = [], 0
         for x, way in zip(inputs, self._ways_of(inputs), strict=True):
             kernel = self.kernel[:, :, first : first + x.shape[-1]]
@@ -203,15 +220,15 @@ class JoinedConv2D(keras.layers.Layer):
                 sums.append(ops.conv(x, kernel, self.strides, "same", "channels_last"))
         return sum(sums) + self.bias
 
-    def _ways_of(self, inputs):
+    def _ways_of(self, inputs: Sequence[object]) -> tuple[str, ...]:
         return self.ways or ("direct",) * len(inputs)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Sequence[Shape]) -> Shape:
         batch, *sides, _ = input_shape[0]
         times = 2 if self._ways_of(input_shape)[0] == "enlarged" else 1
         return batch, *(times * side // self.strides for side in sides), self.filters
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "filters": self.filters,
@@ -221,7 +238,7 @@ class JoinedConv2D(keras.layers.Layer):
         }
 
 
-def blockwise_kernel(kernel):
+def blockwise_kernel(kernel: np.ndarray) -> np.ndarray:
     """Returns the kernel that convolves 2x2 pixels at once, for `PixelShuffle`.
 
     A vector unit has 8 or 16 lanes; a convolution to three channels uses three. With
@@ -255,13 +272,13 @@ class PixelShuffle(keras.layers.Layer):
         - [Shi et al., 2016](https://arxiv.org/abs/1609.05158)
     """
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         _, height, width, channels = inputs.shape
         x = ops.reshape(inputs, (-1, height, width, 2, 2, channels // 4))
         x = ops.transpose(x, (0, 1, 3, 2, 4, 5))
         return ops.reshape(x, (-1, 2 * height, 2 * width, channels // 4))
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         batch, height, width, channels = input_shape
         return batch, 2 * height, 2 * width, channels // 4
 
@@ -283,24 +300,24 @@ class UpSum(keras.layers.Layer):
         ValueError: If the form is unknown.
     """
 
-    def __init__(self, form="composed", **kwargs):
+    def __init__(self, form: str = "composed", **kwargs: object) -> None:
         super().__init__(**kwargs)
         self.form = known_form(form)
 
-    def call(self, inputs):
+    def call(self, inputs: Sequence[Tensor]) -> Tensor:
         a, b = inputs
         if self.form == "composed":
             return self._enlarge(a + b)
         return self._enlarge(a) + self._enlarge(b)
 
     @staticmethod
-    def _enlarge(x):
+    def _enlarge(x: Tensor) -> Tensor:
         size = (2 * x.shape[1], 2 * x.shape[2])
         return ops.image.resize(x, size, "bilinear", data_format="channels_last")
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Sequence[Shape]) -> Shape:
         batch, height, width, channels = input_shape[0]
         return batch, 2 * height, 2 * width, channels
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "form": self.form}

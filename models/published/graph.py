@@ -8,7 +8,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import graphlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from facedancer.errors import InputError
@@ -90,7 +90,7 @@ def shape_of(node: Node) -> tuple[int | None, ...]:
     return tuple(shape or (None,))[1:]
 
 
-def _shape_text(shape):
+def _shape_text(shape: Iterable[int | None]) -> str:
     return "x".join("?" if side is None else str(side) for side in shape)
 
 

@@ -10,11 +10,18 @@ from __future__ import annotations
 import collections
 import json
 import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import h5py
 import numpy as np
 from keras import ops
 
+from facedancer.models.families.built_network import BuiltNetwork
+from facedancer.models.families.facedancer.config import (
+    DiscriminatorConfig,
+    GeneratorConfig,
+)
 from facedancer.models.families.layer_ops import SLOPE
 
 _CONV = {
@@ -39,15 +46,28 @@ class PublishedParts:
         mask_names: The original's name of each mask, by ours.
     """
 
-    def __init__(self, weights, first=0, mask_names=None):
-        self.layers = {}
-        self._sizes = {}  # features of each input
+    def __init__(
+        self,
+        weights: Mapping[str, list[np.ndarray]],
+        first: int = 0,
+        mask_names: Mapping[str, str] | None = None,
+    ) -> None:
+        self.layers: dict[str, dict[str, Any]] = {}
+        self._sizes: dict[str, int] = {}  # features of each input
         self._mask_names = mask_names or {}
-        self.arrays = {}
+        self.arrays: dict[str, dict[str, np.ndarray]] = {}
         self._weights = weights
-        self._counts = collections.defaultdict(lambda: first)
+        self._counts: dict[str, int] = collections.defaultdict(lambda: first)
 
-    def _write(self, kind, base, inputs, settings, arrays=(), fixed=False):
+    def _write(
+        self,
+        kind: str,
+        base: str,
+        inputs: Sequence[str],
+        settings: dict[str, Any],
+        arrays: dict[str, np.ndarray] | None = None,
+        fixed: bool = False,
+    ) -> str:
         number = self._counts[base]
         name = base if fixed or not number else f"{base}_{number}"
         self._counts[base] += not fixed
@@ -66,10 +86,10 @@ class PublishedParts:
             self.arrays[name] = arrays
         return name
 
-    def _named(self, name, *kinds):
+    def _named(self, name: str, *kinds: str) -> dict[str, np.ndarray]:
         return dict(zip(kinds, self._weights[name], strict=True))
 
-    def input(self, shape, name):
+    def input(self, shape: tuple[int, ...], name: str) -> str:
         """Writes an input, in the words that Keras 2 takes for one and no others."""
         number = self._counts["input"] + 1
         self._counts["input"] += 1
@@ -89,7 +109,15 @@ class PublishedParts:
         self._sizes[written] = shape[-1]
         return written
 
-    def conv(self, x, filters, size, name, padding="same", activation="linear"):
+    def conv(
+        self,
+        x: str,
+        filters: int,
+        size: int,
+        name: str,
+        padding: str = "same",
+        activation: str = "linear",
+    ) -> str:
         """Writes a convolution; a mask has the name of the original's masks."""
         mask = activation == "sigmoid"
         settings = {
@@ -103,7 +131,7 @@ class PublishedParts:
         base = self._mask_names[name] if mask else "conv2d"
         return self._write("Conv2D", base, [x], settings, arrays, fixed=mask)
 
-    def pooled_conv(self, x, filters, size, name):
+    def pooled_conv(self, x: str, filters: int, size: int, name: str) -> str:
         """Writes a convolution and a pooling."""
         return self._write(
             "AveragePooling2D",
@@ -117,24 +145,24 @@ class PublishedParts:
             },
         )
 
-    def dense(self, x, units, name):
+    def dense(self, x: str, units: int, name: str) -> str:
         """Writes a dense layer."""
         settings = {"units": units, "activation": "linear", "use_bias": True}
         arrays = self._named(name, "kernel:0", "bias:0")
         return self._write("Dense", "dense", [x], settings, arrays)
 
-    def normalise(self, x, name):
+    def normalise(self, x: str, name: str) -> str:
         """Writes unit vectors and a factor, layers that Keras has since 2.9."""
         size = self._sizes[x]
         x = self._write("UnitNormalization", "unit_normalization", [x], {"axis": -1})
         settings = {"scale": float(size) ** 0.5, "offset": 0.0}
         return self._write("Rescaling", "rescaling", [x], settings)
 
-    def leaky(self, x, name):
+    def leaky(self, x: str, name: str) -> str:
         """Writes a leaky ReLU."""
         return self._write("LeakyReLU", "leaky_re_lu", [x], {"alpha": SLOPE})
 
-    def norm(self, x, name):
+    def norm(self, x: str, name: str) -> str:
         """Writes an instance norm of tensorflow-addons."""
         arrays = self._named(name, "gamma:0", "beta:0")
         settings = {
@@ -147,25 +175,25 @@ class PublishedParts:
         kind = "Addons>InstanceNormalization"
         return self._write(kind, "instance_normalization", [x], settings, arrays)
 
-    def modulated_norm(self, x, w, name):
+    def modulated_norm(self, x: str, w: str, name: str) -> str:
         """Writes an instance norm and an AdaIN."""
         arrays = self._named(f"{name}_adain", *_ADAIN)
         x = self.norm(x, f"{name}_norm")
         return self._write("AdaIN", "ada_in", [x, w], {}, arrays)
 
-    def mask(self, x, filters, name):
+    def mask(self, x: str, filters: int, name: str) -> str:
         """Writes an instance norm and the convolution of a mask."""
         return self.conv(
             self.norm(x, f"{name}_norm"), filters, 1, name, activation="sigmoid"
         )
 
-    def add(self, a, b, name):
+    def add(self, a: str, b: str, name: str) -> str:
         """Writes a sum; the last one is called `final`."""
         final = name == "final_sum"
         base = "final" if final else "add"
         return self._write("Add", base, [a, b], {}, fixed=final)
 
-    def up_sum(self, a, b, name):
+    def up_sum(self, a: str, b: str, name: str) -> str:
         """Writes two enlargements, the shortcut's first, and a sum."""
         settings = {
             "size": [2, 2],
@@ -176,11 +204,11 @@ class PublishedParts:
         a = self._write("UpSampling2D", "up_sampling2d", [a], settings)
         return self.add(a, b, name)
 
-    def concat(self, a, b, name):
+    def concat(self, a: str, b: str, name: str) -> str:
         """Writes a concatenation."""
         return self._write("Concatenate", "concatenate", [a, b], {"axis": -1})
 
-    def multiply(self, a, b, name):
+    def multiply(self, a: str, b: str, name: str) -> str:
         """Writes the product of two masks as TensorFlow 2 records it."""
         name = self._write(
             "TFOpLambda", "tf.math.multiply", [], {"function": "math.multiply"}
@@ -189,22 +217,22 @@ class PublishedParts:
         self.layers[name]["inbound_nodes"] = [call]
         return name
 
-    def blend(self, m, a, b, name):
+    def blend(self, m: str, a: str, b: str, name: str) -> str:
         """Writes a blend by a mask."""
         return self._write("AdaptiveAttention", "adaptive_attention", [m, a, b], {})
 
-    def output(self, x, activation, name):
+    def output(self, x: str, activation: str, name: str) -> str:
         """Writes the output's activation where there is one."""
         if activation == "linear":
             return x
         return self._write("Activation", "activation", [x], {"activation": activation})
 
-    def flat(self, x, name):
+    def flat(self, x: str, name: str) -> str:
         """Writes the last layer of a discriminator."""
         return self._write("Reshape", "reshape", [x], {"target_shape": [1]})
 
 
-def _mask_names(config) -> dict[str, str]:
+def _mask_names(config: GeneratorConfig | DiscriminatorConfig) -> dict[str, str]:
     """Returns the original's names of the masks: the output size of a 256 px model."""
     names = {}
     for position, kind in enumerate(getattr(config, "up_types", ())):
@@ -219,7 +247,7 @@ def _mask_names(config) -> dict[str, str]:
     return names
 
 
-def _sources(layer):
+def _sources(layer: dict[str, Any]) -> Iterator[str]:
     for call in layer["inbound_nodes"]:
         for source in call if isinstance(call[0], list) else [call]:
             yield source[0]
@@ -237,7 +265,9 @@ def by_depth(layers: dict, output: str) -> list[str]:
         layers: Layers by name, with `inbound_nodes`.
         output: Name of the last layer.
     """
-    met, finished, stack = {}, [], [(output, None)]
+    met: dict[str, int] = {}
+    finished: list[str] = []
+    stack: list[tuple[str, Iterator[str] | None]] = [(output, None)]
     while stack:
         name, rest = stack.pop()
         if rest is None:
@@ -257,7 +287,7 @@ def by_depth(layers: dict, output: str) -> list[str]:
     return sorted(depths, key=lambda name: (-depths[name], met[name]))
 
 
-def describe(model, first: int = 0) -> tuple[dict, dict]:
+def describe(model: BuiltNetwork, first: int = 0) -> tuple[dict, dict]:
     """Returns a network's description in Keras 2, and its arrays by layer.
 
     Args:
@@ -305,7 +335,9 @@ def write_weights(group: h5py.Group, arrays: dict[str, dict[str, np.ndarray]]) -
             sub[name] = value
 
 
-def save_published(model, path: str | os.PathLike, first: int = 0) -> None:
+def save_published(
+    model: BuiltNetwork, path: str | os.PathLike, first: int = 0
+) -> None:
     """Writes a network as a whole-model `.h5` of the original programs.
 
     Args:

@@ -10,15 +10,18 @@ the network is built here, and the arrays are copied into it.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 import keras
 
 from facedancer import model_files, untrusted
 from facedancer.errors import InputError
 from facedancer.models.architectures import ARCHITECTURES, Architecture, roles
+from facedancer.models.families.built_network import BuiltNetwork, SwapperNetwork
 from facedancer.models.layers import normalization, resampling
 from facedancer.models.published import graph as graphs
 from facedancer.models.published import stored_files
+from facedancer.tensors import Dtype
 
 # What `keras.saving.load_model(path, custom_objects=PUBLISHED_OBJECTS)` needs for
 # published files without products of masks (those hold a TFOpLambda).
@@ -29,7 +32,9 @@ PUBLISHED_OBJECTS = {
 }
 
 
-def load_generator(path: str | os.PathLike, form: str = "composed", dtype=None):
+def load_generator(
+    path: str | os.PathLike, form: str = "composed", dtype: Dtype = None
+) -> SwapperNetwork:
     """Returns a generator from a file, with `.config` and `.contract`.
 
     Args:
@@ -45,7 +50,9 @@ def load_generator(path: str | os.PathLike, form: str = "composed", dtype=None):
     return load(path, "generator", form, dtype)
 
 
-def load_discriminator(path: str | os.PathLike, form: str = "composed", dtype=None):
+def load_discriminator(
+    path: str | os.PathLike, form: str = "composed", dtype: Dtype = None
+) -> BuiltNetwork:
     """Returns a discriminator from a file, with `.config`.
 
     Args:
@@ -59,7 +66,9 @@ def load_discriminator(path: str | os.PathLike, form: str = "composed", dtype=No
     return load(path, "discriminator", form, dtype)
 
 
-def load(path: str | os.PathLike, kind: str, form: str = "composed", dtype=None):
+def load(
+    path: str | os.PathLike, kind: str, form: str = "composed", dtype: Dtype = None
+) -> BuiltNetwork:
     """Returns a model of one kind, or of the kind that the file holds.
 
     Args:
@@ -80,7 +89,7 @@ def load(path: str | os.PathLike, kind: str, form: str = "composed", dtype=None)
         return _load_published(stored, kind, form, dtype)
 
 
-def _own_class(config: dict):
+def _own_class(config: dict) -> type[BuiltNetwork] | None:
     """Returns the class of ours that a description names, else `None`."""
     name = str(config.get("class_name")).rpartition(">")[2]
     for one in ARCHITECTURES.values():
@@ -95,16 +104,23 @@ def _check_kind(found: str, wanted: str, what: str) -> None:
         raise InputError(f"expected a {' or '.join(titles)} {wanted}, found {what}")
 
 
-def _load_own(stored, own, kind, form, dtype):
+def _load_own(
+    stored: stored_files.StoredModel,
+    own: type[BuiltNetwork],
+    kind: str,
+    form: str,
+    dtype: Dtype,
+) -> BuiltNetwork:
     family = next(a for a in ARCHITECTURES.values() if own.__name__ in a.classes())
     _check_kind(own.role, kind, f"a {family.title} {own.role}")
     settings = dict(stored.config["config"])
     settings["config"] = own.config_class.from_dict(settings["config"])
+    make_own: Callable[..., BuiltNetwork] = own  # its arguments are the subclass's
 
-    def make():
+    def make() -> BuiltNetwork:
         if own in family.forms:  # as it was saved
-            return own(**settings | {"dtype": dtype})
-        return own(settings["config"], form, dtype)
+            return make_own(**settings | {"dtype": dtype})
+        return make_own(settings["config"], form, dtype)
 
     if not stored.weights:
         return model_files.load_weights(make, stored.path, "keras")
@@ -113,12 +129,16 @@ def _load_own(stored, own, kind, form, dtype):
     return model
 
 
-def _build(make, stored):
+def _build(
+    make: Callable[[], BuiltNetwork], stored: stored_files.StoredModel
+) -> BuiltNetwork:
     held = sum(array.size for arrays in stored.weights.values() for array in arrays)
     return model_files.build(make, held, stored.path)
 
 
-def _load_published(stored, kind, form, dtype):
+def _load_published(
+    stored: stored_files.StoredModel, kind: str, form: str, dtype: Dtype
+) -> BuiltNetwork:
     graph = graphs.from_config(stored.config)
     found, architecture = _recognise(graph)
     what = graph.describe() if found == "other" else f"a {found}: {graph.describe()}"
@@ -139,7 +159,7 @@ def _load_published(stored, kind, form, dtype):
     return model
 
 
-def _recognise(graph) -> tuple[str, Architecture | None]:
+def _recognise(graph: graphs.Graph) -> tuple[str, Architecture | None]:
     """Returns what a graph is, and of which family, None if of none."""
     found = "other"
     for one in ARCHITECTURES.values():

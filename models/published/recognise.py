@@ -7,6 +7,7 @@ file play no part.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 
 from facedancer.errors import InputError
 from facedancer.models.families.layer_ops import SLOPE
@@ -45,10 +46,12 @@ class Reader:
         graph: The graph.
     """
 
-    def __init__(self, graph: Graph):
+    def __init__(self, graph: Graph) -> None:
         self.graph = graph
 
-    def expect(self, node: Node, kinds: str, settings=None) -> Node:
+    def expect(
+        self, node: Node, kinds: str, settings: Mapping[str, object] | None = None
+    ) -> Node:
         """Returns the layer if it is of one of the kinds and has the settings.
 
         Args:
@@ -73,7 +76,9 @@ class Reader:
                 )
         return node
 
-    def conv(self, node, size, padding="same", activation="linear") -> Node:
+    def conv(
+        self, node: Node, size: int, padding: str = "same", activation: str = "linear"
+    ) -> Node:
         """Returns the layer if it is such a convolution.
 
         Args:
@@ -85,14 +90,14 @@ class Reader:
         Raises:
             InputError: If it is another layer.
         """
-        padding = node.settings.get("padding") if size == 1 else padding
+        wanted = node.settings.get("padding") if size == 1 else padding
         return self.expect(
             node,
             "Conv2D",
             {
                 "kernel_size": [size, size],
                 "strides": [1, 1],
-                "padding": padding,
+                "padding": wanted,
                 "activation": activation,
                 "use_bias": True,
                 "groups": 1,
@@ -101,7 +106,7 @@ class Reader:
             },
         )
 
-    def leaky(self, node) -> Node:
+    def leaky(self, node: Node) -> Node:
         """Returns what a leaky ReLU of the published slope reads.
 
         Args:
@@ -113,7 +118,7 @@ class Reader:
         self.expect(node, "LeakyReLU", {"alpha": SLOPE, "negative_slope": SLOPE})
         return self.graph.source(node)
 
-    def normalised(self, node) -> Node:
+    def normalised(self, node: Node) -> Node:
         """Returns what is brought to the length `sqrt(d)`, the `d` vectors' size.
 
         Args:
@@ -126,10 +131,12 @@ class Reader:
         self.expect(unit, "UnitNormalization")
         source = self.graph.source(unit)
         (size,) = graphs.shape_of(source)
+        if size is None:
+            raise InputError(f"layer {source.name!r} gives vectors of no fixed length")
         self.expect(node, "Rescaling", {"scale": float(size) ** 0.5})
         return source
 
-    def norm(self, node) -> Node:
+    def norm(self, node: Node) -> Node:
         """Returns the layer if it is an instance norm of the published settings.
 
         Args:
@@ -140,7 +147,7 @@ class Reader:
         """
         return self.expect(node, "InstanceNormalization|InstanceNorm", _NORM_SETTINGS)
 
-    def looks_like_block(self, node) -> bool:
+    def looks_like_block(self, node: Node) -> bool:
         """Whether a layer ends a residual block, and is no sum of two maps.
 
         Args:
@@ -159,12 +166,12 @@ class Reader:
             )
         )
 
-    def _without_resampling(self, node):
+    def _without_resampling(self, node: Node) -> Node:
         if node.kind in ("AveragePooling2D", "UpSampling2D"):
             return self.graph.source(node)
         return node
 
-    def _resampling(self, branches):
+    def _resampling(self, branches: Sequence[Node]) -> str | None:
         kinds = {branch.kind for branch in branches}
         if kinds == {"AveragePooling2D"}:
             for branch in branches:
@@ -180,7 +187,7 @@ class Reader:
             return "up"
         return None
 
-    def pool(self, node) -> Node:
+    def pool(self, node: Node) -> Node:
         """Returns what a 2x2 average pooling reads.
 
         Args:
@@ -192,7 +199,7 @@ class Reader:
         self.expect(node, "AveragePooling2D", {"pool_size": [2, 2], "strides": [2, 2]})
         return self.graph.source(node)
 
-    def branches(self, node):
+    def branches(self, node: Node) -> tuple[Node, Node]:
         """Returns main branch and shortcut of a sum, in this order.
 
         Args:
@@ -291,15 +298,15 @@ class Reader:
             skip, up = up, skip
         return Fusion("add", skip.name, up, {})
 
-    def _has_identity(self, node):
+    def _has_identity(self, node: Node) -> bool:
         return self.looks_like_block(node) and self.block(node).identity is not None
 
-    def _channels(self, node):
+    def _channels(self, node: Node) -> Node:
         return self.expect(
             node, "Concatenate", {"axis": 3 if node.settings.get("axis") == 3 else -1}
         )
 
-    def _affa(self, node):
+    def _affa(self, node: Node) -> Fusion:
         mask, skip, up = (self.graph.source(node, i) for i in range(3))
         if mask.kind != "Conv2D":
             return self._double_mask(mask, skip, up)
@@ -312,7 +319,7 @@ class Reader:
         layers = {**inner.layers, **_prefixed("affa2_mask", layers)}
         return Fusion("d_affa", skip.name, inner.up, layers)
 
-    def _mask(self, mask, skip, up):
+    def _mask(self, mask: Node, skip: Node, up: Node) -> dict[str, str]:
         """Returns the layers of one mask head, and checks what it reads."""
         self.conv(mask, 1, activation="sigmoid")
         norm = self.norm(self.graph.source(mask))
@@ -325,7 +332,7 @@ class Reader:
             )
         return {"": mask.name, "_norm": norm.name, "_conv": conv.name}
 
-    def _double_mask(self, product, skip, up):
+    def _double_mask(self, product: Node, skip: Node, up: Node) -> Fusion:
         self.expect(product, "TFOpLambda|Multiply")
         function = product.settings.get("function", "multiply")
         heads = self.graph.sources(product)
@@ -335,13 +342,13 @@ class Reader:
                 "expected the product of two masks"
             )
         heads.sort(key=lambda head: head.settings.get("filters", 0))
-        layers = {}
+        layers: dict[str, str] = {}
         for name, head in zip(("pixel_mask", "channel_mask"), heads, strict=True):
             layers |= _prefixed(name, self._mask(head, skip, up))
         return Fusion("do_affa", skip.name, up, layers)
 
 
-def _same(found, value):
+def _same(found: object, value: object) -> bool:
     if isinstance(value, float) and isinstance(found, int | float):
         return abs(found - value) < 1e-6
     return found == value

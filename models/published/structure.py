@@ -7,6 +7,7 @@ the file play no part.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Sequence
 
 from facedancer.errors import InputError
 from facedancer.models.families.facedancer.config import (
@@ -105,7 +106,7 @@ def _named(piece: str, layers: dict[str, str]) -> dict[str, str]:
     return {f"{piece}_{role}": name for role, name in layers.items()}
 
 
-def _encoder(read, node: Node) -> tuple[list[Block], Node]:
+def _encoder(read: Callable[[Node], Block], node: Node) -> tuple[list[Block], Node]:
     """Returns the halving blocks that lead to a layer, first to last, and the stem."""
     blocks: list[Block] = []
     while node.kind != "Conv2D":
@@ -120,7 +121,7 @@ def _encoder(read, node: Node) -> tuple[list[Block], Node]:
 class _Generator:
     """Reads a generator's graph piece by piece, from the output."""
 
-    def __init__(self, graph: Graph):
+    def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.reader = Reader(graph)
         self.names: dict[str, str] = {}
@@ -129,7 +130,7 @@ class _Generator:
         output = _only_output(self.graph)
         activation = "linear"
         if output.kind == "Activation":
-            activation = output.settings.get("activation")
+            activation = output.settings.get("activation", "")
             output = self.graph.source(output)
         final = self._block(output, None)
         self.reader.expect(
@@ -171,7 +172,9 @@ class _Generator:
 
     def _decoder(self, final: Block) -> tuple[list[Block], list[Fusion], Block]:
         """Returns enlarging blocks and fusions, largest first, and the first block."""
-        ups, fusions, source = [], [], final.source
+        ups: list[Block] = []
+        fusions: list[Fusion] = []
+        source = final.source
         while True:
             fusions.append(self.reader.fusion(source))
             block = self.reader.block(fusions[-1].up)
@@ -188,7 +191,13 @@ class _Generator:
         return [block.source.name for block in readers]
 
     @staticmethod
-    def _widths(stem, downs, middle, latent, ups):
+    def _widths(
+        stem: Node,
+        downs: Sequence[Block],
+        middle: Block,
+        latent: Block,
+        ups: Sequence[Block],
+    ) -> tuple[int, ...]:
         widths = [stem.settings["filters"], *(block.filters for block in downs)]
         back = [block.filters for block in ups] + [latent.filters]
         if back != widths or middle.filters != widths[-1]:
@@ -198,7 +207,7 @@ class _Generator:
         return tuple(widths)
 
     @staticmethod
-    def _check_skips(fusions, ends):
+    def _check_skips(fusions: Sequence[Fusion], ends: Sequence[str]) -> None:
         for fusion, end in zip(fusions, ends, strict=True):
             if fusion.skip not in (None, end):
                 raise InputError(
@@ -207,14 +216,15 @@ class _Generator:
 
     @staticmethod
     def _identity(blocks: list[Block]) -> str:
-        found = {block.identity for block in blocks} - {None}
+        found = {block.identity for block in blocks if block.identity is not None}
         if len(found) != 1:
             raise InputError(f"AdaIN reads several vectors: {sorted(found)}")
         return found.pop()
 
     def _mapping(self, name: str) -> tuple[tuple[int, ...], Node]:
         """Returns the sizes of the mapping network and the layer that it reads."""
-        node, layers = self.graph.nodes[name], []
+        node = self.graph.nodes[name]
+        layers: list[Node] = []
         while node.kind in ("Dense", "LeakyReLU"):
             if layers:
                 node = self.reader.leaky(node)
@@ -238,9 +248,20 @@ class _Generator:
             )
         return size[0]
 
-    def _name(self, config, stem, downs, middle, latent, ups, fusions, final):
+    def _name(
+        self,
+        config: GeneratorConfig,
+        stem: Node,
+        downs: Sequence[Block],
+        middle: Block,
+        latent: Block,
+        ups: Sequence[Block],
+        fusions: Sequence[Fusion],
+        final: Block,
+    ) -> None:
         size = config.image_size
         self.names["stem"] = stem.name
+        pieces: dict[str, Block | Fusion]
         pieces = {"middle": middle, "latent": latent, "final": final}
         pieces |= {f"down{size >> i}": b for i, b in enumerate(downs, start=1)}
         pieces |= {f"up{size >> i}": b for i, b in enumerate(ups)}

@@ -6,8 +6,12 @@ that its layers begin with. https://arxiv.org/abs/2210.10473
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 
-def mapping(parts, identity, sizes):
+from facedancer.models.families.layer_ops import Parts, Piece
+
+
+def mapping(parts: Parts[Piece], identity: Piece, sizes: Iterable[int]) -> Piece:
     """Returns the vector that AdaIN reads: dense layers with leaky ReLU between.
 
     Args:
@@ -23,7 +27,14 @@ def mapping(parts, identity, sizes):
     return w
 
 
-def residual(parts, x, filters, name, resample=None, w=None):
+def residual(
+    parts: Parts[Piece],
+    x: Piece,
+    filters: int,
+    name: str,
+    resample: str | None = None,
+    w: Piece | None = None,
+) -> Piece:
     """Returns a residual block: norm, leaky ReLU, 3x3 convolution; 1x1 shortcut.
 
     Args:
@@ -47,7 +58,7 @@ def residual(parts, x, filters, name, resample=None, w=None):
     return parts.add(y, shortcut, f"{name}_sum")
 
 
-def critic_residual(parts, x, filters, name):
+def critic_residual(parts: Parts[Piece], x: Piece, filters: int, name: str) -> Piece:
     """Returns the discriminator's block: two convolutions, halving after the first.
 
     Args:
@@ -66,7 +77,9 @@ def critic_residual(parts, x, filters, name):
     return parts.add(y, shortcut, f"{name}_sum")
 
 
-def fuse(parts, kind, skip, up, channels, name):
+def fuse(
+    parts: Parts[Piece], kind: str, skip: Piece, up: Piece, channels: int, name: str
+) -> Piece:
     """Returns a skip connection fused with the map that comes up.
 
     The AFFA kinds learn a mask per pixel and channel: near 1 takes the map that the
@@ -94,19 +107,25 @@ def fuse(parts, kind, skip, up, channels, name):
     return up
 
 
-def _mask(parts, both, hidden, channels, name):
+def _mask(
+    parts: Parts[Piece], both: Piece, hidden: int, channels: int, name: str
+) -> Piece:
     x = parts.conv(both, hidden, 3, f"{name}_conv")
     x = parts.leaky(x, f"{name}_leaky")  # before the norm, as published
     return parts.mask(x, channels, name)
 
 
-def _affa(parts, skip, up, channels, name):
+def _affa(
+    parts: Parts[Piece], skip: Piece, up: Piece, channels: int, name: str
+) -> Piece:
     both = parts.concat(skip, up, f"{name}_concat")
     m = _mask(parts, both, max(channels // 4, 1), channels, f"{name}_mask")
     return parts.blend(m, skip, up, f"{name}_blend")
 
 
-def _double_mask(parts, skip, up, channels, name):
+def _double_mask(
+    parts: Parts[Piece], skip: Piece, up: Piece, channels: int, name: str
+) -> Piece:
     both = parts.concat(skip, up, f"{name}_concat")
     pixel = _mask(parts, both, channels, 1, f"{name}_pixel_mask")
     channel = _mask(parts, both, channels, channels, f"{name}_channel_mask")

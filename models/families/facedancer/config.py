@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, ClassVar, Self
 
 from facedancer import contract
 
@@ -17,7 +18,7 @@ def _progression(count: int, base: int, maximum: int) -> tuple[int, ...]:
     return tuple(min(base * 2**i, maximum) for i in range(count))
 
 
-def _words(values) -> str:
+def _words(values: Iterable[object]) -> str:
     return " ".join(str(value) for value in values)
 
 
@@ -37,11 +38,19 @@ def default_up_types(stages: int) -> tuple[str, ...]:
 class _Config:
     """What the two records share: widths that follow, plain dicts."""
 
-    def _set(self, **values):
+    # What both have; here for a type checker, the records say their defaults.
+    __dataclass_fields__: ClassVar[dict[str, dataclasses.Field]]
+    image_size: int
+    stages: int
+    base_width: int
+    max_width: int
+    widths: tuple[int, ...]
+
+    def _set(self, **values: object) -> None:
         for name, value in values.items():
             object.__setattr__(self, name, value)
 
-    def _settle_widths(self):
+    def _settle_widths(self) -> None:
         """Stores widths that double up to a maximum as `base_width`, `max_width`."""
         widths = tuple(int(width) for width in self.widths)
         if widths and len(widths) != self.stages + 1:
@@ -61,14 +70,14 @@ class _Config:
         self._set(widths=widths)
 
     @staticmethod
-    def _check_stages(stages: int):
+    def _check_stages(stages: int) -> None:
         """Before anything is made that grows with them: a file may ask for millions."""
         if stages > MAX_STAGES:
             raise ValueError(
                 f"`stages` must be at most {MAX_STAGES}. Received: stages={stages}"
             )
 
-    def _check_divisible(self, least: int):
+    def _check_divisible(self, least: int) -> None:
         bottom, rest = divmod(self.image_size, 2**self.stages)
         if self.stages < 1 or rest or bottom < least:
             raise ValueError(
@@ -95,7 +104,7 @@ class _Config:
         return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]):
+    def from_dict(cls, values: dict[str, Any]) -> Self:
         """Returns the record of a `to_dict`; a missing key has its default.
 
         Args:
@@ -161,7 +170,7 @@ class GeneratorConfig(_Config):
     template: str = "arcface"
     shrink: float = 1.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         up_types = tuple(self.up_types)
         if len(up_types) == 1:
             raise ValueError(
@@ -181,7 +190,7 @@ class GeneratorConfig(_Config):
         self._settle_widths()
         self._check_values()
 
-    def _check_values(self):
+    def _check_values(self) -> None:
         wrong = [name for name in self.up_types if name not in UP_TYPES]
         if wrong or len(self.up_types) != self.stages + 1:
             raise ValueError(
@@ -244,7 +253,7 @@ class DiscriminatorConfig(_Config):
     max_width: int = 512
     widths: tuple[int, ...] = ()
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         stages = self.stages or len(self.widths) - 1
         if stages == -1:
             stages = max(1, round(math.log2(max(self.image_size, 1) / 4)))

@@ -5,11 +5,14 @@ from __future__ import annotations
 from facedancer.models.families.built_network import BuiltNetwork
 from facedancer.models.families.facedancer import blocks
 from facedancer.models.families.facedancer.config import DiscriminatorConfig
-from facedancer.models.families.layer_ops import LayerParts
+from facedancer.models.families.layer_ops import LayerParts, Parts, Piece
 from facedancer.models.layers.registration import register
+from facedancer.tensors import Dtype
 
 
-def discriminator_graph(config, parts):
+def discriminator_graph(
+    config: DiscriminatorConfig, parts: Parts[Piece]
+) -> tuple[Piece, Piece]:
     """Returns the discriminator's input and its output.
 
     Args:
@@ -48,13 +51,21 @@ class FaceDancerDiscriminator(BuiltNetwork):
     role = "discriminator"
     graph = staticmethod(discriminator_graph)
 
-    def __init__(self, config, form="composed", dtype=None, name="discriminator"):
-        config, dtype = self.resolve(config, dtype)
-        parts = LayerParts(form, dtype)
-        super().__init__(config, parts, name, form=form, dtype=dtype.name)
+    def __init__(
+        self,
+        config: DiscriminatorConfig | dict,
+        form: str = "composed",
+        dtype: Dtype = None,
+        name: str = "discriminator",
+    ) -> None:
+        record, policy = self.resolve(config, dtype)
+        parts = LayerParts(form, policy)
+        super().__init__(record, parts, name, form=form, dtype=policy.name)
 
 
-def build_discriminator(config, form="composed", dtype=None):
+def build_discriminator(
+    config: DiscriminatorConfig, form: str = "composed", dtype: Dtype = None
+) -> FaceDancerDiscriminator:
     """Returns a new discriminator with random weights.
 
     Args:

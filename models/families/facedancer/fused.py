@@ -18,11 +18,14 @@ and fewer with `fast_convolutions`.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
+from facedancer.contract import SwapContract
 from facedancer.errors import InputError
 from facedancer.models.families.built_network import SwapperNetwork
 from facedancer.models.families.facedancer.config import GeneratorConfig
@@ -30,6 +33,7 @@ from facedancer.models.families.facedancer.generator import generator_graph
 from facedancer.models.families.layer_ops import LayerParts
 from facedancer.models.layers import fast_convolution, normalization, resampling
 from facedancer.models.layers.registration import register
+from facedancer.tensors import Dtype, Tensor
 
 _FEW = 4  # channels that leave most of a vector register empty
 
@@ -52,11 +56,11 @@ class FusedParts(LayerParts):
 
     def __init__(
         self,
-        dtype=None,
-        norm_form="composed",
-        fast_convolutions=False,
-        outputs=("swapped",),
-    ):
+        dtype: Dtype = None,
+        norm_form: str = "composed",
+        fast_convolutions: bool = False,
+        outputs: Iterable[str] = ("swapped",),
+    ) -> None:
         super().__init__("composed", dtype)
         self.outputs = tuple(outputs)
         unknown = set(self.outputs) - {"swapped", "fusion_mask"}
@@ -67,13 +71,20 @@ class FusedParts(LayerParts):
             )
         self.norm_form = norm_form
         self.fast_convolutions = fast_convolutions
-        self._small = {}  # what an enlarged map was, by its name
+        self._small: dict[str, Tensor] = {}  # what an enlarged map was, by its name
 
-    def concat(self, a, b, name):
+    def concat(self, a: Tensor, b: Tensor, name: str) -> list[Tensor]:
         """Returns both maps."""
         return [a, b]
 
-    def conv(self, x, filters, size, name, padding="same"):
+    def conv(
+        self,
+        x: Tensor | list[Tensor],
+        filters: int,
+        size: int,
+        name: str,
+        padding: str = "same",
+    ) -> Tensor:
         """Returns a convolution, of joined maps too."""
         maps = x if isinstance(x, list) else [x]
         if size == 3 and padding == "same":
@@ -89,12 +100,14 @@ class FusedParts(LayerParts):
             return super().conv(x, filters, size, name, padding)
         return self._joined(filters, size, name)(x)
 
-    def _joined(self, filters, size, name, **options):
+    def _joined(
+        self, filters: int, size: int, name: str, **options: Any
+    ) -> resampling.JoinedConv2D:
         return resampling.JoinedConv2D(
             filters, size, dtype=self.dtype, name=name, **options
         )
 
-    def _fast(self, maps, filters):
+    def _fast(self, maps: list[Tensor], filters: int) -> tuple[list[Tensor], list[str]]:
         """Returns the maps to take and the fastest way to convolve each."""
         chosen = [(x, "direct") for x in maps]
         for i, x in enumerate(maps if self.fast_convolutions else ()):
@@ -105,7 +118,7 @@ class FusedParts(LayerParts):
                 chosen[i] = x, "winograd"  # joined maps lie in another order already
         return [x for x, _ in chosen], [way for _, way in chosen]
 
-    def up_sum(self, a, b, name):
+    def up_sum(self, a: Tensor, b: Tensor, name: str) -> Tensor:
         """Returns the sum of two maps, enlarged twofold; what it was is kept too."""
         if not self.fast_convolutions:
             return super().up_sum(a, b, name)
@@ -116,32 +129,33 @@ class FusedParts(LayerParts):
         self._small[large.name] = small
         return large
 
-    def norm(self, x, name):
+    def norm(self, x: Tensor | list[Tensor], name: str) -> Tensor:
         """Returns an instance norm; maps are joined for it."""
         if isinstance(x, list):
-            x = super().concat(*x, f"{name}_concat")
+            one, other = x
+            x = super().concat(one, other, f"{name}_concat")
         return self._norm(x, name)
 
-    def _norm(self, x, name, affine=True):
+    def _norm(self, x: Tensor, name: str, affine: bool = True) -> Tensor:
         return normalization.InstanceNorm(
             affine=affine, form=self.norm_form, dtype=self.dtype, name=name
         )(x)
 
-    def leaky(self, x, name):
+    def leaky(self, x: Tensor | list[Tensor], name: str) -> Tensor | list[Tensor]:
         """Returns a leaky ReLU, of each of joined maps."""
         if not isinstance(x, list):
             return super().leaky(x, name)
         part = super().leaky
         return [part(y, f"{name}{i}") for i, y in enumerate(x, start=1)]
 
-    def modulated_norm(self, x, w, name):
+    def modulated_norm(self, x: Tensor | list[Tensor], w: Tensor, name: str) -> Tensor:
         """Returns instance norm and AdaIN in one layer."""
         maps = x if isinstance(x, list) else [x]
         return normalization.ModulatedNorm(
             form=self.norm_form, dtype=self.dtype, name=f"{name}_adain"
         )([*maps, w])
 
-    def mask(self, x, filters, name):
+    def mask(self, x: Tensor, filters: int, name: str) -> Tensor:
         """Returns a mask whose norm has no affine part."""
         x = self._norm(x, f"{name}_norm", affine=False)
         return keras.layers.Conv2D(
@@ -149,7 +163,9 @@ class FusedParts(LayerParts):
         )(x)
 
 
-def fused_graph(config, parts):
+def fused_graph(
+    config: GeneratorConfig, parts: FusedParts
+) -> tuple[list[Tensor], Tensor | dict[str, Tensor]]:
     """Returns the inputs, and the output or the outputs by name.
 
     Args:
@@ -165,7 +181,7 @@ def fused_graph(config, parts):
     return inputs, {"swapped": swapped, "fusion_mask": _fusion_mask(config, parts)}
 
 
-def _fusion_mask(config, parts):
+def _fusion_mask(config: GeneratorConfig, parts: FusedParts) -> Tensor:
     """Returns the mask of the largest fusion block, averaged over its channels.
 
     Near 1 the picture comes from the identity, near 0 the target is let through, which
@@ -209,32 +225,34 @@ class FaceDancerFused(SwapperNetwork):
 
     def __init__(
         self,
-        config,
-        dtype=None,
-        name="generator",
-        norm_form="composed",
-        fast_convolutions=False,
-        outputs=("swapped",),
-    ):
-        config, dtype = self.resolve(config, dtype)
+        config: GeneratorConfig | dict,
+        dtype: Dtype = None,
+        name: str = "generator",
+        norm_form: str = "composed",
+        fast_convolutions: bool = False,
+        outputs: Iterable[str] = ("swapped",),
+    ) -> None:
+        record, policy = self.resolve(config, dtype)
         super().__init__(
-            config,
-            FusedParts(dtype, norm_form, fast_convolutions, outputs),
+            record,
+            FusedParts(policy, norm_form, fast_convolutions, outputs),
             name,
-            dtype=dtype.name,
+            dtype=policy.name,
             norm_form=norm_form,
             fast_convolutions=fast_convolutions,
             outputs=list(outputs),
         )
 
     @property
-    def contract(self):
+    def contract(self) -> SwapContract:
         """The `SwapContract` of the config, with the outputs that are given."""
-        outputs = tuple(self._settings["outputs"])
+        outputs = tuple(self.get_config()["outputs"])
         return dataclasses.replace(self._config.contract, outputs=outputs)
 
 
-def fuse(generator, dtype=None, **options):
+def fuse(
+    generator: SwapperNetwork, dtype: Dtype = None, **options: Any
+) -> FaceDancerFused:
     """Returns the fused form of a generator, for inference.
 
     Args:
@@ -260,7 +278,9 @@ def fuse(generator, dtype=None, **options):
     return fused
 
 
-def _folded(layer: keras.Layer, stored: dict[str, list[np.ndarray]]):
+def _folded(
+    layer: keras.Layer, stored: dict[str, list[np.ndarray]]
+) -> list[np.ndarray]:
     """Returns the weights of one layer of the fused form."""
     name = layer.name
     if isinstance(layer, resampling.JoinedConv2D) and layer.strides == 2:
@@ -275,7 +295,7 @@ def _folded(layer: keras.Layer, stored: dict[str, list[np.ndarray]]):
     return stored[name]
 
 
-def _folded_adain(norm, adain):
+def _folded_adain(norm: list[np.ndarray], adain: list[np.ndarray]) -> list[np.ndarray]:
     """Folds `gamma * x + beta` into the scale and shift that follow."""
     gamma, beta = norm
     scale_kernel, scale_bias, shift_kernel, shift_bias = adain
@@ -284,7 +304,7 @@ def _folded_adain(norm, adain):
     return [np.concatenate(kernel, axis=-1), np.concatenate(bias, axis=-1)]
 
 
-def _folded_mask(norm, conv):
+def _folded_mask(norm: list[np.ndarray], conv: list[np.ndarray]) -> list[np.ndarray]:
     """Folds `gamma * x + beta` into the 1x1 convolution that follows."""
     gamma, beta = norm
     kernel, bias = conv

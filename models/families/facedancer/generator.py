@@ -5,11 +5,14 @@ from __future__ import annotations
 from facedancer.models.families.built_network import SwapperNetwork
 from facedancer.models.families.facedancer import blocks
 from facedancer.models.families.facedancer.config import GeneratorConfig
-from facedancer.models.families.layer_ops import LayerParts
+from facedancer.models.families.layer_ops import LayerParts, Parts, Piece
 from facedancer.models.layers.registration import register
+from facedancer.tensors import Dtype
 
 
-def generator_graph(config, parts):
+def generator_graph(
+    config: GeneratorConfig, parts: Parts[Piece]
+) -> tuple[list[Piece], Piece]:
     """Returns the generator's inputs and its output.
 
     Layers are named after the side of the map: `down64` gives a map of 64 pixels,
@@ -78,13 +81,21 @@ class FaceDancerGenerator(SwapperNetwork):
     role = "generator"
     graph = staticmethod(generator_graph)
 
-    def __init__(self, config, form="composed", dtype=None, name="generator"):
-        config, dtype = self.resolve(config, dtype)
-        parts = LayerParts(form, dtype, config.gain_bias)
-        super().__init__(config, parts, name, form=form, dtype=dtype.name)
+    def __init__(
+        self,
+        config: GeneratorConfig | dict,
+        form: str = "composed",
+        dtype: Dtype = None,
+        name: str = "generator",
+    ) -> None:
+        record, policy = self.resolve(config, dtype)
+        parts = LayerParts(form, policy, record.gain_bias)
+        super().__init__(record, parts, name, form=form, dtype=policy.name)
 
 
-def build_generator(config, form="composed", dtype=None):
+def build_generator(
+    config: GeneratorConfig, form: str = "composed", dtype: Dtype = None
+) -> FaceDancerGenerator:
     """Returns a new generator with random weights.
 
     Args:
