@@ -9,6 +9,7 @@ import dataclasses
 import json
 import math
 import pathlib
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -89,14 +90,20 @@ def compare(
     return [_difference(first, second, key, shared, seed) for key in keys]
 
 
-def _difference(first, second, key, shared, seed):
+def _difference(
+    first: document.Stored,
+    second: document.Stored,
+    key: str,
+    shared: Sequence[tuple[str, str]],
+    seed: int,
+) -> Difference:
     a, b = first.figures[key], second.figures[key]
-    columns = [
+    one, other = [
         np.array([stored.pairs[pair].get(key, math.nan) for pair in shared])
         for stored in (first, second)
     ]
-    if len(shared) and np.isfinite(columns[0] + columns[1]).any():
-        estimate = bootstrap.difference(*columns, seed)
+    if len(shared) and np.isfinite(one + other).any():
+        estimate = bootstrap.difference(one, other, seed)
     else:
         estimate = bootstrap.independent_difference(a.estimate, b.estimate)
     same = a.measured_by == b.measured_by
@@ -148,7 +155,9 @@ def main(settings: CompareSettings) -> int:
     return cli.DONE
 
 
-def _names(first, second, settings):
+def _names(
+    first: document.Stored, second: document.Stored, settings: CompareSettings
+) -> tuple[str, str]:
     if first.name != second.name:
         return first.name, second.name
     return pathlib.Path(settings.first).name, pathlib.Path(settings.second).name

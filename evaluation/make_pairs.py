@@ -9,6 +9,7 @@ are drawn (as FaceForensics++ is used).
 from __future__ import annotations
 
 import dataclasses
+import pathlib
 
 from facedancer import cli, places
 from facedancer.errors import InputError
@@ -55,7 +56,7 @@ def main(settings: PairSettings) -> int:
     return cli.DONE
 
 
-def find_photos(settings: PairSettings):
+def find_photos(settings: PairSettings) -> dict[str, list[pathlib.Path]]:
     """Returns the photos by person, from folders or from frames of videos.
 
     Args:

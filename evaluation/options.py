@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import pathlib
 
 from facedancer import files, foreign, places, weights
@@ -18,10 +19,12 @@ from facedancer.evaluation.instruments import (
     judges,
     pose_network,
 )
+from facedancer.evaluation.instruments.instruments import Instrument
 from facedancer.evaluation.measuring.measure import Perception, Tools
 from facedancer.evaluation.report import document
 from facedancer.evaluation.settings import EvaluateSettings
 from facedancer.retinaface import load_detector
+from facedancer.retinaface.detector import Detector
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +63,7 @@ def load(settings: EvaluateSettings) -> Loaded:
             settings.judge_mean, settings.judge_std, settings.judge_columns
         ),
     )
-    found = [judge]
+    found: list[Instrument] = [judge]
     networks = {
         "detector": _detector(detector, settings.retina_path),
         "judge": _entry(judge, judge_path),
@@ -94,25 +97,25 @@ def load(settings: EvaluateSettings) -> Loaded:
     return Loaded(tools, judge, networks, official, _missing(settings))
 
 
-def _detector(detector, path):
+def _detector(detector: Detector, path: str) -> dict[str, str]:
     if detector.name == path:  # a package, not a file
         return {"name": detector.name, "file": ""}
-    path = path or weights.find("detector")
-    digest = files.file_hash(path)[:8]
-    return {"name": f"{detector.name}@{digest}", "file": str(path)}
+    file = path or str(weights.find("detector"))
+    digest = files.file_hash(file)[:8]
+    return {"name": f"{detector.name}@{digest}", "file": file}
 
 
-def _entry(instrument, path):
+def _entry(instrument: Instrument, path: str | os.PathLike) -> dict[str, str]:
     return {"name": instrument.name, "file": str(path)}
 
 
-def _expression(path):
+def _expression(path: str | os.PathLike) -> instruments.ExpressionEmbedder:
     network = foreign.load_network(path)
     name = f"{pathlib.Path(path).stem}@{files.file_hash(path)[:8]}"
     return instruments.ExpressionEmbedder(network, name)
 
 
-def _features(settings):
+def _features(settings: EvaluateSettings) -> tuple[Instrument | None, bool]:
     path = settings.features_path or settings.perceptual_path
     if path:
         backbone = backbones.load_backbone(path)
@@ -123,7 +126,7 @@ def _features(settings):
     return None, False
 
 
-def _perception(settings):
+def _perception(settings: EvaluateSettings) -> Perception | None:
     if not settings.perceptual_path:
         return None
     backbone = backbones.load_backbone(settings.perceptual_path)
@@ -137,7 +140,7 @@ def _perception(settings):
     return Perception(backbone, channel_weights, name)
 
 
-def _missing(settings):
+def _missing(settings: EvaluateSettings) -> tuple[str, ...]:
     optional = {
         "pose_path": "pose by a network",
         "landmarker_path": "mesh, blendshapes, gaze and mouth",

@@ -11,7 +11,8 @@ import numpy as np
 from facedancer.errors import InputError
 from facedancer.evaluation import options
 from facedancer.evaluation.inputs import pairs as pair_lists
-from facedancer.evaluation.inputs.photos import Photo
+from facedancer.evaluation.inputs.locating import Locator
+from facedancer.evaluation.inputs.photos import Face, Photo
 from facedancer.evaluation.instruments import judges
 from facedancer.evaluation.measuring import (
     clips,
@@ -21,8 +22,10 @@ from facedancer.evaluation.measuring import (
     studies,
     swappers,
 )
+from facedancer.evaluation.options import Loaded
 from facedancer.evaluation.plots import charts
 from facedancer.evaluation.report import document
+from facedancer.evaluation.report.document import Report
 from facedancer.evaluation.settings import EvaluateSettings
 from facedancer.video_swap.swapping.networks import NetworkSettings, load_networks
 from facedancer.video_swap.swapping.swapper import SwapSettings
@@ -70,7 +73,7 @@ def evaluate(settings: EvaluateSettings) -> document.Report:
     return result
 
 
-def _pairs(settings):
+def _pairs(settings: EvaluateSettings) -> list[pair_lists.Pair]:
     if settings.results:
         found = pair_lists.read_results(settings.results)
     elif settings.pairs_csv:
@@ -85,7 +88,7 @@ def _pairs(settings):
     return found[: settings.pairs] if settings.pairs else found
 
 
-def _swapper(settings):
+def _swapper(settings: EvaluateSettings) -> swappers.Swapper | None:
     """Returns what swaps, None where the results are there already."""
     if settings.results or (
         settings.swapped_video and not (settings.data_dir or settings.pairs_csv)
@@ -114,7 +117,13 @@ def _swapper(settings):
     return swappers.GeneratorSwapper(networks, encoder, swap_settings)
 
 
-def _add_pairs(result, pairs, swapper, loaded, settings):
+def _add_pairs(
+    result: Report,
+    pairs: list[pair_lists.Pair],
+    swapper: swappers.Swapper | None,
+    loaded: Loaded,
+    settings: EvaluateSettings,
+) -> None:
     measured = measure.measure(pairs, swapper, loaded.tools)
     if loaded.tools.perception is not None:
         measured.names["perception"] = loaded.tools.perception.name
@@ -148,7 +157,9 @@ def _add_pairs(result, pairs, swapper, loaded, settings):
         _add_experiments(result, measured, swapper, loaded, settings)
 
 
-def _from_measurements(measured, builder, settings):
+def _from_measurements(
+    measured: measure.Measured, builder: figures.Builder, settings: EvaluateSettings
+) -> list[studies.Study]:
     found = [studies.similarity(builder), studies.pose_spread(builder, "pnp")]
     if "pose" in measured.vectors:
         found[-1] = studies.pose_spread(builder, "net")
@@ -167,7 +178,13 @@ def _from_measurements(measured, builder, settings):
     return found
 
 
-def _add_experiments(result, measured, swapper, loaded, settings):
+def _add_experiments(
+    result: Report,
+    measured: measure.Measured,
+    swapper: swappers.Swapper,
+    loaded: Loaded,
+    settings: EvaluateSettings,
+) -> None:
     judge, locator = loaded.judge, loaded.tools.locator
     few = slice(0, _FEW)
     sources, targets = measured.faces["source"][few], measured.faces["target"][few]
@@ -183,7 +200,7 @@ def _add_experiments(result, measured, swapper, loaded, settings):
         )
     if not settings.wants("interpolation"):
         return
-    if not hasattr(swapper, "swap_identities"):
+    if not isinstance(swapper, swappers.IdentitySwapper):
         result.notes.append("No interpolation of identity: only a generator can do it")
     elif len(sources) > 1:
         result.studies.append(
@@ -193,22 +210,32 @@ def _add_experiments(result, measured, swapper, loaded, settings):
         )
 
 
-def _two_people(settings, measured, locator, max_count=6):
+def _two_people(
+    settings: EvaluateSettings,
+    measured: measure.Measured,
+    locator: Locator,
+    max_count: int = 6,
+) -> dict[str, list[Face]]:
     """Returns faces of two people, of those with the most photos."""
     if not settings.data_dir:
         return studies.most_photographed(measured)
     photos = pair_lists.photos_by_label(settings.data_dir)
     order = sorted(photos, key=lambda label: (-len(photos[label]), label))
-    people = {}
+    people: dict[str, list[Face]] = {}
     for label in order[:10]:
-        faces = locator.largest([Photo.of_file(p) for p in photos[label][:max_count]])
-        faces = [face for face in faces if face is not None]
+        found = locator.largest([Photo.of_file(p) for p in photos[label][:max_count]])
+        faces = [face for face in found if face is not None]
         if faces and len(people) < 2:
             people[label] = faces
     return people
 
 
-def _add_clip(result, swapper, loaded, settings):
+def _add_clip(
+    result: Report,
+    swapper: swappers.Swapper | None,
+    loaded: Loaded,
+    settings: EvaluateSettings,
+) -> None:
     judge, locator = loaded.judge, loaded.tools.locator
     face = vector = None
     if settings.swap_source:
@@ -218,6 +245,8 @@ def _add_clip(result, swapper, loaded, settings):
         vector = judge.run(judge.cut(face.photo.read(), face)[None])[0]
     if settings.swapped_video:
         both = clips.read_both(settings.target_video, settings.swapped_video)
+    elif swapper is None or face is None:
+        raise InputError("--target_video needs --swapped_video or --swap_source")
     else:
         both = clips.swap_frames(settings.target_video, swapper, face, locator)
     measured = clips.measure(both, locator, judge, vector)

@@ -117,7 +117,7 @@ class EvaluateSettings(Checked):
     swapped_video: str = ""
     swap_source: str = ""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if not (self.data_dir or self.pairs_csv or self.results or self.target_video):
             raise ValueError(

@@ -81,7 +81,7 @@ def _in_main_thread() -> bool:
 class _Unraisable:
     """Is told of dropped exceptions; being told to end is not dropped."""
 
-    def __init__(self, others: Callable[[sys.UnraisableHookArgs], object]):
+    def __init__(self, others: Callable[[sys.UnraisableHookArgs], object]) -> None:
         self.others = others
 
     def __call__(self, dropped: sys.UnraisableHookArgs) -> None:

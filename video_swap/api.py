@@ -15,7 +15,7 @@ import difflib
 import logging
 import os
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -75,7 +75,7 @@ class Swapper:
         encoder: str | os.PathLike = "",
         detector: str | os.PathLike = "",
         **settings: Any,
-    ):
+    ) -> None:
         paths = {"generator": generator, "encoder": encoder, "detector": detector}
         given = {_NAMES[name]: os.fspath(path) for name, path in paths.items() if path}
         given |= {_NAMES.get(name, name): value for name, value in settings.items()}
@@ -139,8 +139,9 @@ class Swapper:
         Raises:
             InputError: If a photo has no face, or an identity is of another encoder.
         """
-        several = isinstance(photos, Sequence) and not isinstance(photos, str)
-        some = list(photos) if several else [photos]  # type: ignore[arg-type,list-item]
+        some: list[Any] = [photos]
+        if isinstance(photos, Sequence) and not isinstance(photos, str):
+            some = list(photos)
         if not some:
             raise InputError("At least one photo of the person must be given")
         if len(some) == 1 and isinstance(some[0], Identity):
@@ -151,7 +152,7 @@ class Swapper:
             mean_of_embeddings(vectors), self._loaded.names["encoder"], name
         )
 
-    def _vector(self, one):
+    def _vector(self, one: str | os.PathLike | np.ndarray | Identity) -> np.ndarray:
         if isinstance(one, Identity):
             return check_encoder(one, self._loaded.names["encoder"]).vector
         loaded = self._loaded
@@ -166,7 +167,7 @@ class Swapper:
             logging.getLogger("absl").warning(note)
         return vector
 
-    def _crop(self, image, landmarks):
+    def _crop(self, image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
         contract = self._loaded.embedder.encoder.contract
         return identities.crop_of(image, landmarks, contract)
 
@@ -249,10 +250,13 @@ class Swapper:
             TypeError: If there is no setting of that name.
         """
         swapper = self._swapper(source, people)
+        clip_settings, stages, encode = _settings(_OF_CLIP, settings)
         job = clip_job.ClipJob(
             pathlib.Path(clip),
             pathlib.Path(output),
-            *_settings(_OF_CLIP, settings),
+            clip_settings,
+            stages,
+            encode,
             describe=str((self._networks, self._swap_settings, swapper.rules)),
             on_progress=on_progress,
         )
@@ -271,7 +275,7 @@ class Swapper:
             report,
         )
 
-    def _swapper(self, source, people):
+    def _swapper(self, source: Any, people: Sequence[tuple[Any, Any]]) -> FaceSwapper:
         loaded, rules = self._loaded, []
         for who, becomes in people:
             person = self.identity(who)
@@ -293,7 +297,7 @@ class Swapper:
         )
 
 
-def _settings(kinds, given):
+def _settings(kinds: Sequence[type[Any]], given: Mapping[str, Any]) -> list[Any]:
     """Returns settings records of several kinds, with the values that were given."""
     fields = {field.name: kind for kind in kinds for field in dataclasses.fields(kind)}
     for name in given:

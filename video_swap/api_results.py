@@ -92,7 +92,7 @@ class SwappedImage:
         swapped: Sequence[bool],
         target: Photo,
         labeller: labels.Labeller,
-    ):
+    ) -> None:
         self.image, self.faces = image, faces
         self.swapped, self.provenance = tuple(swapped), ""
         self._target, self._labeller = target, labeller

@@ -16,7 +16,9 @@ import functools
 import pathlib
 import tempfile
 import time
+from collections.abc import Callable, Sequence
 from fractions import Fraction
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -25,6 +27,7 @@ import skimage.data
 from facedancer import cli
 from facedancer.arcface_model import Embedder, build_mobilefacenet, load_encoder
 from facedancer.models import build_generator, get_preset, load_generator
+from facedancer.models.families.built_network import SwapperNetwork
 from facedancer.retinaface import load_detector
 from facedancer.settings import Checked, choice, ranged
 from facedancer.video_swap.clips import clip_stages, segments
@@ -94,7 +97,7 @@ def main(settings: BenchmarkSettings) -> int:
     return cli.DONE
 
 
-def make_generator(settings: BenchmarkSettings):
+def make_generator(settings: BenchmarkSettings) -> SwapperNetwork:
     """Returns the generator to measure.
 
     Args:
@@ -106,7 +109,7 @@ def make_generator(settings: BenchmarkSettings):
 
 
 def make_swapper(
-    settings: BenchmarkSettings, generator=None
+    settings: BenchmarkSettings, generator: SwapperNetwork | None = None
 ) -> tuple[FaceSwapper, float]:
     """Returns the swapper to measure, and the seconds until its engine was ready.
 
@@ -184,9 +187,12 @@ def measure(swapper: FaceSwapper, size: str, faces: int, count: int) -> dict:
     return {**row, "cold": cold}
 
 
-def _stages(swapper, frames, folder):
+def _stages(
+    swapper: FaceSwapper, frames: Sequence[np.ndarray], folder: pathlib.Path
+) -> dict[str, float]:
     """Times each stage by itself, over all frames."""
-    row, clock = {}, _Clock(len(frames))
+    row: dict[str, float] = {}
+    clock = _Clock(len(frames))
     found = clock.time(row, "detect", lambda: swapper.detect(frames))
     jobs = [[FaceJob(points, 0) for points in one.landmarks] for one in found]
     crops = clock.time(row, "align", lambda: swapper.cut(frames, jobs))
@@ -202,25 +208,30 @@ def _stages(swapper, frames, folder):
     return row
 
 
+Result = TypeVar("Result")
+
+
 class _Clock:
-    def __init__(self, count):
+    def __init__(self, count: int) -> None:
         self.count = count
 
-    def time(self, row, name, call):
+    def time(
+        self, row: dict[str, float], name: str, call: Callable[[], Result]
+    ) -> Result:
         start = time.perf_counter()
         result = call()
         row[name] = 1000 * (time.perf_counter() - start) / self.count
         return result
 
 
-def _info(frames):
+def _info(frames: Sequence[np.ndarray]) -> video_reader.ClipInfo:
     height, width = frames[0].shape[:2]
     return video_reader.ClipInfo(
         pathlib.Path("benchmark"), (width, height), Fraction(_RATE), Fraction(1, _RATE)
     )
 
 
-def _encode(images, path):
+def _encode(images: Sequence[np.ndarray], path: pathlib.Path) -> None:
     settings = video_writer.EncodeSettings()
     encoder = video_writer.SegmentEncoder(
         path, _info(images), video_reader.Colour(1, 1, 1), settings
@@ -230,7 +241,9 @@ def _encode(images, path):
     encoder.close()
 
 
-def _whole(swapper, frames, folder):
+def _whole(
+    swapper: FaceSwapper, frames: Sequence[np.ndarray], folder: pathlib.Path
+) -> float:
     """Returns the seconds of the whole chain, side by side, and into a file."""
     settings = video_writer.EncodeSettings()
     sink = segments.SegmentSink(

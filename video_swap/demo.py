@@ -13,11 +13,13 @@ from __future__ import annotations
 import dataclasses
 import fractions
 import math
+import os
 import pathlib
 import shlex
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 
 import av
 import cv2
@@ -110,7 +112,9 @@ def write_clip(path: pathlib.Path, still: np.ndarray, seconds: float) -> None:
         _write_sound(container, audio, sound(count / RATE))
 
 
-def _write_sound(container, stream, samples):
+def _write_sound(
+    container: av.container.OutputContainer, stream: av.AudioStream, samples: np.ndarray
+) -> None:
     for start in range(0, samples.shape[1], _SOUND_BLOCK):
         block = np.ascontiguousarray(samples[:, start : start + _SOUND_BLOCK])
         frame = av.AudioFrame.from_ndarray(block, format="fltp", layout="mono")
@@ -120,7 +124,12 @@ def _write_sound(container, stream, samples):
     container.mux(stream.encode(None))
 
 
-def comparison(source: np.ndarray, target_path, swapped_path, count=4) -> np.ndarray:
+def comparison(
+    source: np.ndarray,
+    target_path: str | os.PathLike,
+    swapped_path: str | os.PathLike,
+    count: int = 4,
+) -> np.ndarray:
     """Returns frames of two clips above each other, the source photo at the left.
 
     Args:
@@ -137,14 +146,14 @@ def comparison(source: np.ndarray, target_path, swapped_path, count=4) -> np.nda
     return np.concatenate([left, right], axis=1)
 
 
-def _some_frames(path, count):
+def _some_frames(path: str | os.PathLike, count: int) -> list[np.ndarray]:
     with av.open(str(path)) as container:
         frames = [f.to_ndarray(format="rgb24") for f in container.decode(video=0)]
     chosen = np.linspace(0, len(frames) - 1, count).round().astype(int)
     return [frames[index] for index in chosen]
 
 
-def _run(words):
+def _run(words: Sequence[str]) -> int:
     """Returns the exit status of a program that is told to end when this one is."""
     with subprocess.Popen(words) as process:
         try:
@@ -163,7 +172,7 @@ def main(settings: DemoSettings) -> int:
         return _show(folder, settings.seconds)
 
 
-def _show(folder, seconds):
+def _show(folder: pathlib.Path, seconds: float) -> int:
     began = time.monotonic()
     portrait = images.read_image(cbook.get_sample_data("grace_hopper.jpg", False))
     source = images.write_image(folder / "source.jpg", portrait)

@@ -7,6 +7,9 @@ import json
 import logging
 import os
 import pathlib
+from collections.abc import Mapping
+
+import numpy as np
 
 from facedancer import files
 from facedancer.errors import InputError
@@ -83,9 +86,9 @@ def make_rules(
     """
     rules = []
     for pair in people.map:
-        reference, source = split_pair(pair)
+        known, photo = split_pair(pair)
         rules.append(
-            identities.Rule(pair, _reference(reader, reference), reader.read([source]))
+            identities.Rule(pair, _reference(reader, known), reader.read([photo]))
         )
     for path in people.never:
         rules.append(identities.Rule(f"except {path}", _reference(reader, path), None))
@@ -99,7 +102,7 @@ def make_rules(
     return rules
 
 
-def _reference(reader, path):
+def _reference(reader: identities.IdentityReader, path: str) -> np.ndarray:
     """A reference is a photo to be searched, also where sources are aligned crops."""
     other = identities.IdentityReader(
         reader.detector, reader.embedder, max_pixels=reader.max_pixels
@@ -109,7 +112,9 @@ def _reference(reader, path):
     return vector
 
 
-def fingerprint(given: SharedSettings, swapper: FaceSwapper, names) -> str:
+def fingerprint(
+    given: SharedSettings, swapper: FaceSwapper, names: Mapping[str, str]
+) -> str:
     """Returns text that differs wherever two runs would give different results.
 
     Args:

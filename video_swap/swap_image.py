@@ -50,7 +50,12 @@ def main(settings: ImageSettings) -> int:
         return _swap(settings, path, photo, output)
 
 
-def _swap(settings, path, photo, output):
+def _swap(
+    settings: ImageSettings,
+    path: pathlib.Path,
+    photo: image_colours.Photo,
+    output: pathlib.Path,
+) -> int:
     # Here, so that --help and a mistyped flag need not wait for the network library.
     from facedancer.video_swap import options
 
@@ -87,12 +92,13 @@ def _swap(settings, path, photo, output):
     return cli.DONE
 
 
-def _checked_output(settings, path, photo):
+def _checked_output(
+    settings: ImageSettings, path: pathlib.Path, photo: image_colours.Photo
+) -> pathlib.Path:
     """Returns where the result goes; what cannot be written there is refused."""
     from facedancer.video_swap import options
 
-    output = settings.output
-    output = pathlib.Path(output or options.default_output(path, ".png"))
+    output = pathlib.Path(settings.output or options.default_output(path, ".png"))
     height, width = photo.pixels.shape[:2]
     width *= 2 if settings.compare else 1
     images.check_writable(output.suffix, (height, width))
@@ -101,7 +107,9 @@ def _checked_output(settings, path, photo):
     return output
 
 
-def _beside(photo, swapped):
+def _beside(
+    photo: image_colours.Photo, swapped: image_colours.Photo
+) -> image_colours.Photo:
     from facedancer.video_swap.clips import clip_stages
 
     pixels = clip_stages.side_by_side(photo.pixels, swapped.pixels)
@@ -130,16 +138,18 @@ def save(
     """
     marked = labeller.mark(photo.pixels.copy(), 0)
     if photo.alpha is not None:
-        marked = _with_alpha(marked, photo)
+        marked = _with_alpha(marked, photo, photo.alpha)
     with files.whole(output) as temporary:
         images.write_image(temporary, marked, tagged=photo.tagged)
         return labeller.sign(temporary, target, output)
 
 
-def _with_alpha(marked, photo):
+def _with_alpha(
+    marked: np.ndarray, photo: image_colours.Photo, alpha: np.ndarray
+) -> np.ndarray:
     """Adds the alpha channel; what a visible label covers is opaque."""
     changed = np.abs(marked.astype(np.int16) - photo.pixels).max(axis=2)
-    alpha = np.where(changed > _LABEL, 255, photo.alpha).astype(np.uint8)
+    alpha = np.where(changed > _LABEL, 255, alpha).astype(np.uint8)
     return np.dstack([image_colours.off_white(marked, alpha), alpha])
 
 

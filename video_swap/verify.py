@@ -15,7 +15,10 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+import os
 import pathlib
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -88,7 +91,7 @@ def examine(path: str, certificate: str = "") -> dict:
     return {**found, "verdict": verdict(found)}
 
 
-def _own(certificate):
+def _own(certificate: str) -> credentials.Credentials | None:
     """Returns whose signatures count as this installation's; the key is not needed.
 
     Raises:
@@ -109,18 +112,20 @@ def _own(certificate):
         return None
 
 
-def _names_model(says):
+def _names_model(says: dict[str, Any]) -> bool:
     """Returns whether a file, or one it was made from, says that a model made it."""
     actions = [*says.get("actions", ()), *_actions_before(says)]
     kinds = {a.get("digitalSourceType", "").rsplit("/", 1)[-1] for a in actions}
     return not kinds.isdisjoint(_MODELS)
 
 
-def _actions_before(says):
+def _actions_before(says: dict[str, Any]) -> list[dict[str, Any]]:
     return [action for one in says.get("before", ()) for action in one["actions"]]
 
 
-def _mark_beside(claim, path, own):
+def _mark_beside(
+    claim: signing.Claim, path: str | os.PathLike, own: credentials.Credentials | None
+) -> dict[str, Any]:
     """Returns what of the watermark is told; a signed file need not be readable."""
     try:
         mark = find_watermark(path)
@@ -138,7 +143,7 @@ def _mark_beside(claim, path, own):
     }
 
 
-def find_watermark(path: str) -> watermark.Detection:
+def find_watermark(path: str | os.PathLike) -> watermark.Detection:
     """Returns the watermark of an image or of the first frames of a clip.
 
     Args:
@@ -151,8 +156,9 @@ def find_watermark(path: str) -> watermark.Detection:
     return watermark.read_values(np.mean(values, axis=0))
 
 
-def _some_frames(path):
+def _some_frames(path: str | os.PathLike) -> Iterator[np.ndarray]:
     path = pathlib.Path(path)
+    reader: pictures.ClipReader
     if path.suffix.lower() in pictures.ANIMATIONS:
         reader = pictures.PictureReader(path, every=_EVERY)
     elif path.suffix.lower() in images.EXTENSIONS:
@@ -230,13 +236,13 @@ def in_words(found: dict) -> list[str]:
     return [*lines, f"  verdict: {found['verdict']}"]
 
 
-def _action_in_words(action):
+def _action_in_words(action: dict[str, Any]) -> str:
     kind = action.get("digitalSourceType", "").rsplit("/", 1)[-1]
     words = (action.get("action", ""), kind, action.get("generator", ""))
     return " ".join(word for word in words if word)
 
 
-def _mark_in_words(found):
+def _mark_in_words(found: dict[str, Any]) -> str:
     if found["watermark"] is None:
         return f"cannot be read ({found['watermark_error']})"
     score = f"score {found['watermark_score']}, from {watermark.THRESHOLD} on"

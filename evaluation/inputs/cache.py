@@ -21,7 +21,7 @@ class Cache:
             network of other weights has another name and so another file.
     """
 
-    def __init__(self, folder: str | os.PathLike = ""):
+    def __init__(self, folder: str | os.PathLike = "") -> None:
         self.folder = pathlib.Path(folder) if folder else None
         self.tables: dict[str, dict[str, np.ndarray]] = {}
         self.changed: set[str] = set()
@@ -60,7 +60,7 @@ class Cache:
         if self.folder is None:
             return
         for network in sorted(self.changed):
-            path, table = self._path(network), self.tables[network]
+            path, table = self._path(self.folder, network), self.tables[network]
             with files.whole(path) as temporary, open(temporary, "wb") as file:
                 np.savez(
                     file,
@@ -69,17 +69,19 @@ class Cache:
                 )
         self.changed.clear()
 
-    def _path(self, network):
+    @staticmethod
+    def _path(folder: pathlib.Path, network: str) -> pathlib.Path:
         plain = "".join(c if c.isalnum() or c in "-_" else "-" for c in network)[:60]
         digest = hashlib.sha256(network.encode()).hexdigest()[:12]
-        return self.folder / f"{plain}-{digest}.npz"
+        return folder / f"{plain}-{digest}.npz"
 
-    def _read(self, network):
-        if self.folder is None or not self._path(network).is_file():
+    def _read(self, network: str) -> dict[str, np.ndarray]:
+        path = self.folder and self._path(self.folder, network)
+        if path is None or not path.is_file():
             return {}
         try:
-            with untrusted.faults(self._path(network)):
-                arrays = untrusted.load_arrays(self._path(network))
+            with untrusted.faults(path):
+                arrays = untrusted.load_arrays(path)
                 pairs = zip(arrays["keys"], arrays["rows"], strict=True)
                 return {key.decode(): row for key, row in pairs}
         except InputError:

@@ -30,7 +30,9 @@ def list_videos(folder: str | os.PathLike) -> list[pathlib.Path]:
     return [p for p in sorted(folder.rglob("*")) if p.suffix.lower() in VIDEOS]
 
 
-def draw_frames(path: str | os.PathLike, count: int, seed: int):
+def draw_frames(
+    path: str | os.PathLike, count: int, seed: int
+) -> list[tuple[int, np.ndarray]]:
     """Returns frames of a video, every one with the same chance, none twice.
 
     One pass, whatever the file says of its length (reservoir sampling, Vitter 1985).

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -27,10 +28,10 @@ class Locator:
 
     def __init__(
         self,
-        detector,
+        detector: Any,
         cache: Cache,
         aligned: alignment.Alignment | None = None,
-    ):
+    ) -> None:
         self.detector, self.cache, self.aligned = detector, cache, aligned
         options = getattr(detector, "options", "")
         self.name = f"faces {detector.name} {options}"
@@ -43,7 +44,7 @@ class Locator:
             keep: Whether new results go to disk.
         """
 
-        def make(places):
+        def make(places: Sequence[int]) -> np.ndarray:
             found = self.detector.detect_batch([photos[i].read() for i in places])
             return np.stack([_packed(faces) for faces in found])
 
@@ -58,13 +59,13 @@ class Locator:
         Args:
             photos: The photos.
         """
-        chosen = []
+        chosen: list[Face | None] = []
         for photo, faces in zip(photos, self.detect(photos), strict=True):
             if len(faces):
                 best = int(np.argmax(faces.areas))
                 chosen.append(Face(photo, faces.boxes[best], faces.landmarks[best]))
             else:
-                chosen.append(self.aligned and _whole(photo, self.aligned))
+                chosen.append(_whole(photo, self.aligned) if self.aligned else None)
         return chosen
 
     def nearest(
@@ -88,7 +89,7 @@ class Locator:
         return chosen
 
 
-def _nearest(photo, faces, target):
+def _nearest(photo: Photo, faces: Faces, target: Face) -> Face:
     if len(faces):
         apart = np.linalg.norm(faces.landmarks - target.landmarks, axis=-1).mean(axis=1)
         best = int(np.argmin(apart))
@@ -98,7 +99,7 @@ def _nearest(photo, faces, target):
     return Face(photo, target.box, target.landmarks, found=False)
 
 
-def _whole(photo, aligned):
+def _whole(photo: Photo, aligned: alignment.Alignment) -> Face:
     height, width = photo.read().shape[:2]
     side = min(height, width)
     shift = (np.array([width, height]) - side) / 2.0
@@ -107,7 +108,7 @@ def _whole(photo, aligned):
     return Face(photo, box + np.tile(shift, 2), landmarks, found=False)
 
 
-def _packed(faces):
+def _packed(faces: Faces) -> np.ndarray:
     row = np.full((_MOST, _ROW), np.nan, np.float32)
     for place in range(min(len(faces), _MOST)):
         row[place, :4] = faces.boxes[place]
@@ -116,6 +117,6 @@ def _packed(faces):
     return row
 
 
-def _unpacked(row):
+def _unpacked(row: np.ndarray) -> Faces:
     row = row[np.isfinite(row[:, 14])]
     return Faces(row[:, :4], row[:, 4:14].reshape(-1, 5, 2), row[:, 14])

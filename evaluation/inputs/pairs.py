@@ -8,7 +8,7 @@ import dataclasses
 import io
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -97,16 +97,23 @@ def make_pairs(
     return [pairs[i] for i in order]
 
 
-def _draw(random, labels, photos, count, same):
+def _draw(
+    random: np.random.Generator,
+    labels: Sequence[str],
+    photos: Mapping[str, Sequence[pathlib.Path]],
+    count: int,
+    same: bool,
+) -> dict[Pair, None]:
     """Returns an ordered set of pairs."""
     found: dict[Pair, None] = {}
     while len(found) < count:
-        a, b = random.integers(len(labels), size=2)
+        a, b = random.integers(len(labels), size=2).tolist()
         a = b if same else a
         if a == b and not same:
             continue
         source, target = [
-            photos[labels[i]][random.integers(len(photos[labels[i]]))] for i in (a, b)
+            photos[labels[i]][int(random.integers(len(photos[labels[i]])))]
+            for i in (a, b)
         ]
         source = target if same else source
         found[Pair(source, target, labels[a], labels[b])] = None
@@ -130,7 +137,7 @@ def write_pairs(path: str | os.PathLike, pairs: Sequence[Pair]) -> None:
     files.write_atomic(path, os.fsencode(text.getvalue()))
 
 
-def _relative(path, root):
+def _relative(path: str | os.PathLike | None, root: pathlib.Path) -> str:
     if path is None:
         return ""
     path = pathlib.Path(path).resolve()
@@ -170,7 +177,9 @@ def read_pairs(
     ]
 
 
-def _pair_of(row, root, wanted, place):
+def _pair_of(
+    row: dict[str, str], root: pathlib.Path, wanted: Sequence[str], place: str
+) -> Pair:
     for role in wanted:
         if not row[role]:
             raise InputError(f"{place}: no {role}")
@@ -227,5 +236,5 @@ def read_results(folder: str | os.PathLike) -> list[Pair]:
     ]
 
 
-def _by_stem(folder):
+def _by_stem(folder: str | os.PathLike) -> dict[str, pathlib.Path]:
     return {path.stem: path for path in images.list_images(folder)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import os
 import pathlib
 
 import numpy as np
@@ -28,7 +29,7 @@ class Photo:
     pixels: np.ndarray | None = dataclasses.field(default=None, repr=False)
 
     @classmethod
-    def of_file(cls, path, name: str = "") -> Photo:
+    def of_file(cls, path: str | os.PathLike, name: str = "") -> Photo:
         """Returns the photo of a file, not yet decoded.
 
         Args:
@@ -58,7 +59,11 @@ class Photo:
         Raises:
             InputError: If the file cannot be read.
         """
-        return images.read_image(self.path) if self.pixels is None else self.pixels
+        if self.pixels is not None:
+            return self.pixels
+        if self.path is None:
+            raise ValueError(f"{self.name}: has neither pixels nor a file")
+        return images.read_image(self.path)
 
     def loaded(self) -> Photo:
         """Returns the photo with its pixels in memory.

@@ -19,7 +19,7 @@ from facedancer.errors import InputError
 from facedancer.image_networks import IMAGENET_BGR_MEAN, load_image_network
 
 _UNKNOWN = "not a network that is known"
-_BGR_MEAN = np.float32(IMAGENET_BGR_MEAN)
+_BGR_MEAN = np.array(IMAGENET_BGR_MEAN, np.float32)
 _VGG_TAPS = (
     "block1_conv2",
     "block2_conv2",
@@ -102,7 +102,7 @@ def load_backbone(path: str | os.PathLike, size: int = 128) -> Backbone:
         return _whole(path, f"{path.stem}@{digest}")
 
 
-def _groups(path):
+def _groups(path: str | os.PathLike) -> set[str]:
     """Returns the layers of a file of weights alone; nothing for a whole model."""
     if not h5py.is_hdf5(path):
         return set()
@@ -110,22 +110,22 @@ def _groups(path):
         return set() if "model_config" in file.attrs else set(file)
 
 
-def _signed(crops):
+def _signed(crops: np.ndarray) -> np.ndarray:
     return crops.astype(np.float32) / 127.5 - 1.0
 
 
-def _less_mean(crops):
+def _less_mean(crops: np.ndarray) -> np.ndarray:
     return crops[..., ::-1].astype(np.float32) - _BGR_MEAN
 
 
-def _inception(path, name):
+def _inception(path: str | os.PathLike, name: str) -> Backbone:
     network = keras.applications.InceptionV3(
         include_top=False, weights=str(path), input_shape=(299, 299, 3), pooling="avg"
     )
     return Backbone(name, 299, _signed, network, official=True)
 
 
-def _whole(path, name):
+def _whole(path: str | os.PathLike, name: str) -> Backbone:
     network = foreign.load_network(path)
     shape = network.input_shape
     if len(shape) != 4 or shape[1] is None or shape[1] != shape[2] or shape[3] != 3:
@@ -135,7 +135,7 @@ def _whole(path, name):
     return Backbone(name, shape[1], _signed, network)
 
 
-def _perceptual(path, digest, size):
+def _perceptual(path: str | os.PathLike, digest: str, size: int) -> Backbone:
     network = load_image_network(path, size)
     taps = _VGG_TAPS if network.name == "vgg16" else _SQUEEZE_TAPS
     outputs = [network.get_layer(tap).output for tap in taps]
@@ -143,7 +143,9 @@ def _perceptual(path, digest, size):
     return Backbone(name, size, _less_mean, keras.Model(network.input, outputs))
 
 
-def read_channel_weights(path: str | os.PathLike, backbone: Backbone):
+def read_channel_weights(
+    path: str | os.PathLike, backbone: Backbone
+) -> list[np.ndarray]:
     """Returns the channel weights of a perceptual distance, one array a level.
 
     Args:

@@ -9,10 +9,12 @@ from __future__ import annotations
 import os
 import pathlib
 import tempfile
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from facedancer import alignment, files, untrusted
+from facedancer.evaluation.inputs.photos import Face
 from facedancer.evaluation.instruments import runtime
 from facedancer.evaluation.instruments.instruments import Instrument
 
@@ -32,7 +34,7 @@ _RUNS = (
 )
 
 
-def _expand(runs):
+def _expand(runs: str) -> Iterator[int]:
     for run in runs.split():
         first, _, last = run.partition("-")
         yield from range(int(first), int(last or first) + 1)
@@ -56,7 +58,7 @@ class FaceMesh(Instrument):
 
     role = "mesh"
 
-    def __init__(self, path: str | os.PathLike):
+    def __init__(self, path: str | os.PathLike) -> None:
         self.name = f"{pathlib.Path(path).stem}@{files.file_hash(path)[:8]}"
         with (
             untrusted.open_zip(path, "not a Face Landmarker file") as archive,
@@ -66,7 +68,7 @@ class FaceMesh(Instrument):
             self.mesh = runtime.PortableNetwork(mesh, _LANDMARKS)
             self.shapes = runtime.PortableNetwork(shapes, _SHAPES, batched=False)
 
-    def cut(self, image, face):
+    def cut(self, image: np.ndarray, face: Face) -> np.ndarray:
         """Returns the crop of a face that the network takes.
 
         Args:
@@ -76,7 +78,7 @@ class FaceMesh(Instrument):
         matrix = alignment.crop_matrix(face.landmarks, _SIDE, "arcface", 0.45)
         return alignment.crop(image, matrix, _SIDE)
 
-    def run(self, crops):
+    def run(self, crops: np.ndarray) -> np.ndarray:
         """Returns meshes, blendshapes and scores, `(n, d)` float32.
 
         Args:
@@ -87,15 +89,17 @@ class FaceMesh(Instrument):
         ]
         return np.concatenate(parts).astype(np.float32)
 
-    def _run(self, crops):
+    def _run(self, crops: np.ndarray) -> np.ndarray:
         # Where the template puts the face; then once more around what was found.
-        first = _view(np.float64([_SIDE / 2, _SIDE * 0.5]), _SIDE * 0.62, 0.0)
+        first = _view(np.array([_SIDE / 2, _SIDE * 0.5]), _SIDE * 0.62, 0.0)
         mesh, _ = self._look(crops, [first] * len(crops))
         mesh, score = self._look(crops, [_view_of(points) for points in mesh])
         shapes = self.shapes(mesh[:, SUBSET, :2])[0].reshape(len(crops), BLENDSHAPES)
         return np.concatenate([mesh.reshape(len(crops), -1), shapes, score], axis=1)
 
-    def _look(self, crops, matrices):
+    def _look(
+        self, crops: np.ndarray, matrices: Sequence[np.ndarray]
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Returns meshes in pixels of the crops, and scores in [0, 1]."""
         views = [
             alignment.crop(c, m, _INPUT) for c, m in zip(crops, matrices, strict=True)
@@ -109,7 +113,7 @@ class FaceMesh(Instrument):
         return np.stack(back), score
 
 
-def _view(centre, side, roll):
+def _view(centre: np.ndarray, side: float, roll: float) -> np.ndarray:
     """Returns the matrix from the crop to a square view of it, turned by a roll."""
     scale = _INPUT / side
     c, s = scale * np.cos(-roll), scale * np.sin(-roll)
@@ -117,7 +121,7 @@ def _view(centre, side, roll):
     return np.column_stack([linear, (_INPUT - 1) / 2.0 - linear @ centre])
 
 
-def _view_of(mesh):
+def _view_of(mesh: np.ndarray) -> np.ndarray:
     left, right = mesh[_OUTER_EYES[0], :2], mesh[_OUTER_EYES[1], :2]
     roll = float(np.arctan2(*(right - left)[::-1]))
     low, high = mesh[:468, :2].min(axis=0), mesh[:468, :2].max(axis=0)
@@ -125,7 +129,7 @@ def _view_of(mesh):
     return _view((low + high) / 2.0, side, roll)
 
 
-def _back(points, matrix):
+def _back(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     inverse = alignment.invert(matrix)
     scale = np.hypot(inverse[0, 0], inverse[1, 0])
     flat = alignment.apply(inverse, points[:, :2])

@@ -6,10 +6,12 @@ import abc
 from collections.abc import Sequence
 
 import cv2
+import keras
 import numpy as np
 
 from facedancer import alignment
 from facedancer.arcface_model import tap_model
+from facedancer.arcface_model.encoder import Encoder
 from facedancer.batching import in_batches
 from facedancer.evaluation.inputs.cache import Cache
 from facedancer.evaluation.inputs.photos import Face
@@ -58,7 +60,7 @@ class Instrument(abc.ABC):
             keep: Whether new results are put there.
         """
 
-        def make(places):
+        def make(places: Sequence[int]) -> np.ndarray:
             crops = [self.cut(faces[i].photo.read(), faces[i]) for i in places]
             return self.run(np.stack(crops))
 
@@ -75,11 +77,11 @@ class BackboneFeatures(Instrument):
 
     role = "features"
 
-    def __init__(self, backbone: backbones.Backbone):
+    def __init__(self, backbone: backbones.Backbone) -> None:
         self.backbone = backbone
         self.name = backbone.name
 
-    def cut(self, image, face):
+    def cut(self, image: np.ndarray, face: Face) -> np.ndarray:
         """Returns the crop of a face that the network takes.
 
         Args:
@@ -88,7 +90,7 @@ class BackboneFeatures(Instrument):
         """
         return wide_crop(image, face.landmarks, self.backbone.size)
 
-    def run(self, crops):
+    def run(self, crops: np.ndarray) -> np.ndarray:
         """Returns the deepest map's means, `(n, d)` float32.
 
         Args:
@@ -108,12 +110,12 @@ class EncoderFeatures(Instrument):
 
     role = "features"
 
-    def __init__(self, encoder):
+    def __init__(self, encoder: Encoder) -> None:
         self.network, self.contract = tap_model(encoder), encoder.contract
         self.taps = encoder.taps
         self.name = f"{encoder.name_with_hash} maps"
 
-    def cut(self, image, face):
+    def cut(self, image: np.ndarray, face: Face) -> np.ndarray:
         """Returns the crop of a face that the network takes.
 
         Args:
@@ -122,7 +124,7 @@ class EncoderFeatures(Instrument):
         """
         return wide_crop(image, face.landmarks, self.contract.size)
 
-    def run(self, crops):
+    def run(self, crops: np.ndarray) -> np.ndarray:
         """Returns the means of the tap maps, `(n, d)` float32.
 
         Args:
@@ -130,7 +132,7 @@ class EncoderFeatures(Instrument):
         """
         return in_batches(self._features, crops, size=BATCH)
 
-    def _features(self, crops):
+    def _features(self, crops: np.ndarray) -> np.ndarray:
         found = self.network.predict_on_batch(self.contract.from_uint8(crops))
         maps = [np.asarray(found[tap], np.float32) for tap in self.taps]
         return np.concatenate([one.mean(axis=(1, 2)) for one in maps], axis=1)
@@ -147,11 +149,11 @@ class ExpressionEmbedder(Instrument):
 
     role = "expression"
 
-    def __init__(self, network, name: str):
+    def __init__(self, network: keras.Model, name: str) -> None:
         self.network, self.name = network, name
         _, self.size, _, self.channels = network.input_shape
 
-    def cut(self, image, face):
+    def cut(self, image: np.ndarray, face: Face) -> np.ndarray:
         """Returns the crop of a face that the network takes.
 
         Args:
@@ -162,7 +164,7 @@ class ExpressionEmbedder(Instrument):
             image, alignment.crop_matrix(face.landmarks, self.size), self.size
         )
 
-    def run(self, crops):
+    def run(self, crops: np.ndarray) -> np.ndarray:
         """Returns expression vectors, `(n, d)` float32.
 
         Args:
@@ -170,7 +172,7 @@ class ExpressionEmbedder(Instrument):
         """
         return in_batches(self._vectors, crops, size=BATCH)
 
-    def _vectors(self, crops):
+    def _vectors(self, crops: np.ndarray) -> np.ndarray:
         image = crops.astype(np.float32) / 255.0
         if self.channels == 1:
             grey = [cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY) for crop in crops]

@@ -10,8 +10,10 @@ import numpy as np
 
 from facedancer import alignment, files
 from facedancer.arcface_model import Embedder, load_encoder
+from facedancer.arcface_model.encoder import Encoder
 from facedancer.arcface_model.onnx_network import load_onnx_encoder
 from facedancer.errors import InputError
+from facedancer.evaluation.inputs.photos import Face
 from facedancer.evaluation.instruments import runtime
 from facedancer.evaluation.instruments.instruments import Instrument
 
@@ -30,7 +32,7 @@ class JudgeInput:
     std: tuple[float, ...] = (0.5, 0.5, 0.5)
     columns: tuple[int, ...] = (0, 112)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if len(self.mean) != 3 or len(self.std) != 3 or 0.0 in self.std:
             raise ValueError(
                 "Mean and deviation must be three numbers each, the latter not 0. "
@@ -53,12 +55,12 @@ class KerasJudge(Instrument):
 
     role = "identity"
 
-    def __init__(self, encoder, file: str = ""):
+    def __init__(self, encoder: Encoder, file: str = "") -> None:
         self.embedder = Embedder(encoder)
         self.name, self.file = encoder.name_with_hash, file
         self.contract = encoder.contract
 
-    def cut(self, image, face):
+    def cut(self, image: np.ndarray, face: Face) -> np.ndarray:
         """Returns the crop of a face that the network takes.
 
         Args:
@@ -73,7 +75,7 @@ class KerasJudge(Instrument):
         )
         return alignment.crop(image, matrix, self.contract.size)
 
-    def run(self, crops):
+    def run(self, crops: np.ndarray) -> np.ndarray:
         """Returns identity vectors, `(n, d)` float32.
 
         Args:
@@ -92,7 +94,7 @@ class PortableJudge(Instrument):
 
     role = "identity"
 
-    def __init__(self, path: str | os.PathLike, settings: JudgeInput):
+    def __init__(self, path: str | os.PathLike, settings: JudgeInput) -> None:
         self.network = runtime.PortableNetwork(path)
         self.settings, self.file = settings, str(path)
         stem = pathlib.Path(path).stem
@@ -105,7 +107,7 @@ class PortableJudge(Instrument):
                 "column of the 112-pixel crop that it wants, as 8,104"
             )
 
-    def cut(self, image, face):
+    def cut(self, image: np.ndarray, face: Face) -> np.ndarray:
         """Returns the crop of a face that the network takes.
 
         Args:
@@ -115,7 +117,7 @@ class PortableJudge(Instrument):
         crop = alignment.crop(image, alignment.crop_matrix(face.landmarks, 112), 112)
         return crop[:, slice(*self.settings.columns)]
 
-    def run(self, crops):
+    def run(self, crops: np.ndarray) -> np.ndarray:
         """Returns identity vectors, `(n, d)` float32.
 
         Args:
@@ -127,12 +129,15 @@ class PortableJudge(Instrument):
         ]
         return np.concatenate(parts).reshape(len(crops), -1)
 
-    def _normalise(self, crops):
+    def _normalise(self, crops: np.ndarray) -> np.ndarray:
         unit = crops.astype(np.float32) / 255.0
-        return (unit - np.float32(self.settings.mean)) / np.float32(self.settings.std)
+        mean, std = self.settings.mean, self.settings.std
+        return (unit - np.array(mean, np.float32)) / np.array(std, np.float32)
 
 
-def load_judge(path: str | os.PathLike, settings: JudgeInput | None = None):
+def load_judge(
+    path: str | os.PathLike, settings: JudgeInput | None = None
+) -> KerasJudge | PortableJudge:
     """Returns the instrument that judges identity.
 
     Args:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from facedancer import files, foreign
 from facedancer.batching import in_batches
 from facedancer.errors import InputError
+from facedancer.evaluation.inputs.photos import Face
 from facedancer.evaluation.instruments import runtime
 from facedancer.evaluation.instruments.instruments import (
     BATCH,
@@ -36,7 +37,7 @@ class PoseNetwork(Instrument):
 
     role = "pose"
 
-    def __init__(self, paths: Sequence[str | os.PathLike]):
+    def __init__(self, paths: Sequence[str | os.PathLike]) -> None:
         self.networks = [_load(path) for path in paths]
         hashes = [files.file_hash(path)[:8] for path in paths]
         self.name = "+".join(
@@ -51,7 +52,7 @@ class PoseNetwork(Instrument):
             )
         (self.size,) = sizes
 
-    def cut(self, image, face):
+    def cut(self, image: np.ndarray, face: Face) -> np.ndarray:
         """Returns the crop of a face that the network takes.
 
         Args:
@@ -60,7 +61,7 @@ class PoseNetwork(Instrument):
         """
         return box_crop(image, face.box, self.size, _ENLARGE)
 
-    def run(self, crops):
+    def run(self, crops: np.ndarray) -> np.ndarray:
         """Returns yaw, pitch and roll in degrees, `(n, d)` float32.
 
         Args:
@@ -68,12 +69,12 @@ class PoseNetwork(Instrument):
         """
         return in_batches(self._mean, crops, size=BATCH).astype(np.float32)
 
-    def _mean(self, crops):
+    def _mean(self, crops: np.ndarray) -> np.ndarray:
         x = (crops[..., ::-1].astype(np.float32) - 127.5) / 128.0
         return np.mean([run(x) for run, _ in self.networks], axis=0)
 
 
-def _load(path):
+def _load(path: str | os.PathLike) -> tuple[Callable[[np.ndarray], np.ndarray], int]:
     """Returns a function from `(n, size, size, 3)` to `(n, 3)`, and the size."""
     if pathlib.Path(path).suffix.lower() in runtime.ENDINGS:
         network = runtime.PortableNetwork(path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import pathlib
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,6 +13,9 @@ from facedancer import openvino_core, untrusted
 from facedancer.errors import InputError
 
 ENDINGS = (".onnx", ".tflite")
+
+if TYPE_CHECKING:
+    import openvino
 
 
 class PortableNetwork:
@@ -32,7 +36,7 @@ class PortableNetwork:
         model: str | os.PathLike,
         name: str = "",
         batched: bool = True,
-    ):
+    ) -> None:
         if importlib.util.find_spec("openvino") is None:
             raise InputError(
                 "ONNX, TFLite and .task networks need OpenVINO: "
@@ -42,7 +46,9 @@ class PortableNetwork:
         self.batched = batched
         self.compiled, self.shape = self._compile(model)
 
-    def _compile(self, model):
+    def _compile(
+        self, model: str | os.PathLike
+    ) -> tuple[openvino.CompiledModel, tuple[int, ...]]:
         if not pathlib.Path(model).is_file():
             raise InputError(f"{model}: no such file")
         core = openvino_core.core()
@@ -70,11 +76,11 @@ class PortableNetwork:
         rows = [self._run(x[i : i + 1]) for i in range(len(x))]
         return [np.stack([r[k] for r in rows]) for k in range(len(rows[0]))]
 
-    def _run(self, x):
+    def _run(self, x: np.ndarray) -> list[np.ndarray]:
         result = self.compiled([x])
         return [np.array(result[port]) for port in self.compiled.outputs]
 
 
-def _lengths(partial_shape):
+def _lengths(partial_shape: openvino.PartialShape) -> list[int]:
     """Returns the length of each axis, 0 for an open one."""
     return [0 if d.is_dynamic else d.get_length() for d in partial_shape]

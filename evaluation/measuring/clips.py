@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import os
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import cv2
 import numpy as np
@@ -17,6 +19,7 @@ from facedancer.evaluation.inputs.locating import Locator
 from facedancer.evaluation.inputs.photos import Face, Photo
 from facedancer.evaluation.instruments.instruments import Instrument
 from facedancer.evaluation.measuring.figures import Metric
+from facedancer.evaluation.measuring.swappers import Swapper
 from facedancer.evaluation.metrics import bootstrap, flicker
 from facedancer.video_swap.media.video_reader import VideoReader
 
@@ -47,7 +50,9 @@ class ClipMeasured:
     unchanged: np.ndarray
 
 
-def read_both(target: str | os.PathLike, swapped: str | os.PathLike):
+def read_both(
+    target: str | os.PathLike, swapped: str | os.PathLike
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yields the frames of two videos side by side.
 
     Args:
@@ -71,7 +76,9 @@ def read_both(target: str | os.PathLike, swapped: str | os.PathLike):
         yield a.image, b.image
 
 
-def swap_frames(target: str | os.PathLike, swapper, source: Face, locator: Locator):
+def swap_frames(
+    target: str | os.PathLike, swapper: Swapper, source: Face, locator: Locator
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yields the frames of a video and what a swapper makes of them.
 
     Args:
@@ -90,7 +97,12 @@ def swap_frames(target: str | os.PathLike, swapper, source: Face, locator: Locat
         yield frame.image, made
 
 
-def measure(frames, locator: Locator, judge: Instrument, source=None) -> ClipMeasured:
+def measure(
+    frames: Iterable[tuple[np.ndarray, np.ndarray]],
+    locator: Locator,
+    judge: Instrument,
+    source: np.ndarray | None = None,
+) -> ClipMeasured:
     """Returns the measurements of a video.
 
     Args:
@@ -115,7 +127,9 @@ def measure(frames, locator: Locator, judge: Instrument, source=None) -> ClipMea
     return _collect(rows, source)
 
 
-def _measure_frame(target, swapped, locator, judge):
+def _measure_frame(
+    target: np.ndarray, swapped: np.ndarray, locator: Locator, judge: Instrument
+) -> dict[str, Any]:
     photos = [Photo.of_pixels("target", target), Photo.of_pixels("swapped", swapped)]
     face = locator.largest(photos[:1])[0]
     row = {"face": face, "flicker": (np.nan, np.nan)}
@@ -123,7 +137,7 @@ def _measure_frame(target, swapped, locator, judge):
         return row
     made = locator.nearest(photos[1:], [face], keep=False)[0]
     vectors = [
-        judge.run(judge.cut(one.photo.pixels, one)[None])[0] for one in (face, made)
+        judge.run(judge.cut(one.photo.read(), one)[None])[0] for one in (face, made)
     ]
     near = np.abs(target.astype(np.int16) - swapped).max(axis=2) <= 2
     mask = _mask(face, target.shape)
@@ -135,14 +149,16 @@ def _measure_frame(target, swapped, locator, judge):
     }
 
 
-def _mask(face, shape):
+def _mask(face: Face, shape: tuple[int, ...]) -> np.ndarray:
     mask = np.zeros(shape[:2], np.float32)
     outline = outlines.face_outline(np.asarray(face.landmarks, np.float64))
     cv2.fillPoly(mask, [np.rint(outline).astype(np.int32)], 1.0)
     return mask
 
 
-def _flicker(last, frames):
+def _flicker(
+    last: dict[str, Any], frames: tuple[np.ndarray, np.ndarray]
+) -> tuple[float, float]:
     """Compares the last frames with the next ones, around the last face."""
     face, (target, swapped) = last["face"], last["frames"]
     mask = _mask(face, target.shape)
@@ -158,7 +174,7 @@ def _flicker(last, frames):
     return (np.nan, np.nan) if own > _CUT else (made, own)
 
 
-def _collect(rows, source):
+def _collect(rows: list[dict[str, Any]], source: np.ndarray | None) -> ClipMeasured:
     size = next(len(row["target"]) for row in rows if row["face"] is not None)
     none = {
         "target": np.full(size, np.nan),
@@ -206,7 +222,9 @@ def figures(measured: ClipMeasured, judge_name: str, seed: int = 0) -> list[Metr
     return found
 
 
-def _identity_rows(measured, known, by):
+def _identity_rows(
+    measured: ClipMeasured, known: np.ndarray, by: str
+) -> list[tuple[str, str, str, np.ndarray, str]]:
     spread = np.full(len(known), np.nan)
     spread[known] = flicker.distances_from_mean(measured.swapped[known])
     own = np.full(len(known), np.nan)

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import cv2
 import numpy as np
 
 from facedancer.arcface_model import cosine, cosine_matrix
-from facedancer.evaluation.inputs.photos import Photo
+from facedancer.evaluation.inputs.locating import Locator
+from facedancer.evaluation.inputs.photos import Face, Photo
 from facedancer.evaluation.instruments import instruments
+from facedancer.evaluation.instruments.instruments import Instrument
 from facedancer.evaluation.measuring.measure import SIDE
 from facedancer.evaluation.measuring.studies import Study
+from facedancer.evaluation.measuring.swappers import IdentitySwapper, Swapper
 from facedancer.evaluation.metrics import background
 from facedancer.evaluation.plots import charts
 from facedancer.video_swap.swapping.swapper import mix_identities
 
 
-def heat_map(faces_by_label, swapper, judge, locator, max_count: int = 6) -> Study:
+def heat_map(
+    faces_by_label: Mapping[str, Sequence[Face]],
+    swapper: Swapper,
+    judge: Instrument,
+    locator: Locator,
+    max_count: int = 6,
+) -> Study:
     """Returns cosines within and between two people, real and swapped.
 
     Args:
@@ -47,19 +58,23 @@ def heat_map(faces_by_label, swapper, judge, locator, max_count: int = 6) -> Stu
     return Study("heat_map", "Two people, real and swapped", text, image, data)
 
 
-def _swapped(swapper, locator, sources, targets):
+def _swapped(
+    swapper: Swapper, locator: Locator, sources: Sequence[Face], targets: Sequence[Face]
+) -> list[Face]:
     chosen = [sources[i % len(sources)] for i in range(len(targets))]
     made = swapper.swap(chosen, targets)
     photos = [Photo.of_pixels(f"result {i}", image) for i, image in enumerate(made)]
     return locator.nearest(photos, targets, keep=False)
 
 
-def _embed(judge, faces):
+def _embed(judge: Instrument, faces: Sequence[Face]) -> np.ndarray:
     crops = [judge.cut(face.photo.read(), face) for face in faces]
     return judge.run(np.stack(crops))
 
 
-def _block_means(matrix, groups):
+def _block_means(
+    matrix: np.ndarray, groups: Sequence[tuple[str, int]]
+) -> list[list[float | None]]:
     """Means of cosines by pair of groups, a photo with itself left out."""
     matrix = np.where(np.eye(len(matrix), dtype=bool), np.nan, matrix)
     ends = np.cumsum([0, *(count for _, count in groups)])
@@ -67,12 +82,19 @@ def _block_means(matrix, groups):
     return [[_mean_or_none(matrix[r, c]) for c in spans] for r in spans]
 
 
-def _mean_or_none(block):
+def _mean_or_none(block: np.ndarray) -> float | None:
     known = block[np.isfinite(block)]
     return round(float(known.mean()), 4) if len(known) else None
 
 
-def drift(sources, targets, swapper, judge, locator, rounds: int = 10) -> Study:
+def drift(
+    sources: Sequence[Face],
+    targets: Sequence[Face],
+    swapper: Swapper,
+    judge: Instrument,
+    locator: Locator,
+    rounds: int = 10,
+) -> Study:
     """Returns what becomes of a result that is fed back as target again and again.
 
     Args:
@@ -107,7 +129,7 @@ def drift(sources, targets, swapper, judge, locator, rounds: int = 10) -> Study:
     return _drift_study(np.array(lines), strips, rounds)
 
 
-def _drift_study(lines, strips, rounds):
+def _drift_study(lines: np.ndarray, strips: list[np.ndarray], rounds: int) -> Study:
     names = ("cosine with the source", "cosine with the target", "SSIM, first result")
     x = np.arange(1, rounds + 1)
     curves = {name: lines[:, place].T for place, name in enumerate(names)}
@@ -125,7 +147,9 @@ def _drift_study(lines, strips, rounds):
     return Study("drift", "Fed back again and again", text, chart, data)
 
 
-def _strip(strips, rows=3):
+def _strip(
+    strips: Sequence[np.ndarray | list[np.ndarray]], rows: int = 3
+) -> np.ndarray:
     chosen = np.unique(
         np.linspace(0, len(strips) - 1, min(10, len(strips))).astype(int)
     )
@@ -144,13 +168,22 @@ def images_stacked(png: bytes, strip: np.ndarray) -> bytes:
         png: The plot.
         strip: `(height, width, 3)` uint8 RGB.
     """
-    plot = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
+    decoded = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
+    plot = np.asarray(decoded)[..., ::-1]
     height = round(strip.shape[0] * plot.shape[1] / strip.shape[1])
     small = cv2.resize(strip, (plot.shape[1], height), interpolation=cv2.INTER_AREA)
     return charts.picture(np.ascontiguousarray(np.vstack([plot, small])))
 
 
-def interpolation(first, second, targets, swapper, judge, locator, steps=7) -> Study:
+def interpolation(
+    first: Face,
+    second: Face,
+    targets: Sequence[Face],
+    swapper: IdentitySwapper,
+    judge: Instrument,
+    locator: Locator,
+    steps: int = 7,
+) -> Study:
     """Returns results for identities on the way from one source to another.
 
     Args:
@@ -187,5 +220,5 @@ def interpolation(first, second, targets, swapper, judge, locator, steps=7) -> S
     return Study("interpolation", "Between two sources", text, image, data)
 
 
-def _short(label):
+def _short(label: str) -> str:
     return str(label).replace("\\", "/").rstrip("/").split("/")[-1][:24]

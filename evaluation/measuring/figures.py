@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 
@@ -52,12 +53,21 @@ class Builder:
         values: By key the values by pair, for those that have them.
     """
 
-    def __init__(self, seed: int = 0, draws: int = bootstrap.DRAWS):
+    def __init__(self, seed: int = 0, draws: int = bootstrap.DRAWS) -> None:
         self.seed, self.draws = seed, draws
         self.figures: list[Metric] = []
         self.values: dict[str, np.ndarray] = {}
 
-    def add_mean(self, key, group, text, unit, better, values, by):
+    def add_mean(
+        self,
+        key: str,
+        group: str,
+        text: str,
+        unit: str,
+        better: str,
+        values: np.ndarray,
+        by: str,
+    ) -> None:
         """Adds the mean of values by pair; booleans with the unit % become fractions.
 
         Args:
@@ -74,7 +84,16 @@ class Builder:
         estimate = bootstrap.mean(values, self.seed, self.draws)
         self.figures.append(Metric(key, group, text, unit, better, estimate, by))
 
-    def add_estimate(self, key, group, text, unit, better, estimate, by):
+    def add_estimate(
+        self,
+        key: str,
+        group: str,
+        text: str,
+        unit: str,
+        better: str,
+        estimate: bootstrap.Estimate,
+        by: str,
+    ) -> None:
         """Adds a metric whose value is known already, and is no mean over pairs.
 
         Args:
@@ -95,7 +114,9 @@ class Builder:
             )
         self.figures.append(Metric(key, group, text, unit, better, estimate, by))
 
-    def statistic(self, function, count):
+    def statistic(
+        self, function: Callable[[np.ndarray], float], count: int
+    ) -> bootstrap.Estimate:
         """Returns the bootstrap estimate of a statistic.
 
         Args:
@@ -107,7 +128,10 @@ class Builder:
 
 
 def compute(
-    measured: Measured, seed: int = 0, draws: int = bootstrap.DRAWS, official=False
+    measured: Measured,
+    seed: int = 0,
+    draws: int = bootstrap.DRAWS,
+    official: bool = False,
 ) -> Builder:
     """Returns all figures that the measurements allow.
 
@@ -131,7 +155,7 @@ def compute(
     return builder
 
 
-def _add_identity(builder, measured):
+def _add_identity(builder: Builder, measured: Measured) -> None:
     vectors, by = measured.vectors["identity"], measured.names["identity"]
     source = cosine(vectors["swapped"], vectors["source"])
     target = cosine(vectors["swapped"], vectors["target"])
@@ -149,7 +173,7 @@ def _add_identity(builder, measured):
         builder.add_mean(key, "Identity", text, unit, better, values, by)
 
 
-def gallery(measured: Measured):
+def gallery(measured: Measured) -> tuple[np.ndarray, np.ndarray]:
     """Returns the gallery of a retrieval: every source and target photo once.
 
     Args:
@@ -159,16 +183,16 @@ def gallery(measured: Measured):
         `(m, d)` embeddings and `(m,)` labels.
     """
     vectors = measured.vectors["identity"]
-    places = {}
+    entries: dict[object, tuple[np.ndarray, str]] = {}
     for role in ("source", "target"):
         labels = measured.labels(role)
         for row, face in enumerate(measured.faces[role]):
-            places.setdefault(face.key, (vectors[role][row], labels[row]))
-    rows, labels = zip(*places.values(), strict=True)
-    return np.stack(rows), np.array(labels)
+            entries.setdefault(face.key, (vectors[role][row], labels[row]))
+    rows, names = zip(*entries.values(), strict=True)
+    return np.stack(rows), np.array(names)
 
 
-def _add_retrieval(builder, measured):
+def _add_retrieval(builder: Builder, measured: Measured) -> None:
     queries, by = measured.vectors["identity"]["swapped"], measured.names["identity"]
     labels = measured.labels("source")
     entries, entry_labels = gallery(measured)
@@ -185,7 +209,7 @@ def _add_retrieval(builder, measured):
             builder.add_mean(key, "Identity", text, "%", "higher", ranks < top, by)
 
 
-def _add_verification(builder, measured):
+def _add_verification(builder: Builder, measured: Measured) -> None:
     vectors, by = measured.vectors["identity"], measured.names["identity"]
     own, others = identity.verification_scores(
         vectors["swapped"], vectors["source"], measured.labels("source"), builder.seed
@@ -199,14 +223,16 @@ def _add_verification(builder, measured):
     for key, text, unit, name in rows:
         function = getattr(identity, name)
 
-        def resampled(at, function=function):
+        def resampled(
+            at: np.ndarray, function: Callable[..., float] = function
+        ) -> float:
             return function(own[at], others[at])
 
         estimate = builder.statistic(resampled, len(own))
         builder.add_estimate(key, "Identity", text, unit, "higher", estimate, by)
 
 
-def _add_judge(builder, measured):
+def _add_judge(builder: Builder, measured: Measured) -> None:
     """How well the judge itself tells the real photos of these pairs apart."""
     entries, labels = gallery(measured)
     if len(np.unique(labels)) in (1, len(labels)):
@@ -222,14 +248,16 @@ def _add_judge(builder, measured):
     for key, text, unit, name in rows:
         function = getattr(identity, name)
 
-        def resampled(at, function=function):
+        def resampled(
+            at: np.ndarray, function: Callable[..., float] = function
+        ) -> float:
             return function(own[at], others[at])
 
         estimate = builder.statistic(resampled, min(len(own), len(others)))
         builder.add_estimate(key, "The judge", text, unit, "higher", estimate, by)
 
 
-def _add_pose(builder, measured):
+def _add_pose(builder: Builder, measured: Measured) -> None:
     angles = {
         role: np.stack([pose.solve_pose(p) for p in measured.landmarks(role)])
         for role in ("target", "swapped")
@@ -241,7 +269,9 @@ def _add_pose(builder, measured):
         _pose_figures(builder, "net", network, measured.names["pose"])
 
 
-def _pose_figures(builder, kind, angles, by):
+def _pose_figures(
+    builder: Builder, kind: str, angles: dict[str, np.ndarray], by: str
+) -> None:
     words = "landmarks" if kind == "pnp" else "network"
     apart = pose.angle_difference(angles["target"], angles["swapped"])
     for axis, name in enumerate(("yaw", "pitch", "roll")):
@@ -253,7 +283,7 @@ def _pose_figures(builder, kind, angles, by):
     builder.add_mean(f"pose_{kind}_l2", "Pose", text, "deg", "lower", values, by)
 
 
-def _add_expression(builder, measured):
+def _add_expression(builder: Builder, measured: Measured) -> None:
     rows = [
         (
             "expr_landmarks",
@@ -279,7 +309,7 @@ def _add_expression(builder, measured):
         builder.add_mean(key, "Expression", text, "", "lower", values, by)
 
 
-def _mesh_rows(measured):
+def _mesh_rows(measured: Measured) -> list[tuple[str, str, np.ndarray, str]]:
     by, pair = measured.names["mesh"], measured.vectors["mesh"]
     mesh, shapes, _ = face_mesh.split(pair["swapped"])
     own_mesh, own_shapes, _ = face_mesh.split(pair["target"])
@@ -313,14 +343,14 @@ def _mesh_rows(measured):
     ]
 
 
-def _add_frechet(builder, measured, official):
+def _add_frechet(builder: Builder, measured: Measured, official: bool) -> None:
     vectors, by = measured.vectors["features"], measured.names["features"]
     text = "Frechet distance of results and targets"
     if not official:
         text += " (not comparable with published FID)"
         by += ", not InceptionV3"
 
-    def distance(at):
+    def distance(at: np.ndarray) -> float:
         return frechet.frechet_distance(vectors["target"][at], vectors["swapped"][at])
 
     count = len(measured.pairs)
@@ -331,7 +361,7 @@ def _add_frechet(builder, measured, official):
     builder.add_estimate("frechet", "Realism", text, "", "lower", estimate, by)
 
 
-def _add_pixels(builder, measured):
+def _add_pixels(builder: Builder, measured: Measured) -> None:
     found = measured.found
     builder.add_mean(
         "found",

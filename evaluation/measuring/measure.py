@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import tqdm
@@ -17,6 +17,7 @@ from facedancer.evaluation.inputs.locating import Locator
 from facedancer.evaluation.inputs.pairs import Pair
 from facedancer.evaluation.inputs.photos import Face, Photo
 from facedancer.evaluation.instruments import backbones, instruments
+from facedancer.evaluation.measuring.swappers import Swapper
 from facedancer.evaluation.metrics import background
 from facedancer.video_swap.compositing import masks
 
@@ -101,7 +102,7 @@ class Measured:
         return np.array([getattr(pair, f"{role}_label") for pair in self.pairs])
 
 
-def measure(pairs: Sequence[Pair], swapper, tools: Tools) -> Measured:
+def measure(pairs: Sequence[Pair], swapper: Swapper | None, tools: Tools) -> Measured:
     """Returns all measurements of a list of pairs.
 
     Args:
@@ -129,12 +130,14 @@ def measure(pairs: Sequence[Pair], swapper, tools: Tools) -> Measured:
     return result
 
 
-def _measure_batch(pairs, swapper, tools, result):
+def _measure_batch(
+    pairs: Sequence[Pair], swapper: Swapper | None, tools: Tools, result: Measured
+) -> list[dict]:
     pairs, sources, targets = _locate(pairs, tools.locator, result)
     if not pairs:
         return []
     if swapper is None:
-        photos = [Photo.of_file(pair.swapped) for pair in pairs]
+        photos = [Photo.of_file(pair.swapped) for pair in pairs if pair.swapped]
         pairs, sources, targets, photos = _readable(
             (pairs, sources, targets, photos), result
         )
@@ -158,7 +161,9 @@ def _measure_batch(pairs, swapper, tools, result):
     return rows
 
 
-def _locate(pairs, locator, result):
+def _locate(
+    pairs: Sequence[Pair], locator: Locator, result: Measured
+) -> tuple[list[Pair], list[Face], list[Face]]:
     """Returns the pairs whose photos both have a face, and these faces."""
     photos: dict = {}
     for pair in pairs:
@@ -178,7 +183,7 @@ def _locate(pairs, locator, result):
     return kept, [faces[p.source] for p in kept], [faces[p.target] for p in kept]
 
 
-def _loaded(photos):
+def _loaded(photos: Iterable[Photo]) -> list[Photo]:
     """Returns the photos that can be read, with their pixels."""
     found = []
     for photo in photos:
@@ -189,7 +194,7 @@ def _loaded(photos):
     return found
 
 
-def _readable(columns, result):
+def _readable(columns: tuple[list, ...], result: Measured) -> list[list]:
     """Leaves out triples whose result is damaged or of another size."""
     kept = []
     for row in zip(*columns, strict=True):
@@ -210,7 +215,9 @@ def _readable(columns, result):
     return [list(column) for column in zip(*kept, strict=True)] or [[], [], [], []]
 
 
-def _add_vectors(rows, faces, tools, keep):
+def _add_vectors(
+    rows: list[dict], faces: dict[str, list[Face]], tools: Tools, keep: bool
+) -> None:
     for instrument in tools.instruments:
         for role in ROLES:
             found = instrument.measure(
@@ -220,7 +227,7 @@ def _add_vectors(rows, faces, tools, keep):
                 row[instrument.role, role] = vector
 
 
-def _add_pixels(rows, perception):
+def _add_pixels(rows: list[dict], perception: Perception | None) -> None:
     """Compares target and result in one crop, placed by the target's face."""
     face_masks = []
     for row in rows:
@@ -241,7 +248,9 @@ def _add_pixels(rows, perception):
         _add_perception(rows, perception, face_masks)
 
 
-def _add_perception(rows, perception, face_masks):
+def _add_perception(
+    rows: list[dict], perception: Perception, face_masks: list[np.ndarray]
+) -> None:
     """Outside the face, results are compared with the target's face put into them.
 
     A network's maps look beyond their places: what changed inside would be seen from
@@ -263,13 +272,13 @@ def _add_perception(rows, perception, face_masks):
         row["pixels", "lpips_inside"], row["pixels", "lpips_outside"] = one, other
 
 
-def _maps(perception, crops):
+def _maps(perception: Perception, crops: np.ndarray) -> list[np.ndarray]:
     """Returns the maps of crops, filled up to one size so that Keras compiles once."""
     full = fill_up(crops, _BATCH)
     return [one[: len(crops)] for one in perception.backbone.maps(full)]
 
 
-def _collect(result, rows):
+def _collect(result: Measured, rows: list[dict]) -> None:
     result.pairs = [row["pair"] for row in rows]
     result.faces = {role: [row[role] for row in rows] for role in ROLES}
     for key in rows[0]:

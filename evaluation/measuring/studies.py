@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -150,7 +151,7 @@ def failures(
     return Study(key, title, text, charts.picture(_trimmed(sheet)), {"worst": worst})
 
 
-def _trimmed(sheet):
+def _trimmed(sheet: np.ndarray) -> np.ndarray:
     """Leaves out rows of pixels that are white throughout between the tiles."""
     keep = (sheet != 255).any(axis=(1, 2))
     near = np.convolve(keep, np.ones(9), mode="same") > 0
@@ -195,7 +196,7 @@ def overlap(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return (a[:, :, None] == b[:, None, :]).any(axis=2).mean(axis=1)
 
 
-def _mean(values):
+def _mean(values: np.ndarray | Sequence[float]) -> float:
     values = np.asarray(values, np.float64)
     return float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -17,6 +18,50 @@ from facedancer.video_swap.swapping.swapper import FaceJob, FaceSwapper, SwapSet
 _PASTE_SIZE = 192  # side of the crop that is pasted, pixels
 
 
+class Swapper(Protocol):
+    """What is measured.
+
+    Attributes:
+        name: What reports call it.
+        encoder_name: The encoder it is conditioned on, empty for none.
+    """
+
+    name: str
+    encoder_name: str
+
+    def swap(
+        self, sources: Sequence[Face], targets: Sequence[Face]
+    ) -> list[np.ndarray]:
+        """Returns the results, a list of `(height, width, 3)` uint8 RGB.
+
+        Args:
+            sources: Who is put in.
+            targets: Faces that are changed.
+        """
+
+
+@runtime_checkable
+class IdentitySwapper(Protocol):
+    """A swapper that takes identities as vectors, also ones that nobody has."""
+
+    def embed(self, sources: Sequence[Face]) -> np.ndarray:
+        """Returns the identities of faces, `(n, d)`.
+
+        Args:
+            sources: The faces.
+        """
+
+    def swap_identities(
+        self, vectors: np.ndarray, targets: Sequence[Face]
+    ) -> list[np.ndarray]:
+        """Returns the results for given identities.
+
+        Args:
+            vectors: `(n, d)` identities.
+            targets: Faces that are changed.
+        """
+
+
 class CopySwapper:
     """Returns the target as it is: attributes perfect, identity none.
 
@@ -28,7 +73,9 @@ class CopySwapper:
     name = "copy of the target"
     encoder_name = ""
 
-    def swap(self, sources: Sequence[Face], targets: Sequence[Face]):
+    def swap(
+        self, sources: Sequence[Face], targets: Sequence[Face]
+    ) -> list[np.ndarray]:
         """Returns the results, a list of `(height, width, 3)` uint8 RGB.
 
         Args:
@@ -49,7 +96,9 @@ class PasteSwapper:
     name = "paste of the source"
     encoder_name = ""
 
-    def swap(self, sources: Sequence[Face], targets: Sequence[Face]):
+    def swap(
+        self, sources: Sequence[Face], targets: Sequence[Face]
+    ) -> list[np.ndarray]:
         """Returns the results, a list of `(height, width, 3)` uint8 RGB.
 
         Args:
@@ -58,7 +107,7 @@ class PasteSwapper:
         """
         return [self._paste(s, t) for s, t in zip(sources, targets, strict=True)]
 
-    def _paste(self, source, target):
+    def _paste(self, source: Face, target: Face) -> np.ndarray:
         matrix = alignment.crop_matrix(target.landmarks, _PASTE_SIZE, "arcface", 0.8)
         own = alignment.crop_matrix(source.landmarks, _PASTE_SIZE, "arcface", 0.8)
         face = alignment.crop(source.photo.read(), own, _PASTE_SIZE)
@@ -83,12 +132,14 @@ class GeneratorSwapper:
         networks: Networks,
         encoder_name: str = "",
         settings: SwapSettings | None = None,
-    ):
+    ) -> None:
         self.networks, self.settings = networks, settings or SwapSettings()
         self.name = networks.names["generator"]
         self.encoder_name = encoder_name or networks.names["encoder"]
 
-    def swap(self, sources: Sequence[Face], targets: Sequence[Face]):
+    def swap(
+        self, sources: Sequence[Face], targets: Sequence[Face]
+    ) -> list[np.ndarray]:
         """Returns the results, a list of `(height, width, 3)` uint8 RGB.
 
         Args:
@@ -111,7 +162,9 @@ class GeneratorSwapper:
         ]
         return embedder.embed(np.stack(crops))
 
-    def swap_identities(self, vectors: np.ndarray, targets: Sequence[Face]):
+    def swap_identities(
+        self, vectors: np.ndarray, targets: Sequence[Face]
+    ) -> list[np.ndarray]:
         """Returns the results for given identities.
 
         Args:
@@ -134,7 +187,7 @@ class GeneratorSwapper:
         jobs = [[FaceJob(target.landmarks, i)] for i, target in enumerate(targets)]
         return swapper.swap_frames(frames, jobs)
 
-    def _finite(self, feeds):
+    def _finite(self, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Runs the engine; values that are no numbers would become black faces."""
         made = self.networks.engine(feeds)
         if not all(np.isfinite(values).all() for values in made.values()):

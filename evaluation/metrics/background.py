@@ -100,7 +100,7 @@ def perceptual_maps(
     return maps
 
 
-def _unit(features):
+def _unit(features: np.ndarray) -> np.ndarray:
     length = np.sqrt((features**2).sum(axis=-1, keepdims=True))
     return features / (length + 1e-10)
 
@@ -128,6 +128,6 @@ def perceptual_distances(
     return inside, outside
 
 
-def _mask_of_level(mask, size):
+def _mask_of_level(mask: np.ndarray, size: int) -> np.ndarray:
     steps = np.rint(np.asarray(mask) * 255.0).astype(np.uint8)
     return resize(steps, size).astype(np.float64) / 255.0

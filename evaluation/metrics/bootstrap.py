@@ -97,11 +97,11 @@ def statistic(
     return _estimate(function(np.arange(count)), values, count)
 
 
-def _draw(random, count):
+def _draw(random: np.random.Generator, count: int) -> np.ndarray:
     return random.integers(count, size=count)
 
 
-def _estimate(value, resampled, count):
+def _estimate(value: float, resampled: np.ndarray, count: int) -> Estimate:
     tail = (1.0 - LEVEL) / 2.0
     low, high = np.nanquantile(resampled, [tail, 1.0 - tail])
     return Estimate(float(value), float(low), float(high), count)
@@ -134,7 +134,9 @@ def jackknife(
     return Estimate(value, value - half, value + half, count, "jackknife")
 
 
-def difference(a: np.ndarray, b: np.ndarray, seed: int = 0, draws: int = DRAWS):
+def difference(
+    a: np.ndarray, b: np.ndarray, seed: int = 0, draws: int = DRAWS
+) -> Estimate:
     """Returns the estimate of `mean(b - a)` over the same pairs.
 
     Args:

@@ -75,7 +75,7 @@ def landmark_residuals(landmarks: np.ndarray) -> np.ndarray:
     return np.stack(rows) if rows else np.zeros((0, 5, 2))
 
 
-def _residual(points):
+def _residual(points: np.ndarray) -> np.ndarray:
     angles = pose.solve_pose(points)
     if not np.isfinite(angles).all():
         return np.full((5, 2), np.nan)
@@ -83,7 +83,7 @@ def _residual(points):
     model = model - model.mean(axis=0)
     centred = points - points.mean(axis=0)
     scale = (model * centred).sum() / (model**2).sum()
-    roll = pose.rotation([0.0, 0.0, -angles[2]])[:2, :2]
+    roll = pose.rotation(np.array([0.0, 0.0, -angles[2]]))[:2, :2]
     return 100.0 * (centred / scale - model) @ roll.T
 
 

@@ -18,9 +18,10 @@ def flow(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     Returns:
         `(height, width, 2)` float32: shift right and down in pixels.
     """
-    method = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    method = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     grey = [cv2.cvtColor(f, cv2.COLOR_RGB2GRAY) for f in (first, second)]
-    return method.calc(grey[0], grey[1], None)
+    unknown: np.ndarray = None  # type: ignore[assignment]  # its types want an array
+    return method.calc(grey[0], grey[1], unknown)
 
 
 def warp_back(second: np.ndarray, shift: np.ndarray) -> np.ndarray:
@@ -62,7 +63,11 @@ def warped_difference(
     return float((apart * mask).sum() / total) if total > 0 else float("nan")
 
 
-def flicker_pair(swapped, target, mask) -> tuple[float, float]:
+def flicker_pair(
+    swapped: tuple[np.ndarray, np.ndarray],
+    target: tuple[np.ndarray, np.ndarray],
+    mask: np.ndarray,
+) -> tuple[float, float]:
     """Returns the flicker of the swapped pair of frames and the target's own.
 
     Movement is taken from the target for both.
@@ -89,7 +94,7 @@ def distances_from_mean(embeddings: np.ndarray) -> np.ndarray:
     return 1.0 - cosine(unit, unit.mean(axis=0))
 
 
-def reverted(swapped, target, source) -> np.ndarray:
+def reverted(swapped: np.ndarray, target: np.ndarray, source: np.ndarray) -> np.ndarray:
     """Returns which frames show the target's person rather than the source's.
 
     Args:

@@ -36,14 +36,14 @@ def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:
     return float(max(distance, 0.0))
 
 
-def _root_trace(a, b):
+def _root_trace(a: np.ndarray, b: np.ndarray) -> float:
     """Returns tr sqrt(A B) = tr sqrt(sqrt(A) B sqrt(A)), by symmetric eigenvalues."""
     values, vectors = np.linalg.eigh(a)
     half = (vectors * np.sqrt(values.clip(0.0))) @ vectors.T
     return np.sqrt(np.linalg.eigvalsh(half @ b @ half).clip(0.0)).sum()
 
 
-def _fast_root_trace(a, b):
+def _fast_root_trace(a: np.ndarray, b: np.ndarray) -> float:
     """Returns the same by Cholesky factors, several times faster.
 
     With A = L L^T and B = M M^T it is the sum of the singular values of L^T M. Features

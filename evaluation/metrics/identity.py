@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from facedancer.arcface_model import cosine_matrix, normalize
 from facedancer.arcface_model.verification import roc_auc
 
 
-def centres(embeddings: np.ndarray, labels) -> tuple[np.ndarray, np.ndarray]:
+def centres(
+    embeddings: np.ndarray, labels: Sequence[str] | np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Returns one vector for each identity: the mean of its unit vectors.
 
     Args:
@@ -25,7 +29,10 @@ def centres(embeddings: np.ndarray, labels) -> tuple[np.ndarray, np.ndarray]:
 
 
 def retrieval_ranks(
-    queries: np.ndarray, labels, gallery: np.ndarray, gallery_labels
+    queries: np.ndarray,
+    labels: Sequence[str] | np.ndarray,
+    gallery: np.ndarray,
+    gallery_labels: Sequence[str] | np.ndarray,
 ) -> np.ndarray:
     """Returns for each query how many wrong gallery entries come before a right one.
 
@@ -49,7 +56,10 @@ def retrieval_ranks(
 
 
 def identity_ranks(
-    queries: np.ndarray, labels, gallery: np.ndarray, gallery_labels
+    queries: np.ndarray,
+    labels: Sequence[str] | np.ndarray,
+    gallery: np.ndarray,
+    gallery_labels: Sequence[str] | np.ndarray,
 ) -> np.ndarray:
     """Returns for each query how many wrong identities come before the right one.
 
@@ -92,7 +102,10 @@ def match_curve(ranks: np.ndarray, size: int) -> np.ndarray:
 
 
 def verification_scores(
-    swapped: np.ndarray, sources: np.ndarray, labels, seed: int = 0
+    swapped: np.ndarray,
+    sources: np.ndarray,
+    labels: Sequence[str] | np.ndarray,
+    seed: int = 0,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns cosines of swapped faces with their source and with other sources.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -15,7 +16,9 @@ COLOURS = {"source": SOURCE, "target": TARGET, "swapped": SWAPPED}
 _GREY = "#8a8a8a"
 
 
-def _axes(width=6.4, height=3.8, rows=1, columns=1):
+def _axes(
+    width: float = 6.4, height: float = 3.8, rows: int = 1, columns: int = 1
+) -> tuple[Figure, np.ndarray]:
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(rows, columns, squeeze=False)
@@ -24,7 +27,7 @@ def _axes(width=6.4, height=3.8, rows=1, columns=1):
     return figure, axes
 
 
-def _png(figure):
+def _png(figure: Figure) -> bytes:
     data = io.BytesIO()
     figure.savefig(data, format="png", dpi=120)
     return data.getvalue()
@@ -39,7 +42,9 @@ def picture(image: np.ndarray) -> bytes:
     return images.encode_image(image, ".png")
 
 
-def similarity(to_source, to_target, before) -> bytes:
+def similarity(
+    to_source: np.ndarray, to_target: np.ndarray, before: np.ndarray
+) -> bytes:
     """Returns histograms of the cosines of identity.
 
     Args:
@@ -63,7 +68,7 @@ def similarity(to_source, to_target, before) -> bytes:
     return _png(figure)
 
 
-def differences(values_by_name, xlabel: str) -> bytes:
+def differences(values_by_name: Mapping[str, np.ndarray], xlabel: str) -> bytes:
     """Returns how values are spread, one panel each.
 
     Args:
@@ -80,7 +85,7 @@ def differences(values_by_name, xlabel: str) -> bytes:
     return _png(figure)
 
 
-def match_curve(curves) -> bytes:
+def match_curve(curves: Mapping[str, np.ndarray]) -> bytes:
     """Returns cumulative match curves.
 
     Args:
@@ -99,7 +104,9 @@ def match_curve(curves) -> bytes:
     return _png(figure)
 
 
-def plane_map(points, kinds, title: str) -> bytes:
+def plane_map(
+    points: np.ndarray, kinds: Sequence[str] | np.ndarray, title: str
+) -> bytes:
     """Returns points of the plane, coloured by role, each result tied to its source.
 
     Args:
@@ -120,7 +127,7 @@ def plane_map(points, kinds, title: str) -> bytes:
     return _png(figure)
 
 
-def heat_map(matrix, groups) -> bytes:
+def heat_map(matrix: np.ndarray, groups: Sequence[tuple[str, int]]) -> bytes:
     """Returns cosines of all photos with all, with the groups marked.
 
     Args:
@@ -142,7 +149,9 @@ def heat_map(matrix, groups) -> bytes:
     return _png(figure)
 
 
-def curves(x, lines, xlabel: str, ylabel: str) -> bytes:
+def curves(
+    x: np.ndarray, lines: Mapping[str, np.ndarray], xlabel: str, ylabel: str
+) -> bytes:
     """Returns lines with bands.
 
     Args:
@@ -163,7 +172,9 @@ def curves(x, lines, xlabel: str, ylabel: str) -> bytes:
     return _png(figure)
 
 
-def over_time(rows, xlabel: str = "frame") -> bytes:
+def over_time(
+    rows: Mapping[str, Mapping[str, np.ndarray]], xlabel: str = "frame"
+) -> bytes:
     """Returns series one below the other.
 
     Args:
@@ -181,7 +192,9 @@ def over_time(rows, xlabel: str = "frame") -> bytes:
     return _png(figure)
 
 
-def compared(rows, names) -> bytes:
+def compared(
+    rows: Sequence[tuple[str, float, float, float, int]], names: tuple[str, str]
+) -> bytes:
     """Returns differences of figures with their intervals, in widths of the interval.
 
     Args:

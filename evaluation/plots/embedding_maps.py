@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -12,7 +13,7 @@ METHODS = ("pca", "tsne", "umap")
 _PACKAGES = {"tsne": ("sklearn", "scikit-learn"), "umap": ("umap", "umap-learn")}
 
 
-def check(methods) -> None:
+def check(methods: Iterable[str]) -> None:
     """Refuses a map that cannot be drawn here, before anything is measured.
 
     Args:

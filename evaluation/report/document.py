@@ -9,6 +9,7 @@ import json
 import math
 import os
 import pathlib
+from typing import Any
 
 import numpy as np
 
@@ -95,7 +96,7 @@ def to_json(report: Report) -> dict:
     }
 
 
-def plain(value):
+def plain(value: Any) -> Any:
     """Returns data ready for JSON: what is not a finite number becomes null.
 
     Args:
@@ -110,7 +111,7 @@ def plain(value):
     return value
 
 
-def _csv(report):
+def _csv(report: Report) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     names = list(report.rows[0]) if report.rows else []
@@ -223,15 +224,15 @@ def read(folder: str | os.PathLike) -> Stored:
         raise InputError(f"{path}: damaged report ({error!r})") from None
 
 
-def _figure(entry):
-    estimate = {
+def _figure(entry: dict[str, Any]) -> Metric:
+    estimate: dict[str, Any] = {
         key: float("nan") if value is None else value
         for key, value in entry["estimate"].items()
     }
     return Metric(**{**entry, "estimate": Estimate(**estimate)})
 
 
-def _read_rows(folder):
+def _read_rows(folder: pathlib.Path) -> dict[tuple[str, str], dict[str, float]]:
     path = folder / "pairs.csv"
     if not path.is_file():
         return {}

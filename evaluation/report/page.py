@@ -6,8 +6,11 @@ import base64
 import html
 import itertools
 import os
+from collections.abc import Iterable, Iterator, Mapping
 
 from facedancer import files
+from facedancer.evaluation.measuring.figures import Metric
+from facedancer.evaluation.measuring.studies import Study
 from facedancer.evaluation.report.document import ARROWS, Report, interval, number
 
 _STYLE = """
@@ -60,7 +63,7 @@ def render(report: Report) -> str:
     return "\n".join(part for part in parts if part)
 
 
-def _tables(figures):
+def _tables(figures: Iterable[Metric]) -> Iterator[str]:
     for group, rows in itertools.groupby(figures, key=lambda figure: figure.group):
         yield f"<h2>{html.escape(group)}</h2>"
         yield "<table><tr><th>figure<th>value<th>95 % interval<th>n<th>measured by</tr>"
@@ -68,7 +71,7 @@ def _tables(figures):
         yield "</table>"
 
 
-def _row(figure):
+def _row(figure: Metric) -> str:
     estimate = figure.estimate
     value = f"{number(estimate.value, figure.unit)} {ARROWS[figure.better]}"
     return (
@@ -78,7 +81,7 @@ def _row(figure):
     )
 
 
-def _study(study):
+def _study(study: Study) -> str:
     data = base64.b64encode(study.image).decode()
     title = html.escape(study.title)
     return (
@@ -87,7 +90,7 @@ def _study(study):
     )
 
 
-def _networks(networks):
+def _networks(networks: Mapping[str, dict[str, str]]) -> str:
     rows = "".join(
         f"<tr><td>{html.escape(role)}<td>{html.escape(entry['name'])}"
         f"<td class=by>{html.escape(str(entry.get('file', '')))}</tr>"
@@ -97,7 +100,7 @@ def _networks(networks):
     return f"<h2>Networks</h2><table>{head}{rows}</table>"
 
 
-def _settings(settings):
+def _settings(settings: Mapping[str, object]) -> str:
     rows = "".join(
         f"<tr><td>{html.escape(key)}<td><code>{html.escape(str(value))}</code></tr>"
         for key, value in settings.items()

@@ -6,9 +6,11 @@ import contextlib
 import dataclasses
 import pathlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
+import numpy as np
 import tqdm
 
 from facedancer import claims, files, images
@@ -29,6 +31,9 @@ from facedancer.video_swap.media import (
 )
 from facedancer.video_swap.provenance import labels, signing
 from facedancer.video_swap.settings import ClipSettings
+
+if TYPE_CHECKING:
+    from facedancer.video_swap.swapping.swapper import FaceSwapper
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +66,7 @@ class ClipJob:
     max_pixels: int = MAX_PIXELS
 
 
-def swap_clip(job: ClipJob, swapper, labeller: labels.Labeller) -> dict:
+def swap_clip(job: ClipJob, swapper: FaceSwapper, labeller: labels.Labeller) -> dict:
     """Writes a clip with swapped faces; the file appears whole or not at all.
 
     Args:
@@ -85,7 +90,12 @@ def swap_clip(job: ClipJob, swapper, labeller: labels.Labeller) -> dict:
         return _swap_to_video(job, reader, swapper, labeller)
 
 
-def _swap_to_video(job, reader, swapper, labeller):
+def _swap_to_video(
+    job: ClipJob,
+    reader: pictures.ClipReader,
+    swapper: FaceSwapper,
+    labeller: labels.Labeller,
+) -> dict:
     sink, done = _make_sink(job, reader, labeller), False
     kept = job.clip.resume
     try:
@@ -105,7 +115,7 @@ def _swap_to_video(job, reader, swapper, labeller):
             sink.remove()
 
 
-def open_reader(job: ClipJob):
+def open_reader(job: ClipJob) -> pictures.ClipReader:
     """Returns what reads the clip of a job.
 
     Args:
@@ -115,6 +125,7 @@ def open_reader(job: ClipJob):
         InputError: If it cannot be read, or the output cannot be made as asked.
     """
     clip = job.clip
+    reader: pictures.ClipReader
     if pictures.is_picture(job.path):
         reader = pictures.PictureReader(
             job.path,
@@ -136,7 +147,7 @@ def open_reader(job: ClipJob):
     return reader
 
 
-def _check_output(job, reader):
+def _check_output(job: ClipJob, reader: pictures.ClipReader) -> None:
     if not pictures.is_picture(job.output):
         return
     if job.clip.resume:
@@ -144,11 +155,14 @@ def _check_output(job, reader):
             f"--resume works for videos only, {job.output} is made in one go. Run it "
             "without --resume"
         )
-    if reader.info.kind == "folder" and not pictures.is_animation(job.output):
-        pictures.check_names(job.path, reader.names)
+    if isinstance(reader, pictures.PictureReader) and reader.names:
+        if not pictures.is_animation(job.output):
+            pictures.check_names(job.path, reader.names)
 
 
-def _make_sink(job, reader, labeller):
+def _make_sink(
+    job: ClipJob, reader: pictures.ClipReader, labeller: labels.Labeller
+) -> segments.SegmentSink:
     info = plan.written_info(job, reader)
     stat = job.path.stat()
     parts = [
@@ -171,7 +185,14 @@ def _make_sink(job, reader, labeller):
     )
 
 
-def _write_segments(job, reader, swapper, labeller, sink, stop):
+def _write_segments(
+    job: ClipJob,
+    reader: pictures.ClipReader,
+    swapper: FaceSwapper,
+    labeller: labels.Labeller,
+    sink: segments.SegmentSink,
+    stop: pipeline.Stop,
+) -> None:
     stages = clip_stages.steps(
         iter(reader),
         swapper,
@@ -186,7 +207,12 @@ def _write_segments(job, reader, swapper, labeller, sink, stop):
     sink.close()
 
 
-def _until(stop, stages, job, reader):
+def _until(
+    stop: pipeline.Stop,
+    stages: Generator[clip_stages.Step],
+    job: ClipJob,
+    reader: pictures.ClipReader,
+) -> Generator[clip_stages.Step]:
     """Yields the finished steps, and shows progress, until Ctrl-C asks to stop."""
     with contextlib.closing(stages), _bar(job, reader) as bar:
         for number, step in enumerate(stages):
@@ -199,7 +225,7 @@ def _until(stop, stages, job, reader):
                 job.on_progress(number + 1, bar.total)
 
 
-def _bar(job, reader):
+def _bar(job: ClipJob, reader: pictures.ClipReader) -> tqdm.tqdm:
     info = reader.info
     total = info.num_frames
     if job.clip.length:
@@ -212,7 +238,13 @@ def _bar(job, reader):
     )
 
 
-def _report(job, reader, sink, swapper, cut):
+def _report(
+    job: ClipJob,
+    reader: pictures.ClipReader,
+    sink: segments.SegmentSink,
+    swapper: FaceSwapper,
+    cut: bool,
+) -> dict:
     report = clip_report.make_report(job, reader, sink.entries, swapper)
     if not (report["faces_swapped"] or cut):
         sink.remove()  # going on with these would find nothing either
@@ -220,7 +252,14 @@ def _report(job, reader, sink, swapper, cut):
     return report
 
 
-def _assemble(job, reader, sink, labeller, report, cut):
+def _assemble(
+    job: ClipJob,
+    reader: pictures.ClipReader,
+    sink: segments.SegmentSink,
+    labeller: labels.Labeller,
+    report: dict,
+    cut: bool,
+) -> dict:
     with files.whole(job.output) as temporary:
         try:
             copied = joining.join(
@@ -242,14 +281,19 @@ def _assemble(job, reader, sink, labeller, report, cut):
     return _finished(report, copied, signed, cut)
 
 
-def _finished(report, streams, signed, cut):
+def _finished(report: dict, streams: list[str], signed: str, cut: bool) -> dict:
     interrupted = {"interrupted": True} if cut else {}
     return {**report, "streams": streams, "provenance": signed, **interrupted}
 
 
-def _swap_to_pictures(job, reader, swapper, labeller):
+def _swap_to_pictures(
+    job: ClipJob,
+    reader: pictures.ClipReader,
+    swapper: FaceSwapper,
+    labeller: labels.Labeller,
+) -> dict:
     """Writes a GIF, a WebP or a folder of images; these are short, and not resumed."""
-    entries = []
+    entries: list[dict] = []
     if reader.info.alpha:
         reader.notes.append(plan.opaque(job.output.suffix or "PNG"))
     animated = pictures.is_animation(job.output)
@@ -264,13 +308,21 @@ def _swap_to_pictures(job, reader, swapper, labeller):
     return _finished(report, [], signed, stop.cut)
 
 
-def _noted(steps, entries):
+def _noted(
+    steps: Iterable[clip_stages.Step], entries: list[dict]
+) -> Iterator[clip_stages.Step]:
     for step in steps:
         entries.append(segments.entry_of(step))
         yield step
 
 
-def _write_animation(job, reader, steps, entries, labeller):
+def _write_animation(
+    job: ClipJob,
+    reader: pictures.ClipReader,
+    steps: Iterator[clip_stages.Step],
+    entries: list[dict],
+    labeller: labels.Labeller,
+) -> str:
     base = reader.info.time_base * 1000
     with files.whole(job.output) as temporary:
         longer = pictures.write_animation(temporary, _timed(steps, base))
@@ -283,27 +335,35 @@ def _write_animation(job, reader, steps, entries, labeller):
         return labeller.sign(temporary, job.path, job.output)
 
 
-def _timed(steps, base):
+def _timed(
+    steps: Iterable[clip_stages.Step], base: Fraction
+) -> Iterator[tuple[np.ndarray, Fraction]]:
     """Yields `(image, milliseconds)` from the times at which pictures begin."""
     last = None
     for step in steps:
         if last is not None:
-            yield last.image, (step.frame.pts - last.frame.pts) * base
+            yield last.finished, (step.frame.pts - last.frame.pts) * base
         last = step
     if last is not None:
-        yield last.image, last.frame.duration * base or Fraction(100)
+        yield last.finished, last.frame.duration * base or Fraction(100)
 
 
-def _write_folder(job, reader, steps, entries, labeller):
+def _write_folder(
+    job: ClipJob,
+    reader: pictures.ClipReader,
+    steps: Iterator[clip_stages.Step],
+    entries: list[dict],
+    labeller: labels.Labeller,
+) -> str:
     parent = signing.Parent(job.path)
     with pictures.new_folder(job.output) as folder:
         for step in steps:
             name = pictures.name_of(step.frame, job.path)
-            path = images.write_image(folder / name, step.image)
+            path = images.write_image(folder / name, step.finished)
             signed = labeller.sign(path, parent, path)
         _check_swapped(job, entries)
     return signed
 
 
-def _check_swapped(job, entries):
+def _check_swapped(job: ClipJob, entries: list[dict]) -> None:
     clip_report.check_swapped({**segments.summary(entries), "input": str(job.path)})

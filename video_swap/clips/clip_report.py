@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from facedancer.errors import InputError
 
+if TYPE_CHECKING:
+    from facedancer.video_swap.clips.clip_job import ClipJob
+    from facedancer.video_swap.media.pictures import ClipReader
+    from facedancer.video_swap.swapping.swapper import FaceSwapper
 
-def make_report(job, reader, entries: list[dict], swapper) -> dict:
+
+def make_report(
+    job: ClipJob, reader: ClipReader, entries: list[dict], swapper: FaceSwapper
+) -> dict:
     """Returns the report of a run.
 
     Args:
@@ -15,7 +24,7 @@ def make_report(job, reader, entries: list[dict], swapper) -> dict:
         swapper: The swapper, which names the rules.
     """
 
-    def total(key):
+    def total(key: str) -> int:
         return sum(entry[key] for entry in entries)
 
     by_rule: dict[str, int] = {}
@@ -35,7 +44,7 @@ def make_report(job, reader, entries: list[dict], swapper) -> dict:
     }
 
 
-def _jitter(entries):
+def _jitter(entries: list[dict]) -> dict[str, float]:
     """Returns the mean second difference of landmarks, in eye distances."""
     before, after, count = (
         sum(entry["jitter"][i] for entry in entries) for i in range(3)

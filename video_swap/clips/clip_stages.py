@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from typing import TypeAlias
 
 import cv2
 import numpy as np
@@ -14,7 +15,7 @@ from facedancer.faces import Faces
 from facedancer.video_swap.clips import pipeline, tracking
 from facedancer.video_swap.media import video_reader
 from facedancer.video_swap.settings import StageSettings
-from facedancer.video_swap.swapping.jobs import FaceJob
+from facedancer.video_swap.swapping.jobs import Crop, FaceJob
 from facedancer.video_swap.swapping.swapper import FaceSwapper
 
 _AHEAD = 4  # frames that wait between two stages
@@ -27,7 +28,7 @@ class Step:
 
     Attributes:
         frame: As it was read.
-        faces: The faces found in it, `None` before the search.
+        faces: The faces found in it, none before the search.
         embeddings: `(n, d)` of the faces, None where nobody is compared.
         jobs: What to swap.
         filled: How many of the jobs are in gaps of the detection.
@@ -40,7 +41,7 @@ class Step:
     """
 
     frame: video_reader.Frame
-    faces: Faces | None = None
+    faces: Faces = dataclasses.field(default_factory=Faces.empty)
     embeddings: np.ndarray | None = None
     jobs: tuple[FaceJob, ...] = ()
     filled: int = 0
@@ -50,6 +51,13 @@ class Step:
     image: np.ndarray | None = None
     known: bool = False
 
+    @property
+    def finished(self) -> np.ndarray:
+        """The finished picture, which a step of an earlier run has not."""
+        if self.image is None:
+            raise ValueError(f"Frame {self.frame.index} has no finished picture")
+        return self.image
+
 
 def steps(
     frames: Iterator[video_reader.Frame],
@@ -58,7 +66,7 @@ def steps(
     finish: Callable[[np.ndarray, int], np.ndarray],
     known: Callable[[int], tuple[Faces, np.ndarray | None] | None] = lambda index: None,
     chunk: int = 240,
-) -> Iterator[Step]:
+) -> Generator[Step]:
     """Yields the finished frames of a clip; all stages run side by side.
 
     Args:
@@ -71,7 +79,7 @@ def steps(
         chunk: Frames a segment. No batch crosses its border, so that a run that goes on
             at a segment computes what an uninterrupted one would.
     """
-    stages = _read(frames, settings.detect_every)
+    stages: Generator[Step] = _read(frames, settings.detect_every)
     stages = _find(pipeline.prefetch(stages, _AHEAD), swapper, known, chunk)
     stages = tracking.follow(
         pipeline.prefetch(stages, _AHEAD),
@@ -81,13 +89,17 @@ def steps(
         min_finds=settings.min_finds,
         delay=settings.detect_every * (settings.min_finds - 1),
     )
-    stages = _generate(stages, swapper, settings.batch_size or 4, chunk)
-    stages = _put_back(pipeline.prefetch(stages, 1), swapper)
+    made = _generate(stages, swapper, settings.batch_size or 4, chunk)
+    stages = _put_back(pipeline.prefetch(made, 1), swapper)
     stages = _finish(pipeline.prefetch(stages, _AHEAD), settings.compare, finish, chunk)
     return pipeline.prefetch(stages, _AHEAD)
 
 
-def _read(frames, every):
+# Steps, the crops of their faces, and what the networks made of these.
+Generated: TypeAlias = tuple[list[Step], list[Crop], list[dict[str, np.ndarray]]]
+
+
+def _read(frames: Iterable[video_reader.Frame], every: int) -> Generator[Step]:
     """Yields steps one frame late: a cut is seen in the frame after it."""
     cuts, held = tracking.Cuts(), None
     for frame in frames:
@@ -99,7 +111,12 @@ def _read(frames, every):
         yield dataclasses.replace(held, search=True)
 
 
-def _find(items, swapper, known, chunk):
+def _find(
+    items: Generator[Step],
+    swapper: FaceSwapper,
+    known: Callable[[int], tuple[Faces, np.ndarray | None] | None],
+    chunk: int,
+) -> Generator[Step]:
     with contextlib.closing(items):
         for group in _chunked(items, 4, chunk):
             stored = [known(step.frame.index) for step in group]
@@ -113,7 +130,12 @@ def _find(items, swapper, known, chunk):
                 yield _found(step, have, found, swapper)
 
 
-def _found(step, have, found, swapper):
+def _found(
+    step: Step,
+    have: tuple[Faces, np.ndarray | None] | None,
+    found: Iterator[Faces],
+    swapper: FaceSwapper,
+) -> Step:
     if have is not None:
         faces, embeddings = have
         return dataclasses.replace(step, faces=faces, embeddings=embeddings, known=True)
@@ -123,13 +145,15 @@ def _found(step, have, found, swapper):
     return dataclasses.replace(step, faces=faces, embeddings=embeddings)
 
 
-def _chunked(items, size, chunk):
+def _chunked(items: Iterable[Step], size: int, chunk: int) -> Iterator[list[Step]]:
     """Yields groups of up to `size` steps that lie in one segment."""
     for _, part in itertools.groupby(items, lambda step: step.frame.index // chunk):
         yield from pipeline.batches(part, size)
 
 
-def _generate(items, swapper, batch_size, chunk):
+def _generate(
+    items: Generator[Step], swapper: FaceSwapper, batch_size: int, chunk: int
+) -> Iterator[Generated]:
     """Yields groups of steps with the crops of their faces and what became of them."""
     with contextlib.closing(items):
         for _, part in itertools.groupby(items, lambda s: s.frame.index // chunk):
@@ -138,13 +162,13 @@ def _generate(items, swapper, batch_size, chunk):
                 yield group, crops, list(swapper.generate(crops))
 
 
-def _work(group):
+def _work(group: Sequence[Step]) -> tuple[list[np.ndarray], list[tuple[FaceJob, ...]]]:
     """Returns frames and jobs of the steps that no earlier run has finished."""
     todo = [step for step in group if not step.known]
     return [step.frame.image for step in todo], [step.jobs for step in todo]
 
 
-def _put_back(items, swapper):
+def _put_back(items: Generator[Generated], swapper: FaceSwapper) -> Generator[Step]:
     with contextlib.closing(items):
         for group, crops, swapped in items:
             done = iter(swapper.put_back(*_work(group), crops, iter(swapped)))
@@ -154,7 +178,7 @@ def _put_back(items, swapper):
                 yield step
 
 
-def _full(items, batch_size):
+def _full(items: Iterable[Step], batch_size: int) -> Iterator[list[Step]]:
     """Yields groups of steps that together have enough faces for a batch."""
     group, count = [], 0
     for step in items:
@@ -167,13 +191,18 @@ def _full(items, batch_size):
         yield group
 
 
-def _finish(items, compare, finish, chunk):
+def _finish(
+    items: Generator[Step],
+    compare: bool,
+    finish: Callable[[np.ndarray, int], np.ndarray],
+    chunk: int,
+) -> Generator[Step]:
     with contextlib.closing(items):
         for step in items:
             if step.known:
                 yield step
                 continue
-            frame, image = step.frame, step.image
+            frame, image = step.frame, step.finished
             if compare:
                 image = side_by_side(frame.image, image)
                 if frame.alpha is not None:

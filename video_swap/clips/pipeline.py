@@ -7,9 +7,10 @@ import dataclasses
 import queue
 import signal
 import threading
-from collections.abc import Iterable, Iterator
+import types
+from collections.abc import Generator, Iterable, Iterator
 from concurrent import futures
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from facedancer import stopping
 
@@ -17,7 +18,7 @@ Item = TypeVar("Item")
 _END = object()
 
 
-def prefetch(items: Iterator[Item], size: int) -> Iterator[Item]:
+def prefetch(items: Iterator[Item], size: int) -> Generator[Item]:
     """Yields the items of another iterator, which runs ahead in a thread.
 
     An error of the other iterator is raised here at its place. When this iterator is
@@ -40,7 +41,7 @@ def prefetch(items: Iterator[Item], size: int) -> Iterator[Item]:
             stopped.set()
 
 
-def _fill(items, waiting, stopped):
+def _fill(items: Any, waiting: queue.Queue, stopped: threading.Event) -> None:
     try:
         with contextlib.closing(items):
             for item in items:
@@ -50,7 +51,7 @@ def _fill(items, waiting, stopped):
         _put(waiting, _END, stopped)
 
 
-def _put(waiting, item, stopped):
+def _put(waiting: queue.Queue, item: object, stopped: threading.Event) -> bool:
     while not stopped.is_set():
         try:
             waiting.put(item, timeout=0.1)
@@ -89,7 +90,7 @@ def interruptible(gently: bool) -> Iterator[Stop]:
         yield stop
         return
 
-    def ask(number, frame):
+    def ask(number: int, frame: types.FrameType | None) -> None:
         new = stopping.note(number)
         if new or number == signal.SIGINT:
             stop.asked = True
@@ -101,7 +102,7 @@ def interruptible(gently: bool) -> Iterator[Stop]:
         if number == signal.SIGINT or callable(signal.getsignal(number))
     }
 
-    def put_back():
+    def put_back() -> None:
         for number, handler in before.items():
             if handler is None:  # a native library's, which Python cannot give back
                 handler = signal.default_int_handler

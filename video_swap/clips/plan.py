@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import TYPE_CHECKING
 
 from facedancer.errors import InputError
 from facedancer.video_swap.media import (
@@ -12,8 +13,12 @@ from facedancer.video_swap.media import (
     video_writer,
 )
 
+if TYPE_CHECKING:
+    from facedancer.video_swap.clips.clip_job import ClipJob
+    from facedancer.video_swap.clips.segments import SegmentSink
 
-def written_info(job, reader) -> video_reader.ClipInfo:
+
+def written_info(job: ClipJob, reader: pictures.ClipReader) -> video_reader.ClipInfo:
     """Returns the clip as it is written, and notes what changes with that.
 
     Args:
@@ -63,7 +68,7 @@ def opaque(codec: str) -> str:
     )
 
 
-def check_output(job, reader) -> None:
+def check_output(job: ClipJob, reader: pictures.ClipReader) -> None:
     """Refuses an output that would fail at the end, before any frame is swapped.
 
     Args:
@@ -87,7 +92,12 @@ def check_output(job, reader) -> None:
     joining.rehearse(job.output, info, colour, job.encode, rest_of(job, reader))
 
 
-def rest_of(job, reader, sink=None, cut=False) -> joining.Rest:
+def rest_of(
+    job: ClipJob,
+    reader: pictures.ClipReader,
+    sink: SegmentSink | None = None,
+    cut: bool = False,
+) -> joining.Rest:
     """Returns what comes into an output beside the picture.
 
     Args:
@@ -96,7 +106,7 @@ def rest_of(job, reader, sink=None, cut=False) -> joining.Rest:
         sink: Holds the finished picture, None before it is made.
         cut: Whether the picture ends before the clip.
     """
-    if reader.info.kind != "video":
+    if not isinstance(reader, video_reader.VideoReader):
         return joining.Rest()
     shown = None
     if sink is not None:

@@ -10,7 +10,9 @@ import json
 import os
 import pathlib
 import shutil
+from collections.abc import Sequence
 from fractions import Fraction
+from typing import TYPE_CHECKING, Any
 
 import av
 import numpy as np
@@ -18,7 +20,10 @@ import numpy as np
 from facedancer import files, untrusted
 from facedancer.errors import InputError
 from facedancer.faces import Faces
-from facedancer.video_swap.media import video_writer
+from facedancer.video_swap.media import video_reader, video_writer
+
+if TYPE_CHECKING:
+    from facedancer.video_swap.clips.clip_stages import Step
 
 _STATE = "state.json"
 
@@ -51,14 +56,23 @@ class SegmentSink:
         InputError: If the folder cannot be made.
     """
 
-    def __init__(self, folder, fingerprint, info, colour, settings, resume=False):
+    def __init__(
+        self,
+        folder: str | os.PathLike,
+        fingerprint: str,
+        info: video_reader.ClipInfo,
+        colour: video_reader.Colour,
+        settings: video_writer.EncodeSettings,
+        resume: bool = False,
+    ) -> None:
         self.folder = pathlib.Path(folder)
         self.info, self.colour, self.settings = info, colour, settings
         self.fingerprint = hashlib.sha256(os.fsencode(fingerprint)).hexdigest()
-        self.state = self._earlier() if resume else None
-        if self.state is None:
+        state = self._earlier() if resume else None
+        if state is None:
             shutil.rmtree(self.folder, ignore_errors=True)
-            self.state = {"fingerprint": self.fingerprint, "segments": []}
+            state = {"fingerprint": self.fingerprint, "segments": []}
+        self.state = state
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -67,7 +81,7 @@ class SegmentSink:
         self.current: list = []
         self.cache: tuple[int, list] = (-1, [])
 
-    def _earlier(self):
+    def _earlier(self) -> dict | None:
         try:
             state = json.loads((self.folder / _STATE).read_text())
         except (OSError, ValueError):
@@ -94,7 +108,7 @@ class SegmentSink:
         """What was noted of each finished segment."""
         return self.state["segments"]
 
-    def _path(self, number):
+    def _path(self, number: int) -> pathlib.Path:
         ending = self.settings.segment_ending(self.info.alpha)
         return self.folder / f"segment_{number:05d}{ending}"
 
@@ -111,7 +125,7 @@ class SegmentSink:
             self.cache = (number, _read_faces(self._path(number).with_suffix(".npz")))
         return self.cache[1][index - number * self.settings.segment_frames]
 
-    def write(self, step) -> None:
+    def write(self, step: Step) -> None:
         """Takes a finished step; one of an earlier run is passed over.
 
         Args:
@@ -130,7 +144,7 @@ class SegmentSink:
                 f"({error.strerror or error})"
             ) from None
 
-    def _write(self, step):
+    def _write(self, step: Step) -> None:
         if self.encoder is None:
             self.encoder = video_writer.SegmentEncoder(
                 self._path(len(self.segments)).with_suffix(".tmp"),
@@ -139,10 +153,10 @@ class SegmentSink:
                 self.settings,
             )
         frame = step.frame
-        self.encoder.write(dataclasses.replace(frame, image=step.image))
+        self.encoder.write(dataclasses.replace(frame, image=step.finished))
         self.current.append(entry_of(step))
         if (frame.index + 1) % self.settings.segment_frames == 0:
-            self._finish()
+            self._finish(self.encoder)
 
     def close(self) -> None:
         """Finishes the last segment.
@@ -153,16 +167,16 @@ class SegmentSink:
         if self.encoder is None:
             return
         try:
-            self._finish()
+            self._finish(self.encoder)
         except (OSError, av.error.FFmpegError) as error:
             raise InputError(
                 f"{self.folder}: the picture cannot be written "
                 f"({error.strerror or error})"
             ) from None
 
-    def _finish(self):
+    def _finish(self, encoder: video_writer.SegmentEncoder) -> None:
         path = self._path(len(self.segments))
-        encoder, self.encoder = self.encoder, None
+        self.encoder = None
         encoder.close()
         faces = [entry.pop("faces") for entry in self.current]
         files.write_atomic(path.with_suffix(".npz"), _faces_bytes(faces))
@@ -171,7 +185,7 @@ class SegmentSink:
         self.current = []
         self._save()
 
-    def _save(self):
+    def _save(self) -> None:
         text = json.dumps(self.state, indent=1)
         files.write_atomic(self.folder / _STATE, text.encode())
 
@@ -189,7 +203,7 @@ class SegmentSink:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def entry_of(step) -> dict:
+def entry_of(step: Step) -> dict:
     """Returns what the report and a later run need to know of a finished step.
 
     Args:
@@ -235,9 +249,9 @@ def last_duration(sink: SegmentSink) -> Fraction:
     return sink.entries[-1]["end"][1] * sink.info.time_base
 
 
-def _faces_bytes(found):
+def _faces_bytes(found: Sequence[tuple[Faces, np.ndarray | None]]) -> bytes:
     """Packs the faces of frames; exact, so that a later run sees the same numbers."""
-    arrays = {"counts": np.array([len(faces) for faces, _ in found])}
+    arrays: dict[str, Any] = {"counts": np.array([len(faces) for faces, _ in found])}
     for name in ("boxes", "landmarks", "scores"):
         arrays[name] = np.concatenate([getattr(faces, name) for faces, _ in found])
     if found[0][1] is not None:
@@ -247,7 +261,7 @@ def _faces_bytes(found):
     return data.getvalue()
 
 
-def _read_faces(path):
+def _read_faces(path: pathlib.Path) -> list[tuple[Faces, np.ndarray | None]]:
     arrays = untrusted.load_arrays(path)
     ends = np.cumsum(arrays["counts"])
     slices = [

@@ -5,14 +5,20 @@ from __future__ import annotations
 import collections
 import contextlib
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Generator, Iterable, Iterator
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
 from facedancer.arcface_model import cosine
 from facedancer.boxes import overlap
+from facedancer.faces import Faces
 from facedancer.video_swap.swapping.jobs import make_jobs
+
+if TYPE_CHECKING:
+    from facedancer.video_swap.clips.clip_stages import Step
+    from facedancer.video_swap.swapping.swapper import FaceSwapper
 
 _JOINS = 0.25  # overlap from which a box can go on a track
 _ALIKE = 0.2  # cosine below which it is somebody else
@@ -50,18 +56,24 @@ class Track:
         rule: Place of the rule of the last finished frame, None if it stays as it is.
     """
 
-    def __init__(self, number: int, shot: Shot):
+    def __init__(self, number: int, shot: Shot) -> None:
         self.number, self.shot = number, shot
         self.finds = 0
         self.places: dict[int, np.ndarray] = {}
         self.found: set[int] = set()
-        self.box: np.ndarray | None = None
+        self.box = np.zeros(4)
         self.last = -1
         self.vectors: collections.deque = collections.deque(maxlen=_MEMORY)
         self.rule: int | None = None
         self.recent: collections.deque = collections.deque(maxlen=3)
 
-    def add(self, index, landmarks, box, vector):
+    def add(
+        self,
+        index: int,
+        landmarks: np.ndarray,
+        box: np.ndarray,
+        vector: np.ndarray | None,
+    ) -> None:
         """Takes a face found in a frame.
 
         Args:
@@ -167,7 +179,7 @@ def smooth(places: dict[int, np.ndarray], index: int, width: float) -> np.ndarra
     return steady + trust * (measured - steady)
 
 
-def _unbroken(near, index):
+def _unbroken(near: list[int], index: int) -> list[int]:
     """Keeps the frames that hang together with one, without a hole."""
     place = near.index(index)
     first, last = place, place
@@ -185,7 +197,7 @@ class Tracker:
         max_gap: Frames without the face after which a track ends.
     """
 
-    def __init__(self, max_gap: int):
+    def __init__(self, max_gap: int) -> None:
         self.max_gap = max_gap
         self.tracks: list[Track] = []
         self.number = 0
@@ -196,7 +208,9 @@ class Tracker:
         self.tracks = []
         self.shot = Shot()
 
-    def add(self, index: int, faces, embeddings) -> list[Track]:
+    def add(
+        self, index: int, faces: Faces, embeddings: np.ndarray | None
+    ) -> list[Track]:
         """Takes the faces of a frame and returns the track of each.
 
         Pairs of track and face are taken by overlap and, where embeddings are known,
@@ -222,20 +236,23 @@ class Tracker:
                 track.fill(index, previous)
         return result
 
-    def _new(self):
+    def _new(self) -> Track:
         track = Track(self.number, self.shot)
         self.number += 1
         self.tracks.append(track)
         return track
 
-    def _pairs(self, faces, embeddings):
+    def _pairs(
+        self, faces: Faces, embeddings: np.ndarray | None
+    ) -> Iterator[tuple[float, int, int]]:
         for t, track in enumerate(self.tracks):
             for f, box in enumerate(faces.boxes):
                 score = float(overlap(track.box, box))
                 if score < _JOINS:
                     continue
-                if embeddings is not None and track.vectors:
-                    likeness = float(cosine(track.identity, embeddings[f]))
+                known = track.identity
+                if embeddings is not None and known is not None:
+                    likeness = float(cosine(known, embeddings[f]))
                     if likeness < _ALIKE and score < 0.7:
                         continue
                     score += 0.5 * likeness
@@ -243,8 +260,13 @@ class Tracker:
 
 
 def follow(
-    items: Iterator, swapper, smoothing: float, max_gap: int, min_finds: int, delay: int
-) -> Iterator:
+    items: Generator[Step],
+    swapper: FaceSwapper,
+    smoothing: float,
+    max_gap: int,
+    min_finds: int,
+    delay: int,
+) -> Generator[Step]:
     """Yields steps with their jobs, some frames later than they come.
 
     Args:
@@ -272,7 +294,12 @@ def follow(
             yield _ready(window, smoothing, min_finds, swapper)
 
 
-def _ready(window, smoothing, min_finds, swapper):
+def _ready(
+    window: collections.deque[tuple[Step, list[Track]]],
+    smoothing: float,
+    min_finds: int,
+    swapper: FaceSwapper,
+) -> Step:
     """Takes the oldest step out of the window and gives it its jobs."""
     step, own = window.popleft()
     index = step.frame.index
@@ -300,7 +327,9 @@ def _ready(window, smoothing, min_finds, swapper):
     )
 
 
-def _set_rules(step, own, tracks, swapper):
+def _set_rules(
+    step: Step, own: list[Track], tracks: Iterable[Track], swapper: FaceSwapper
+) -> None:
     """Decides by all that was seen of a face so far, also in frames still to come.
 
     Faces in a gap of the detection keep their rule, and what references they take.
@@ -311,7 +340,8 @@ def _set_rules(step, own, tracks, swapper):
     if step.embeddings is not None:
         index = step.frame.index
         hidden = [t for t in tracks if index in t.places and index not in t.found]
-        vectors = np.stack([track.identity for track in [*own, *hidden]])
+        known = [track.identity for track in [*own, *hidden]]
+        vectors = np.stack([vector for vector in known if vector is not None])
     rules = swapper.choose(step.frame.image, step.faces, vectors)
     for track, rule in zip(own, rules, strict=True):
         track.rule = rule
@@ -320,8 +350,8 @@ def _set_rules(step, own, tracks, swapper):
 class Cuts:
     """Sees cuts by how little neighbouring pictures have in common."""
 
-    def __init__(self):
-        self.previous = None
+    def __init__(self) -> None:
+        self.previous: np.ndarray | None = None
 
     def between(self, image: np.ndarray) -> bool:
         """Returns whether there is a cut before this picture.
@@ -329,8 +359,8 @@ class Cuts:
         Args:
             image: `(height, width, 3)` uint8 RGB.
         """
-        small = cv2.resize(image, (32, 18), interpolation=cv2.INTER_AREA)
-        small = small.astype(np.float32)
+        tiny = cv2.resize(image, (32, 18), interpolation=cv2.INTER_AREA)
+        small = tiny.astype(np.float32)
         previous, self.previous = self.previous, small
         if previous is None:
             return False

@@ -50,40 +50,42 @@ def correct(
     return KINDS[kind](swapped, target, mask)
 
 
-def _none(swapped, target, mask):
+def _none(swapped: np.ndarray, target: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return swapped
 
 
-def _adain(swapped, target, mask):
+def _adain(swapped: np.ndarray, target: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return _moments_of(swapped, target, mask)
 
 
-def _lab(swapped, target, mask):
+def _lab(swapped: np.ndarray, target: np.ndarray, mask: np.ndarray) -> np.ndarray:
     unit = np.clip(swapped / 255.0, 0.0, 1.0).astype(np.float32)
     a = cv2.cvtColor(unit, cv2.COLOR_RGB2LAB)
     b = cv2.cvtColor(target.astype(np.float32) / 255.0, cv2.COLOR_RGB2LAB)
     return cv2.cvtColor(_moments_of(a, b, mask), cv2.COLOR_LAB2RGB) * 255.0
 
 
-def _adain_xyz(swapped, target, mask):
+def _adain_xyz(swapped: np.ndarray, target: np.ndarray, mask: np.ndarray) -> np.ndarray:
     a, b = _xyz(swapped), _xyz(target)
     linear = _moments_of(a, b, mask) @ np.linalg.inv(_XYZ_FROM_RGB).T
     return 255.0 * _gamma(linear.clip(0.0, 1.0)).astype(np.float32)
 
 
-def _xyz(image):
+def _xyz(image: np.ndarray) -> np.ndarray:
     unit = np.clip(image / 255.0, 0.0, 1.0)
     low = unit / 12.92
     linear = np.where(unit <= 0.04045, low, ((unit + 0.055) / 1.055) ** 2.4)
     return (linear @ _XYZ_FROM_RGB.T).astype(np.float32)
 
 
-def _gamma(linear):
+def _gamma(linear: np.ndarray) -> np.ndarray:
     high = 1.055 * np.power(linear, 1 / 2.4) - 0.055
     return np.where(linear <= 0.0031308, 12.92 * linear, high)
 
 
-def _hist_match(swapped, target, mask):
+def _hist_match(
+    swapped: np.ndarray, target: np.ndarray, mask: np.ndarray
+) -> np.ndarray:
     inside = mask > 0.5
     matched = np.empty_like(swapped)
     for channel in range(3):
@@ -95,13 +97,15 @@ def _hist_match(swapped, target, mask):
     return matched
 
 
-def _target_chroma(swapped, target, mask):
+def _target_chroma(
+    swapped: np.ndarray, target: np.ndarray, mask: np.ndarray
+) -> np.ndarray:
     """The brightness of the swapped face in the colours of the target."""
     target = target.astype(np.float32)
     return target + (swapped - target) @ _LUMA[:, None]
 
 
-def _moments_of(image, like, mask):
+def _moments_of(image: np.ndarray, like: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Returns an image with each channel's mean and deviation of another."""
     mean, deviation = _moments(image, mask)
     aim, spread = _moments(like, mask)
@@ -110,7 +114,7 @@ def _moments_of(image, like, mask):
     return ((image - mean) * ratio + aim).astype(np.float32)
 
 
-def _moments(image, mask):
+def _moments(image: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     weight = (mask / mask.sum())[..., None]
     mean = (image * weight).sum((0, 1))
     return mean, np.sqrt((((image - mean) ** 2) * weight).sum((0, 1)))

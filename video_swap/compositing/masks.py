@@ -72,7 +72,7 @@ def uncovered(fronts: np.ndarray, size: int) -> np.ndarray:
     return free
 
 
-def _filled(outline, size):
+def _filled(outline: np.ndarray, size: int) -> np.ndarray:
     mask = np.zeros((size, size), np.float32)
     fixed = np.rint(outline * 16).astype(np.int32)  # four bits after the point
     cv2.fillPoly(mask, [fixed], 1.0, lineType=cv2.LINE_AA, shift=4)

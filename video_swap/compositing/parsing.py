@@ -27,7 +27,7 @@ class FaceParser:
         InputError: If the file is missing or no such model.
     """
 
-    def __init__(self, path: str | os.PathLike):
+    def __init__(self, path: str | os.PathLike) -> None:
         try:
             self.model = foreign.load_network(path)
         except InputError as error:
@@ -53,9 +53,9 @@ class FaceParser:
         image = cv2.resize(crop, (size, size), interpolation=cv2.INTER_AREA)
         scores = self.model.predict_on_batch(images.signed_from_uint8(image)[None])[0]
         face = np.isin(np.asarray(scores).argmax(axis=-1), FACE_CLASSES)
-        face = cv2.resize(
+        shown = cv2.resize(
             face.astype(np.float32),
             (crop.shape[1], crop.shape[0]),
             interpolation=cv2.INTER_LINEAR,
         )
-        return cv2.GaussianBlur(face, (0, 0), max(_FEATHER * len(crop), 0.5))
+        return cv2.GaussianBlur(shown, (0, 0), max(_FEATHER * len(crop), 0.5))

@@ -67,7 +67,9 @@ def covered(
     return (left, top, right, bottom) if left < right and top < bottom else None
 
 
-def _to_frame(swapped, mask, matrix, shape):
+def _to_frame(
+    swapped: np.ndarray, mask: np.ndarray, matrix: np.ndarray, shape: tuple[int, ...]
+) -> tuple[np.ndarray, np.ndarray]:
     """Warps crop and mask to the part of the frame; the mask gets a third axis."""
     step = int(np.hypot(matrix[0, 0], matrix[1, 0]))  # crop pixels a frame pixel
     if step >= 2:
@@ -85,7 +87,9 @@ def _to_frame(swapped, mask, matrix, shape):
     return image, mask
 
 
-def _smaller(swapped, mask, matrix, step):
+def _smaller(
+    swapped: np.ndarray, mask: np.ndarray, matrix: np.ndarray, step: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Averages a crop down by a whole number, with the matrix that then belongs."""
     size = max(1, len(mask) // step)
     scale = size / len(mask)
@@ -128,7 +132,7 @@ def match_sharpness(
     return soft
 
 
-def _detail(image, mask):
+def _detail(image: np.ndarray, mask: np.ndarray) -> float:
     grey = image.mean(axis=2)
     energy = cv2.Laplacian(grey, cv2.CV_32F) ** 2
     return float((energy * mask).sum() / max(mask.sum(), 1e-6))

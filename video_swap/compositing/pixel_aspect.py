@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
 
 from facedancer import alignment
+from facedancer.contract import InputContract
 from facedancer.faces import Faces
 
 
-def search(detector, frames: Sequence[np.ndarray], aspect: float) -> list[Faces]:
+def search(detector: Any, frames: Sequence[np.ndarray], aspect: float) -> list[Faces]:
     """Returns the faces of frames, in pixels of the frames as they are stored.
 
     Args:
@@ -26,7 +28,7 @@ def search(detector, frames: Sequence[np.ndarray], aspect: float) -> list[Faces]
 
 
 def crop_matrix(
-    landmarks: np.ndarray, size: int, contract, aspect: float = 1.0
+    landmarks: np.ndarray, size: int, contract: InputContract, aspect: float = 1.0
 ) -> np.ndarray:
     """Returns the matrix from an image to a crop whose pixels are square.
 
@@ -45,7 +47,7 @@ def crop_matrix(
     return np.column_stack([matrix[:, :2] @ _widening(aspect)[:, :2], offset])
 
 
-def _widening(aspect):
+def _widening(aspect: float) -> np.ndarray:
     """Returns the `(2, 3)` matrix from stored to shown pixels; edges lie at -0.5."""
     return np.array([[aspect, 0.0, 0.5 * aspect - 0.5], [0.0, 1.0, 0.0]])
 

@@ -8,6 +8,8 @@ import keras
 import numpy as np
 
 from facedancer.models import fuse
+from facedancer.models.families.built_network import SwapperNetwork
+from facedancer.tensors import Tensor
 from facedancer.video_swap.engines import devices
 
 _POLICIES = {"f32": None, "bf16": "mixed_bfloat16", "f16": "mixed_float16"}
@@ -32,12 +34,12 @@ class KerasEngine:
 
     def __init__(
         self,
-        generator,
+        generator: SwapperNetwork,
         precision: str = "f32",
         outputs: tuple[str, ...] | None = None,
         embed: Callable[[np.ndarray], np.ndarray] | None = None,
         jit: bool | None = None,
-    ):
+    ) -> None:
         devices.check_precision(precision, self.precisions)
         if jit is None:
             jit = bool(devices.gpus())
@@ -66,7 +68,9 @@ class KerasEngine:
         return self.call(feeds)
 
 
-def _compiled(model, jit):
+def _compiled(
+    model: SwapperNetwork, jit: bool
+) -> Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]:
     if keras.backend.backend() != "tensorflow":
         return lambda feeds: _arrays(model.named(feeds))
     import tensorflow as tf
@@ -74,7 +78,7 @@ def _compiled(model, jit):
     names = model.feed_names
 
     @tf.function(jit_compile=jit, reduce_retracing=not jit)
-    def call(feeds):
+    def call(feeds: dict[str, Tensor]) -> dict[str, Tensor]:
         return model.named(feeds)
 
     return lambda feeds: _arrays(
@@ -82,7 +86,7 @@ def _compiled(model, jit):
     )
 
 
-def _arrays(outputs):
+def _arrays(outputs: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
     return {
         name: np.asarray(keras.ops.convert_to_numpy(value), np.float32)
         for name, value in outputs.items()

@@ -9,11 +9,13 @@ swapper's inputs, for any n, give float32 arrays by the names of its outputs; se
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Protocol
 
 import numpy as np
 
 from facedancer.errors import InputError
+from facedancer.models.families.built_network import SwapperNetwork
 from facedancer.video_swap import settings
 from facedancer.video_swap.engines.keras_engine import KerasEngine
 from facedancer.video_swap.engines.openvino_engine import OpenVINOEngine
@@ -22,13 +24,32 @@ from facedancer.video_swap.engines.openvino_engine import OpenVINOEngine
 ENGINES = {one.name: one for one in (OpenVINOEngine, KerasEngine)}
 
 
+class Engine(Protocol):
+    """Runs a swapper's network.
+
+    Attributes:
+        name: As flags say it.
+        precision: What it computes in.
+    """
+
+    name: str
+    precision: str
+
+    def __call__(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Returns the outputs by name, float32.
+
+        Args:
+            feeds: The inputs by name, one row a face.
+        """
+
+
 def make_engine(
-    generator,
+    generator: SwapperNetwork,
     name: str = "auto",
     precision: str = "f32",
     outputs: tuple[str, ...] | None = None,
     embed: Callable[[np.ndarray], np.ndarray] | None = None,
-):
+) -> Engine:
     """Returns the engine for a generator.
 
     Args:

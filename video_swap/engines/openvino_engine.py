@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
@@ -11,7 +12,12 @@ import numpy as np
 from facedancer import openvino_core
 from facedancer.errors import InputError
 from facedancer.models import fuse
+from facedancer.models.families.built_network import SwapperNetwork
+from facedancer.tensors import Tensor
 from facedancer.video_swap.engines import devices, quantization
+
+if TYPE_CHECKING:
+    import openvino
 
 
 class OpenVINOEngine:
@@ -37,11 +43,11 @@ class OpenVINOEngine:
 
     def __init__(
         self,
-        generator,
+        generator: SwapperNetwork,
         precision: str = "f32",
         outputs: tuple[str, ...] | None = None,
         embed: Callable[[np.ndarray], np.ndarray] | None = None,
-    ):
+    ) -> None:
         devices.check_precision(precision, self.precisions)
         if importlib.util.find_spec("openvino") is None:
             raise InputError(
@@ -65,7 +71,7 @@ class OpenVINOEngine:
             self._quantize(converted, embed)
         self._compile(converted)
 
-    def _compile(self, converted):
+    def _compile(self, converted: openvino.Model) -> None:
         hint = "f32" if self.precision == "int8" else self.precision
         self.compiled = openvino_core.core().compile_model(
             converted,
@@ -89,7 +95,11 @@ class OpenVINOEngine:
             and precision in cls.precisions
         )
 
-    def _quantize(self, converted, embed):
+    def _quantize(
+        self,
+        converted: openvino.Model,
+        embed: Callable[[np.ndarray], np.ndarray] | None,
+    ) -> None:
         if embed is None:
             raise ValueError("int8 needs `embed` for its example faces. Received: None")
         contract = self.model.contract
@@ -128,7 +138,7 @@ class OpenVINOEngine:
         return results
 
 
-def numbers(ports) -> dict[str, int]:
+def numbers(ports: Iterable[openvino.Output]) -> dict[str, int]:
     """Returns the number of each input or output by its name.
 
     Args:
@@ -140,7 +150,7 @@ def numbers(ports) -> dict[str, int]:
     }
 
 
-def convert(model):
+def convert(model: SwapperNetwork) -> openvino.Model:
     """Returns a network as an OpenVINO model for one face, with the names of its ends.
 
     Args:
@@ -156,7 +166,7 @@ def convert(model):
     }
 
     @tf.function(input_signature=[signature])
-    def call(feeds):
+    def call(feeds: dict[str, Tensor]) -> dict[str, Tensor]:
         found = model.named(feeds)
         return {name: tf.identity(value, name=name) for name, value in found.items()}
 

@@ -9,11 +9,17 @@ Efficient Integer-Arithmetic-Only Inference", CVPR 2018).
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
 import cv2
 import numpy as np
 import skimage.data
 
 from facedancer import openvino_core
+
+if TYPE_CHECKING:
+    import openvino
 
 _WIDER = 1.1  # other faces go beyond what the examples showed
 _FEWEST = 4  # channels up to which a convolution is taken for one of the picture
@@ -46,7 +52,7 @@ def example_faces(size: int) -> np.ndarray:
     return np.stack(views)
 
 
-def quantize(model, examples: list[dict]):
+def quantize(model: openvino.Model, examples: list[dict]) -> int:
     """Changes a model so that OpenVINO computes its convolutions in 8 bits.
 
     Args:
@@ -72,7 +78,7 @@ def quantize(model, examples: list[dict]):
     return len(found)
 
 
-def _convolutions(model):
+def _convolutions(model: openvino.Model) -> Iterator[tuple[openvino.Node, np.ndarray]]:
     """Yields each convolution between hidden layers with its weights."""
     for node in model.get_ordered_ops():
         if node.get_type_name() != "Convolution":
@@ -90,7 +96,9 @@ def _convolutions(model):
             yield node, weights
 
 
-def _ranges(model, nodes, examples):
+def _ranges(
+    model: openvino.Model, nodes: Sequence[openvino.Node], examples: Sequence[dict]
+) -> list[tuple[float, float]]:
     """Returns the range of the input of each node over the examples, 0 within."""
     seen = model.clone()
     twins = {node.get_friendly_name(): node for node in seen.get_ordered_ops()}

@@ -7,6 +7,8 @@ import collections
 import heapq
 from fractions import Fraction
 
+import av
+
 _SLACK = Fraction(1, 10)  # seconds that times may go back without being another clock
 _GAP = 10  # seconds of nothing in a recording after which its clock has jumped
 
@@ -26,7 +28,7 @@ class Clock:
         jumps: Whether the format's clock may jump ahead.
     """
 
-    def __init__(self, step: int, time_base: Fraction, jumps: bool):
+    def __init__(self, step: int, time_base: Fraction, jumps: bool) -> None:
         self.step, self.base, self.jumps = max(1, step), time_base, jumps
         self.first: int | None = None
         self.last: int | None = None  # the time given out last
@@ -43,7 +45,7 @@ class Clock:
         """What is added to the file's own seconds: first 0, then one for each jump."""
         return tuple(units * self.base for units in self.added)
 
-    def sent(self, packet) -> None:
+    def sent(self, packet: av.Packet) -> None:
         """Notes a packet that goes into the decoder.
 
         Args:
@@ -56,7 +58,7 @@ class Clock:
         elif packet.dts is not None:
             heapq.heappush(self._undated, packet.dts)
 
-    def refused(self, packet) -> None:
+    def refused(self, packet: av.Packet) -> None:
         """Notes that the decoder took nothing of a packet that has no time of display.
 
         Args:
@@ -66,7 +68,7 @@ class Clock:
             self._undated.remove(packet.dts)
             heapq.heapify(self._undated)
 
-    def time(self, frame, heard: Fraction | None = None) -> int:
+    def time(self, frame: av.VideoFrame, heard: Fraction | None = None) -> int:
         """Returns the time of the next frame.
 
         Args:
@@ -80,14 +82,14 @@ class Clock:
         self.length = frame.duration or self.step
         return self.last
 
-    def _stamp(self, frame):
+    def _stamp(self, frame: av.VideoFrame) -> int | None:
         if frame.pts is not None:
             self._shown(frame)
             return frame.pts
         self.made_up += 1
         return heapq.heappop(self._undated) if self._undated else None
 
-    def _shown(self, frame):
+    def _shown(self, frame: av.VideoFrame) -> None:
         """Strikes out the packet of a frame, and that of its second field."""
         self._strike(frame.pts)
         if frame.interlaced_frame:
@@ -95,20 +97,21 @@ class Clock:
             for stamp in [s for s in self._waiting if frame.pts < s < end]:
                 del self._waiting[stamp]
 
-    def _strike(self, stamp):
+    def _strike(self, stamp: int) -> None:
         if self._waiting[stamp] > 1:
             self._waiting[stamp] -= 1
         else:
             del self._waiting[stamp]
             self._keys.discard(stamp)
 
-    def _placed(self, raw, heard):
+    def _placed(self, raw: int | None, heard: Fraction | None) -> int:
         if self.last is None:
             return raw or 0
         if raw is None:
             return self.last + self.length
         time = raw + self.added[-1]
-        if self.last - time > max(4 * self.step, _SLACK / self.base):
+        far = max(Fraction(4 * self.step), _SLACK / self.base)
+        if self.last - time > far:
             return self._jump(raw)
         if self._leaps(raw, heard):
             return self._jump(raw)
@@ -117,11 +120,11 @@ class Clock:
             return self.last + max(1, self.step // 2)
         return time
 
-    def _jump(self, raw):
+    def _jump(self, raw: int) -> int:
         self.added.append(self.last + self.length - raw)
         return self.last + self.length
 
-    def _leaps(self, raw, heard):
+    def _leaps(self, raw: int, heard: Fraction | None) -> bool:
         """Returns whether a step ahead is another clock, not a hole in the picture."""
         if not self.jumps or (raw - self._raw) * self.base <= _GAP:
             return False
@@ -142,7 +145,7 @@ class Clock:
             stamps = stamps[: bisect.bisect_left(stamps, self._raw)]
         return [(self._near(stamp), stamp in self._keys) for stamp in stamps]
 
-    def _near(self, stamp):
+    def _near(self, stamp: int) -> int:
         places = [stamp + units for units in self.added]
         inside = [time for time in places if self.first <= time <= self.last]
         return inside[0] if inside else places[0]

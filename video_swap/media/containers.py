@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import pathlib
-from collections.abc import Iterator
+import typing
+from collections.abc import Iterator, Sequence
 
 import av
 
@@ -62,11 +63,13 @@ def open_input(path: str | os.PathLike) -> av.container.InputContainer:
             f"{path}: not a video that can be read ({error.strerror})"
         ) from None
     # For files without times of display FFmpeg would make up wrong ones.
-    container.flags &= ~av.container.Flags.gen_pts.value
+    container.flags &= ~typing.cast(int, av.container.Flags.gen_pts.value)
     return container
 
 
-def picture_stream(container, path) -> av.VideoStream:
+def picture_stream(
+    container: av.container.InputContainer, path: str | os.PathLike
+) -> av.VideoStream:
     """Returns the stream that is the picture; a cover image is none.
 
     Args:
@@ -86,11 +89,13 @@ def picture_stream(container, path) -> av.VideoStream:
         return max(known, key=lambda stream: bool(stream.disposition & default))
     if films:
         raise InputError(f"{path}: its picture is in a format that is not known here")
-    others = sorted({stream.type for stream in container.streams}) or ["nothing"]
+    others = sorted({str(stream.type) for stream in container.streams}) or ["nothing"]
     raise InputError(f"{path}: no video stream in it, only {', '.join(others)}")
 
 
-def packets_of(container, streams) -> Iterator[tuple[av.Packet | None, str]]:
+def packets_of(
+    container: av.container.InputContainer, streams: Sequence[av.stream.Stream]
+) -> Iterator[tuple[av.Packet | None, str]]:
     """Yields `(packet, "")`, and `(None, reason)` where the file breaks off.
 
     Args:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-from collections.abc import Iterator
+import os
+import typing
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 
 import av
@@ -47,7 +49,7 @@ class Decoded:
     aspect: Fraction | None = None
 
 
-def field_order(stream, frame) -> str:
+def field_order(stream: av.VideoStream, frame: av.VideoFrame) -> str:
     """Returns which field of a frame is shown first, `PROGRESSIVE` if it has none.
 
     Args:
@@ -70,7 +72,7 @@ class Damage:
             more than four of these apart are one.
     """
 
-    def __init__(self, base: Fraction, step: int):
+    def __init__(self, base: Fraction, step: int) -> None:
         self.base, self.step, self.near = base, max(1, step), 4 * max(1, step) * base
         self.origin: int | None = None  # time of the clip's first frame
         self.stretches: list[tuple[Fraction, Fraction]] = []
@@ -108,7 +110,9 @@ class Decoding:
         deinterlaced: How many frames were made whole.
     """
 
-    def __init__(self, path, rate: Fraction, deinterlace: bool = False):
+    def __init__(
+        self, path: str | os.PathLike, rate: Fraction, deinterlace: bool = False
+    ) -> None:
         self.path, self.rate, self.deinterlace = path, rate, deinterlace
         self.damage: Damage | None = None
         self.clock: Clock | None = None
@@ -133,7 +137,9 @@ class Decoding:
         self.check(whole=True)
         self._check_end()
 
-    def _prepare(self, container, stream):
+    def _prepare(
+        self, container: av.container.InputContainer, stream: av.VideoStream
+    ) -> None:
         base = stream.time_base
         jumps = container.format.name.startswith("mpeg")
         self.clock = Clock(round(1 / self.rate / base), base, jumps)
@@ -142,8 +148,12 @@ class Decoding:
         if container.format.name.startswith("mov"):
             self._promised = (stream.duration or 0) * base
 
-    def _timed(self, container, stream):
-        context, heard = decoder_of(stream), None
+    def _timed(
+        self, container: av.container.InputContainer, stream: av.VideoStream
+    ) -> Iterator[Decoded]:
+        context = decoder_of(stream)
+        heard: Fraction | None = None
+        packets: list[av.Packet | None]
         sounds = [one for one in container.streams.audio if self.clock.jumps]
         for packet, reason in containers.packets_of(container, [stream, *sounds]):
             if reason:
@@ -159,7 +169,12 @@ class Decoding:
             for one in packets:
                 yield from self._decoded(context, one, heard)
 
-    def _decoded(self, context, packet, heard):
+    def _decoded(
+        self,
+        context: av.VideoCodecContext,
+        packet: av.Packet | None,
+        heard: Fraction | None,
+    ) -> Iterator[Decoded]:
         filled = packet is not None and packet.size
         if filled and not packet.is_discard:
             self.clock.sent(packet)
@@ -175,7 +190,7 @@ class Decoding:
             aspect = context.sample_aspect_ratio
             yield Decoded(frame, pts, frame.duration or 0, bad, aspect)
 
-    def _refused(self, packet):
+    def _refused(self, packet: av.Packet) -> None:
         """Notes an error; threads tell of it some packets late."""
         stamp = packet.pts
         if stamp is None:
@@ -194,9 +209,8 @@ class Decoding:
         clock = self.clock
         if clock.last is None:
             return
-        for (
-            time
-        ) in self._failed:  # early ones are seen exactly below, where they can be
+        # Early ones are seen exactly below, where they can be.
+        for time in self._failed:
             if time >= clock.first or not self._counted:
                 self.damage.add(time, time)
         for time, is_key in clock.lost(whole) if self._counted else ():
@@ -206,7 +220,7 @@ class Decoding:
             else:
                 self.damage.add(time, time)
 
-    def _check_end(self):
+    def _check_end(self) -> None:
         """Notes a file that ends before the time its header promises."""
         clock, base = self.clock, self.clock.base
         if clock.last is None:
@@ -232,7 +246,7 @@ class Decoding:
         return lines
 
 
-def decoder_of(stream):
+def decoder_of(stream: av.VideoStream) -> av.VideoCodecContext:
     """Returns what decodes the packets of a stream.
 
     Args:
@@ -241,7 +255,7 @@ def decoder_of(stream):
     name = _ALPHA_DECODERS.get(stream.codec_context.codec.canonical_name)
     tags = {key.lower(): value for key, value in stream.metadata.items()}
     if tags.get("alpha_mode") == "1" and name in av.codecs_available:
-        return av.CodecContext.create(name, "r")
+        return typing.cast(av.VideoCodecContext, av.CodecContext.create(name, "r"))
     return stream.codec_context
 
 
@@ -253,12 +267,14 @@ class _Deinterlacer:
         frames: The `Decoded` frames.
     """
 
-    def __init__(self, decoding, frames):
+    def __init__(self, decoding: Decoding, frames: Iterable[Decoded]) -> None:
         self.decoding, self.frames = decoding, frames
         self.held: collections.deque = collections.deque()
-        self.graph, self.form, self.number = None, None, 0
+        self.graph: Graph | None = None
+        self.form: tuple[int, int, str] | None = None
+        self.number = 0
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Decoded]:
         for one in self.frames:
             form = (one.frame.width, one.frame.height, one.frame.format.name)
             if form != self.form:
@@ -273,7 +289,7 @@ class _Deinterlacer:
             yield from self._pull()
         yield from self._pull(last=True)
 
-    def _graph(self, frame):
+    def _graph(self, frame: av.VideoFrame) -> Graph:
         graph = Graph()
         source = graph.add_buffer(
             width=frame.width,
@@ -285,7 +301,7 @@ class _Deinterlacer:
         graph.link_nodes(source, whole, graph.add("buffersink")).configure()
         return graph
 
-    def _pull(self, last=False):
+    def _pull(self, last: bool = False) -> Iterator[Decoded]:
         if self.graph is None:
             return
         if last:

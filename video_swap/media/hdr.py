@@ -48,7 +48,7 @@ class ToneMap:
         transfer: Code of the transfer curve, a key of `CURVES`.
     """
 
-    def __init__(self, transfer: int):
+    def __init__(self, transfer: int) -> None:
         curve = light_from_pq if CURVES[transfer] == "PQ" else light_from_hlg
         signal = np.arange(4096, dtype=np.float64) / 4095
         self.table = (curve(signal) / REFERENCE_WHITE).astype(np.float32)

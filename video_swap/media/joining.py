@@ -9,7 +9,7 @@ import itertools
 import os
 import pathlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
 import av
@@ -131,12 +131,23 @@ class _Joining:
         last_duration: Seconds.
     """
 
-    def __init__(self, segments, info, rest, last_duration):
+    def __init__(
+        self,
+        segments: Sequence[pathlib.Path],
+        info: video_reader.ClipInfo,
+        rest: Rest,
+        last_duration: Fraction,
+    ) -> None:
         self.segments, self.info, self.rest = segments, info, rest
         self.times = _Times(segments, last_duration)
         self.notes: list[str] = []
 
-    def write(self, given, made, limit):
+    def write(
+        self,
+        given: av.container.InputContainer | None,
+        made: av.container.OutputContainer,
+        limit: int | None,
+    ) -> list[str]:
         picture = self._picture(made)
         tracks, copier = [], None
         if given is not None:
@@ -153,7 +164,7 @@ class _Joining:
             made.mux(packet)
         return self.notes + (copier.notes if copier else [])
 
-    def _picture(self, made):
+    def _picture(self, made: av.container.OutputContainer) -> av.VideoStream:
         with _opened(self.segments[0]) as one:
             # opaque: else an encoder with the decoder's name would be looked for
             picture = made.add_stream_from_template(one.streams.video[0], opaque=True)
@@ -171,7 +182,13 @@ class _Joining:
                 )
         return picture
 
-    def _tags(self, given, main, made, picture):
+    def _tags(
+        self,
+        given: av.container.InputContainer,
+        main: av.VideoStream,
+        made: av.container.OutputContainer,
+        picture: av.VideoStream,
+    ) -> None:
         """Takes the tags over, without those that say what is no longer so."""
         left = ("rotate", "alpha_mode", "timecode")
         for source, target in ((given, made), (main, picture)):
@@ -185,7 +202,7 @@ class _Joining:
             if is_mp4(made.name):
                 picture.codec_context.framerate = timecodes.rate_of(main)
 
-    def _packets(self, stream) -> Iterator[av.Packet]:
+    def _packets(self, stream: av.VideoStream) -> Iterator[av.Packet]:
         """Yields the packets of all segments with decoding times that only rise.
 
         Each segment starts its own decoding clock. Here packet i of the whole gets the
@@ -206,11 +223,11 @@ class _Joining:
                 yield packet
 
 
-def _opened(segment):
+def _opened(segment: pathlib.Path) -> av.container.InputContainer:
     return av.open(containers.url(segment))
 
 
-def _read_packets(path):
+def _read_packets(path: pathlib.Path) -> Iterator[av.Packet]:
     with _opened(path) as container:
         yield from (packet for packet in container.demux(video=0) if packet.size)
 
@@ -218,20 +235,22 @@ def _read_packets(path):
 class _Times:
     """When each picture is shown and decoded, over all segments."""
 
-    def __init__(self, segments, last_duration):
+    def __init__(
+        self, segments: Sequence[pathlib.Path], last_duration: Fraction
+    ) -> None:
         with _opened(segments[0]) as one:
             self.base = one.streams.video[0].time_base
-        last_duration = round(last_duration / self.base)
+        last = round(last_duration / self.base)
         orders = [[p.pts for p in _read_packets(path)] for path in segments]
         self.shown = sorted(pts for order in orders for pts in order)
         steps = [b - a for a, b in itertools.pairwise(self.shown)]
-        self.durations = [*steps, last_duration or (steps[-1] if steps else 1)]
+        self.durations = [*steps, last or (steps[-1] if steps else 1)]
         delay, step = max(map(_delay, orders)), min(self.durations)
         lead = [self.shown[0] - step * i for i in range(delay, 0, -1)]
         self.decoded = lead + self.shown
 
 
-def _delay(order):
+def _delay(order: Sequence[int]) -> int:
     """Returns by how many pictures decoding must run ahead of showing."""
     places = {pts: place for place, pts in enumerate(sorted(order))}
     return max(i - places[pts] for i, pts in enumerate(order))

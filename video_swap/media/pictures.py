@@ -8,6 +8,7 @@ import os
 import pathlib
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
+from typing import TypeAlias
 
 import numpy as np
 from PIL import Image, ImageSequence
@@ -67,8 +68,13 @@ class PictureReader:
     origin = 0
 
     def __init__(
-        self, path, start=0.0, length=None, every=1, max_pixels=images.MAX_PIXELS
-    ):
+        self,
+        path: str | os.PathLike,
+        start: float = 0.0,
+        length: float | None = None,
+        every: int = 1,
+        max_pixels: int = images.MAX_PIXELS,
+    ) -> None:
         self.path, self.max_pixels = pathlib.Path(path), max_pixels
         self.start, self.every = video_reader.exact_seconds(start), every
         self.length = None if length is None else video_reader.exact_seconds(length)
@@ -89,7 +95,7 @@ class PictureReader:
             kind="folder" if self.names else "picture",
         )
 
-    def _look(self):
+    def _look(self) -> tuple[np.ndarray, int, int]:
         """Returns the first image, the number of images and milliseconds in all."""
         if self.names:
             step = 1000 // _SEQUENCE_RATE
@@ -133,7 +139,7 @@ class PictureReader:
         if not used:
             raise video_reader.nothing_used(self, seconds)
 
-    def _sequence(self):
+    def _sequence(self) -> Iterator[tuple[np.ndarray, int]]:
         for path in self.names:
             image = images.read_image(path, self.max_pixels)
             if (image.shape[1], image.shape[0]) != self.info.size_wh:
@@ -145,7 +151,7 @@ class PictureReader:
                 )
             yield image, 1000 // _SEQUENCE_RATE
 
-    def _animation(self):
+    def _animation(self) -> Iterator[tuple[np.ndarray, int]]:
         """Yields `(image, milliseconds)`; transparent parts are white."""
         shown, whole = 0, False
         try:
@@ -165,8 +171,12 @@ class PictureReader:
             self.damage.append((shown * _MILLISECOND, shown * _MILLISECOND))
 
 
+# What gives the frames of a clip, whatever it is.
+ClipReader: TypeAlias = PictureReader | video_reader.VideoReader
+
+
 @contextlib.contextmanager
-def _open(path, max_pixels):
+def _open(path: pathlib.Path, max_pixels: int) -> Iterator[tuple[Image.Image, bool]]:
     """Gives an animation, and whether it is whole; damage of a GIF shows later."""
     with contextlib.ExitStack() as stack:
         try:
@@ -182,7 +192,7 @@ def _open(path, max_pixels):
         yield image, whole
 
 
-def _readable_end(data):
+def _readable_end(data: bytes) -> int | None:
     """Returns how many bytes of a damaged WebP can be read, None if nothing can.
 
     A WebP is 12 bytes and then chunks: a name of 4 bytes, a length of 4, the content,
@@ -190,7 +200,8 @@ def _readable_end(data):
     """
     if data[:4] != b"RIFF":
         return None
-    ends, at = [], 12
+    ends: list[int] = []
+    at = 12
     while at + 8 <= len(data):
         name, size = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "little")
         at += 8 + size + size % 2
@@ -200,7 +211,7 @@ def _readable_end(data):
     return ends[bad - 1] if bad else None
 
 
-def _opens(data, end):
+def _opens(data: bytes, end: int) -> bool:
     try:
         with image_formats.open_image(_beginning(data, end)):
             return True
@@ -208,7 +219,7 @@ def _opens(data, end):
         return False
 
 
-def _beginning(data, end):
+def _beginning(data: bytes, end: int) -> bytes:
     return data[:4] + (end - 8).to_bytes(4, "little") + data[8:end]
 
 
@@ -287,7 +298,9 @@ def write_animation(
     return times.longer
 
 
-def _noted(frames, times):
+def _noted(
+    frames: Iterable[tuple[np.ndarray, int | Fraction]], times: _Durations
+) -> Iterator[Image.Image]:
     for image, milliseconds in frames:
         times.add(milliseconds)
         yield Image.fromarray(image)
@@ -301,24 +314,24 @@ class _Durations:
         least: None is shorter.
     """
 
-    def __init__(self, grid, least):
+    def __init__(self, grid: int, least: int) -> None:
         self.grid, self.least = grid, least
         self.rounded: list[int] = []
         self.exact, self.shown = Fraction(0), 0
 
-    def add(self, milliseconds):
+    def add(self, milliseconds: int | Fraction) -> None:
         self.exact += milliseconds
         length = round(self.exact / self.grid) * self.grid - self.shown
         self.rounded.append(max(length, self.least))
         self.shown += self.rounded[-1]
 
     @property
-    def longer(self):
+    def longer(self) -> int:
         late = round(self.shown - self.exact)
         return late if late > self.grid else 0
 
 
-def _is_webp(path):
+def _is_webp(path: str | os.PathLike) -> bool:
     return pathlib.Path(path).suffix.lower() == ".webp"
 
 

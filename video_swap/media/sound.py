@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Iterator
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 import av
 import numpy as np
+
+if TYPE_CHECKING:
+    from facedancer.video_swap.media.streams import Rest
 
 _SLACK = Fraction(1, 60)  # seconds that sound may be off before that is mended
 _AFTER = 60  # seconds after the picture in which sound can be meant
@@ -26,12 +31,14 @@ class Encoder:
         given: The track of the input.
     """
 
-    def __init__(self, made, given):
+    def __init__(
+        self, made: av.container.OutputContainer, given: av.AudioStream
+    ) -> None:
         codec = "aac" if "aac" in made.supported_codecs else "libopus"
         rate = nearest_rate(codec, given.rate or 48000)
         layout = nearest_layout(codec, rate, given.layout.name, given.channels)
         self.given = given
-        self.stream = made.add_stream(codec, rate=rate)
+        self.stream = typing.cast(av.AudioStream, made.add_stream(codec, rate=rate))
         self.stream.layout = layout
         self.stream.codec_context.bit_rate = _BITS * max(2, self.stream.channels)
         self.stream.metadata.update(given.metadata)
@@ -43,7 +50,7 @@ class Encoder:
         if self.stream.channels != given.channels:
             self.note += f"; {given.channels} channels became {self.stream.channels}"
 
-    def packets(self, packet, rest) -> Iterator[av.Packet]:
+    def packets(self, packet: av.Packet, rest: Rest) -> Iterator[av.Packet]:
         """Yields the encoded packets that one of the input completes.
 
         Args:
@@ -52,7 +59,7 @@ class Encoder:
             rest: Which part is used, see `streams.Rest`.
         """
         try:
-            frames = packet.decode()
+            frames = typing.cast(list[av.AudioFrame], packet.decode())
         except av.error.FFmpegError:
             return
         first, end = rest.first, rest.end
@@ -66,15 +73,16 @@ class Encoder:
             late = round((seconds - first) * rate) - self.samples
             if end is not None and seconds >= end:
                 continue
+            new: av.AudioFrame | None = frame
             if late < -_SLACK * rate:  # before the start, or encoded already
-                frame = _without(frame, -late)
+                new = _without(frame, -late)
             elif late > _SLACK * rate:
                 for pause in _silence(frame, late):
                     yield from self._encode(pause)
-            if frame is not None:
-                yield from self._encode(frame)
+            if new is not None:
+                yield from self._encode(new)
 
-    def _encode(self, frame):
+    def _encode(self, frame: av.AudioFrame) -> Iterator[av.Packet]:
         """Encodes samples as those that come next."""
         frame.pts, frame.time_base = self.samples, Fraction(1, frame.sample_rate)
         self.samples += frame.samples
@@ -85,18 +93,19 @@ class Encoder:
         yield from self.stream.encode(None)
 
 
-def _without(frame, samples):
+def _without(frame: av.AudioFrame, samples: int) -> av.AudioFrame | None:
     """Returns a frame without its first samples, None if nothing is left."""
     if samples >= frame.samples:
         return None
-    wave, kind = frame.to_ndarray(), frame.format.name
+    wave: np.ndarray = frame.to_ndarray()
+    kind = frame.format.name
     wave = wave[:, samples * (wave.shape[1] // frame.samples) :]
     rest = av.AudioFrame.from_ndarray(np.ascontiguousarray(wave), kind, frame.layout)
     rest.sample_rate = frame.sample_rate
     return rest
 
 
-def _silence(like, samples):
+def _silence(like: av.AudioFrame, samples: int) -> Iterator[av.AudioFrame]:
     """Yields frames of silence in the form of another frame."""
     kind = like.format.name
     quiet = b"\x80" if kind.startswith("u8") else b"\0"
@@ -139,9 +148,9 @@ def nearest_layout(codec: str, rate: int, layout: str, channels: int) -> str:
     return "mono" if channels == 1 else "stereo"
 
 
-def _takes(codec, rate, layout):
+def _takes(codec: str, rate: int, layout: str) -> bool:
     try:
-        context = av.CodecContext.create(codec, "w")
+        context = typing.cast(av.AudioCodecContext, av.CodecContext.create(codec, "w"))
         context.sample_rate, context.layout = rate, layout
         context.format = av.Codec(codec, "w").audio_formats[0].name
         context.open()

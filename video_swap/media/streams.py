@@ -6,7 +6,7 @@ import dataclasses
 import heapq
 import io
 import pathlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 
 import av
@@ -59,7 +59,9 @@ class Follower:
         picture: The follower of the picture itself, None for that one.
     """
 
-    def __init__(self, offsets: tuple[Fraction, ...], picture: Follower | None = None):
+    def __init__(
+        self, offsets: tuple[Fraction, ...], picture: Follower | None = None
+    ) -> None:
         self.offsets, self.picture, self.at = offsets, picture, 0
         self.stamp: Fraction | None = None
         self.end = Fraction(0)
@@ -81,7 +83,7 @@ class Follower:
         self.end = stamp + self.offsets[self.at] + duration
         return self.offsets[self.at]
 
-    def _jump(self, stamp):
+    def _jump(self, stamp: Fraction) -> None:
         """Takes a later offset: that by which it goes on, or is beside the picture."""
         if self.picture is None:
             places, goal = range(self.at, self.at + 2), self.end
@@ -92,13 +94,13 @@ class Follower:
             known, key=lambda i: abs(stamp + self.offsets[i] - goal), default=self.at
         )
 
-    def _catch_up(self, stamp):
+    def _catch_up(self, stamp: Fraction) -> None:
         """Takes the picture's offset where only that brings it beside the picture."""
         off = [abs(stamp + self.offsets[i] - self.picture.end) for i in self._both()]
         if off[0] > _BESIDE and off[1] < _BESIDE / 2:
             self.at = self.picture.at
 
-    def _both(self):
+    def _both(self) -> tuple[int, int]:
         return self.at, self.picture.at
 
 
@@ -116,7 +118,14 @@ class Copier:
         limit: Read no more packets than so many, None for all.
     """
 
-    def __init__(self, given, made, main, rest: Rest, limit: int | None = None):
+    def __init__(
+        self,
+        given: av.container.InputContainer,
+        made: av.container.OutputContainer,
+        main: av.VideoStream,
+        rest: Rest,
+        limit: int | None = None,
+    ) -> None:
         self.given, self.made, self.main = given, made, main
         self.rest, self.span, self.limit = rest, (rest.first, rest.end), limit
         self.notes: list[str] = []
@@ -132,7 +141,7 @@ class Copier:
             if stream.index != main.index:
                 self._add(stream)
 
-    def _add(self, stream):
+    def _add(self, stream: av.stream.Stream) -> None:
         name = f"{stream.type} stream {stream.index} ({_codec(stream)})"
         if stream.type == "data" and "timecode" in stream.metadata:
             return  # `joining` says what becomes of it
@@ -144,7 +153,7 @@ class Copier:
             new.disposition = stream.disposition
             self.copied[stream.index] = new
             self.notes.append(f"{name}: copied")
-        elif stream.type == "audio":
+        elif isinstance(stream, av.AudioStream):
             encoder = sound.Encoder(self.made, stream)
             self.encoded[stream.index] = encoder
             self.notes.append(f"{name}: {encoder.note}")
@@ -161,8 +170,9 @@ class Copier:
             start = chapter["start"] * base - first
             stop = chapter["end"] * base - first
             if stop > 0 and (end is None or start < end - first):
-                moved = {**chapter, "start": max(0, round(start / base))}
-                kept.append({**moved, "end": round(stop / base)})
+                chapter["start"] = max(0, round(start / base))
+                chapter["end"] = round(stop / base)
+                kept.append(chapter)
         if kept:
             self.made.set_chapters(kept)
             self.notes.append(f"{len(kept)} chapters: copied")
@@ -193,7 +203,7 @@ class Copier:
                 "were joined: left out"
             )
 
-    def _demux(self, chosen):
+    def _demux(self, chosen: Sequence[av.stream.Stream]) -> Iterator[av.Packet]:
         for packet, reason in containers.packets_of(self.given, chosen):
             if reason:
                 self.notes.append(
@@ -202,7 +212,7 @@ class Copier:
                 return
             yield packet
 
-    def _follow(self, packet):
+    def _follow(self, packet: av.Packet) -> None:
         """Gives a packet the times it would have if the clock had never jumped."""
         if not packet.size:
             return
@@ -221,7 +231,7 @@ class Copier:
         packet.pts = (stamp if packet.pts is None else packet.pts) + units
         packet.dts = stamp + units
 
-    def _inside(self, packet):
+    def _inside(self, packet: av.Packet) -> bool:
         first, end = self.span
         seconds = packet.pts * packet.time_base
         if seconds >= first:
@@ -232,7 +242,7 @@ class Copier:
             return not (unheard and is_cut)
         return not (unheard or (is_cut and packet.stream.type == "audio"))
 
-    def _moved(self, packet):
+    def _moved(self, packet: av.Packet) -> av.Packet:
         shift = round(self.span[0] / packet.time_base)
         given, packet.stream = packet.stream, self.copied[packet.stream.index]
         packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
@@ -241,7 +251,7 @@ class Copier:
             packet.pts = packet.dts = 0
         return packet
 
-    def _risen(self, packet):
+    def _risen(self, packet: av.Packet) -> Iterator[av.Packet]:
         """Yields a packet if its time is, or can be made, above that of the last."""
         last = self.last.get(packet.stream.index)
         if last is not None and packet.dts <= last:
@@ -255,12 +265,12 @@ class Copier:
         yield packet
 
 
-def _codec(stream):
+def _codec(stream: av.stream.Stream) -> str:
     context = stream.codec_context
     return context.codec.canonical_name if context is not None else "unknown"
 
 
-def _fits(stream, made):
+def _fits(stream: av.stream.Stream, made: av.container.OutputContainer) -> bool:
     """Returns whether a container takes a stream as it is: its header is tried."""
     kind = made.format.name
     if _codec(stream) not in made.supported_codecs:
@@ -283,7 +293,7 @@ def interleave(tracks: Iterable[Iterator[av.Packet]]) -> Iterator[av.Packet]:
         tracks: Iterators over packets, each with rising times.
     """
 
-    def seconds(packet):
+    def seconds(packet: av.Packet) -> Fraction:
         return packet.dts * packet.time_base
 
     return heapq.merge(*tracks, key=seconds)

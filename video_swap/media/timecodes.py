@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import av
+
+if TYPE_CHECKING:
+    from facedancer.video_swap.media.streams import Rest
 
 _FORM = re.compile(r"(\d+):(\d\d):(\d\d)([:;.,])(\d\d)")
 _BASES = (24, 25, 30, 48, 50, 60, 100, 120, 150)  # rates that FFmpeg counts frames in
@@ -11,7 +17,7 @@ _DAY = 24 * 3600
 _TRACKS = ("mp4", "mov", "ipod")  # hold it as a track, with the rate
 
 
-def rate_of(stream) -> Fraction:
+def rate_of(stream: av.VideoStream) -> Fraction:
     """Returns the frames a second that a stream's timecode counts.
 
     Args:
@@ -20,7 +26,9 @@ def rate_of(stream) -> Fraction:
     return stream.average_rate or stream.guessed_rate or Fraction(0)
 
 
-def carried(given, main, kind: str, rest) -> tuple[str, str]:
+def carried(
+    given: av.container.InputContainer, main: av.VideoStream, kind: str, rest: Rest
+) -> tuple[str, str]:
     """Returns the timecode of an output, empty if it has none, and a line about it.
 
     Args:
@@ -42,7 +50,7 @@ def carried(given, main, kind: str, rest) -> tuple[str, str]:
     return moved, f"timecode {moved}: kept"
 
 
-def _find(given, main):
+def _find(given: av.container.InputContainer, main: av.VideoStream) -> str:
     for holder in (main, given, *given.streams):
         for key, value in holder.metadata.items():
             if key.lower() == "timecode":
@@ -74,7 +82,7 @@ def moved_on(code: str, rate: Fraction, seconds: Fraction) -> str:
     return _written(number, base, dropped, parts[4])
 
 
-def _written(number, base, dropped, sign):
+def _written(number: int, base: int, dropped: int, sign: str) -> str:
     if dropped:
         ten = 600 * base - 9 * dropped
         tens, left = divmod(number, ten)

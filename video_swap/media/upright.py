@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import TYPE_CHECKING, Any
 
+import av
 import cv2
 import numpy as np
 from av.sidedata.sidedata import Type
 from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
+
+if TYPE_CHECKING:
+    from fractions import Fraction
+
+    from facedancer.video_swap.media.hdr import ToneMap
+    from facedancer.video_swap.media.video_reader import ClipInfo, Colour
 
 # Without these the converter's rounding darkens a picture by 1.3/255 on average.
 EXACT = int(Interpolation.BICUBIC | Interpolation.ACCURATE_RND)
@@ -42,14 +50,15 @@ class Orientation:
         return image[::-1] if self.mirror_y else image
 
 
-def orientation_of(frame) -> Orientation:
+def orientation_of(frame: av.VideoFrame) -> Orientation:
     """Returns how a frame is to be shown; turns by other than 90 degrees are rounded.
 
     Args:
         frame: A decoded frame. Its display matrix, if it has one, maps a stored point
             to x = a x + c y and y = b x + d y as shown.
     """
-    data = frame.side_data.get(Type.DISPLAYMATRIX)
+    sides: Any = frame.side_data  # by type too, which its own types do not say
+    data = sides.get(Type.DISPLAYMATRIX)
     if data is None:
         return Orientation()
     a, b, _, c, d = np.frombuffer(bytes(data), np.int32)[:5].tolist()
@@ -58,7 +67,7 @@ def orientation_of(frame) -> Orientation:
     return Orientation(True, c < 0, b < 0)
 
 
-def has_alpha(frame) -> bool:
+def has_alpha(frame: av.VideoFrame) -> bool:
     """Returns whether a frame says how transparent it is.
 
     Args:
@@ -82,13 +91,17 @@ class ToRgb:
         scaled: How many frames had another size.
     """
 
-    def __init__(self, info, colour, tone_map=None):
+    def __init__(
+        self, info: ClipInfo, colour: Colour, tone_map: ToneMap | None = None
+    ) -> None:
         self.info, self.colour, self.tone_map = info, colour, tone_map
         self.reformatter = VideoReformatter()
         self.scaled = 0
         self._first_aspect: tuple = ()
 
-    def __call__(self, frame, aspect=None) -> tuple[np.ndarray, np.ndarray | None]:
+    def __call__(
+        self, frame: av.VideoFrame, aspect: Fraction | None = None
+    ) -> tuple[np.ndarray, np.ndarray | None]:
         """Converts one frame.
 
         Args:
@@ -111,7 +124,7 @@ class ToRgb:
             return np.ascontiguousarray(image), alpha
         return on_white(image), np.ascontiguousarray(image[..., 3])
 
-    def _layers(self, frame):
+    def _layers(self, frame: av.VideoFrame) -> np.ndarray:
         """Returns `(h, w, 3)`, or `(h, w, 4)` of frames with alpha, both uint8."""
         form = "rgba" if has_alpha(frame) else "rgb24"
         image = self.reformatter.reformat(
@@ -124,7 +137,7 @@ class ToRgb:
         ).to_ndarray()
         return self.tone_map(image) if self.tone_map else image
 
-    def _fit(self, image, aspect):
+    def _fit(self, image: np.ndarray, aspect: Fraction) -> np.ndarray:
         width, height = self.info.size_wh
         if image.shape[:2] == (height, width):
             return image
@@ -145,7 +158,7 @@ class ToRgb:
         return fitted
 
 
-def _scaled(image, width, height):
+def _scaled(image: np.ndarray, width: int, height: int) -> np.ndarray:
     smaller = width < image.shape[1]
     kind = cv2.INTER_AREA if smaller else cv2.INTER_CUBIC
     return cv2.resize(np.ascontiguousarray(image), (width, height), interpolation=kind)

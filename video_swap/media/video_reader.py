@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import pathlib
 from collections.abc import Iterator
 from fractions import Fraction
+from typing import Any
 
 import av
 import numpy as np
@@ -133,7 +135,7 @@ def exact_seconds(seconds: float) -> Fraction:
     return Fraction(seconds).limit_denominator(1_000_000)
 
 
-def nothing_used(reader, last: Fraction | None) -> InputError:
+def nothing_used(reader: Any, last: Fraction | None) -> InputError:
     """Returns the error for a part of a clip in which no frame begins.
 
     Args:
@@ -181,13 +183,13 @@ class VideoReader:
 
     def __init__(
         self,
-        path,
-        start=0.0,
-        length=None,
-        every=1,
-        hdr_mode="refuse",
-        deinterlace=False,
-    ):
+        path: str | os.PathLike,
+        start: float = 0.0,
+        length: float | None = None,
+        every: int = 1,
+        hdr_mode: str = "refuse",
+        deinterlace: bool = False,
+    ) -> None:
         self.path = pathlib.Path(path)
         self.start, self.every = exact_seconds(start), every
         self.length = None if length is None else exact_seconds(length)
@@ -196,17 +198,18 @@ class VideoReader:
         self.notes: list[str] = []
         self.origin = 0
         self.offsets: tuple[Fraction, ...] = (Fraction(0),)
-        self.colour = self.info = None
         self._sound_begins: Fraction | None = None
         with containers.open_input(self.path) as container:
             stream = containers.picture_stream(container, self.path)
             self._describe(container, stream, self._first_frame(container, stream))
-        self.tone_map = None
+        self.tone_map: hdr.ToneMap | None = None
         if self.colour.transfer in hdr.CURVES:
             self._prepare_hdr(hdr_mode)
         self._found: list[str] = []  # notes of the last reading
 
-    def _first_frame(self, container, stream):
+    def _first_frame(
+        self, container: av.container.InputContainer, stream: av.VideoStream
+    ) -> av.VideoFrame:
         decoder, reason = decoding.decoder_of(stream), "there is no frame in it"
         for packet, broken in containers.packets_of(container, [stream]):
             try:
@@ -220,7 +223,12 @@ class VideoReader:
             reason = broken or reason
         raise InputError(f"{self.path}: its picture cannot be decoded ({reason})")
 
-    def _describe(self, container, stream, frame):
+    def _describe(
+        self,
+        container: av.container.InputContainer,
+        stream: av.VideoStream,
+        frame: av.VideoFrame,
+    ) -> None:
         turned = upright.orientation_of(frame).swapped
         size = (frame.height, frame.width) if turned else (frame.width, frame.height)
         aspect = stream.sample_aspect_ratio or Fraction(1)
@@ -254,7 +262,7 @@ class VideoReader:
         self._sound_begins = min(begins, default=None)
         self._note_what_changes(container)
 
-    def _note_what_changes(self, container):
+    def _note_what_changes(self, container: av.container.InputContainer) -> None:
         if self.info.deep > 8:
             self.notes.append(f"{self.info.deep}-bit picture: the output has 8 bits")
         films = len(container.streams.video)
@@ -262,7 +270,7 @@ class VideoReader:
         if films > 1:
             self.notes.append(f"stream {chosen} is its picture, of {films} that it has")
 
-    def _prepare_hdr(self, mode):
+    def _prepare_hdr(self, mode: str) -> None:
         name = hdr.CURVES[self.colour.transfer]
         if mode != "convert":
             raise InputError(
@@ -325,7 +333,7 @@ class VideoReader:
             raise nothing_used(self, seconds)
         self._finish(decoded, to_rgb)
 
-    def _finish(self, decoded, to_rgb):
+    def _finish(self, decoded: decoding.Decoding, to_rgb: upright.ToRgb) -> None:
         """Takes over what only the whole reading shows."""
         self.damage = list(decoded.damage.stretches)
         earlier, self._found = self._found, decoded.notes()

@@ -13,7 +13,10 @@ import dataclasses
 import os
 import pathlib
 import tempfile
+import typing
+from collections.abc import Iterable
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 import av
 import numpy as np
@@ -23,6 +26,9 @@ from facedancer import scheduling
 from facedancer.errors import InputError
 from facedancer.settings import Checked, ranged
 from facedancer.video_swap.media import containers, decoding, upright, video_reader
+
+if TYPE_CHECKING:
+    from facedancer.video_swap.media.video_reader import ClipInfo, Colour
 
 # How each family of encoders is told its constant quality.
 _QUALITY = {
@@ -184,7 +190,7 @@ def check_container(output: str | os.PathLike, settings: EncodeSettings) -> None
         raise InputError(f"--output: {name} cannot hold {settings.codec}. {advice}")
 
 
-def _works(name):
+def _works(name: str) -> bool:
     return any(family in name for family in _QUALITY) and "rgb" not in name
 
 
@@ -199,15 +205,22 @@ class SegmentEncoder:
         settings: Codec and quality.
     """
 
-    def __init__(self, path, info, colour, settings):
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        info: ClipInfo,
+        colour: Colour,
+        settings: EncodeSettings,
+    ) -> None:
         self.colour, self.alpha = colour, info.alpha
         self.format = settings.format_of(info.alpha)
         self.reformatter = VideoReformatter()
         self.container = _open_segment(path, info, settings)
         rate = min(Fraction(info.rate), _FASTEST).limit_denominator(65535)
-        self.stream = self.container.add_stream(settings.codec, rate=rate)
+        made = self.container.add_stream(settings.codec, rate=rate)
+        self.stream = typing.cast(av.VideoStream, made)
         self.stream.pix_fmt = self.format
-        self.stream.options = _all_options(info, settings)
+        self.stream.options = dict(_all_options(info, settings))
         fields = info.fields if settings.keeps_fields else decoding.PROGRESSIVE
         width, height = even_size(info.size_wh, self.format, fields)
         self.stream.width, self.stream.height = width, height
@@ -254,14 +267,14 @@ class SegmentEncoder:
         picture.time_base = self.time_base
         self._mux(self._encode(picture))
 
-    def _encode(self, picture):
+    def _encode(self, picture: av.VideoFrame | None) -> list[av.Packet]:
         """Returns packets; the first picture opens the encoder."""
         if self.stream.codec_context.is_open:
             return self.stream.encode(picture)
         with scheduling.kept_priority():
             return self.stream.encode(picture)
 
-    def _mux(self, packets):
+    def _mux(self, packets: Iterable[av.Packet]) -> None:
         """Writes packets; of a few frames libx265 gives any decoding times at all.
 
         What counts are their order and when they are shown, which `joining` reads.
@@ -281,7 +294,9 @@ class SegmentEncoder:
             self.container.close()
 
 
-def _open_segment(path, info, settings):
+def _open_segment(
+    path: str | os.PathLike, info: ClipInfo, settings: EncodeSettings
+) -> av.container.OutputContainer:
     """Opens a segment in a container that moves no times and loses nothing."""
     options = {"avoid_negative_ts": "disabled"}  # else it would move all times
     kind = _SEGMENTS[settings.segment_ending(info.alpha)]
@@ -292,7 +307,7 @@ def _open_segment(path, info, settings):
     return av.open(containers.url(path), "w", format=kind, options=options)
 
 
-def _all_options(info, settings):
+def _all_options(info: ClipInfo, settings: EncodeSettings) -> dict[str, str]:
     options = dict(settings.options)
     if info.alpha and "libvpx" in settings.codec:
         options["auto-alt-ref"] = "0"

@@ -81,9 +81,9 @@ def load_credentials(key_path: str = "", chain_path: str = "") -> Credentials:
         raise InputError("--signing_key and --signing_certificate belong together")
     try:
         if key_path:
-            key, chain = pathlib.Path(key_path), pathlib.Path(chain_path)
-            _refuse_open(key)
-            found = Credentials(key.read_bytes(), chain.read_bytes())
+            own_key, own_chain = pathlib.Path(key_path), pathlib.Path(chain_path)
+            _refuse_open(own_key)
+            found = Credentials(own_key.read_bytes(), own_chain.read_bytes())
             return _checked(found, key_path, "Give another")
         path = folder() / _FILE
         if not path.is_file():
@@ -100,20 +100,20 @@ def load_credentials(key_path: str = "", chain_path: str = "") -> Credentials:
         ) from None
 
 
-def _is_open(path):
+def _is_open(path: pathlib.Path) -> bool:
     """Returns whether others can read a file of this user, or write to it."""
     stat = path.stat()
     return stat.st_uid == os.getuid() and stat.st_mode & 0o077 != 0
 
 
-def _refuse_open(path):
+def _refuse_open(path: pathlib.Path) -> None:
     if _is_open(path):
         raise InputError(
             f"{path}: others can read this key. Make it yours alone: chmod 600 {path}"
         )
 
 
-def _close(path):
+def _close(path: pathlib.Path) -> None:
     if _is_open(path):
         os.chmod(path, 0o600)
         logging.getLogger("absl").warning(
@@ -123,7 +123,7 @@ def _close(path):
         )
 
 
-def _checked(found, path, advice):
+def _checked(found: Credentials, path: str | os.PathLike, advice: str) -> Credentials:
     """Returns credentials if the key is of the right kind and the certificate its own.
 
     Raises:
@@ -144,7 +144,7 @@ def _checked(found, path, advice):
     )
 
 
-def _make(path):
+def _make(path: pathlib.Path) -> None:
     """Writes new credentials to a file that appears whole, with safe permissions.
 
     Of several processes that do this at once, the file of the first one stays.
@@ -202,12 +202,12 @@ def make_credentials() -> Credentials:
     )
 
 
-def _name(common):
+def _name(common: str) -> x509.Name:
     parts = [(NameOID.ORGANIZATION_NAME, "FaceDancer"), (NameOID.COMMON_NAME, common)]
     return x509.Name([x509.NameAttribute(oid, value) for oid, value in parts])
 
 
-def _usage(signs_certificates):
+def _usage(signs_certificates: bool) -> x509.KeyUsage:
     return x509.KeyUsage(
         digital_signature=not signs_certificates,
         key_cert_sign=signs_certificates,
@@ -216,7 +216,12 @@ def _usage(signs_certificates):
     )
 
 
-def _certificate(subject, issuer, key, authority):
+def _certificate(
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: ec.EllipticCurvePrivateKey,
+    authority: ec.EllipticCurvePrivateKey,
+) -> x509.CertificateBuilder:
     """Returns a builder with what both certificates have; C2PA wants both key ids."""
     now = datetime.datetime.now(datetime.UTC)
     return (

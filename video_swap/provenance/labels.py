@@ -48,7 +48,7 @@ class Labeller:
         InputError: If the signing credentials cannot be used.
     """
 
-    def __init__(self, settings: LabelSettings):
+    def __init__(self, settings: LabelSettings) -> None:
         self.settings, self.generator = settings, ""
         self.credentials = None
         if settings.provenance == "on":
@@ -106,8 +106,9 @@ class Labeller:
         """
         if self.credentials is None:
             return "off"
-        parent = target
-        if not isinstance(target, signing.Parent):
+        if isinstance(target, signing.Parent):
+            parent = target
+        else:
             parent = signing.Parent(target)
         signed = signing.sign(path, parent, output, self.generator, self.credentials)
         return f"watermarked, {signed}"

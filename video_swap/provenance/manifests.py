@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 def says_of(store: dict) -> dict:
     """Returns what a file says of itself.
@@ -38,11 +40,11 @@ def signer_of(store: dict) -> str:
     return info.get("common_name") or info.get("issuer", "")
 
 
-def _active(store):
+def _active(store: dict[str, Any]) -> dict[str, Any]:
     return store["manifests"][store["active_manifest"]]
 
 
-def _actions(manifest):
+def _actions(manifest: dict[str, Any]) -> list[dict[str, Any]]:
     return [
         _action(action)
         for assertion in manifest.get("assertions", [])
@@ -51,13 +53,13 @@ def _actions(manifest):
     ]
 
 
-def _action(action):
+def _action(action: dict[str, Any]) -> dict[str, Any]:
     found = {name: action.get(name, "") for name in ("action", "digitalSourceType")}
     generator = action.get("parameters", {}).get("generator")
     return found if generator is None else {**found, "generator": generator}
 
 
-def _before(store, manifest):
+def _before(store: dict[str, Any], manifest: dict[str, Any]) -> list[dict[str, Any]]:
     found, todo, seen = [], [manifest], set()
     while todo:
         for ingredient in todo.pop(0).get("ingredients", []):

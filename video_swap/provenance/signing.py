@@ -19,6 +19,7 @@ import json
 import mmap
 import os
 import pathlib
+from typing import Any
 
 import c2pa
 from cryptography import exceptions, x509
@@ -78,7 +79,7 @@ class Parent:
         target: The file, or the folder of images.
     """
 
-    def __init__(self, target: pathlib.Path):
+    def __init__(self, target: pathlib.Path) -> None:
         self.target = target
 
     @functools.cached_property
@@ -107,7 +108,7 @@ class Parent:
             builder.write_ingredient_archive(name, archive)
         return archive.getvalue()
 
-    def _add_file(self, builder, ingredient):
+    def _add_file(self, builder: c2pa.Builder, ingredient: dict) -> bool:
         """Returns whether the target is a file of a kind and state that C2PA reads."""
         kind = self.target.suffix.lower().lstrip(".")
         known = kind in c2pa.Builder.get_supported_mime_types()
@@ -176,7 +177,7 @@ def sha256_of(path: str | os.PathLike) -> str:
     return files.file_hash(path)
 
 
-def _manifest(output, generator):
+def _manifest(output: pathlib.Path, generator: str) -> dict[str, Any]:
     agent = {"name": "FaceDancer in Keras 3", "version": facedancer.__version__}
     return {
         "claim_generator_info": [agent],
@@ -200,7 +201,13 @@ def _manifest(output, generator):
     }
 
 
-def _embed(path, parent, output, generator, credentials):
+def _embed(
+    path: pathlib.Path,
+    parent: Parent,
+    output: pathlib.Path,
+    generator: str,
+    credentials: Credentials,
+) -> None:
     suffix = output.suffix.lower()
     unsigned = path.with_name(f"{path.stem}-unsigned{suffix}")
     signed = path.with_name(f"{path.stem}-signed{suffix}")
@@ -257,7 +264,7 @@ def read(path: str | os.PathLike, own: Credentials | None = None) -> Claim:
     return claim
 
 
-def _read_embedded(path, own):
+def _read_embedded(path: pathlib.Path, own: Credentials | None) -> Claim:
     settings = dict(_SETTINGS)
     if own is not None:
         settings["trust"] = {"trust_anchors": own.chain.decode()}
@@ -283,7 +290,7 @@ def _read_embedded(path, own):
     return _claim(store, state)
 
 
-def _holds(path, words):
+def _holds(path: pathlib.Path, words: bytes) -> bool:
     if not path.stat().st_size:
         return False  # nothing to map
     with (
@@ -293,7 +300,7 @@ def _holds(path, words):
         return content.find(words) >= 0
 
 
-def _claim(store, state):
+def _claim(store: dict[str, Any], state: str | None) -> Claim:
     codes = [entry["code"] for entry in store.get("validation_status", [])]
     problems = tuple(code for code in codes if code != _NOT_TRUSTED)
     return Claim(
@@ -306,7 +313,13 @@ def _claim(store, state):
     )
 
 
-def _sidecar(path, parent, output, generator, credentials):
+def _sidecar(
+    path: pathlib.Path,
+    parent: Parent,
+    output: pathlib.Path,
+    generator: str,
+    credentials: Credentials,
+) -> dict[str, Any]:
     says = {
         "title": output.name,
         "sha256": sha256_of(path),
@@ -324,6 +337,8 @@ def _sidecar(path, parent, output, generator, credentials):
     }
     try:
         key = serialization.load_pem_private_key(credentials.key, None)
+        if not isinstance(key, ec.EllipticCurvePrivateKey):
+            raise ValueError("it is not of an elliptic curve")
         signature = key.sign(_canonical(says), ec.ECDSA(hashes.SHA256()))
     except (ValueError, TypeError) as error:
         raise InputError(f"--signing_key cannot sign ({error})") from None
@@ -334,11 +349,13 @@ def _sidecar(path, parent, output, generator, credentials):
     }
 
 
-def _canonical(says):
+def _canonical(says: dict[str, Any]) -> bytes:
     return json.dumps(says, sort_keys=True, separators=(",", ":")).encode()
 
 
-def _load_sidecar(sidecar):
+def _load_sidecar(
+    sidecar: pathlib.Path,
+) -> tuple[dict[str, Any], bytes, bytes, x509.Certificate]:
     """Returns claim, signature, certificates and the first of these.
 
     Raises:
@@ -351,19 +368,22 @@ def _load_sidecar(sidecar):
     texts = [text for action in says["actions"] for text in action.values()]
     if not all(isinstance(text, str) for text in texts):
         raise ValueError("`actions` must hold text")
-    if not isinstance(leaf.public_key(), ec.EllipticCurvePublicKey):
-        raise ValueError("the key must be one of an elliptic curve")
     return says, base64.b64decode(stored["signature"]), chain, leaf
 
 
-def _read_sidecar(path, sidecar, own):
+def _read_sidecar(
+    path: pathlib.Path, sidecar: pathlib.Path, own: Credentials | None
+) -> Claim:
     try:
         says, signature, chain, leaf = _load_sidecar(sidecar)
+        key = leaf.public_key()
+        if not isinstance(key, ec.EllipticCurvePublicKey):
+            raise ValueError("the key must be one of an elliptic curve")
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return Claim(True, problems=("the sidecar is damaged",))
     problems = []
     try:
-        leaf.public_key().verify(signature, _canonical(says), ec.ECDSA(hashes.SHA256()))
+        key.verify(signature, _canonical(says), ec.ECDSA(hashes.SHA256()))
     except exceptions.InvalidSignature:
         problems.append("the sidecar was altered")
     if says.get("sha256") != sha256_of(path):
@@ -372,7 +392,7 @@ def _read_sidecar(path, sidecar, own):
     return Claim(
         True,
         not problems,
-        name[0].value if name else "",
+        str(name[0].value) if name else "",
         says,
         tuple(problems),
         own is not None and chain.strip() == own.chain.strip(),

@@ -126,7 +126,7 @@ def difference(
     return change
 
 
-def _louder(change):
+def _louder(change: np.ndarray) -> float:
     """Returns how much stronger a mark may be that changes little: 1 to 1.5."""
     size = float(change.std())
     return min(max(_QUIET / size, 1.0), 1.5) if size else 1.0
@@ -169,7 +169,7 @@ class Marker:
         payload: 32 bits.
     """
 
-    def __init__(self, payload: int):
+    def __init__(self, payload: int) -> None:
         self.payload = payload
         self._sized: tuple[np.ndarray, np.ndarray] | None = None
 
@@ -240,22 +240,22 @@ def read_values(values: np.ndarray, key: str = KEY) -> Detection:
     return Detection(float(score), payload)
 
 
-def _bits(payload):
+def _bits(payload: int) -> np.ndarray:
     """Returns the 48 signs: a fixed pattern, then the payload, lowest bit first."""
     fixed = [1, -1] * (PRESENCE_BITS // 2)
     carried = [1 if payload >> i & 1 else -1 for i in range(PAYLOAD_BITS)]
     return np.array(fixed + carried, np.float32)
 
 
-def _luma(image):
+def _luma(image: np.ndarray) -> np.ndarray:
     return cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_AREA) @ _LUMA
 
 
-def _contrast(fine, size):
+def _contrast(fine: np.ndarray, size: float) -> np.ndarray:
     return np.sqrt(cv2.GaussianBlur(fine * fine, (0, 0), size))
 
 
-def _allowed(luma):
+def _allowed(luma: np.ndarray) -> np.ndarray:
     """Returns the size of change that is not seen: that of the calmest place nearby.
 
     Only what varies both along and across counts as texture; stripes and edges do not.
@@ -269,18 +269,20 @@ def _allowed(luma):
     return np.minimum(calm, _MOST) * np.minimum(1.0, 0.3 + 0.7 * luma / dark)
 
 
-def _bell(size):
+def _bell(size: float) -> np.ndarray:
     return cv2.getGaussianKernel(2 * round(3 * size) + 1, size)
 
 
-def _even(luma):
+def _even(luma: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Returns the luma without coarse shapes over its local contrast, and that."""
     fine = luma - cv2.GaussianBlur(luma, (0, 0), 10.0)
     contrast = np.hypot(_contrast(fine, 4.0), _WEIGHED)
     return (fine / contrast).clip(-3.0, 3.0), contrast
 
 
-def _values(luma, places, weight):
+def _values(
+    luma: np.ndarray, places: np.ndarray, weight: np.ndarray
+) -> tuple[np.ndarray, float]:
     """Returns the coefficients of each group, clipped, and their root mean square."""
     values = cv2.dct(_even(luma)[0]).ravel()[places] / weight
     spread = max(float(np.sqrt((values**2).mean())), 0.05)
@@ -288,7 +290,7 @@ def _values(luma, places, weight):
 
 
 @functools.lru_cache(maxsize=4)
-def _pattern(key):
+def _pattern(key: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Returns signs, places and the expected size of the coefficients of each group.
 
     The signs come from SHA-256 of the key, not from a random generator that could
@@ -307,7 +309,7 @@ def _pattern(key):
     return chips, places, weight.astype(np.float32)
 
 
-def _numbers(text, count):
+def _numbers(text: str, count: int) -> np.ndarray:
     """Returns 64-bit numbers that follow from a text."""
     blocks = -(-count // 4)
     data = b"".join(

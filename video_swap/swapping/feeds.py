@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,19 +11,22 @@ from facedancer.contract import SwapContract
 from facedancer.errors import InputError
 from facedancer.video_swap.compositing import pixel_boost
 
+if TYPE_CHECKING:
+    from facedancer.video_swap.swapping.jobs import Crop
 
-def _target(crop, contract: SwapContract, boost: int) -> np.ndarray:
+
+def _target(crop: Crop, contract: SwapContract, boost: int) -> np.ndarray:
     return contract.image.from_uint8(pixel_boost.split(crop.image, boost))
 
 
-def _identity(crop, contract: SwapContract, boost: int) -> np.ndarray:
+def _identity(crop: Crop, contract: SwapContract, boost: int) -> np.ndarray:
     vector = np.asarray(crop.identity, np.float32)
     if contract.identity.unit:
         vector = vector / max(float(np.linalg.norm(vector)), 1e-12)
     return np.repeat(vector[None], boost**2, axis=0)
 
 
-def _label(crop, contract: SwapContract, boost: int) -> np.ndarray:
+def _label(crop: Crop, contract: SwapContract, boost: int) -> np.ndarray:
     return np.full((boost**2, 1), crop.identity, np.int32)
 
 

@@ -6,11 +6,13 @@ import dataclasses
 import os
 import pathlib
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from facedancer import alignment, images
 from facedancer.arcface_model import Embedder, cosine_matrix, mean_of_embeddings
+from facedancer.contract import InputContract
 from facedancer.errors import InputError
 from facedancer.faces import Faces
 from facedancer.photo_search import search_photos
@@ -64,14 +66,15 @@ class IdentityReader:
 
     def __init__(
         self,
-        detector,
+        detector: Any,
         embedder: Embedder,
         align: bool = True,
         face: str = source_faces.DEFAULT,
         max_pixels: int = images.MAX_PIXELS,
-    ):
+    ) -> None:
         self.detector, self.embedder, self.align = detector, embedder, align
-        self.face, self.max_pixels, self.notes = face, max_pixels, []
+        self.face, self.max_pixels = face, max_pixels
+        self.notes: list[str] = []
 
     def read(self, paths: Sequence[str | os.PathLike]) -> np.ndarray:
         """Returns the mean identity of one person.
@@ -98,7 +101,7 @@ class IdentityReader:
             raise InputError("At least one photo must be given with --swap_source")
         return mean_of_embeddings(self.embedder.embed(np.stack(crops)))
 
-    def _from_folder(self, folder):
+    def _from_folder(self, folder: str | os.PathLike) -> list[np.ndarray]:
         """Photos without a face in a folder of many are no reason to stop."""
         found, several, unused = [], 0, []
         for path in images.list_images(folder):
@@ -126,7 +129,7 @@ class IdentityReader:
             )
         return found
 
-    def _crop_of(self, path):
+    def _crop_of(self, path: str | os.PathLike) -> tuple[np.ndarray, str]:
         return self.crop_in(images.read_image(path, self.max_pixels), str(path))
 
     def crop_in(self, image: np.ndarray, name: str) -> tuple[np.ndarray, str]:
@@ -154,7 +157,7 @@ class IdentityReader:
         return crop_of(image, faces.landmarks[taken], contract), note
 
 
-def _whole(image, size):
+def _whole(image: np.ndarray, size: int) -> np.ndarray:
     """Returns the matrix that fits a whole image to a crop's square."""
     height, width = image.shape[:2]
     x, y = size / width, size / height
@@ -162,7 +165,10 @@ def _whole(image, size):
 
 
 def crop_of(
-    image: np.ndarray, landmarks: np.ndarray, contract, aspect: float = 1.0
+    image: np.ndarray,
+    landmarks: np.ndarray,
+    contract: InputContract,
+    aspect: float = 1.0,
 ) -> np.ndarray:
     """Returns the aligned crop of one face, as a network's contract wants it.
 
@@ -225,11 +231,10 @@ def choose(
     """
     general = next((i for i, rule in enumerate(rules) if rule.reference is None), None)
     special = [i for i, rule in enumerate(rules) if rule.reference is not None]
-    if not special or count == 0:
+    if not special or count == 0 or embeddings is None:
         return [general] * count
-    likeness = cosine_matrix(
-        embeddings, np.stack([rules[i].reference for i in special])
-    )
+    references = [rule.reference for rule in rules if rule.reference is not None]
+    likeness = cosine_matrix(embeddings, np.stack(references))
     spared = np.array([rules[i].source is None for i in special])
     nearest = likeness.argmax(axis=0) == np.arange(count)[:, None]
     takes = (likeness >= threshold) & (nearest | spared)

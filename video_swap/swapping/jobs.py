@@ -48,7 +48,7 @@ class Crop:
 
 
 def make_jobs(
-    landmarks: Sequence[np.ndarray], rules: Sequence[int | None]
+    landmarks: Sequence[np.ndarray] | np.ndarray, rules: Sequence[int | None]
 ) -> list[FaceJob]:
     """Returns what is to be swapped of the faces of a frame.
 
@@ -56,11 +56,11 @@ def make_jobs(
         landmarks: `(5, 2)` of each face, swapped or not.
         rules: For each the place of its rule, None if it stays as it is.
     """
-    landmarks = np.asarray(landmarks, np.float64).reshape(-1, 5, 2)
-    fronts = outlines.in_front(landmarks)
+    found = np.asarray(landmarks, np.float64).reshape(-1, 5, 2)
+    fronts = outlines.in_front(found)
     return [
-        FaceJob(points, rule, landmarks[front])
-        for points, rule, front in zip(landmarks, rules, fronts, strict=True)
+        FaceJob(points, rule, found[front])
+        for points, rule, front in zip(found, rules, fronts, strict=True)
         if rule is not None
     ]
 
@@ -72,7 +72,7 @@ def far_first(jobs: Sequence[FaceJob]) -> list[FaceJob]:
         jobs: Of one frame.
     """
 
-    def size(job):
+    def size(job: FaceJob) -> float:
         return np.ptp(job.landmarks, axis=0).sum()
 
     return sorted(jobs, key=size)

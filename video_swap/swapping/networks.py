@@ -8,6 +8,7 @@ import pathlib
 
 from facedancer import weights
 from facedancer.arcface_model import Embedder, load_encoder
+from facedancer.arcface_model.encoder import Encoder
 from facedancer.contract import IdentityInput, SwapContract
 from facedancer.errors import InputError
 from facedancer.models import load_generator
@@ -32,7 +33,7 @@ class Networks:
         warnings: What the user should know, one line each.
     """
 
-    engine: object
+    engine: make.Engine
     contract: SwapContract
     detector: object
     embedder: Embedder
@@ -87,7 +88,7 @@ def load_networks(settings: NetworkSettings) -> Networks:
     return Networks(engine, contract, detector, embedder, names, parser, warnings)
 
 
-def check_encoder(told: IdentityInput, encoder) -> tuple[str, ...]:
+def check_encoder(told: IdentityInput, encoder: Encoder) -> tuple[str, ...]:
     """Refuses an encoder whose vectors the generator cannot know.
 
     Args:

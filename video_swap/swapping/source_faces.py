@@ -35,7 +35,7 @@ def check(which: str) -> None:
         )
 
 
-def _number(which):
+def _number(which: str) -> int:
     return int(which) if which.isascii() and which.isdecimal() else 0
 
 
@@ -84,7 +84,7 @@ def from_left(faces: Faces) -> np.ndarray:
     return np.argsort(_centres(faces)[:, 0], kind="stable")
 
 
-def _centres(faces):
+def _centres(faces: Faces) -> np.ndarray:
     return (faces.boxes[:, :2] + faces.boxes[:, 2:] + 1.0) / 2.0
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import copy
 import dataclasses
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from facedancer import alignment
+from facedancer.contract import SwapContract
 from facedancer.errors import InputError
 from facedancer.faces import Faces
 from facedancer.photo_search import search_photos
@@ -24,8 +26,12 @@ from facedancer.video_swap.settings import SwapSettings
 from facedancer.video_swap.swapping import feeds, identities
 from facedancer.video_swap.swapping.jobs import Crop, FaceJob, far_first, make_jobs
 
+if TYPE_CHECKING:
+    from facedancer.arcface_model import Embedder
+    from facedancer.video_swap.compositing.parsing import FaceParser
 
-def _name(engine) -> str:
+
+def _name(engine: object) -> str:
     return getattr(engine, "name", "unnamed")
 
 
@@ -68,14 +74,14 @@ class FaceSwapper:
 
     def __init__(
         self,
-        engine,
-        contract,
-        detector,
-        embedder,
+        engine: Any,
+        contract: SwapContract,
+        detector: Any,
+        embedder: Embedder,
         rules: Sequence[identities.Rule],
         settings: SwapSettings | None = None,
-        parser=None,
-    ):
+        parser: FaceParser | None = None,
+    ) -> None:
         feeds.check(contract)
         self.engine, self.contract = engine, contract
         self.detector, self.embedder = detector, embedder
@@ -148,7 +154,7 @@ class FaceSwapper:
         kept = free[identities.keep_by_order(faces[free], self.settings.faces)]
         return [rule if place in kept else None for place, rule in enumerate(chosen)]
 
-    def _is_spared(self, rule):
+    def _is_spared(self, rule: int | None) -> bool:
         return rule is not None and self.rules[rule].source is None
 
     def swap_frame(self, image: np.ndarray) -> SwapResult:
@@ -215,7 +221,7 @@ class FaceSwapper:
             results.append(result)
         return results
 
-    def _cut(self, frame, job):
+    def _cut(self, frame: np.ndarray, job: FaceJob) -> Crop:
         contract = self.contract.image
         size = contract.size * self.settings.pixel_boost
         matrix = pixel_aspect.crop_matrix(job.landmarks, size, contract, self.aspect)
@@ -227,8 +233,10 @@ class FaceSwapper:
             alignment.apply(matrix, job.fronts),
         )
 
-    def _identity(self, frame, job):
+    def _identity(self, frame: np.ndarray, job: FaceJob) -> np.ndarray:
         source, strength = self.rules[job.rule].source, self.settings.strength
+        if source is None:
+            raise ValueError(f"Rule {job.rule} spares its face: there is no identity")
         if strength == 1.0:
             return source
         target = self.embed(frame, job.landmarks[None])[0]
@@ -260,7 +268,13 @@ class FaceSwapper:
             one = {k: pixel_boost.merge(v[tiles], boost) for k, v in made.items()}
             yield one | {"swapped": self.contract.image.to_255(one["swapped"])}
 
-    def _put_back(self, result, frame, crop, made):
+    def _put_back(
+        self,
+        result: np.ndarray,
+        frame: np.ndarray,
+        crop: Crop,
+        made: dict[str, np.ndarray],
+    ) -> None:
         settings, size = self.settings, len(crop.image)
         mask = (
             masks.legacy_mask(size)
