@@ -73,7 +73,7 @@ def start(program, *words, limit=None, **options):
     )
 
 
-def wait(process, timeout=300):
+def wait(process, timeout=900):
     """Waits for a program's end; one that takes too long is killed with all it began.
 
     Args:
@@ -93,12 +93,12 @@ def wait(process, timeout=300):
     return Ended(process.returncode, out or "", err or "", time.monotonic() - began)
 
 
-def run(program, *words, timeout=300, **options):
+def run(program, *words, timeout=900, **options):
     """Runs a program to its end; see `start` and `wait`."""
     return wait(start(program, *words, **options), timeout)
 
 
-def end_when(process, ready, number=signal.SIGKILL, group=False, timeout=300):
+def end_when(process, ready, number=signal.SIGKILL, group=False, timeout=900):
     """Sends a signal once something has happened; returns how the program ended.
 
     Args:

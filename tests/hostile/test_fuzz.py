@@ -18,7 +18,7 @@ FEW = {"images": 12, "shards": 10, "signed": 5}
 MANY = {"images": 500, "shards": 200, "clips": 150, "models": 300, "signed": 100}
 
 
-def fuzz(*words, seconds=120):
+def fuzz(*words, seconds=800):
     """Runs the fuzzer in a process of its own, which must not have used TensorFlow."""
     with tempfile.TemporaryDirectory() as folder:
         found = pathlib.Path(folder, "found.json")
