@@ -49,7 +49,7 @@ def run(words):
     """Trains once and returns the last measures of the validation."""
     config = cli.parse(TrainConfig, words)
     train.main(config)
-    folder = pathlib.Path(config.log_dir, config.log_name)
+    folder = pathlib.Path(config.output.log_dir, config.output.log_name)
     entries = map(json.loads, (folder / "metrics.jsonl").read_text().splitlines())
     return [entry for entry in entries if entry["kind"] == "eval"][-1]
 

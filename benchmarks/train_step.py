@@ -46,7 +46,7 @@ from facedancer.train.frozen import teachers  # noqa: E402
 from facedancer.train.frozen.frozen_networks import FrozenNetworks  # noqa: E402
 from facedancer.train.objective import adversary, ifsr, losses  # noqa: E402
 from facedancer.train.step import divided_step, state  # noqa: E402
-from facedancer.train.systems import FaceDancer  # noqa: E402
+from facedancer.train.systems.facedancer import FaceDancer  # noqa: E402
 
 if keras.backend.backend() == "tensorflow":
     import tensorflow as tf

@@ -26,7 +26,7 @@ import inspect
 import re
 import types
 import typing
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 _RULE = "facedancer"
@@ -51,7 +51,7 @@ class Rule:
             what `--help` calls it there.
     """
 
-    choices: tuple[str, ...] = ()
+    choices: Collection[str] = ()
     low: float | None = None
     high: float | None = None
     above: float | None = None
@@ -90,7 +90,7 @@ class Rule:
             Empty if the value is allowed.
         """
         if self.choices and value not in self.choices:
-            return f"must be one of {', '.join(self.choices)}"
+            return f"must be one of {', '.join(filter(None, self.choices))}"
         if self.ending and not str(value).endswith(self.ending):
             return f"must end in {self.ending}"
         return "" if self._in_range(value) else f"must {self.limits}"
@@ -123,10 +123,12 @@ def choice(
 
     Args:
         default: Its default; left out: the field must be given.
-        choices: The words.
+        choices: The words; an empty one is not listed. A mapping stays one: what is
+            added to it later counts.
         **rule: Further fields of `Rule`.
     """
-    return setting(default, choices=tuple(choices), **rule)
+    words = choices if isinstance(choices, Mapping) else tuple(choices)
+    return setting(default, choices=words, **rule)
 
 
 def ranged(

@@ -80,7 +80,7 @@ def _facts(leaf: Leaf) -> str:
     """Returns choices, limits and default, in brackets."""
     rule, facts = leaf.rule, []
     if rule.choices:
-        facts.append("of " * leaf.many + " | ".join(rule.choices))
+        facts.append("of " * leaf.many + " | ".join(filter(None, rule.choices)))
     if rule.limits:
         facts.append(rule.limits.removeprefix("be ").replace("lie in", "in"))
     if rule.repeated:

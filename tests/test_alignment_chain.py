@@ -159,7 +159,7 @@ def test_fine_tuning_and_calibration_want_the_generator_s_crops(chain):
     with pytest.raises(InputError, match="generator of --init_generator needs it"):
         loading.load_networks(values)
     fitting = settings(chain, "shrunk_shards", f"--init_generator={path}")
-    assert loading.load_networks(fitting).config.shrink == 0.8
+    assert loading.load_networks(fitting).contract.image.shrink == 0.8
     flags = [
         f"--arcface_path={chain / 'encoder.keras'}",
         f"--facedancer_path={path}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import pathlib
 
@@ -14,8 +15,9 @@ from facedancer.dataset.reading import triplet_reader
 from facedancer.dataset.reading.pair_reader import PairSettings
 from facedancer.dataset.shards import shard_index
 from facedancer.errors import InputError
-from facedancer.models import build_discriminator, build_generator
-from facedancer.train.config import TrainConfig
+from facedancer.settings import flat
+from facedancer.train import loading
+from facedancer.train.config import DeviceSettings, TrainConfig
 from facedancer.train.frozen.compiled import compiled
 from facedancer.train.loading import Networks
 from facedancer.train.loop.checkpoints import Checkpoints
@@ -23,7 +25,6 @@ from facedancer.train.loop.journal import Journal
 from facedancer.train.loop.loop import Loop, Plan
 from facedancer.train.step import state
 from facedancer.train.step.divided_step import DividedStep
-from facedancer.train.systems import SYSTEMS
 from facedancer.train.validation import samples, validation
 
 _SHOWN = 6
@@ -31,17 +32,18 @@ _SHOWN = 6
 
 def run_folder(config: TrainConfig) -> pathlib.Path:
     """Returns the folder of the run."""
-    return pathlib.Path(config.log_dir, config.log_name)
+    return pathlib.Path(config.output.log_dir, config.output.log_name)
 
 
 def checkpoints_of(config: TrainConfig) -> Checkpoints:
     """Returns the checkpoints of the run."""
+    output = config.output
     folder = (
-        pathlib.Path(config.chkp_dir, config.log_name)
-        if config.chkp_dir
+        pathlib.Path(output.chkp_dir, output.log_name)
+        if output.chkp_dir
         else run_folder(config) / "checkpoints"
     )
-    return Checkpoints(folder, config.keep)
+    return Checkpoints(folder, output.keep)
 
 
 def data_settings(config: TrainConfig, image_size: int) -> tuple[str, object]:
@@ -58,13 +60,13 @@ def data_settings(config: TrainConfig, image_size: int) -> tuple[str, object]:
         InputError: If there are no shards, or a value is out of its range.
     """
     photos = pair_settings(config, image_size)
-    if not config.triplets:
-        return SYSTEMS[config.system].batches, photos
-    ratio = config.triplet_ratio
+    if not config.data.triplets:
+        return loading.system_of(config).batches, photos
+    ratio = config.data.triplet_ratio
     try:
         return "triplets", triplet_reader.TripletSettings(
             photos,
-            config.triplets,
+            config.data.triplets,
             ratio[0] if len(ratio) == 1 else ratio,
             flip=0.5 if photos.flip else 0.0,
             augment=photos.jitter != "none",
@@ -74,7 +76,7 @@ def data_settings(config: TrainConfig, image_size: int) -> tuple[str, object]:
 
 
 def pair_settings(config: TrainConfig, image_size: int) -> PairSettings:
-    """Returns how pairs are drawn.
+    """Returns how pairs are drawn: settings and recipe call it as `PairSettings` does.
 
     Args:
         config: The settings.
@@ -83,31 +85,17 @@ def pair_settings(config: TrainConfig, image_size: int) -> PairSettings:
     Raises:
         InputError: If there are no shards, or a value is out of its range.
     """
-    recipe = config.training_recipe().pairs
-    share = recipe.same_person_ratio
-    shards = share and shard_index.open_index(
-        config.data_dir, on_corrupt=config.on_corrupt
-    )
-    if share and shards.identity.max(initial=-1) < 0:
-        logging.warning("The shards have no labels: no pairs of one person")
-        share = 0.0
+    data, drawn = config.data, dict(vars(config.training_recipe.pairs))
+    if drawn["same_person_ratio"]:
+        shards = shard_index.open_index(data.data_dir, on_corrupt=data.on_corrupt)
+        if shards.identity.max(initial=-1) < 0:
+            logging.warning("The shards have no labels: no pairs of one person")
+            drawn["same_person_ratio"] = 0.0
+    known = {field.name for field in dataclasses.fields(PairSettings)}
+    given = {**vars(data), **vars(config.optimisation), **drawn}
+    values = {name: value for name, value in given.items() if name in known}
     try:
-        return PairSettings(
-            config.data_dir,
-            batch_size=config.batch_size,
-            image_size=image_size,
-            same_ratio=recipe.same_ratio,
-            same_person_ratio=share,
-            jitter=recipe.jitter,
-            flip=recipe.flip,
-            colour_match=config.colour_match,
-            affine=config.affine,
-            motion_blur=config.motion_blur,
-            cache_mb=config.cache_mb,
-            shuffle=config.shuffle,
-            seed=config.seed,
-            on_corrupt=config.on_corrupt,
-        )
+        return PairSettings(**values | {"image_size": image_size})
     except ValueError as error:
         raise InputError(str(error)) from None
 
@@ -122,39 +110,39 @@ def make_driver(config: TrainConfig):
         InputError: If Keras runs on another backend than is asked for, a device is
             missing, or the backend has not what is asked for.
     """
-    backend = keras.backend.backend()
-    if config.backend not in ("", backend):
+    backend, devices = keras.backend.backend(), config.devices
+    if devices.backend not in ("", backend):
         raise InputError(
-            f"--backend={config.backend} must stand on the command line, or in the "
+            f"--backend={devices.backend} must stand on the command line, or in the "
             "environment variable KERAS_BACKEND, since Keras is told when it is "
             f"imported. Received: Keras runs on {backend}"
         )
     if backend == "jax":
-        _refuse_with_jax(config)
+        _refuse_with_jax(devices)
         from facedancer.train.drivers.jax_driver import JaxDriver
 
-        return JaxDriver(config.devices, config.compile_cache)
-    if config.compile_cache:
+        return JaxDriver(devices.devices, devices.compile_cache)
+    if devices.compile_cache:
         raise InputError("--compile_cache is for --backend=jax")
     from facedancer.train.drivers import distribution, tensorflow_driver
 
     distribution.quiet()
     strategy = distribution.make_strategy(
-        config.strategy, config.devices, config.device_id
+        devices.strategy, devices.devices, devices.device_id
     )
-    return tensorflow_driver.TensorFlowDriver(strategy, config.xla)
+    return tensorflow_driver.TensorFlowDriver(strategy, devices.xla)
 
 
-def _refuse_with_jax(config: TrainConfig) -> None:
-    if config.precision == "mixed_float16":
+def _refuse_with_jax(devices: DeviceSettings) -> None:
+    if devices.precision == "mixed_float16":
         raise InputError(
             "--backend=jax trains in float32 or mixed_bfloat16, which needs no loss "
-            f"scale. Received: --precision={config.precision}"
+            f"scale. Received: --precision={devices.precision}"
         )
-    if config.strategy not in ("auto", "one"):
+    if devices.strategy not in ("auto", "one"):
         raise InputError(
             "--strategy is for TensorFlow; with --backend=jax all devices of this "
-            f"machine, or --devices, share the batch. Received: {config.strategy}"
+            f"machine, or --devices, share the batch. Received: {devices.strategy}"
         )
 
 
@@ -170,39 +158,22 @@ def build_step(config: TrainConfig, networks: Networks, driver) -> DividedStep:
         InputError: If the structures do not fit, the batch cannot be divided, or the
             device cannot compile the precision.
     """
-    half = config.precision == "mixed_bfloat16"
+    precision, moves = config.devices.precision, config.optimisation
+    half = precision == "mixed_bfloat16"
     if getattr(driver, "xla", False) and half and not driver.gpus:
         raise InputError(
             "XLA compiles no bfloat16 training on CPUs. Leave out --xla, which is "
             "slower there, or use --precision=float32"
         )
-    system = SYSTEMS[config.system](
-        config.training_recipe(), networks.frozen, config.batch_size
+    system = loading.system_of(config)(
+        config.training_recipe, networks.frozen, moves.batch_size
     )
-    start = dict(zip(("generator", "discriminator"), networks.start, strict=True))
-    start = {name: model for name, model in start.items() if model is not None}
+    builders = system.builders(networks.structures, precision)
     try:
-        new = state.build_state(
-            system, _builders(config, networks), config.precision, start
-        )
-        return DividedStep(system, new, driver, config.accumulation, config.seed)
+        new = state.build_state(system, builders, precision, networks.start)
+        return DividedStep(system, new, driver, moves.accumulation, moves.seed)
     except ValueError as error:
         raise InputError(str(error)) from None
-
-
-def _builders(config: TrainConfig, networks: Networks) -> dict:
-    """Returns what makes each network anew."""
-    discriminator = networks.start[1]
-    structure = (
-        config.discriminator_config(networks.config)
-        if discriminator is None
-        else discriminator.config
-    )
-    form, precision = "composed", config.precision
-    return {
-        "generator": lambda: build_generator(networks.config, form, precision),
-        "discriminator": lambda: build_discriminator(structure, form, precision),
-    }
 
 
 def build_loop(config: TrainConfig, step: DividedStep, networks: Networks) -> Loop:
@@ -216,63 +187,76 @@ def build_loop(config: TrainConfig, step: DividedStep, networks: Networks) -> Lo
     Raises:
         InputError: If the validation's shards or networks are missing.
     """
-    chief = step.driver.chief
-    best = step.state.best_generator
+    trained = step.state
+    best = step.system.swapper({name: trained.best(name) for name in trained.networks})
     call = compiled(best.named, best)
 
     def generator(feeds):
         step.driver.release()  # its weights are those of now
         return call(feeds)
 
-    validate = show = None
-    if config.eval_dir and chief:
+    show = validate = None
+    if step.driver.chief:
         measure = _validation(config, networks)
-        validate = lambda: measure(generator)  # noqa: E731
-        show = _shower(measure, step, generator)
-    elif chief:
-        found = validation.read_pairs(
-            config.data_dir, networks.config.image_size, _SHOWN, config.seed + 1
-        )
-        teacher = networks.frozen.teacher
-        show = _shower(validation.Validation(found, teacher, teacher), step, generator)
-    plan = Plan(**{f.name: getattr(config, f.name) for f in dataclasses.fields(Plan)})
+        show = _sample_writer(measure, best, generator)
+        if config.validation.eval_dir:
+            validate = functools.partial(measure, generator)
+    values = flat(config)
+    plan = Plan(
+        **{field.name: values[field.name] for field in dataclasses.fields(Plan)}
+    )
     return Loop(
         step,
         plan,
-        Journal(run_folder(config), chief),
+        Journal(run_folder(config), step.driver.chief),
         checkpoints_of(config),
-        {"generator": networks.config.to_dict()},
+        record_of(config, networks.structures),
         show,
         validate,
     )
 
 
+def record_of(config: TrainConfig, structures) -> dict:
+    """Returns what a checkpoint says of its networks, as JSON values.
+
+    Args:
+        config: The settings.
+        structures: Of each network, by name.
+    """
+    told = {name: structure.to_dict() for name, structure in structures.items()}
+    return {"system": config.system.system, **told}
+
+
 def _validation(config: TrainConfig, networks: Networks) -> validation.Validation:
-    named = {
-        "expression_distance": config.eval_model_expface,
-        "pose_distance": config.eval_model_pose,
-    }
+    """Returns what measures the generator; without --eval_dir it only has pictures."""
+    given, contract = config.validation, networks.contract
+    folder, count = config.data.data_dir, _SHOWN
+    named, seed = {}, config.optimisation.seed + 1
+    if given.eval_dir:
+        folder, count, seed = given.eval_dir, given.eval_pairs, 0
+        named = {
+            "expression_distance": given.eval_model_expface,
+            "pose_distance": given.eval_model_pose,
+        }
+        if networks.judge is None:
+            raise InputError("--eval_dir needs an encoder: give --eval_arcface_path")
     return validation.Validation(
-        validation.read_pairs(
-            config.eval_dir, networks.config.image_size, config.eval_pairs
-        ),
+        validation.read_pairs(folder, contract.image.size, count, seed),
         networks.frozen.teacher,
         networks.judge,
         {name: validation.load_embedder(path) for name, path in named.items() if path},
+        contract,
     )
 
 
-def _shower(measure: validation.Validation, step: DividedStep, generator):
+def _sample_writer(measure: validation.Validation, trained, generator):
     """Returns what draws the same faces each time."""
-    targets = measure.pairs.targets[:_SHOWN]
-    sources = measure.pairs.sources[:_SHOWN]
-    vectors = measure.source_vectors[:_SHOWN]
+    shown, contract = measure.first(_SHOWN), measure.contract
 
     def show(journal: Journal, number: int) -> None:
-        trained = step.state.best_generator
-        picture = samples.swap_grid(generator, targets, sources, vectors)
+        picture = samples.swap_grid(generator, shown, shown, contract)
         journal.picture("swaps", number, picture)
-        masks = samples.mask_maps(trained, targets, vectors)
+        masks = samples.mask_maps(trained, shown, contract)
         journal.picture("masks", number, masks)
 
     return show
@@ -292,7 +276,7 @@ def write_settings(config: TrainConfig) -> None:
     path = run_folder(config) / "config.json"
     text = config.to_json()
     new = json.loads(text)
-    before = json.loads(path.read_text()) if path.is_file() else new
+    before = flat(json.loads(path.read_text())) if path.is_file() else new
     for name, value in new.items():
         if name in before and before[name] != value:
             logging.warning(

@@ -4,43 +4,55 @@ from __future__ import annotations
 
 import os
 import pathlib
+from collections.abc import Mapping
+from typing import Any
 
-import keras
 import numpy as np
 
 from facedancer.errors import InputError
-from facedancer.models import build_generator
 from facedancer.models import export as model_export
+from facedancer.network import Network
+from facedancer.train.systems.base import System
 
 # Format -> ending of the file.
 ENDINGS = {"onnx": ".onnx", "litert": ".tflite", "openvino": ".xml", "saved_model": ""}
 
 
-def plain_generator(config, arrays: dict[str, np.ndarray]) -> keras.Model:
-    """Returns the averaged generator of a checkpoint, else the generator.
+def trained_swapper(
+    system: type[System], record: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
+) -> Network:
+    """Returns what a checkpoint's networks swap with, averaged where it has averages.
 
     Args:
-        config: Its `GeneratorConfig`.
+        system: What was trained.
+        record: Of the checkpoint: the structure of each network by name.
         arrays: Of the checkpoint.
 
     Raises:
         InputError: If the checkpoint holds another structure.
     """
-    average = "average_generator/"
-    part = average if f"{average}0000" in arrays else "generator/"
-    generator = build_generator(config, "plain", "float32")
-    values = [arrays[name] for name in sorted(arrays) if name.startswith(part)]
-    try:
-        generator.set_weights(values)
-    except ValueError as error:
-        raise InputError(
-            f"The checkpoint does not hold the generator its record names: {error}"
-        ) from None
-    return generator
+    roles = system.family().networks
+    structures = {
+        name: roles[system.networks[name]].config_class.from_dict(record[name])
+        for name in system.generators
+    }
+    builders = system.builders(structures, "float32", "plain")
+    networks = {name: build() for name, build in builders.items()}
+    for name, network in networks.items():
+        average = f"average_{name}/"
+        part = average if f"{average}0000" in arrays else f"{name}/"
+        values = [arrays[key] for key in sorted(arrays) if key.startswith(part)]
+        try:
+            network.set_weights(values)
+        except ValueError as error:
+            raise InputError(
+                f"The checkpoint does not hold the {name} its record names: {error}"
+            ) from None
+    return system.swapper(networks)
 
 
 def export(
-    generator: keras.Model,
+    generator: Network,
     folder: str | os.PathLike,
     name: str,
     formats: tuple[str, ...] = (),

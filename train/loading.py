@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
 
+import keras
 from absl import logging
 
 from facedancer.alignment import Alignment, check_equal
 from facedancer.arcface_model import fold, load_encoder
+from facedancer.contract import SwapContract
 from facedancer.dataset.shards import shard_index
 from facedancer.errors import InputError
-from facedancer.models import load_discriminator, load_generator
-from facedancer.models.families.facedancer.config import GeneratorConfig
+from facedancer.models.published import reading
 from facedancer.train.config import TrainConfig
 from facedancer.train.frozen import perceptual, proxy
 from facedancer.train.frozen.frozen_networks import FrozenNetworks
 from facedancer.train.frozen.teachers import Teacher
 from facedancer.train.objective import ifsr
+from facedancer.train.objective.recipes import Recipe
+from facedancer.train.systems import SYSTEMS
+from facedancer.train.systems.base import Fed, System
 from facedancer.train.validation import validation
 
 _PEOPLE = 256  # whose identities pseudo targets get
@@ -24,19 +30,30 @@ _PEOPLE = 256  # whose identities pseudo targets get
 
 @dataclasses.dataclass(frozen=True)
 class Networks:
-    """The frozen networks of a training and the structure they ask for.
+    """The frozen networks of a training and the structures of those that learn.
 
     Attributes:
         frozen: What the step needs.
-        judge: The encoder of the validation.
-        config: Structure of the generator.
-        start: Generator and discriminator to fine-tune, or None each.
+        judge: The encoder of the validation, None without any.
+        structures: Of each network that learns, by name.
+        contract: Of what is trained to swap.
+        start: Networks to fine-tune, by name.
     """
 
     frozen: FrozenNetworks
-    judge: Teacher
-    config: GeneratorConfig
-    start: tuple
+    judge: Teacher | None
+    structures: Mapping[str, Any]
+    contract: SwapContract
+    start: Mapping[str, keras.Model]
+
+
+def system_of(config: TrainConfig) -> type[System]:
+    """Returns the system that is trained.
+
+    Args:
+        config: The settings.
+    """
+    return SYSTEMS[config.system.system]
 
 
 def crop_alignment(config: TrainConfig) -> Alignment:
@@ -46,28 +63,18 @@ def crop_alignment(config: TrainConfig) -> Alignment:
         config: The settings.
 
     Raises:
-        InputError: If training and validation crops, or --shrink_factor, differ, or no
-            identity encoder can look at them.
+        InputError: If training and validation crops, or --shrink_factor, differ.
     """
-    told = Alignment(shrink=_or(config.shrink_factor, 1.0))
-    found = shard_index.alignment_of(config.data_dir)
-    if found is not None and config.shrink_factor is not None:
-        check_equal(found, told, config.data_dir, "--shrink_factor says")
+    data = config.data
+    told = Alignment(shrink=1.0 if data.shrink_factor is None else data.shrink_factor)
+    found = shard_index.alignment_of(data.data_dir)
+    if found is not None and data.shrink_factor is not None:
+        check_equal(found, told, data.data_dir, "--shrink_factor says")
     aligned = found or told
-    if config.eval_dir:
-        check_equal(
-            shard_index.alignment_of(config.eval_dir),
-            aligned,
-            config.eval_dir,
-            "those to train on are",
-        )
-    fitting = Alignment(shrink=aligned.shrink)
-    check_equal(aligned, fitting, config.data_dir, "identity encoders need it")
+    if folder := config.validation.eval_dir:
+        known = shard_index.alignment_of(folder)
+        check_equal(known, aligned, folder, "those to train on are")
     return aligned
-
-
-def _or(given, otherwise):
-    return otherwise if given is None else given
 
 
 def load_networks(config: TrainConfig) -> Networks:
@@ -79,91 +86,206 @@ def load_networks(config: TrainConfig) -> Networks:
     Raises:
         InputError: If a file is missing or they do not fit together.
     """
-    recipe = config.training_recipe()
-    aligned = crop_alignment(config)
-    encoder = fold(load_encoder(config.arcface_path))
-    name = encoder.name_with_hash
-    generator = discriminator = None
-    if config.init_generator:
-        generator = load_generator(config.init_generator)
-        structure = _fine_tuned(generator.config, encoder, name)
-        check_equal(
-            aligned,
-            generator.contract.image.alignment,
-            config.data_dir,
-            "the generator of --init_generator needs it",
+    aligned, encoder = crop_alignment(config), _encoder(config)
+    start, fed = _start(config), Fed(template=aligned.template, shrink=aligned.shrink)
+    if encoder is not None:
+        fed = dataclasses.replace(
+            fed, identity_size=encoder.embedding_size, encoder=encoder.name_with_hash
         )
-    else:
-        structure = config.generator_config(encoder.embedding_size, name, aligned)
-    if config.init_discriminator:
-        discriminator = load_discriminator(config.init_discriminator)
-        if discriminator.config.image_size != structure.image_size:
-            raise InputError(
-                f"--init_discriminator is for images of "
-                f"{discriminator.config.image_size} pixels, the generator for "
-                f"{structure.image_size}"
-            )
-    margins = margins_of(config, name) if recipe.weights["ifsr"] else None
-    taps = margins.taps if margins else ()
-    network = recipe.options.perceptual_network
-    network = network if recipe.weights["perceptual"] else "none"
-    if network == "encoder":
-        taps = taps or encoder.taps
-    seen = perceptual.load(
-        network,
-        structure.image_size,
-        config.p_blocks,
-        config.legacy_perceptual,
+    structures = structures_of(config, fed, start)
+    contract = system_of(config).contract_of(structures)
+    check_equal(
+        aligned,
+        contract.image.alignment,
+        config.data.data_dir,
+        "the generator of --init_generator needs it",
     )
-    second = _second(config, structure.shrink)
-    teacher = Teacher(encoder, taps, structure.shrink)
-    judge = teacher
-    if config.eval_arcface_path:
-        judge = fold(load_encoder(config.eval_arcface_path))
-        judge = Teacher(judge, (), structure.shrink)
-    values = margins.values if margins else ()
-    made = _proxy(config, teacher)
-    frozen = FrozenNetworks(teacher, values, second, seen, made)
-    return Networks(frozen, judge, structure, (generator, discriminator))
+    if encoder is not None:
+        fitting = Alignment(shrink=aligned.shrink)
+        check_equal(aligned, fitting, config.data.data_dir, "identity encoders need it")
+    frozen = load_frozen(config, encoder, contract)
+    judge = frozen.teacher
+    if path := config.validation.eval_arcface_path:
+        judge = Teacher(fold(load_encoder(path)), (), contract.image.shrink)
+    return Networks(frozen, judge, structures, contract, start)
 
 
-def _proxy(config: TrainConfig, teacher: Teacher) -> proxy.Proxy | None:
-    """Returns what makes pseudo targets, with people of the shards to swap to."""
-    if not config.proxy_generator:
-        return None
-    generator = load_generator(config.proxy_generator)
-    proxy.check(generator, teacher.encoder.name_with_hash, teacher.shrink)
-    size = generator.config.image_size
-    found = validation.read_pairs(config.data_dir, size, _PEOPLE, config.seed + 2)
-    return proxy.Proxy(generator, teacher.embed(found.sources))
+def _encoder(config: TrainConfig):
+    """Returns the identity encoder, None where none is given and none is needed."""
+    if config.frozen.arcface_path:
+        return fold(load_encoder(config.frozen.arcface_path))
+    if "teacher" in system_of(config).needs_frozen(config.training_recipe):
+        raise InputError("--arcface_path must be given to train")
+    return None
 
 
-def _second(config: TrainConfig, shrink: float) -> Teacher | None:
-    weight = config.training_recipe().weights["second_identity"]
-    if not config.second_arcface_path:
+def _start(config: TrainConfig) -> dict[str, keras.Model]:
+    """Returns the networks to fine-tune, by name."""
+    networks = config.networks
+    given = {
+        "generator": networks.init_generator,
+        "discriminator": networks.init_discriminator,
+    }
+    roles = system_of(config).networks
+    for name, path in given.items():
+        if path and name not in roles:
+            raise InputError(
+                f"--init_{name} is for a {name}; --system={config.system.system} "
+                f"trains {', '.join(roles)}"
+            )
+    return {
+        name: reading.load(path, roles[name]) for name, path in given.items() if path
+    }
+
+
+def structures_of(
+    config: TrainConfig, fed: Fed, start: Mapping[str, keras.Model] | None = None
+) -> dict[str, Any]:
+    """Returns the structure of each network that learns, by name.
+
+    Args:
+        config: The settings.
+        fed: What follows from data and encoder.
+        start: Networks to fine-tune, by name.
+
+    Raises:
+        InputError: If preset, flags and files do not fit together.
+    """
+    system, networks, start = system_of(config), config.networks, start or {}
+    known = {name: _fine_tuned(name, model, fed) for name, model in start.items()}
+    changes = {**config.training_recipe.structure, **networks.changes()}
+    preset = networks.preset or system.preset
+    try:
+        found = system.structures(preset, changes, fed, known)
+    except (ValueError, TypeError) as error:
+        raise InputError(str(error)) from None
+    size = system.contract_of(found).image.size
+    for name, structure in known.items():
+        if getattr(structure, "image_size", size) != size:
+            raise InputError(
+                f"--init_{name} is for images of {structure.image_size} pixels, the "
+                f"generator for {size}"
+            )
+    return found
+
+
+def _fine_tuned(name: str, model, fed: Fed):
+    """Returns the structure of a network that goes on with this encoder."""
+    structure = model.config
+    told = getattr(getattr(structure, "contract", None), "identity", None)
+    if told is None or told.kind != "vector":
+        return structure
+    if told.size != fed.identity_size:
+        raise InputError(
+            f"--init_{name} takes identity vectors of {told.size}, "
+            f"the encoder gives {fed.identity_size}"
+        )
+    if told.encoder and told.encoder != fed.encoder:
+        logging.warning(
+            "The generator was trained with the encoder %s, this is %s: identities "
+            "mean something else now",
+            told.encoder,
+            fed.encoder,
+        )
+    return dataclasses.replace(structure, encoder=fed.encoder)
+
+
+@dataclasses.dataclass(frozen=True)
+class Asked:
+    """What a frozen network is chosen by.
+
+    Attributes:
+        config: The settings.
+        recipe: The numbers of the training.
+        contract: Of what is trained to swap.
+        teacher: The identity encoder, None without one.
+        margins: IFSR margins, None without.
+    """
+
+    config: TrainConfig
+    recipe: Recipe
+    contract: SwapContract
+    teacher: Teacher | None
+    margins: ifsr.Margins | None
+
+
+def load_frozen(config: TrainConfig, encoder, contract: SwapContract) -> FrozenNetworks:
+    """Reads what the training's system needs of `FrozenNetworks`.
+
+    Args:
+        config: The settings.
+        encoder: The identity encoder, None without one.
+        contract: Of what is trained to swap.
+
+    Raises:
+        InputError: If a file is missing or they do not fit together.
+    """
+    recipe = config.training_recipe
+    needed = system_of(config).needs_frozen(recipe)
+    margins = teacher = None
+    if "margins" in needed:
+        margins = margins_of(config, encoder.name_with_hash)
+    if encoder is not None:
+        taps = margins.taps if margins else ()
+        if "perceptual" in needed and _perceptual_network(recipe) == "encoder":
+            taps = taps or encoder.taps
+        teacher = Teacher(encoder, taps, contract.image.shrink)
+    asked = Asked(config, recipe, contract, teacher, margins)
+    found = {name: LOADERS[name](asked) for name in LOADERS if name in needed}
+    return FrozenNetworks(teacher, **found)
+
+
+def _perceptual_network(recipe: Recipe) -> str:
+    wanted = recipe.weights.get("perceptual")
+    return recipe.options.perceptual_network if wanted else "none"
+
+
+def _margins(asked: Asked) -> tuple[float, ...]:
+    return asked.margins.values if asked.margins else ()
+
+
+def _perceptual(asked: Asked) -> perceptual.Perceptual:
+    given = asked.config.frozen
+    return perceptual.load(
+        _perceptual_network(asked.recipe),
+        asked.contract.image.size,
+        given.p_blocks,
+        given.legacy_perceptual,
+    )
+
+
+def _second(asked: Asked) -> Teacher | None:
+    weight = asked.recipe.weights["second_identity"]
+    path = asked.config.frozen.second_arcface_path
+    if not path:
         if weight:
             raise InputError("--i2_lambda needs an encoder: give --second_arcface_path")
         return None
     if not weight:
         raise InputError("--second_arcface_path needs a weight: give --i2_lambda")
-    return Teacher(fold(load_encoder(config.second_arcface_path)), (), shrink)
+    return Teacher(fold(load_encoder(path)), (), asked.contract.image.shrink)
 
 
-def _fine_tuned(structure: GeneratorConfig, encoder, name: str) -> GeneratorConfig:
-    """Returns the structure of a generator that goes on with this encoder."""
-    if structure.identity_size != encoder.embedding_size:
-        raise InputError(
-            f"--init_generator takes identity vectors of {structure.identity_size}, "
-            f"the encoder gives {encoder.embedding_size}"
-        )
-    if structure.encoder and structure.encoder != name:
-        logging.warning(
-            "The generator was trained with the encoder %s, this is %s: identities "
-            "mean something else now",
-            structure.encoder,
-            name,
-        )
-    return dataclasses.replace(structure, encoder=name)
+def _proxy(asked: Asked) -> proxy.Proxy | None:
+    """Returns what makes pseudo targets, with people of the shards to swap to."""
+    config, teacher = asked.config, asked.teacher
+    if not config.frozen.proxy_generator or teacher is None:
+        return None
+    generator = reading.load_generator(config.frozen.proxy_generator)
+    proxy.check(generator, teacher.encoder.name_with_hash, teacher.shrink)
+    size, seed = generator.config.image_size, config.optimisation.seed + 2
+    found = validation.read_pairs(config.data.data_dir, size, _PEOPLE, seed)
+    return proxy.Proxy(generator, teacher.embed(found.sources))
+
+
+# What reads each field of `FrozenNetworks` but the teacher; a system names those that
+# it needs in `System.needs_frozen`.
+LOADERS: dict[str, Callable[[Asked], Any]] = {
+    "margins": _margins,
+    "second": _second,
+    "perceptual": _perceptual,
+    "proxy": _proxy,
+}
 
 
 def margins_of(config: TrainConfig, encoder_name: str) -> ifsr.Margins:
@@ -176,12 +298,13 @@ def margins_of(config: TrainConfig, encoder_name: str) -> ifsr.Margins:
     Raises:
         InputError: If there are none, or they do not fit together.
     """
-    if config.margins_file:
-        return ifsr.read_margins(config.margins_file, encoder_name)
-    if not config.ifsr_margin and not config.ifsr_blocks:
+    given = config.frozen
+    if given.margins_file:
+        return ifsr.read_margins(given.margins_file, encoder_name)
+    if not given.ifsr_margin and not given.ifsr_blocks:
         return ifsr.known_margins(encoder_name)
-    blocks = config.ifsr_blocks or ifsr.known_margins(encoder_name).taps
-    values = config.ifsr_margin
+    blocks = given.ifsr_blocks or ifsr.known_margins(encoder_name).taps
+    values = given.ifsr_margin
     if not values:
         known = ifsr.known_margins(encoder_name)
         table = dict(zip(known.taps, known.values, strict=True))

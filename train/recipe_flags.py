@@ -1,77 +1,103 @@
-"""Which number of a recipe each flag of the training program overrides."""
+"""Flags that override the numbers of a recipe, whichever system it belongs to.
+
+A flag whose field is made by `overrides` names the number it stands for, and has that
+number's limits; `--weights` and `--options` reach every number of every system.
+"""
 
 from __future__ import annotations
 
+import dataclasses
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from facedancer.settings import did_you_mean, rule_of, setting
 from facedancer.train.objective.recipes import Recipe
-from facedancer.train.systems import SYSTEMS
 
-# Flag -> weight or field of the recipe.
-_OVERRIDES = {
-    "a_lambda": "adversarial",
-    "i_lambda": "identity",
-    "i2_lambda": "second_identity",
-    "contrast_lambda": "contrast",
-    "r_lambda": "reconstruction",
-    "truth_lambda": "truth",
-    "p_lambda": "perceptual",
-    "c_lambda": "cycle",
-    "ifsr_lambda": "ifsr",
-    "low_lambda": "low_frequency",
-    "chroma_lambda": "chroma",
-    "outside_lambda": "outside",
-    "perceptual": "perceptual_network",
-    "adversarial": "kind",
-} | {
-    name: name
-    for name in (
-        "lr",
-        "lr_decay",
-        "schedule",
-        "ifsr_scale",
-        "ifsr_per_sample",
-        "real_images",
-        "r1_gamma",
-        "r1_every",
-        "d_lr_factor",
-        "g_beta_1",
-        "clip_norm",
-        "ema",
-        "warmup_steps",
-        "cycle_every",
-        "look",
-        "same_ratio",
-        "same_person_ratio",
-        "jitter",
-        "flip",
-        "proxy_ratio",
-    )
-}
+_OVERRIDES = "overrides"  # key of a field's metadata: the number it stands for
 
 
-def recipe_of(config) -> Recipe:
-    """Returns the numbers of a training: the recipe's, then those of the flags.
+def overrides(name: str, record: type | None = None, **rule: Any) -> Any:
+    """Returns a field whose flag overrides one number of the recipe; empty: none.
 
     Args:
-        config: A `TrainConfig`.
+        name: Of a weight, or of a field of `record`.
+        record: The record whose field it is, with its choices and limits; None: it is
+            a weight, which must not be negative.
+        **rule: Further fields of `settings.Rule`.
+    """
+    limits: dict[str, Any] = {"low": 0.0}
+    if record is not None:
+        known = next(f for f in dataclasses.fields(record) if f.name == name)
+        limits = dict(vars(rule_of(known)))
+    made = setting(None, **limits | rule)
+    return dataclasses.field(default=None, metadata={**made.metadata, _OVERRIDES: name})
+
+
+def changes_of(record: Any) -> Iterator[tuple[str, str, Any]]:
+    """Yields flag, number of the recipe and value of all that was given.
+
+    Args:
+        record: Settings, in groups; only fields made by `overrides` count.
+    """
+    for field in dataclasses.fields(record):
+        value = getattr(record, field.name)
+        if dataclasses.is_dataclass(value):
+            yield from changes_of(value)
+        elif _OVERRIDES in field.metadata and value is not None:
+            yield field.name, field.metadata[_OVERRIDES], value
+
+
+def named_values(flag: str, words: tuple[str, ...]) -> dict[str, Any]:
+    """Returns the values of words such as `edges=3` by name.
+
+    Args:
+        flag: Where they were given, for messages.
+        words: A value is a JSON value where it can be read as one, else text.
 
     Raises:
-        ValueError: If the recipe is unknown, or a value out of its range.
+        ValueError: If there is no equals sign.
     """
-    changes = {
-        field: getattr(config, flag)
-        for flag, field in _OVERRIDES.items()
-        if getattr(config, flag) is not None
-    }
-    recipes = SYSTEMS[config.system].recipes
-    if config.recipe not in recipes:
-        raise ValueError(
-            f"Unknown recipe {config.recipe!r}. Known: {', '.join(sorted(recipes))}"
-        )
-    recipe = recipes[config.recipe].changed(**changes)
-    if recipe.options.perceptual_network == "none":
-        recipe = recipe.changed(perceptual=0.0)
-    if not (config.triplets or config.proxy_generator):
-        return recipe.changed(truth=0.0)
-    if config.truth_lambda is None:
-        recipe = recipe.changed(truth=recipe.weights["reconstruction"])
-    return recipe
+    found = {}
+    for word in words:
+        name, equals, text = word.partition("=")
+        if not (name and equals):
+            raise ValueError(f"--{flag} must be NAME=VALUE. Received: {word}")
+        try:
+            value = json.loads(text)
+        except ValueError:
+            value = text
+        found[name] = tuple(value) if isinstance(value, list) else value
+    return found
+
+
+def given_numbers(recipe: Recipe, settings: Any, owner: str) -> dict[str, Any]:
+    """Returns the numbers of a recipe that were given, by name.
+
+    Args:
+        recipe: A system's.
+        settings: Settings, in groups.
+        owner: The system, for messages.
+
+    Raises:
+        ValueError: If the recipe has no such number.
+    """
+    known = recipe.numbers()
+    given = {}
+    for flag, name, value in changes_of(settings):
+        if name not in known:
+            raise ValueError(f"--{flag} has no meaning for --system={owner}")
+        given[name] = value
+    for flag, names in (
+        ("weights", set(recipe.weights)),
+        ("options", known - set(recipe.weights)),
+    ):
+        words = getattr(settings.system, flag)
+        for name, value in named_values(flag, words).items():
+            if name not in names:
+                raise ValueError(
+                    f"--{flag}: --system={owner} has {', '.join(sorted(names))}. "
+                    f"Received: {name}{did_you_mean(name, names)}"
+                )
+            given[name] = value
+    return given

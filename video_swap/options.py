@@ -12,6 +12,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from facedancer import files
+from facedancer.contract import SwapContract
 from facedancer.errors import InputError
 from facedancer.video_swap.settings import (
     PeopleSettings,
@@ -20,6 +21,8 @@ from facedancer.video_swap.settings import (
 )
 from facedancer.video_swap.swapping import identities, networks
 from facedancer.video_swap.swapping.swapper import FaceSwapper
+
+OWN = "own"  # the one person that a generator knows by itself
 
 
 def make_swapper(given: SharedSettings) -> tuple[FaceSwapper, dict[str, str]]:
@@ -42,7 +45,7 @@ def make_swapper(given: SharedSettings) -> tuple[FaceSwapper, dict[str, str]]:
         given.people.source_face,
         given.max_pixels,
     )
-    rules = make_rules(given.people, reader)
+    rules = make_rules(given.people, reader, loaded.contract)
     for note in reader.notes:
         logging.getLogger("absl").warning(note)
     swapper = FaceSwapper(
@@ -68,38 +71,63 @@ def _check_paths(given: SharedSettings) -> None:
         ("map", pairs),
     ):
         for path in paths:
-            if not pathlib.Path(path).exists():
+            if not pathlib.Path(path).exists() and not _is_named(path):
                 raise InputError(f"--{name}: {path}: no such file or folder")
 
 
+def _is_named(word: str) -> bool:
+    """Returns whether a source may be somebody that a generator knows by itself."""
+    return word.isdecimal() or word == OWN
+
+
 def make_rules(
-    people: PeopleSettings, reader: identities.IdentityReader
+    people: PeopleSettings,
+    reader: identities.IdentityReader,
+    contract: SwapContract,
 ) -> list[identities.Rule]:
     """Returns who becomes whom.
 
     Args:
         people: Paths of their photos.
         reader: Turns photos into identities.
+        contract: Of the generator.
 
     Raises:
-        InputError: If a photo has no face.
+        InputError: If a photo has no face, or the generator cannot show a source.
     """
     rules = []
     for pair in people.map:
         known, photo = split_pair(pair)
-        rules.append(
-            identities.Rule(pair, _reference(reader, known), reader.read([photo]))
-        )
+        source = _who([photo], reader, contract)
+        rules.append(identities.Rule(pair, _reference(reader, known), *source))
     for path in people.never:
         rules.append(identities.Rule(f"except {path}", _reference(reader, path), None))
     if people.swap_source:
-        source = reader.read(list(people.swap_source))
+        source = _who(list(people.swap_source), reader, contract)
         name = ", ".join(people.swap_source)
         rules += [
-            identities.Rule(f"{path}={name}", _reference(reader, path), source)
+            identities.Rule(f"{path}={name}", _reference(reader, path), *source)
             for path in people.only
-        ] or [identities.Rule(name, None, source)]
+        ] or [identities.Rule(name, None, *source)]
     return rules
+
+
+def _who(
+    words: list[str], reader: identities.IdentityReader, contract: SwapContract
+) -> tuple[np.ndarray | int, np.ndarray | None]:
+    """Returns source and picture of a `Rule`, as the generator is told them."""
+    told, looks = contract.identity, "reference" in contract.inputs
+    if told.kind == "vector" or looks:
+        vector = reader.read(words) if told.kind == "vector" else 0
+        return vector, reader.picture(words[0], contract.image) if looks else None
+    known = [OWN] if told.kind == "none" else [str(n) for n in range(told.size)]
+    if len(words) != 1 or words[0] not in known:
+        count = f"a number below {told.size}" if told.kind == "label" else OWN
+        raise InputError(
+            f"This generator takes no photo as source: --swap_source must be {count}. "
+            f"Received: {', '.join(words)}"
+        )
+    return (0 if told.kind == "none" else int(words[0])), None
 
 
 def _reference(reader: identities.IdentityReader, path: str) -> np.ndarray:
@@ -124,8 +152,8 @@ def fingerprint(
     """
     digest = hashlib.sha256()
     for rule in swapper.rules:
-        for vector in (rule.reference, rule.source):
-            digest.update(b"-" if vector is None else vector.tobytes())
+        for value in (rule.reference, rule.source, rule.picture):
+            digest.update(b"-" if value is None else np.asarray(value).tobytes())
     path = given.networks.facedancer_path
     stat = os.stat(path) if path else None
     known = (stat.st_size, stat.st_mtime_ns) if stat else ()

@@ -174,7 +174,8 @@ class PeopleSettings(Checked):
 
     Attributes:
         swap_source: Photo of the person whose face is put in, or a folder of photos of
-            that person; of several the mean identity is taken.
+            that person; of several the mean identity is taken. Of a generator that was
+            trained with numbered people the number; own: the one person it knows.
         map: REFERENCE=SOURCE: the person on the photo REFERENCE gets the face of
             SOURCE, a photo or folder: the one face of a frame that is most like it.
             Nobody else is swapped, unless --swap_source is given too.

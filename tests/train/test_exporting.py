@@ -9,6 +9,7 @@ from facedancer.errors import InputError
 from facedancer.models import load_generator
 from facedancer.train import exporting
 from facedancer.train.step import state
+from facedancer.train.systems.facedancer import FaceDancer
 from tests.train import tiny
 
 
@@ -20,6 +21,10 @@ class ExportTest(testing.TestCase):
             weight.assign(weight * 1.5)
         return made, made.to_arrays()
 
+    def swapper(self, arrays, config=tiny.GENERATOR):
+        record = {"generator": config.to_dict()}
+        return exporting.trained_swapper(FaceDancer, record, arrays)
+
     def outputs(self, model):
         random = np.random.default_rng(0)
         target = random.uniform(-1, 1, (2, 16, 16, 3)).astype("f4")
@@ -28,16 +33,16 @@ class ExportTest(testing.TestCase):
 
     def test_the_average_is_exported_where_there_is_one(self):
         made, arrays = self.make_arrays()
-        found = self.outputs(exporting.plain_generator(tiny.GENERATOR, arrays))
+        found = self.outputs(self.swapper(arrays))
         self.assert_close(found, self.outputs(made.averages["generator"]), atol=5e-5)
         made, arrays = self.make_arrays(ema=0.0)
-        found = self.outputs(exporting.plain_generator(tiny.GENERATOR, arrays))
+        found = self.outputs(self.swapper(arrays))
         self.assert_close(found, self.outputs(made.networks["generator"]), atol=5e-5)
 
     def test_files_load_again(self):
         made, arrays = self.make_arrays()
         folder = self.tempdir() / "exports" / "run"
-        generator = exporting.plain_generator(tiny.GENERATOR, arrays)
+        generator = self.swapper(arrays)
         written = exporting.export(generator, folder, "facedancer_30")
         names = [path.name for path, _ in written]
         self.assertEqual(names, ["facedancer_30.keras", "facedancer_30.h5"])
@@ -53,4 +58,4 @@ class ExportTest(testing.TestCase):
         _, arrays = self.make_arrays()
         other = dataclasses.replace(tiny.GENERATOR, mapping_sizes=(8, 8))
         with self.assertRaisesRegex(InputError, "does not hold the generator"):
-            exporting.plain_generator(other, arrays)
+            self.swapper(arrays, other)

@@ -15,7 +15,8 @@ from facedancer.train.frozen.frozen_networks import FrozenNetworks
 from facedancer.train.frozen.teachers import Teacher
 from facedancer.train.objective import losses
 from facedancer.train.step import divided_step, state
-from facedancer.train.systems import Phase, facedancer
+from facedancer.train.systems import facedancer
+from facedancer.train.systems.base import Phase
 from tests.train import tiny
 
 RECIPE = tiny.QUICK.changed(same_person_ratio=0.5, truth=5.0)

@@ -19,7 +19,8 @@ from facedancer.train.frozen.frozen_networks import FrozenNetworks
 from facedancer.train.frozen.teachers import Look
 from facedancer.train.objective import losses
 from facedancer.train.step import divided_step, state
-from facedancer.train.systems import Phase, facedancer
+from facedancer.train.systems import facedancer, facedancer_recipes
+from facedancer.train.systems.base import Phase
 
 
 class RecordedTeacher:
@@ -56,7 +57,7 @@ class PublishedStepTest(testing.TestCase):
 
     def make_step(self, form, **changes):
         changes = {"identity": 0.0, "perceptual": 0.0, "ifsr": 0.0, **changes}
-        recipe = facedancer.PUBLISHED.changed(**changes)
+        recipe = facedancer_recipes.PUBLISHED.changed(**changes)
         z_s, z_t = self.recorded["z_s"], self.recorded["z_t"]
         frozen = FrozenNetworks(RecordedTeacher(z_s, z_t, z_t))
         system = facedancer.FaceDancer(recipe, frozen, batch_size=4)

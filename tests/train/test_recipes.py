@@ -4,7 +4,8 @@ from absl.testing import parameterized
 
 from facedancer import testing
 from facedancer.train.objective.recipes import Recipe, Stage
-from facedancer.train.systems.facedancer import IMPROVED, PUBLISHED, FaceDancer
+from facedancer.train.systems.facedancer import FaceDancer
+from facedancer.train.systems.facedancer_recipes import IMPROVED, PUBLISHED
 
 
 class RecipeTest(testing.TestCase):
@@ -82,6 +83,12 @@ class RecipeTest(testing.TestCase):
         with self.assertRaisesRegex(ValueError, words):
             PUBLISHED.changed(**changes)
 
+    def test_without_a_discriminator(self):
+        off = PUBLISHED.changed(kind="none")
+        self.assertFalse(off.any_adversary)
+        self.assertNotIn("adversarial", off.weights_in(0))
+        self.assertIn("cycle", off.weights_in(0))
+
     def test_a_recipe_without_options(self):
         self.assertEqual(Recipe({"a": 1.0}).changed(a=2.0).weights, {"a": 2.0})
 
@@ -106,14 +113,16 @@ class RecipeTest(testing.TestCase):
         ("real_images", "both", "`real_images` must be one of"),
         ("schedule", "linear", "`schedule` must be one of"),
         ("jitter", "strong", "`jitter` must be one of"),
-        ("identity", -1.0, "`identity` must not be negative. Received: identity=-1.0"),
-        ("identity", float("nan"), "must not be negative"),
-        ("ifsr_scale", -1.0, "`ifsr_scale` must not be negative"),
+        ("identity", -1.0, "`identity` must be at least 0. Received: -1.0"),
+        ("identity", float("nan"), "`identity` must be at least 0"),
+        ("ifsr_scale", -1.0, "`ifsr_scale` must be at least 0"),
         ("r1_every", 0, "`r1_every` must be at least 1"),
         ("cycle_every", 0, "`cycle_every` must be at least 1"),
         ("ema", 1.0, r"`ema` must lie in \[0, 1\)"),
-        ("same_ratio", 1.5, "must be shares of a batch"),
-        ("lr", 0.0, "`lr` must be positive"),
+        ("same_ratio", 1.5, r"`same_ratio` must lie in \[0, 1\]"),
+        ("same_person_ratio", 0.9, "must be fractions of a batch"),
+        ("lr", 0.0, "`lr` must be greater than 0"),
+        ("warmup_steps", -1, "`warmup_steps` must be at least 0"),
     )
     def test_refused(self, name, value, words):
         with self.assertRaisesRegex(ValueError, words):

@@ -11,7 +11,8 @@ from facedancer import testing
 from facedancer.train.drivers.tensorflow_driver import TensorFlowDriver
 from facedancer.train.objective.recipes import Stage
 from facedancer.train.step.state import State
-from facedancer.train.systems import Phase, facedancer_terms
+from facedancer.train.systems import facedancer_terms
+from facedancer.train.systems.base import Phase
 from tests.train import tiny
 
 PLAIN = tiny.EVERYTHING.changed(ema=0.0, lr=1e-3)

@@ -1,6 +1,6 @@
 """The program: flags, refusals, a whole run, a killed run."""
 
-import dataclasses
+import json
 import os
 import pathlib
 import signal
@@ -17,12 +17,15 @@ from facedancer import cli, command_line, testing, usage
 from facedancer.arcface_model import build_mobilefacenet
 from facedancer.errors import InputError
 from facedancer.models import load_discriminator, load_generator
+from facedancer.settings import flat, from_flat
 from facedancer.train import assembly, loading, train
 from facedancer.train.config import TrainConfig
 from facedancer.train.loop import checkpoints
+from facedancer.train.systems.base import Fed
 from tests.train import tiny
 
 PROGRAM = pathlib.Path(train.__file__)
+ROOT = pathlib.Path(__file__).parents[2]
 SMALL = (
     "--preset=facedancer_lite_64",
     "--image_size=16",
@@ -40,6 +43,12 @@ def settings(*words):
     return cli.parse(TrainConfig, list(words))
 
 
+def structures(config, size=512, encoder=""):
+    """Structures of generator and discriminator, without any file."""
+    found = loading.structures_of(config, Fed(size, encoder))
+    return found["generator"], found["discriminator"]
+
+
 class FlagsTest(testing.TestCase):
     def test_the_flags_of_the_original_readme(self):
         names = (
@@ -54,15 +63,16 @@ class FlagsTest(testing.TestCase):
 
     def test_published_defaults(self):
         config = settings("--data_dir=x", "--arcface_path=y")
-        recipe = config.training_recipe()
-        self.assertEqual((config.batch_size, recipe.optimisation.lr), (10, 1e-4))
-        self.assertFalse(config.export)
-        generator = config.generator_config(512, "resnet50@0")
+        recipe = config.training_recipe
+        self.assertEqual(config.optimisation.batch_size, 10)
+        self.assertEqual(recipe.optimisation.lr, 1e-4)
+        self.assertFalse(config.output.export)
+        generator, discriminator = structures(config, 512, "resnet50@0")
         self.assertEqual(generator.mapping_sizes, (512,) * 4)
         self.assertEqual((generator.image_size, generator.encoder), (256, "resnet50@0"))
         self.assertEqual(generator.output_activation, "linear")
         self.assertFalse(generator.normalise_identity)
-        self.assertEqual(config.discriminator_config(generator).stage_widths[0], 64)
+        self.assertEqual(discriminator.stage_widths[0], 64)
 
     def test_lists_and_booleans_as_in_the_original_readme(self):
         config = settings(
@@ -71,42 +81,58 @@ class FlagsTest(testing.TestCase):
             "--ifsr_margin=0.1,0.2",
             "--ifsr_blocks=a,b",
         )
-        self.assertEqual(
-            (config.load, config.export, config.shuffle), ("30", True, False)
-        )
-        self.assertEqual(config.up_types, ("concat", "concat", "add"))
-        self.assertEqual(config.ifsr_margin, (0.1, 0.2))
-        self.assertEqual(config.ifsr_blocks, ("a", "b"))
+        found = config.output.load, config.output.export, config.data.shuffle
+        self.assertEqual(found, ("30", True, False))
+        self.assertEqual(config.networks.up_types, ("concat", "concat", "add"))
+        self.assertEqual(config.frozen.ifsr_margin, (0.1, 0.2))
+        self.assertEqual(config.frozen.ifsr_blocks, ("a", "b"))
 
     def test_flags_override_the_recipe(self):
         config = settings(
             "--recipe=improved", "--i_lambda=3", "--adversarial=hinge", "--look=False"
         )
-        recipe = config.training_recipe()
+        recipe = config.training_recipe
         self.assertEqual(recipe.weights["identity"], 3.0)
         self.assertEqual(recipe.adversary.kind, "hinge")
         self.assertFalse(recipe.options.look)
         self.assertEqual(recipe.adversary.r1_every, 16)
-        generator = config.generator_config(128, "")
+        generator, _ = structures(config, 128)
         self.assertTrue(generator.normalise_identity)
         self.assertEqual(generator.output_activation, "tanh")
         config = settings("--perceptual=none")
-        self.assertEqual(config.training_recipe().weights["perceptual"], 0.0)
+        self.assertEqual(config.training_recipe.weights["perceptual"], 0.0)
 
     def test_a_narrower_generator(self):
         config = settings("--preset=facedancer_lite_64", "--base_width=8")
-        generator = config.generator_config(128, "")
+        generator, discriminator = structures(config, 128)
         self.assertEqual(generator.stage_widths, (8, 16, 32, 64, 128, 256))
-        self.assertEqual(config.discriminator_config(generator).base_width, 8)
+        self.assertEqual(discriminator.base_width, 8)
         with self.assertRaisesRegex(InputError, "base_width=0"):
-            settings("--base_width=0").generator_config(128, "")
+            structures(settings("--base_width=0"))
 
     @parameterized.parameters(
-        ("--steps=0", "--steps must be positive. Received: 0"),
+        ("--steps=0", "--steps must be at least 1. Received: 0"),
         ("--precision=float8", "--precision must be one of float32"),
         ("--strategy=tpu", "--strategy must be one of"),
-        ("--recipe=best", "Unknown recipe 'best'"),
-        ("--export_formats=pb", "--export_formats must be of onnx"),
+        (
+            "--recipe=best",
+            "--recipe must be one of published, improved. Received: best",
+        ),
+        ("--recipe=improvd", r"Received: improvd. Did you mean improved\?"),
+        ("--export_formats=pb", "--export_formats must be one of onnx"),
+        ("--system=facedance", r"--system must be one of .* Did you mean facedancer\?"),
+        (
+            "--backend=torch",
+            "--backend must be one of tensorflow, jax. Received: torch",
+        ),
+        ("--adversarial=wgan", "--adversarial must be one of nonsaturating, hinge"),
+        ("--i_lambda=-1", "--i_lambda must be at least 0. Received: -1.0"),
+        ("--lr=0", "--lr must be greater than 0"),
+        ("--r1_every=0", "--r1_every must be at least 1"),
+        ("--weights=edges=1", "--weights: --system=facedancer has adversarial, chroma"),
+        ("--weights=cycle", "--weights must be NAME=VALUE. Received: cycle"),
+        ("--weights=cycle=x", "`cycle` must be a number. Received: x"),
+        ("--options=lok=true", r"--options: .* Received: lok. Did you mean look\?"),
         ("--real_images=both", "--real_images must be one of"),
         ("--ifsr_margin=much", "--ifsr_margin must be numbers with commas"),
     )
@@ -117,7 +143,55 @@ class FlagsTest(testing.TestCase):
     def test_a_wrong_fusion_type(self):
         config = settings("--up_types=no_skip,affa2,concat", "--image_size=16")
         with self.assertRaisesRegex(InputError, "`up_types` must be 3 of no_skip"):
-            config.generator_config(8, "")
+            structures(config, 8)
+
+    def test_a_flat_config_of_before_the_groups(self):
+        """Written by the program when its settings were one record of 90 fields."""
+        path = pathlib.Path(__file__).with_name("config_before_groups.json")
+        recorded = json.loads(path.read_text())
+        config = settings(f"--config={path}")
+        now = json.loads(config.to_json())
+        self.assertEqual({name: now[name] for name in recorded}, recorded)
+        self.assertEqual(config.networks.up_types[:2], ("no_skip", "affa"))
+        self.assertEqual(config.data.triplet_ratio, (0.3, 0.2))
+        recipe = config.training_recipe
+        self.assertEqual(
+            (recipe.adversary.kind, recipe.adversary.r1_every), ("hinge", 4)
+        )
+        self.assertEqual(recipe.weights["identity"], 3.0)
+        self.assertEqual(recipe.weights["truth"], recipe.weights["reconstruction"])
+        self.assertFalse(recipe.options.look)
+
+    def test_numbers_by_name(self):
+        config = settings(
+            *("--weights=cycle=0,truth=2", "--options=look=true"),
+            *(
+                "--options=cycle_every=4",
+                "--triplets=x",
+                "--structure=final_adain=false",
+            ),
+        )
+        recipe = config.training_recipe
+        self.assertEqual((recipe.weights["cycle"], recipe.weights["truth"]), (0, 2))
+        self.assertEqual((recipe.options.look, recipe.options.cycle_every), (True, 4))
+        self.assertFalse(structures(config)[0].final_adain)
+        with self.assertRaisesRegex(InputError, "FaceDancer has no final"):
+            structures(settings("--structure=final=1"))
+
+    def test_help_needs_no_network_library(self):
+        """In a process of its own: here Keras is long there."""
+        code = (
+            "import sys, runpy; sys.argv = ['train.py', '--help']\n"
+            "try: runpy.run_module('facedancer.train.train', run_name='__main__')\n"
+            "except SystemExit as end: assert not end.code\n"
+            "heavy = {'keras', 'tensorflow', 'jax', 'torch'} & set(sys.modules)\n"
+            "sys.exit(str(heavy) if heavy else 0)"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT
+        )
+        self.assertEqual(done.returncode, 0, done.stderr[-2000:])
+        self.assertIn("First of all:\n  --data_dir=TEXT", done.stdout)
 
 
 class RunTest(testing.TestCase):
@@ -184,7 +258,9 @@ class RunTest(testing.TestCase):
             (step.state.networks["discriminator"], discriminator),
         ):
             self.assert_close(made.get_weights(), wanted.get_weights())
-        self.assertStartsWith(networks.config.encoder, "mobilefacenet@")
+        self.assertStartsWith(
+            networks.structures["generator"].encoder, "mobilefacenet@"
+        )
         with self.assertRaisesRegex(InputError, "vectors of 512, the encoder gives 8"):
             loading.load_networks(settings(*self.words(*words)))
 
@@ -195,13 +271,15 @@ class RunTest(testing.TestCase):
         path = assembly.run_folder(first) / "config.json"
         self.assertEqual(settings(f"--config={path}"), first)
         again = settings(f"--config={path}", "--i_lambda=4")
-        self.assertEqual(again, dataclasses.replace(first, i_lambda=4.0))
+        self.assertEqual(again, from_flat(TrainConfig, flat(first) | {"i_lambda": 4.0}))
 
     def test_help_puts_ten_flags_first(self):
-        first, _, rest = usage.text("train.py", None, TrainConfig).partition("Data and")
+        first, _, rest = usage.text("train.py", None, TrainConfig).partition("Data:")
         self.assertEqual(first.count("\n  --"), 10)
-        self.assertIn("\nObjective:\n  --lr=X\n", rest)
-        self.assertIn("\nValidation:\n  --eval_pairs=N\n", rest)
+        self.assertIn("the recipe decides:\n  --accumulation=N\n", rest)
+        self.assertIn("\nValidation:\n  --eval_dir=TEXT\n", rest)
+        kinds = "[nonsaturating | hinge | lsgan | relativistic | none]"
+        self.assertIn(kinds, " ".join(rest.split()))
 
     def test_other_settings_are_told(self):
         first = settings(*self.words("--i_lambda=3"))

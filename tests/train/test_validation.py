@@ -10,6 +10,7 @@ from facedancer.errors import InputError
 from facedancer.models import build_generator
 from facedancer.train.frozen.teachers import Teacher
 from facedancer.train.validation import samples, validation
+from facedancer.train.validation.feeds import Pairs
 from tests.train import tiny
 
 
@@ -22,7 +23,7 @@ class ValidationTest(testing.TestCase):
         super().setUp()
         random = np.random.default_rng(0)
         images = random.uniform(-1, 1, (2, 5, 16, 16, 3)).astype("f4")
-        self.pairs = validation.PairSet(*images)
+        self.pairs = Pairs(*images)
         self.teacher = Teacher(tiny.encoder(), tiny.TAPS)
         self.judge = Teacher(tiny.encoder(seed=5))
 
@@ -71,7 +72,8 @@ class ValidationTest(testing.TestCase):
 
     def test_batches_of_any_number(self):
         targets = np.arange(7.0).reshape(7, 1, 1, 1).astype("f4")
-        found = validation.swap(copy_target, targets, np.zeros((7, 2)), batch=3)
+        pairs = Pairs(targets, targets, np.zeros((7, 2)))
+        found = validation.swap(copy_target, pairs, batch=3)
         np.testing.assert_array_equal(found, targets)
 
 
@@ -116,7 +118,8 @@ class SamplesTest(testing.TestCase):
             added = 0.2 * feeds["identity"][:, :1, None, None]
             return {"swapped": feeds["target"] + added}
 
-        picture = samples.swap_grid(generator, targets, sources, vectors)
+        rows, columns = Pairs(targets, targets), Pairs(sources, sources, vectors)
+        picture = samples.swap_grid(generator, rows, columns)
         self.assertEqual(picture.shape, (18, 24, 3))
         self.assertEqual(picture[0, 0, 0], 255)  # the corner is empty
         self.assertEqual((picture[6, 0, 0], picture[0, 6, 0]), (0, 255))
@@ -128,7 +131,7 @@ class SamplesTest(testing.TestCase):
         targets = random.uniform(-1, 1, (2, 16, 16, 3)).astype("f4")
         vectors = random.normal(size=(2, tiny.VECTOR)).astype("f4")
         generator = build_generator(tiny.GENERATOR)
-        picture = samples.mask_maps(generator, targets, vectors)
+        picture = samples.mask_maps(generator, Pairs(targets, targets, vectors))
         self.assertEqual(picture.shape, (32, 32, 3))  # two targets, one AFFA block
         mask = [layer for layer in generator.layers if layer.name == "fuse8_affa1_mask"]
         tap = keras.Model(generator.inputs, mask[0].output)
@@ -140,6 +143,6 @@ class SamplesTest(testing.TestCase):
         config = dataclasses.replace(tiny.GENERATOR, up_types=("concat",) * 3)
         self.assertIsNone(
             samples.mask_maps(
-                build_generator(config), np.zeros((1, 16, 16, 3)), np.zeros((1, 8))
+                build_generator(config), Pairs(*np.zeros((2, 1, 16, 16, 3)))
             )
         )

@@ -9,7 +9,6 @@ import numpy as np
 
 from facedancer.arcface_model import Encoder
 from facedancer.dataset.shards import records
-from facedancer.models import build_discriminator, build_generator
 from facedancer.models.families.facedancer.config import (
     DiscriminatorConfig,
     GeneratorConfig,
@@ -17,7 +16,7 @@ from facedancer.models.families.facedancer.config import (
 from facedancer.train.frozen.frozen_networks import FrozenNetworks
 from facedancer.train.frozen.teachers import Teacher
 from facedancer.train.step import divided_step, state
-from facedancer.train.systems import facedancer
+from facedancer.train.systems import facedancer, facedancer_recipes
 
 SIZE, ENCODED, VECTOR = 16, 20, 8
 TAPS = ("first_out", "second_out")
@@ -32,7 +31,7 @@ GENERATOR = GeneratorConfig(
 )
 DISCRIMINATOR = DiscriminatorConfig(image_size=SIZE, base_width=4, max_width=8)
 # Every term at work; nothing random in the look.
-EVERYTHING = facedancer.PUBLISHED.changed(
+EVERYTHING = facedancer_recipes.PUBLISHED.changed(
     contrast=1.0,
     low_frequency=1.0,
     chroma=1.0,
@@ -95,10 +94,8 @@ def batch(count, seed=0):
 
 def builders(precision="float32", form="composed"):
     """What makes the tiny networks anew."""
-    return {
-        "generator": lambda: build_generator(GENERATOR, form, precision),
-        "discriminator": lambda: build_discriminator(DISCRIMINATOR, form, precision),
-    }
+    structures = {"generator": GENERATOR, "discriminator": DISCRIMINATOR}
+    return facedancer.FaceDancer.builders(structures, precision, form)
 
 
 def make_system(recipe=EVERYTHING, batch_size=4, margins=(0.01, 0.01)):

@@ -118,6 +118,8 @@ class TensorFlowDriver:
                 output_gradients=gradients,
                 unconnected_gradients=tf.UnconnectedGradients.ZERO,
             )
+            # Of an embedding it is rows with their numbers, which nothing adds up.
+            found = [tf.convert_to_tensor(gradient) for gradient in found]
             return found[: len(weights)], found[len(weights) :]
 
         return outputs, extra, pull

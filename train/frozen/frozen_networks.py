@@ -13,15 +13,18 @@ from facedancer.train.frozen.teachers import Teacher
 class FrozenNetworks:
     """What judges the swapped faces, and is not trained.
 
+    A field is None, numbers, or something with a `network`.
+
     Attributes:
-        teacher: The identity encoder; its vectors condition the generator.
+        teacher: The identity encoder; its vectors condition the generator. None for
+            systems without one.
         margins: IFSR margins of the teacher's taps.
         second: A second identity encoder, or None.
         perceptual: How the perceptual loss sees images.
         proxy: Makes pseudo targets with a known truth, or None.
     """
 
-    teacher: Teacher
+    teacher: Teacher | None = None
     margins: tuple[float, ...] = ()
     second: Teacher | None = None
     perceptual: Perceptual = Perceptual()
@@ -30,12 +33,7 @@ class FrozenNetworks:
     @property
     def variables(self) -> list:
         """The variables of all of them, each once."""
-        networks = (
-            self.teacher.encoder,
-            self.second and self.second.encoder,
-            self.perceptual.network,
-            self.proxy and self.proxy.generator,
-        )
+        networks = (getattr(one, "network", None) for one in vars(self).values())
         found = {
             id(variable): variable
             for network in networks

@@ -45,6 +45,11 @@ class Proxy:
             )
         self.generator.trainable = False
 
+    @property
+    def network(self) -> keras.Model:
+        """The generator."""
+        return self.generator
+
     def draws(self, random: np.random.Generator, count: int) -> dict[str, np.ndarray]:
         """Returns the random numbers of pseudo targets, `(count,)` in [0, 1) by name.
 

@@ -118,7 +118,7 @@ class Teacher:
         self, encoder: keras.Model, taps: tuple[str, ...] = (), shrink: float = 1.0
     ):
         encoder.trainable = False
-        self.encoder = encoder
+        self.encoder = self.network = encoder
         self.contract = encoder.contract
         self.taps = tuple(taps)
         self.shrink = shrink

@@ -10,81 +10,37 @@ import dataclasses
 import math
 from collections.abc import Mapping
 
-from facedancer.train.objective import adversary as adversaries
+from facedancer.settings import Checked, choice, ranged
 
 SCHEDULES = ("constant", "exponential", "cosine", "thirds")
 JITTERS = ("legacy", "per_image", "none")
-
-
-def one_of(name: str, value: str, known: tuple[str, ...]) -> None:
-    """Refuses a word that is not known.
-
-    Args:
-        name: Of the setting.
-        value: Its value.
-        known: What it may be.
-
-    Raises:
-        ValueError: If the word is not among them.
-    """
-    if value not in known:
-        raise ValueError(f"`{name}` must be one of {list(known)}. Received: {value!r}")
-
-
-def not_negative(name: str, value: float) -> None:
-    """Refuses a negative number, and what is no number.
-
-    Args:
-        name: Of the setting.
-        value: Its value.
-
-    Raises:
-        ValueError: If it is below 0 or NaN.
-    """
-    if not value >= 0:
-        raise ValueError(f"`{name}` must not be negative. Received: {name}={value}")
-
-
-def at_least_one(name: str, value: int) -> None:
-    """Refuses a number below 1.
-
-    Args:
-        name: Of the setting.
-        value: Its value.
-
-    Raises:
-        ValueError: If it is below 1.
-    """
-    if value < 1:
-        raise ValueError(f"`{name}` must be at least 1. Received: {name}={value}")
+# The keys of `adversary.KINDS`; that file needs Keras, `--help` does not.
+KINDS = ("nonsaturating", "hinge", "lsgan", "relativistic")
+ADVERSARIAL = "adversarial"  # with it the names of adversaries' weights begin
+# Records of a recipe whose fields can be changed by their names alone.
+PARTS = ("adversary", "optimisation", "pairs", "options")
 
 
 @dataclasses.dataclass(frozen=True)
-class AdversaryRecipe:
+class AdversaryRecipe(Checked):
     """What discriminators are asked for.
 
     Attributes:
-        kind: Adversarial kind, one of `adversary.KINDS`.
+        kind: Adversarial kind, one of `KINDS`; `none`: no discriminator is at work.
         real_images: `source` or `target`: what the discriminator sees as real. Where
             the truth is known, it is that.
         r1_gamma: Weight of R1 is `r1_gamma / 2`; 0 switches it off.
         r1_every: R1 every n-th step, with its weight times n.
     """
 
-    kind: str = "nonsaturating"
-    real_images: str = "source"
-    r1_gamma: float = 10.0
-    r1_every: int = 1
-
-    def __post_init__(self):
-        one_of("kind", self.kind, tuple(adversaries.KINDS))
-        one_of("real_images", self.real_images, ("source", "target"))
-        not_negative("r1_gamma", self.r1_gamma)
-        at_least_one("r1_every", self.r1_every)
+    kind: str = choice("nonsaturating", (*KINDS, "none"))
+    real_images: str = choice("source", ("source", "target"))
+    r1_gamma: float = ranged(10.0, low=0.0)
+    r1_every: int = ranged(1, low=1)
 
 
 @dataclasses.dataclass(frozen=True)
-class Optimisation:
+class Optimisation(Checked):
     """How weights move.
 
     Attributes:
@@ -99,31 +55,19 @@ class Optimisation:
         ema: Decay of the averaged networks; 0 keeps none.
     """
 
-    lr: float = 1e-4
-    d_lr_factor: float = 1.0
-    schedule: str = "exponential"
-    lr_decay: float = 0.97
-    g_beta_1: float = 0.0
-    d_beta_1: float = 0.0
-    beta_2: float = 0.99
-    clip_norm: float = 0.0
-    ema: float = 0.0
-
-    def __post_init__(self):
-        one_of("schedule", self.schedule, SCHEDULES)
-        not_negative("clip_norm", self.clip_norm)
-        for name in ("g_beta_1", "d_beta_1", "beta_2", "ema"):
-            if not 0.0 <= getattr(self, name) < 1.0:
-                raise ValueError(
-                    f"`{name}` must lie in [0, 1). "
-                    f"Received: {name}={getattr(self, name)}"
-                )
-        if not self.lr > 0.0:
-            raise ValueError(f"`lr` must be positive. Received: lr={self.lr}")
+    lr: float = ranged(1e-4, above=0.0)
+    d_lr_factor: float = ranged(1.0, low=0.0)
+    schedule: str = choice("exponential", SCHEDULES)
+    lr_decay: float = ranged(0.97, above=0.0)
+    g_beta_1: float = ranged(0.0, low=0.0, below=1.0)
+    d_beta_1: float = ranged(0.0, low=0.0, below=1.0)
+    beta_2: float = ranged(0.99, low=0.0, below=1.0)
+    clip_norm: float = ranged(0.0, low=0.0)
+    ema: float = ranged(0.0, low=0.0, below=1.0)
 
 
 @dataclasses.dataclass(frozen=True)
-class PairRecipe:
+class PairRecipe(Checked):
     """Which pairs are drawn.
 
     Attributes:
@@ -135,16 +79,16 @@ class PairRecipe:
         flip: Random flips of both photos.
     """
 
-    same_ratio: float = 0.2
-    same_person_ratio: float = 0.0
-    jitter: str = "legacy"
+    same_ratio: float = ranged(0.2, low=0.0, high=1.0)
+    same_person_ratio: float = ranged(0.0, low=0.0, high=1.0)
+    jitter: str = choice("legacy", JITTERS)
     flip: bool = False
 
     def __post_init__(self):
-        one_of("jitter", self.jitter, JITTERS)
-        if not 0.0 <= self.same_ratio + self.same_person_ratio <= 1.0:
+        super().__post_init__()
+        if self.same_ratio + self.same_person_ratio > 1.0:
             raise ValueError(
-                "`same_ratio` and `same_person_ratio` must be shares of a batch. "
+                "`same_ratio` and `same_person_ratio` must be fractions of a batch. "
                 f"Received: {self.same_ratio}, {self.same_person_ratio}"
             )
 
@@ -174,7 +118,7 @@ class Stage:
 
 
 @dataclasses.dataclass(frozen=True)
-class Recipe:
+class Recipe(Checked):
     """What is minimised, and how.
 
     Attributes:
@@ -183,6 +127,7 @@ class Recipe:
         optimisation: How weights move.
         pairs: Which pairs are drawn.
         options: The system's own numbers, a frozen dataclass, or None.
+        structure: Fields of the networks' structures that differ from the preset's.
         warmup_steps: Steps at the start that only train `warmup_terms`, with every
             pair a pair of one photo; the schedule begins after them.
         warmup_terms: Names of terms.
@@ -197,14 +142,18 @@ class Recipe:
     optimisation: Optimisation = Optimisation()
     pairs: PairRecipe = PairRecipe()
     options: object = None
-    warmup_steps: int = 0
+    structure: Mapping[str, object] = dataclasses.field(default_factory=dict)
+    warmup_steps: int = ranged(0, low=0)
     warmup_terms: tuple[str, ...] = ()
     stages: tuple[Stage, ...] = ()
 
     def __post_init__(self):
+        super().__post_init__()
         for name, value in self.weights.items():
-            not_negative(name, value)
-        not_negative("warmup_steps", self.warmup_steps)
+            if not isinstance(value, int | float):
+                raise ValueError(f"`{name}` must be a number. Received: {value}")
+            if not value >= 0:  # nor NaN
+                raise ValueError(f"`{name}` must be at least 0. Received: {value}")
         starts = [stage.start for stage in self.all_stages()]
         if starts != sorted(set(starts)):
             raise ValueError(
@@ -217,6 +166,13 @@ class Recipe:
                 raise ValueError(
                     f"Stages name weights that the recipe has not: {sorted(unknown)}"
                 )
+
+    def numbers(self) -> set[str]:
+        """Returns the names of the numbers that `changed` knows, weights included."""
+        records = [getattr(self, part) for part in PARTS]
+        fields = [dataclasses.fields(one) for one in records if one is not None]
+        names = {field.name for some in fields for field in some}
+        return {*self.weights, *names, "warmup_steps"}
 
     def changed(self, **changes) -> Recipe:
         """Returns the recipe with other numbers.
@@ -231,7 +187,7 @@ class Recipe:
         new: dict[str, object] = {}
         if weights := {k: changes.pop(k) for k in list(changes) if k in self.weights}:
             new["weights"] = {**self.weights, **weights}
-        for part in ("adversary", "optimisation", "pairs", "options"):
+        for part in PARTS:
             record = getattr(self, part)
             known = {f.name for f in dataclasses.fields(record)} if record else ()
             if found := {k: changes.pop(k) for k in list(changes) if k in known}:
@@ -269,14 +225,19 @@ class Recipe:
         stage = self.all_stages()[number]
         weights = {**self.weights, **stage.weights}
         names = stage.only or tuple(weights)
-        return {name: w for name, w in weights.items() if w and name in names}
+        off = self.adversary.kind == "none"
+        return {
+            name: weight
+            for name, weight in weights.items()
+            if weight and name in names and not (off and name.startswith(ADVERSARIAL))
+        }
 
     @property
     def any_adversary(self) -> bool:
         """Whether a discriminator is at work at any time."""
         stages = range(len(self.all_stages()))
         names = {name for number in stages for name in self.weights_in(number)}
-        return any(name.startswith("adversarial") for name in names)
+        return any(name.startswith(ADVERSARIAL) for name in names)
 
     def learning_rate(self, step: int, steps: int) -> float:
         """Returns the generator's learning rate at a step.

@@ -1,8 +1,5 @@
-"""The systems that can be trained: one file and one line in this table for each."""
+"""The systems that can be trained: one file, and one line in `SYSTEMS`, for each."""
 
-from facedancer.train.systems.base import Phase, System
-from facedancer.train.systems.facedancer import FaceDancer
+from facedancer.train.systems.table import SYSTEMS
 
-SYSTEMS: dict[str, type[System]] = {one.name: one for one in (FaceDancer,)}
-
-__all__ = ["SYSTEMS", "FaceDancer", "Phase", "System"]
+__all__ = ["SYSTEMS"]

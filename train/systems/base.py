@@ -8,12 +8,18 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-from collections.abc import Mapping
-from typing import ClassVar
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
 
+from facedancer.contract import SwapContract
+from facedancer.errors import InputError
+from facedancer.models.architectures import ARCHITECTURES, Architecture
+from facedancer.network import Network
+from facedancer.settings import did_you_mean
 from facedancer.train.frozen.frozen_networks import FrozenNetworks
 from facedancer.train.objective import terms
 from facedancer.train.objective.adversary import Adversary
@@ -35,6 +41,27 @@ class Phase:
     self_pairs: bool = False
 
 
+@dataclasses.dataclass(frozen=True)
+class Fed:
+    """What the networks will be fed, as far as the data and the encoder decide it.
+
+    Attributes:
+        identity_size: Length of the encoder's vectors, None without one.
+        encoder: Its `name_with_hash`, empty without one.
+        template: Key of `alignment.TEMPLATES` the crops are aligned to.
+        shrink: The `shrink` of their alignment.
+    """
+
+    identity_size: int | None = None
+    encoder: str = ""
+    template: str = "arcface"
+    shrink: float = 1.0
+
+    def values(self) -> dict[str, Any]:
+        """Returns what is known, by the names of a structure's fields."""
+        return {k: v for k, v in vars(self).items() if v is not None}
+
+
 class System(abc.ABC):
     """How one family of networks learns.
 
@@ -43,16 +70,20 @@ class System(abc.ABC):
 
     Attributes:
         name: As `--system` says it.
+        architecture: Its networks' family, a key of `architectures.ARCHITECTURES`.
+        preset: The family's preset that is taken if none is given.
+        networks: Role in the family of each network, by the network's name; two may
+            have one role, such as the decoders of two people.
         batches: How its data are read, a key of `readers.READERS`.
         generators: Networks that the generator's optimiser `g` moves; the first is
             the one that is judged and exported.
         averaged: Networks of which an average is kept.
-        recipes: By name.
+        recipes: By name; the first is taken if none is given.
         recipe: Its numbers in this training.
         frozen: The frozen networks.
         batch_size: The global batch.
         terms: All that can be minimised, at work or not.
-        adversaries: The discriminators.
+        adversaries: The discriminators; none where the recipe's kind is `none`.
 
     Args:
         recipe: The numbers of this training.
@@ -61,6 +92,12 @@ class System(abc.ABC):
     """
 
     name: ClassVar[str]
+    architecture: ClassVar[str]
+    preset: ClassVar[str]
+    networks: ClassVar[Mapping[str, str]] = {
+        "generator": "generator",
+        "discriminator": "discriminator",
+    }
     batches: ClassVar[str] = "pairs"
     generators: ClassVar[tuple[str, ...]] = ("generator",)
     averaged: ClassVar[tuple[str, ...]] = ("generator",)
@@ -69,7 +106,107 @@ class System(abc.ABC):
     def __init__(self, recipe: Recipe, frozen: FrozenNetworks, batch_size: int):
         self.recipe, self.frozen, self.batch_size = recipe, frozen, batch_size
         self.terms = self.make_terms()
-        self.adversaries = self.make_adversaries()
+        wanted = recipe.adversary.kind != "none"
+        self.adversaries = self.make_adversaries() if wanted else ()
+
+    @classmethod
+    def family(cls) -> Architecture:
+        """Returns the family of its networks."""
+        return ARCHITECTURES[cls.architecture]
+
+    @classmethod
+    def structures(
+        cls,
+        preset: str,
+        changes: Mapping[str, Any],
+        fed: Fed,
+        known: Mapping[str, Any],
+    ) -> dict[str, Any]:
+        """Returns the structure of each network, a config of its family, by name.
+
+        Args:
+            preset: Of the family.
+            changes: Fields that differ from the preset's; a network takes those that it
+                has, flags of another meaning are a subclass's.
+            fed: Fields that follow from data and encoder; taken like `changes`.
+            known: Structures of networks that were read from files, by name.
+
+        Raises:
+            ValueError: If the preset is unknown, no network has a field, or a value is
+                refused.
+        """
+        made, unknown = {}, set(changes)
+        for name, role in cls.networks.items():
+            config = preset_of(cls.family(), role, preset)
+            fields = {field.name for field in dataclasses.fields(config)}
+            told = {k: v for k, v in {**fed.values(), **changes}.items() if k in fields}
+            made[name] = known.get(name) or dataclasses.replace(config, **told)
+            unknown -= fields
+        if unknown:
+            raise ValueError(
+                f"The networks of {cls.name} have no {', '.join(sorted(unknown))}"
+            )
+        return made
+
+    @classmethod
+    def contract_of(cls, structures: Mapping[str, Any]) -> SwapContract:
+        """Returns the contract of what is trained to swap.
+
+        Args:
+            structures: From `structures`.
+        """
+        found = (structures[name] for name in cls.generators)
+        return next(one.contract for one in found if hasattr(one, "contract"))
+
+    @classmethod
+    def needs_frozen(cls, recipe: Recipe) -> frozenset[str]:
+        """Returns the fields of `FrozenNetworks` that a training needs.
+
+        Args:
+            recipe: Its numbers.
+        """
+        return frozenset()
+
+    @classmethod
+    def settled(cls, recipe: Recipe, chosen: frozenset[str], known_truth: bool):
+        """Returns the recipe with the numbers that follow from others.
+
+        Args:
+            recipe: With the numbers that were given.
+            chosen: Names of the numbers that were given.
+            known_truth: Whether the data have rows whose right result is known.
+        """
+        return recipe
+
+    @classmethod
+    def swapper(cls, networks: Mapping[str, keras.Model]) -> Network:
+        """Returns the one network that is judged, exported and swapped with.
+
+        Args:
+            networks: Those that are trained, by name; it shares their weights.
+        """
+        return cls.family().swapper(networks)
+
+    @classmethod
+    def builders(
+        cls,
+        structures: Mapping[str, Any],
+        precision: str = "float32",
+        form: str = "composed",
+    ) -> dict[str, Callable[[], keras.Model]]:
+        """Returns what makes each network anew, by name.
+
+        Args:
+            structures: From `structures`.
+            precision: A policy.
+            form: See `layers.forms`.
+        """
+        made = cls.family().networks
+        return {
+            name: functools.partial(made[role], structures[name], form, precision)
+            for name, role in cls.networks.items()
+            if name in structures
+        }
 
     @property
     def players(self) -> dict[str, tuple[str, ...]]:
@@ -158,3 +295,23 @@ class System(abc.ABC):
             sums: Over the global batch.
         """
         return {}
+
+
+def preset_of(family: Architecture, role: str, name: str) -> Any:
+    """Returns a structure of a family by its preset's name.
+
+    Args:
+        family: The family.
+        role: Of the network.
+        name: Of the preset.
+
+    Raises:
+        InputError: If there is no such preset.
+    """
+    known = family.presets[role]
+    if name not in known:
+        raise InputError(
+            f"--preset must be one of {', '.join(sorted(known))}. "
+            f"Received: {name}{did_you_mean(name, known)}"
+        )
+    return known[name]

@@ -1,109 +1,37 @@
-"""FaceDancer (Rosberg et al. 2022): its terms and its recipes.
+"""FaceDancer (Rosberg et al. 2022): what it sees and makes, and its terms.
 
-`published` is the released trainer; `improved` is what trained a small swapper on few
-photos well. Where triplets are mixed in, some rows have a known truth: then what is
-made is compared with the truth wherever pairs are compared with their target.
+Its numbers stand in `facedancer_recipes`. Where triplets are mixed in, some rows have a
+known truth: then what is made is compared with the truth wherever pairs are compared
+with their target.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Mapping
+from typing import Any
 
 from keras import ops
 
+from facedancer.models.families.facedancer.config import (
+    DiscriminatorConfig,
+    GeneratorConfig,
+)
 from facedancer.train.frozen import teachers
 from facedancer.train.objective import ifsr, losses
 from facedancer.train.objective.adversary import Adversary
-from facedancer.train.objective.recipes import (
-    AdversaryRecipe,
-    Optimisation,
-    PairRecipe,
-    Recipe,
-    at_least_one,
-    not_negative,
-)
+from facedancer.train.objective.recipes import Recipe
 from facedancer.train.objective.terms import Term
 from facedancer.train.systems import facedancer_terms as terms
-from facedancer.train.systems.base import Phase, System
+from facedancer.train.systems.base import Fed, Phase, System, preset_of
+from facedancer.train.systems.facedancer_recipes import IMPROVED, PUBLISHED
 
 VECTOR, CYCLE, SECOND, FEATURES = (
     frozenset({name}) for name in ("vector", "cycle", "second", "features")
 )
-
-
-@dataclasses.dataclass(frozen=True)
-class Options:
-    """FaceDancer's own numbers.
-
-    Attributes:
-        ifsr_scale: Factor on the margins.
-        ifsr_per_sample: Hinge per sample instead of on the mean of the global batch.
-        cycle_every: Swap back every n-th sample of the batch; 1 is all.
-        look: Show the identity encoder a random crop (3 %) and flip, the same for
-            target and swapped face.
-        perceptual_network: See `perceptual.load`.
-        proxy_ratio: Share of the pairs of two photos of one person whose target is
-            first swapped to somebody else, where there is a proxy.
-    """
-
-    ifsr_scale: float = 1.2
-    ifsr_per_sample: bool = False
-    cycle_every: int = 1
-    look: bool = False
-    perceptual_network: str = "vgg16"
-    proxy_ratio: float = 1.0
-
-    def __post_init__(self):
-        if not 0.0 <= self.proxy_ratio <= 1.0:
-            raise ValueError(
-                f"`proxy_ratio` must lie in [0, 1]. Received: {self.proxy_ratio}"
-            )
-        not_negative("ifsr_scale", self.ifsr_scale)
-        at_least_one("cycle_every", self.cycle_every)
-
-
-PUBLISHED = Recipe(
-    weights={
-        "adversarial": 1.0,
-        "identity": 10.0,
-        "second_identity": 0.0,
-        "contrast": 0.0,
-        "low_frequency": 0.0,
-        "chroma": 0.0,
-        "outside": 0.0,
-        "reconstruction": 5.0,
-        "truth": 0.0,
-        "perceptual": 0.2,
-        "cycle": 1.0,
-        "ifsr": 1.0,
-    },
-    options=Options(),
-    warmup_terms=("reconstruction", "low_frequency"),
-)
-IMPROVED = Recipe(
-    weights={
-        **PUBLISHED.weights,
-        "identity": 20.0,
-        "contrast": 10.0,
-        "low_frequency": 5.0,
-        "chroma": 50.0,
-        "outside": 2.0,
-        "reconstruction": 10.0,
-        "perceptual": 1.0,
-        "ifsr": 3.0,
-    },
-    adversary=AdversaryRecipe(real_images="target", r1_gamma=2.0, r1_every=16),
-    optimisation=Optimisation(
-        lr=4e-4, schedule="cosine", g_beta_1=0.5, clip_norm=10.0, ema=0.999
-    ),
-    pairs=PairRecipe(same_person_ratio=0.1, jitter="none", flip=True),
-    options=Options(
-        ifsr_scale=1.0, cycle_every=8, look=True, perceptual_network="encoder"
-    ),
-    warmup_steps=300,
-    warmup_terms=PUBLISHED.warmup_terms,
-)
+PUBLISHED_MEAN = losses.published_reconstruction
+PERCEPTUAL_MEAN = functools.partial(terms.marked_mean, "perceptual", "compared")
 
 
 class FaceDancer(System):
@@ -116,8 +44,73 @@ class FaceDancer(System):
     the truth is known and is another picture than the target; `look` and `row`.
     """
 
-    name = "facedancer"
+    name = architecture = "facedancer"
+    preset = "facedancer_c"
     recipes = {"published": PUBLISHED, "improved": IMPROVED}
+
+    @classmethod
+    def structures(
+        cls,
+        preset: str,
+        changes: Mapping[str, Any],
+        fed: Fed,
+        known: Mapping[str, Any],
+    ) -> dict[str, Any]:
+        """Returns the structures of generator and discriminator.
+
+        Args:
+            preset: See `System.structures`.
+            changes: Of the generator, and `d_base_width`, `d_max_width`; the mapping
+                network also by `mapping_depth` and `mapping_size`, and
+                `output_activation` by `tanh`.
+            fed: See `System.structures`.
+            known: See `System.structures`.
+
+        Raises:
+            ValueError: If preset and changes do not fit together.
+        """
+        given = dict(changes)
+        widths = given.pop("d_base_width", None), given.pop("d_max_width", None)
+        generator = known.get("generator") or _generator(preset, given, fed)
+        return {
+            "generator": generator,
+            "discriminator": known.get("discriminator")
+            or DiscriminatorConfig(
+                image_size=generator.image_size,
+                base_width=widths[0] or generator.base_width,
+                max_width=widths[1] or generator.max_width,
+            ),
+        }
+
+    @classmethod
+    def needs_frozen(cls, recipe: Recipe) -> frozenset[str]:
+        """Returns the teacher, and what the terms at work need besides.
+
+        Args:
+            recipe: The numbers of a training.
+        """
+        found = frozenset({"teacher", "second", "perceptual", "proxy"})
+        return found | {"margins"} if recipe.weights["ifsr"] else found
+
+    @classmethod
+    def settled(
+        cls, recipe: Recipe, chosen: frozenset[str], known_truth: bool
+    ) -> Recipe:
+        """Returns the recipe without what cannot be at work.
+
+        Args:
+            recipe: With the numbers that were given.
+            chosen: Names of the numbers that were given.
+            known_truth: Without any, `truth` is 0; else it is the `reconstruction`'s
+                unless it was given.
+        """
+        if recipe.options.perceptual_network == "none":
+            recipe = recipe.changed(perceptual=0.0)
+        if not known_truth:
+            return recipe.changed(truth=0.0)
+        if "truth" not in chosen:
+            recipe = recipe.changed(truth=recipe.weights["reconstruction"])
+        return recipe
 
     def make_terms(self) -> tuple[Term, ...]:
         """Returns FaceDancer's losses, in the order in which they are added up."""
@@ -136,9 +129,9 @@ class FaceDancer(System):
                 Term(name, functools.partial(terms.image_sum, name, loss))
                 for name, loss in images.items()
             ),
-            Term("reconstruction", terms.reconstruction, terms.reconstruction_value),
-            Term("truth", terms.truth, terms.truth_value),
-            Term("perceptual", self._perceptual, terms.perceptual_value, FEATURES),
+            terms.marked("reconstruction", "same", "target", PUBLISHED_MEAN),
+            terms.marked("truth", "known", "reference"),
+            Term("perceptual", self._perceptual, PERCEPTUAL_MEAN, FEATURES),
             Term("cycle", terms.cycle, terms.cycle_value, CYCLE),
             Term("ifsr", self._ifsr, None if per_sample else self._ifsr_value, VECTOR),
         )
@@ -357,3 +350,21 @@ class FaceDancer(System):
 def _generate(networks, target, vector):
     generator = networks["generator"]
     return ops.cast(generator([target, vector], training=True), "float32")
+
+
+def _generator(preset: str, changes: dict[str, Any], fed: Fed) -> GeneratorConfig:
+    """Returns the generator's structure: the preset's, as far as nothing changes it."""
+    config = preset_of(FaceDancer.family(), "generator", preset)
+    depth, size = (changes.pop(f"mapping_{name}", None) for name in ("depth", "size"))
+    if depth is not None or size is not None:
+        sizes = config.mapping_sizes
+        depth = len(sizes) if depth is None else depth
+        changes["mapping_sizes"] = (size or (sizes or (512,))[0],) * depth
+    if "tanh" in changes:
+        changes["output_activation"] = "tanh" if changes.pop("tanh") else "linear"
+    if "up_types" in changes:  # they decide the depth
+        changes = {"stages": 0, "widths": ()} | changes
+    fields = {field.name for field in dataclasses.fields(config)}
+    if unknown := sorted(set(changes) - fields):
+        raise ValueError(f"The generator of FaceDancer has no {', '.join(unknown)}")
+    return dataclasses.replace(config, **fed.values() | changes)

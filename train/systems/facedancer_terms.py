@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+
 from keras import ops
 
 from facedancer.train.objective import losses
+from facedancer.train.objective.terms import Term
 
 
 def perceptual_sum(compared, reference_features, swapped_features, relative: bool):
@@ -104,62 +108,34 @@ def image_sum(name: str, loss, seen, made) -> dict:
     return {name: ops.sum(loss(seen["reference"], made["swapped"]))}
 
 
-def reconstruction(seen, made) -> dict:
-    """Returns the differences of same pairs, and how many these are.
+def marked(name: str, mark: str, wanted: str, mean: Callable | None = None) -> Term:
+    """Returns the term of an image difference over the rows that have a mark.
 
     Args:
-        seen: From `see`.
-        made: From `make`.
+        name: Of the term.
+        mark: What of `see` is 1 for such a row, else 0.
+        wanted: What of `see` the swapped face should look like.
+        mean: From sum and count to the value; None: `losses.same_pair_mean`.
     """
-    values = losses.absolute_difference(seen["target"], made["swapped"])
-    return {
-        "same": ops.sum(seen["same"]),
-        "reconstruction": ops.sum(seen["same"] * values),
-    }
+
+    def sums(seen, made) -> dict:
+        values = losses.absolute_difference(seen[wanted], made["swapped"])
+        return {mark: ops.sum(seen[mark]), name: ops.sum(seen[mark] * values)}
+
+    return Term(name, sums, functools.partial(marked_mean, name, mark, mean=mean))
 
 
-def reconstruction_value(sums, batch: int):
-    """Returns the published reconstruction.
+def marked_mean(name: str, mark: str, sums, batch: int, mean: Callable | None = None):
+    """Returns a mean over the rows that have a mark.
 
     Args:
+        name: Of the sum.
+        mark: Of their number.
         sums: Over the global batch.
         batch: The global batch size.
+        mean: See `marked`.
     """
-    return losses.published_reconstruction(sums["reconstruction"], sums["same"])
-
-
-def truth(seen, made) -> dict:
-    """Returns the differences to known truths, and how many these are.
-
-    Args:
-        seen: From `see`.
-        made: From `make`.
-    """
-    values = losses.absolute_difference(seen["reference"], made["swapped"])
-    return {
-        "known": ops.sum(seen["known"]),
-        "truth": ops.sum(seen["known"] * values),
-    }
-
-
-def truth_value(sums, batch: int):
-    """Returns the mean difference to the known truths.
-
-    Args:
-        sums: Over the global batch.
-        batch: The global batch size.
-    """
-    return losses.same_pair_mean(sums["truth"], sums["known"])
-
-
-def perceptual_value(sums, batch: int):
-    """Returns the mean difference of the rows that are compared.
-
-    Args:
-        sums: Over the global batch.
-        batch: The global batch size.
-    """
-    return losses.same_pair_mean(sums["perceptual"], sums["compared"])
+    return (mean or losses.same_pair_mean)(sums[name], sums[mark])
 
 
 def cycle(seen, made) -> dict:

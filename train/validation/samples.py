@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import keras
 import numpy as np
 
 from facedancer import images
+from facedancer.contract import SwapContract
 from facedancer.models.families.built_network import SwapperNetwork
-from facedancer.train.validation import validation
+from facedancer.train.validation import feeds, validation
+from facedancer.train.validation.feeds import Pairs
 
 BORDER = 2
 
@@ -40,29 +44,37 @@ def grid(targets, sources, swapped) -> np.ndarray:
     return picture
 
 
-def swap_grid(generator, targets, sources, vectors) -> np.ndarray:
+def swap_grid(
+    generator: Callable,
+    rows: Pairs,
+    columns: Pairs,
+    contract: SwapContract = validation.CONTRACT,
+) -> np.ndarray:
     """Returns the `grid` of every target with every source.
 
     Args:
         generator: See `validation.swap`.
-        targets: `(rows, size, size, 3)` in [-1, 1].
-        sources: `(columns, size, size, 3)` in [-1, 1].
-        vectors: `(columns, d)` identity vectors of the sources.
+        rows: Their targets are taken.
+        columns: Their sources are taken.
+        contract: Of the generator.
     """
-    rows, columns = len(targets), len(sources)
-    swapped = validation.swap(
-        generator, np.repeat(targets, columns, axis=0), np.tile(vectors, (rows, 1))
-    )
-    return grid(targets, sources, swapped.reshape(rows, columns, *targets.shape[1:]))
+    targets = rows.targets
+    swapped = validation.swap(generator, rows.of_all(columns), contract)
+    shape = (len(rows), len(columns), *targets.shape[1:])
+    return grid(targets, columns.sources, swapped.reshape(shape))
 
 
-def mask_maps(generator: SwapperNetwork, targets, vectors) -> np.ndarray | None:
+def mask_maps(
+    generator: SwapperNetwork,
+    pairs: Pairs,
+    contract: SwapContract = validation.CONTRACT,
+) -> np.ndarray | None:
     """Returns a picture of the mean fusion masks of each AFFA block.
 
     Args:
         generator: A generator; without masks there is no picture.
-        targets: `(n, size, size, 3)` in [-1, 1].
-        vectors: `(n, d)` identity vectors.
+        pairs: Targets and who they become.
+        contract: Of the generator.
 
     Returns:
         `(height, width, 3)` uint8: one row a target, then its masks from the smallest
@@ -71,8 +83,8 @@ def mask_maps(generator: SwapperNetwork, targets, vectors) -> np.ndarray | None:
     if not generator.fusion_masks:
         return None
     taps = keras.Model(generator.inputs, generator.fusion_masks)
-    feeds = {"target": targets, "identity": vectors}
-    maps = taps([feeds[name] for name in generator.feed_names], training=False)
+    given, targets = feeds.make(pairs, contract), pairs.targets
+    maps = taps([given[name] for name in generator.feed_names], training=False)
     maps = maps if isinstance(maps, list) else [maps]
     size, shown = targets.shape[1], []
     for part in maps:

@@ -11,23 +11,15 @@ import numpy as np
 from facedancer import foreign
 from facedancer.alignment import Alignment, check_equal
 from facedancer.batching import in_batches
+from facedancer.contract import InputContract, SwapContract
 from facedancer.dataset.reading.pair_reader import PairReader, PairSettings
 from facedancer.errors import InputError
 from facedancer.train.frozen.teachers import Teacher
+from facedancer.train.validation import feeds
+from facedancer.train.validation.feeds import Pairs
 from facedancer.vectors import normalize
 
-
-@dataclasses.dataclass(frozen=True)
-class PairSet:
-    """Pairs of different people, or of anybody where the shards have no labels.
-
-    Attributes:
-        targets: `(n, size, size, 3)` float32 in [-1, 1].
-        sources: The same.
-    """
-
-    targets: np.ndarray
-    sources: np.ndarray
+CONTRACT = SwapContract(InputContract(256, "signed"))  # target and identity
 
 
 def read_pairs(
@@ -36,7 +28,7 @@ def read_pairs(
     count: int,
     seed: int = 0,
     aligned: Alignment | None = None,
-) -> PairSet:
+) -> Pairs:
     """Returns a set of pairs that depends on the shards and the seed only.
 
     Args:
@@ -66,33 +58,47 @@ def read_pairs(
     if aligned is not None:
         found = reader.index.alignment
         check_equal(found, aligned, data_dir, "the generator needs it")
-    targets, sources = [], []
+    targets, sources, people = [], [], []
     for number in range(-(-count // settings.batch_size)):
-        target, source, *_ = reader.rows(number, 0, settings.batch_size)
+        target, source, _, _, person = reader.rows(number, 0, settings.batch_size)
         targets.append(target)
         sources.append(source)
-    return PairSet(*(_signed(np.concatenate(part)) for part in (targets, sources)))
+        people.append(person)
+    targets, sources = (_signed(np.concatenate(part)) for part in (targets, sources))
+    return Pairs(targets, sources, labels=np.concatenate(people))
 
 
 def _signed(images):
     return images.astype(np.float32) / np.float32(127.5) - np.float32(1.0)
 
 
-def swap(generator: Callable, targets, vectors, batch: int = 16) -> np.ndarray:
-    """Returns swapped faces, batch by batch.
+def swap(
+    generator: Callable,
+    pairs: Pairs,
+    contract: SwapContract = CONTRACT,
+    batch: int = 16,
+) -> np.ndarray:
+    """Returns swapped faces in [-1, 1] and a bit beyond, batch by batch.
 
     Args:
-        generator: Called with `target` and `identity` by name, gives `swapped` by
-            name, as `Network.named`.
-        targets: `(n, size, size, 3)` float32 in [-1, 1].
-        vectors: `(n, d)` raw identity vectors.
+        generator: Called with its inputs by name, gives `swapped` by name, as
+            `Network.named`.
+        pairs: Targets and who they become.
+        contract: Of the generator.
         batch: Images per call.
+
+    Raises:
+        InputError: If the generator takes vectors and there are none.
     """
+    given = feeds.make(pairs, contract)
 
-    def run(images, identities):
-        return generator({"target": images, "identity": identities})["swapped"]
+    def run(*arrays):
+        return generator(dict(zip(given, arrays, strict=True)))["swapped"]
 
-    return in_batches(run, targets, vectors, size=batch).astype(np.float32)
+    found = in_batches(run, *given.values(), size=batch).astype(np.float32)
+    if contract.image.value_range == "signed":
+        return found
+    return contract.image.to_255(found) / np.float32(127.5) - np.float32(1.0)
 
 
 def vectors_of(teacher: Teacher, images: np.ndarray, batch: int = 32) -> np.ndarray:
@@ -120,30 +126,50 @@ def top_1(queries: np.ndarray, gallery: np.ndarray) -> float:
 
 
 class Validation:
-    """Measures generators on a pair set.
+    """Measures generators on a set of pairs.
+
+    Attributes:
+        pairs: The pairs, with the vectors that the generator is told.
 
     Args:
-        pair_set: The pairs.
-        teacher: The encoder that conditions the generator.
-        judge: The encoder that measures; best not the teacher.
+        pairs: The pairs.
+        teacher: The encoder that conditions the generator; None for one that takes no
+            vectors.
+        judge: The encoder that measures, best not the teacher; None: nothing can be
+            measured.
         embedders: Further measures by name: from images in [-1, 1] to vectors whose
             distance between target and swapped is reported (pose, expression).
+        contract: Of the generators.
     """
 
     def __init__(
         self,
-        pair_set: PairSet,
-        teacher: Teacher,
-        judge: Teacher,
+        pairs: Pairs,
+        teacher: Teacher | None,
+        judge: Teacher | None,
         embedders: dict[str, Callable] | None = None,
+        contract: SwapContract = CONTRACT,
     ):
-        self.pairs = pair_set
-        self.judge = judge
+        self.judge, self.contract = judge, contract
         self.embedders = embedders or {}
-        self.source_vectors = vectors_of(teacher, pair_set.sources)
-        self.target_vectors = vectors_of(teacher, pair_set.targets)
-        self._sources = vectors_of(judge, pair_set.sources)
-        self._targets = vectors_of(judge, pair_set.targets)
+        vectors = teacher and vectors_of(teacher, pairs.sources)
+        self.pairs = dataclasses.replace(pairs, vectors=vectors)
+        self._themselves = dataclasses.replace(
+            pairs,
+            sources=pairs.targets,
+            vectors=teacher and vectors_of(teacher, pairs.targets),
+        )
+        if judge is not None:
+            self._sources = vectors_of(judge, pairs.sources)
+            self._targets = vectors_of(judge, pairs.targets)
+
+    def first(self, count: int) -> Pairs:
+        """Returns the first pairs, for pictures.
+
+        Args:
+            count: How many.
+        """
+        return self.pairs.first(count)
 
     def __call__(self, generator: Callable) -> dict[str, float]:
         """Returns the measures.
@@ -151,9 +177,8 @@ class Validation:
         Args:
             generator: See `swap`.
         """
-        targets = self.pairs.targets
-        swapped = swap(generator, targets, self.source_vectors).clip(-1, 1)
-        again = swap(generator, targets, self.target_vectors).clip(-1, 1)
+        targets, kind = self.pairs.targets, self.contract.identity.kind
+        swapped = swap(generator, self.pairs, self.contract).clip(-1, 1)
         found = normalize(vectors_of(self.judge, swapped))
         to_source = (found * normalize(self._sources)).sum(-1)
         to_target = (found * normalize(self._targets)).sum(-1)
@@ -163,8 +188,11 @@ class Validation:
             "closer_to_source": np.mean(to_source > to_target),
             "retrieval_top_1": top_1(found, self._sources),
             "change": np.abs(swapped - targets).mean() * 127.5,
-            "self_reconstruction": np.abs(again - targets).mean() * 127.5,
         }
+        if kind == "vector":
+            again = swap(generator, self._themselves, self.contract).clip(-1, 1)
+            difference = np.abs(again - targets).mean() * 127.5
+            measures["self_reconstruction"] = difference
         for name, embed in self.embedders.items():
             distance = np.linalg.norm(embed(targets) - embed(swapped), axis=-1)
             measures[name] = distance.mean()

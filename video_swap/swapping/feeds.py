@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from facedancer import face_maps, images
 from facedancer.contract import SwapContract
 from facedancer.errors import InputError
 from facedancer.video_swap.compositing import pixel_boost
@@ -30,12 +31,31 @@ def _label(crop: Crop, contract: SwapContract, boost: int) -> np.ndarray:
     return np.full((boost**2, 1), crop.identity, np.int32)
 
 
-# Called with a crop (`image`, `landmarks`, `identity`), the contract, and how many
+def _masked_target(crop, contract: SwapContract, boost: int) -> np.ndarray:
+    signed = images.signed_from_uint8(crop.image)
+    cut = face_maps.without_face(signed, crop.landmarks)
+    return contract.image.from_signed(pixel_boost.split(cut, boost))
+
+
+def _semantic_mask(crop, contract: SwapContract, boost: int) -> np.ndarray:
+    mask = face_maps.semantic_mask(crop.landmarks, len(crop.image))
+    return pixel_boost.split(mask, boost)
+
+
+def _reference(crop, contract: SwapContract, boost: int) -> np.ndarray:
+    picture = contract.image.from_uint8(crop.picture)
+    return np.repeat(picture[None], boost**2, axis=0)
+
+
+# Called with a crop (see `jobs.Crop`), the contract, and how many
 # tiles a side it is split into; gives one row a tile.
 FEEDS: dict[str, Callable[..., np.ndarray]] = {
     "target": _target,
     "identity": _identity,
     "label": _label,
+    "masked_target": _masked_target,
+    "semantic_mask": _semantic_mask,
+    "reference": _reference,
 }
 
 
@@ -60,7 +80,7 @@ def make(crops: Sequence, contract: SwapContract, boost: int) -> dict[str, np.nd
     """Returns what a swapper is fed, by name: `boost ** 2` rows a crop.
 
     Args:
-        crops: At least one, with `image`, `landmarks` and `identity`.
+        crops: At least one, see `jobs.Crop`.
         contract: Of the swapper.
         boost: How many tiles a side each crop is split into.
     """

@@ -41,12 +41,17 @@ class Rule:
     Attributes:
         name: What the report calls it.
         reference: `(d,)` embedding, None for any face that no other rule takes.
-        source: `(d,)` raw embedding; None leaves the faces as they are.
+        source: `(d,)` raw embedding; the number of a person for a generator that is
+            told such, any number for one that knows one person; None leaves the faces
+            as they are.
+        picture: `(size, size, 3)` uint8 RGB, an aligned crop of the source, for
+            generators that are fed a reference.
     """
 
     name: str
     reference: np.ndarray | None
-    source: np.ndarray | None
+    source: np.ndarray | int | None
+    picture: np.ndarray | None = None
 
 
 class IdentityReader:
@@ -129,20 +134,39 @@ class IdentityReader:
             )
         return found
 
+    def picture(self, path: str | os.PathLike, contract: InputContract) -> np.ndarray:
+        """Returns an aligned crop of a person, `(size, size, 3)` uint8 RGB.
+
+        Args:
+            path: A photo, or a folder of photos: then its first one.
+            contract: The `InputContract` of the network that is fed it.
+
+        Raises:
+            InputError: If there is no face.
+        """
+        photos = images.list_images(path) if pathlib.Path(path).is_dir() else [path]
+        if not photos:
+            raise InputError(f"{path}: holds no photos")
+        photo = images.read_image(photos[0], self.max_pixels)
+        return self.crop_in(photo, str(photos[0]), contract)[0]
+
     def _crop_of(self, path: str | os.PathLike) -> tuple[np.ndarray, str]:
         return self.crop_in(images.read_image(path, self.max_pixels), str(path))
 
-    def crop_in(self, image: np.ndarray, name: str) -> tuple[np.ndarray, str]:
+    def crop_in(
+        self, image: np.ndarray, name: str, contract: InputContract | None = None
+    ) -> tuple[np.ndarray, str]:
         """Returns the crop of the face that is meant, and what is to be said of it.
 
         Args:
             image: `(height, width, 3)` uint8 RGB, the photo.
             name: Of the photo, for messages.
+            contract: The `InputContract` the crop is for; None: the encoder's.
 
         Raises:
             InputError: If there is no face, or not the one that is meant.
         """
-        contract = self.embedder.encoder.contract
+        contract = contract or self.embedder.encoder.contract
         if not self.align:
             matrix = _whole(image, contract.size)
             return alignment.crop(image, matrix, contract.size), ""

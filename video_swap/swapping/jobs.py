@@ -36,15 +36,17 @@ class Crop:
         image: `(size, size, 3)` uint8 RGB.
         matrix: `(2, 3)` from the frame to the crop.
         landmarks: `(5, 2)` pixels of the crop.
-        identity: `(d,)` float32, who it becomes.
+        identity: Who it becomes: `(d,)` float32, or a number; see `identities.Rule`.
         fronts: `(n, 5, 2)` faces in front of it, pixels of the crop.
+        picture: Of who it becomes, for generators that are fed a reference.
     """
 
     image: np.ndarray
     matrix: np.ndarray
     landmarks: np.ndarray
-    identity: np.ndarray
+    identity: np.ndarray | int
     fronts: np.ndarray
+    picture: np.ndarray | None = None
 
 
 def make_jobs(

@@ -90,6 +90,11 @@ class FaceSwapper:
         self.aspect = 1.0
         if all(rule.source is None for rule in self.rules):
             raise InputError("There is no source: give --swap_source or --map")
+        if contract.identity.kind != "vector" and self.settings.strength != 1.0:
+            raise InputError(
+                "--strength is for generators that are told a vector of an encoder. "
+                f"Received: {self.settings.strength:g}"
+            )
         self.compares = any(rule.reference is not None for rule in self.rules)
         self.threshold = self.settings.threshold or identities.default_threshold(
             embedder.encoder.name_with_hash
@@ -231,6 +236,7 @@ class FaceSwapper:
             alignment.apply(matrix, job.landmarks),
             self._identity(frame, job),
             alignment.apply(matrix, job.fronts),
+            self.rules[job.rule].picture,
         )
 
     def _identity(self, frame: np.ndarray, job: FaceJob) -> np.ndarray:

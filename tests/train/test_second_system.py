@@ -1,0 +1,185 @@
+"""A second system of test code alone: trained, resumed, exported, swapped with."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+
+from facedancer import alignment, cli, testing
+from facedancer.contract import IdentityInput, InputContract, SwapContract
+from facedancer.errors import InputError
+from facedancer.models import load_generator
+from facedancer.train import train
+from facedancer.train.config import TrainConfig
+from facedancer.train.loop import checkpoints
+from facedancer.video_swap import options
+from facedancer.video_swap.engines import make
+from facedancer.video_swap.swapping import identities, swapper
+from tests.train import second_system, tiny
+from tests.video_swap import made
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+def parse(*words):
+    return cli.parse(TrainConfig, ["--system=plum", *words])
+
+
+class SecondSystemTest(testing.TestCase):
+    """Two steps with TensorFlow, a third after a restart, a fourth with JAX."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.folder = pathlib.Path(cls.enterClassContext(tempfile.TemporaryDirectory()))
+        cls.enterClassContext(second_system.registered())
+        cls.addClassCleanup(os.chdir, os.getcwd())
+        os.chdir(cls.folder)
+        pattern = tiny.write_shards(cls.folder)
+        cls.words = [f"--data_dir={pattern}", "--log_dir=runs", "--batch_size=4"]
+        cls.words += ["--save_every=1", "--keep=9", "--weights=difference=2"]
+        for steps in (2, 3):
+            assert train.main(parse(*cls.words, f"--steps={steps}")) == 0
+        cls.saved = checkpoints.Checkpoints("runs/facedancer/checkpoints")
+
+    def read(self, step):
+        return checkpoints.read(self.saved.path(step))
+
+    def test_steps_and_checkpoints(self):
+        self.assertEqual(self.saved.steps(), [1, 2, 3])
+        arrays, record = self.read(3)
+        self.assertEqual(record["system"], "plum")
+        self.assertEqual(record["generator"]["people"], 4)
+        before = self.read(2)[0]
+        self.assertEqual(set(before), set(arrays))
+        for part in ("generator", "discriminator"):
+            moved = [
+                np.abs(arrays[k] - before[k]).max()
+                for k in arrays
+                if k.startswith(part)
+            ]
+            self.assertGreater(max(moved), 0.0)
+        lines = pathlib.Path("runs/facedancer/metrics.jsonl").read_text().splitlines()
+        values = json.loads(lines[-1])
+        total = 2 * values["difference"] + 0.1 * values["adversarial"]
+        self.assertAlmostEqual(values["g_loss"], total, places=5)
+        samples = sorted(
+            p.name for p in pathlib.Path("runs/facedancer/samples").iterdir()
+        )
+        self.assertEqual(samples, ["swaps_00000002.png", "swaps_00000003.png"])
+
+    def test_the_other_driver_goes_on(self):
+        folder = self.tempdir()
+        code = (
+            f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
+            "from tests.train import second_system\n"
+            "from facedancer import cli\n"
+            "from facedancer.train import train\n"
+            "from facedancer.train.config import TrainConfig\n"
+            "with second_system.registered():\n"
+            "    status = train.main(cli.parse(TrainConfig, sys.argv[1:]))\n"
+            "assert 'tensorflow' not in sys.modules\n"
+            "sys.exit(status)\n"
+        )
+        words = ["--system=plum", *self.words, "--steps=4", f"--log_name={folder.name}"]
+        run = self.folder / "runs" / folder.name / "checkpoints"
+        run.mkdir(parents=True)
+        first = self.saved.path(3)
+        (run / first.name).write_bytes(first.read_bytes())
+        done = subprocess.run(
+            [sys.executable, "-c", code, *words],
+            env={**os.environ, "KERAS_BACKEND": "jax"},
+            capture_output=True,
+            text=True,
+        )
+        self.assertEqual(done.returncode, 0, done.stderr[-3000:])
+        arrays, record = checkpoints.read(run / "step_00000004.npz")
+        self.assertEqual((record["step"], record["system"]), (4, "plum"))
+        self.assertEqual(set(arrays), set(self.read(3)[0]))
+
+    def test_export_and_swap_by_names(self):
+        self.assertEqual(train.main(parse(*self.words, "--load=3", "--export")), 0)
+        path = pathlib.Path("exports/facedancer/facedancer_3.keras")
+        generator = load_generator(path)
+        self.assertEqual(generator.contract.inputs, ("masked_target", "label"))
+        trained = [
+            w for k, w in sorted(self.read(3)[0].items()) if k[:10] == "generator/"
+        ]
+        self.assert_close(generator.get_weights(), trained)
+        rules = [identities.Rule("3", None, 3)]
+        parts = (made.SquareDetector(), made.ColourEmbedder(), rules)
+        engine = make.make_engine(generator, "keras")
+        swap = swapper.FaceSwapper(engine, generator.contract, *parts)
+        image = made.scene((made.RED, 20, 30, 48))
+        result = swap.swap_frame(image)
+        self.assertEqual(result.rules, [0])
+        changed = np.abs(result.image.astype(int) - image).max(axis=2)
+        self.assertGreater(changed[35:70, 25:60].mean(), 5)
+        self.assertEqual(changed[:20].max(), 0)
+
+    def test_refusals(self):
+        for words, message in (
+            (("--up_types=affa,concat",), "networks of plum have no up_types"),
+            (("--i_lambda=1",), "--i_lambda has no meaning for --system=plum"),
+            (("--recipe=published",), "--recipe must be one of plain"),
+            (("--preset=large",), "--preset must be one of small"),
+            (("--weights=edges=1",), "has adversarial, difference. Received: edges"),
+            (("--eval_dir=x",), "--eval_dir needs an encoder"),
+        ):
+            with self.assertRaisesRegex(InputError, message):
+                more = [*self.words, "--steps=1", "--log_name=refused", *words]
+                if words[0] == "--eval_dir=x":
+                    more[-1] = self.words[0].replace("data_dir", "eval_dir")
+                train.main(parse(*more))
+
+
+class FedTest(testing.TestCase):
+    """What swappers are fed besides target and vector."""
+
+    def rules(self, words, contract=None):
+        people = options.PeopleSettings(swap_source=words)
+        contract = contract or second_system.PlumConfig().contract
+        return options.make_rules(people, None, contract)
+
+    def test_a_generator_that_knows_one_person(self):
+        image = InputContract(16, "signed")
+        contract = SwapContract(image, IdentityInput("none", 0), ("target",))
+        (rule,) = self.rules(("own",), contract)
+        self.assertEqual((rule.source, rule.picture), (0, None))
+        with self.assertRaisesRegex(
+            InputError, "--swap_source must be own. Rec.*me.jpg"
+        ):
+            self.rules(("me.jpg",), contract)
+        with self.assertRaisesRegex(InputError, "--strength is for generators that"):
+            parts = made.SquareDetector(), made.ColourEmbedder(), [rule]
+            strong = swapper.SwapSettings(strength=1.5)
+            swapper.FaceSwapper(None, contract, *parts, strong)
+
+    def test_a_number_as_source(self):
+        (rule,) = self.rules(("3",))
+        self.assertEqual((rule.source, rule.reference, rule.picture), (3, None, None))
+        for words in (("4",), ("me.jpg",), ("1", "2")):
+            with self.assertRaisesRegex(InputError, "must be a number below 4"):
+                self.rules(words)
+
+    def test_the_landmarks_decide_what_is_hidden(self):
+        contract = second_system.PlumConfig(64).contract
+        landmarks = alignment.template(64)
+        crop = swapper.Crop(
+            np.full((64, 64, 3), 255, np.uint8),
+            np.eye(2, 3),
+            landmarks,
+            2,
+            np.zeros((0, 5, 2)),
+        )
+        found = swapper.feeds.make([crop], contract, 1)
+        self.assertEqual(found["label"].tolist(), [[2]])
+        masked = found["masked_target"][0]
+        left, nose = landmarks[0].astype(int), landmarks[2].astype(int)
+        self.assertEqual(masked[nose[1], nose[0]].tolist(), [0, 0, 0])
+        self.assertEqual(masked[left[1], left[0]].tolist(), [0, 0, 0])
+        self.assertEqual(masked[2, 2].tolist(), [1, 1, 1])

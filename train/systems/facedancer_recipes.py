@@ -1,0 +1,84 @@
+"""FaceDancer's numbers: its own options and its two recipes; they need no Keras.
+
+`published` is the released trainer; `improved` is what trained a small swapper on few
+photos well.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from facedancer.settings import Checked, ranged
+from facedancer.train.objective.recipes import (
+    AdversaryRecipe,
+    Optimisation,
+    PairRecipe,
+    Recipe,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Options(Checked):
+    """FaceDancer's own numbers.
+
+    Attributes:
+        ifsr_scale: Factor on the margins.
+        ifsr_per_sample: Hinge per sample instead of on the mean of the global batch.
+        cycle_every: Swap back every n-th sample of the batch; 1 is all.
+        look: Show the identity encoder a random crop (3 %) and flip, the same for
+            target and swapped face.
+        perceptual_network: See `perceptual.load`.
+        proxy_ratio: Share of the pairs of two photos of one person whose target is
+            first swapped to somebody else, where there is a proxy.
+    """
+
+    ifsr_scale: float = ranged(1.2, low=0.0)
+    ifsr_per_sample: bool = False
+    cycle_every: int = ranged(1, low=1)
+    look: bool = False
+    perceptual_network: str = "vgg16"
+    proxy_ratio: float = ranged(1.0, low=0.0, high=1.0)
+
+
+PUBLISHED = Recipe(
+    weights={
+        "adversarial": 1.0,
+        "identity": 10.0,
+        "second_identity": 0.0,
+        "contrast": 0.0,
+        "low_frequency": 0.0,
+        "chroma": 0.0,
+        "outside": 0.0,
+        "reconstruction": 5.0,
+        "truth": 0.0,
+        "perceptual": 0.2,
+        "cycle": 1.0,
+        "ifsr": 1.0,
+    },
+    options=Options(),
+    warmup_terms=("reconstruction", "low_frequency"),
+)
+IMPROVED = Recipe(
+    weights={
+        **PUBLISHED.weights,
+        "identity": 20.0,
+        "contrast": 10.0,
+        "low_frequency": 5.0,
+        "chroma": 50.0,
+        "outside": 2.0,
+        "reconstruction": 10.0,
+        "perceptual": 1.0,
+        "ifsr": 3.0,
+    },
+    adversary=AdversaryRecipe(real_images="target", r1_gamma=2.0, r1_every=16),
+    optimisation=Optimisation(
+        lr=4e-4, schedule="cosine", g_beta_1=0.5, clip_norm=10.0, ema=0.999
+    ),
+    pairs=PairRecipe(same_person_ratio=0.1, jitter="none", flip=True),
+    options=Options(
+        ifsr_scale=1.0, cycle_every=8, look=True, perceptual_network="encoder"
+    ),
+    structure={"normalise_identity": True, "output_activation": "tanh"},
+    warmup_steps=300,
+    warmup_terms=PUBLISHED.warmup_terms,
+)

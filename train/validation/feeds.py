@@ -1,0 +1,118 @@
+"""What a swapper is fed with pairs of aligned crops, by the names of its contract."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from facedancer import face_maps
+from facedancer.contract import SwapContract
+from facedancer.errors import InputError
+
+
+@dataclasses.dataclass(frozen=True)
+class Pairs:
+    """Pairs of target and who it becomes.
+
+    Attributes:
+        targets: `(n, size, size, 3)` float32 in [-1, 1].
+        sources: The same, of who they become.
+        vectors: `(n, d)` raw identity vectors of the sources; None without an encoder.
+        labels: `(n,)` numbers of the sources' people, -1 unknown.
+    """
+
+    targets: np.ndarray
+    sources: np.ndarray
+    vectors: np.ndarray | None = None
+    labels: np.ndarray | None = None
+
+    def __len__(self):
+        return len(self.targets)
+
+    def first(self, count: int) -> Pairs:
+        """Returns the first of them.
+
+        Args:
+            count: How many.
+        """
+        parts = {k: v if v is None else v[:count] for k, v in vars(self).items()}
+        return Pairs(**parts)
+
+    def of_all(self, columns: Pairs) -> Pairs:
+        """Returns every target of these with every source of others, row by row.
+
+        Args:
+            columns: Whose sources are taken.
+        """
+        rows, count = len(self), len(columns)
+
+        def tiled(array):
+            return None if array is None else np.concatenate([array] * rows)
+
+        return Pairs(
+            np.repeat(self.targets, count, axis=0),
+            tiled(columns.sources),
+            tiled(columns.vectors),
+            tiled(columns.labels),
+        )
+
+
+def _identity(pairs: Pairs, contract: SwapContract) -> np.ndarray:
+    if pairs.vectors is None:
+        raise InputError("The generator takes identity vectors: give --arcface_path")
+    vectors = np.asarray(pairs.vectors, np.float32)
+    if contract.identity.unit:
+        length = np.linalg.norm(vectors, axis=1, keepdims=True)
+        vectors = vectors / np.maximum(length, 1e-12)
+    return vectors
+
+
+def _label(pairs: Pairs, contract: SwapContract) -> np.ndarray:
+    """People that the shards do not know are shown as the first one."""
+    labels = np.zeros(len(pairs), int) if pairs.labels is None else pairs.labels
+    if labels.max(initial=0) >= contract.identity.size:
+        raise InputError(
+            f"The generator knows {contract.identity.size} people, the shards have a "
+            f"person number {labels.max()}"
+        )
+    return np.maximum(labels, 0)[:, None].astype(np.int32)
+
+
+def _landmarks(pairs: Pairs, contract: SwapContract) -> np.ndarray:
+    return contract.image.alignment.landmarks(pairs.targets.shape[1])
+
+
+def _masked(pairs: Pairs, contract: SwapContract) -> np.ndarray:
+    cut = face_maps.without_face(pairs.targets, _landmarks(pairs, contract))
+    return contract.image.from_signed(cut)
+
+
+def _semantic(pairs: Pairs, contract: SwapContract) -> np.ndarray:
+    size = pairs.targets.shape[1]
+    mask = face_maps.semantic_mask(_landmarks(pairs, contract), size)
+    return np.repeat(mask[None], len(pairs), axis=0)
+
+
+# By the names of `contract.INPUTS`; crops lie where their alignment says.
+FEEDS = {
+    "target": lambda pairs, contract: contract.image.from_signed(pairs.targets),
+    "identity": _identity,
+    "label": _label,
+    "masked_target": _masked,
+    "semantic_mask": _semantic,
+    "reference": lambda pairs, contract: contract.image.from_signed(pairs.sources),
+}
+
+
+def make(pairs: Pairs, contract: SwapContract) -> dict[str, np.ndarray]:
+    """Returns what a swapper is fed, `(n, ...)` by name.
+
+    Args:
+        pairs: Targets and who they become.
+        contract: Of the swapper.
+
+    Raises:
+        InputError: If it takes vectors and there are none.
+    """
+    return {name: FEEDS[name](pairs, contract) for name in contract.inputs}
