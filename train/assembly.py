@@ -121,9 +121,10 @@ def make_driver(config: TrainConfig):
         _refuse_with_jax(devices)
         from facedancer.train.drivers.jax_driver import JaxDriver
 
-        return JaxDriver(devices.devices, devices.compile_cache)
-    if devices.compile_cache:
-        raise InputError("--compile_cache is for --backend=jax")
+        return JaxDriver(devices.devices, devices.compile_cache, devices.photo_mb)
+    for name in ("compile_cache", "photo_mb"):
+        if getattr(devices, name):
+            raise InputError(f"--{name} is for --backend=jax")
     from facedancer.train.drivers import distribution, tensorflow_driver
 
     distribution.quiet()

@@ -79,6 +79,9 @@ class DeviceSettings(Checked):
         device_id: GPU to use with the strategy one.
         precision: Policy of the networks' arithmetic.
         compile_cache: With jax: folder of compiled programs, for the next start.
+        photo_mb: With jax: memory of a device for decoded photos, in MB. Where all fit
+            they are decoded once and changed on the device. Empty: half of what is
+            free, on a CPU none; 0: none.
         xla: Compile with XLA; on CPUs it is slower, and not with mixed_bfloat16.
     """
 
@@ -88,6 +91,7 @@ class DeviceSettings(Checked):
     device_id: int = 0
     precision: str = choice("float32", PRECISIONS)
     compile_cache: str = ""
+    photo_mb: int | None = ranged(None, low=0)
     xla: bool = False
 
 

@@ -67,7 +67,7 @@ def _train(config: TrainConfig, driver, saved: checkpoints.Checkpoints) -> int:
         loop.run(driver.batches(form, data, step.taken))
     except alarms.NotFiniteError as error:
         raise InputError(str(error)) from None
-    logging.info("Done. Curves: %s", loop.journal.curves())
+    logging.info("Done. Curves: %s", loop.journal.curves() or "none")
     driver.wait_for_all()
     return cli.DONE
 

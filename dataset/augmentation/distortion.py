@@ -21,10 +21,12 @@ _ONE_MAP: np.ndarray = None  # type: ignore[assignment]  # see above
 _COVERAGE = (78 / 256, 97 / 256)
 _SIGMA = (5.0 / 256, 6.2 / 256)
 _INSET = 60 / 256
-_BLUR_SIZES = (5, 7, 9, 11)
+BLUR_SIZES = (5, 7, 9, 11)
 _TO_XYZ = np.array(  # linear sRGB to CIE XYZ, D65
     [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
 )
+
+Statistics = tuple[np.ndarray, np.ndarray]  # mean and covariance of colours
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,6 +65,20 @@ def random_affine(
         limits: How far.
     """
     height, width = images[0].shape[:2]
+    return warped(images, affine_matrix(width, height, random, limits))
+
+
+def affine_matrix(
+    width: int, height: int, random: np.random.Generator, limits: AffineRange
+) -> np.ndarray:
+    """Returns the matrix of a random turn, zoom, shift and mirroring, `(2, 3)`.
+
+    Args:
+        width: Of the image, pixels.
+        height: Of the image, pixels.
+        random: Random numbers.
+        limits: How far.
+    """
     angle = random.uniform(-limits.degrees, limits.degrees)
     zoom = random.uniform(*limits.zoom)
     shift = random.uniform(-limits.shift, limits.shift, 2) * (width, height)
@@ -70,6 +86,17 @@ def random_affine(
     matrix[:, 2] = matrix[:, 2] + shift
     if random.random() < limits.flip:
         matrix = matrix @ np.array([[-1.0, 0, width - 1], [0, 1, 0], [0, 0, 1]])
+    return matrix
+
+
+def warped(images: list[np.ndarray], matrix: np.ndarray) -> list[np.ndarray]:
+    """Returns images moved by a matrix, their borders repeated.
+
+    Args:
+        images: Each `(height, width)` or `(height, width, channels)`, one size.
+        matrix: `(2, 3)`, from an image to its result.
+    """
+    height, width = images[0].shape[:2]
     return [
         cv2.warpAffine(image, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE)
         for image in images
@@ -123,36 +150,56 @@ def match_colour(
 ) -> np.ndarray:
     """Returns an image with mean and spread of its colours drawn towards another's.
 
-    Statistics are of the middle; half of the time in XYZ, and by a random part of the
-    way.
-
     Args:
         image: `(height, width, 3)` uint8 RGB.
         other: Any size, uint8 RGB.
         random: Random numbers.
     """
+    found = colour_map(middle_statistics(image), middle_statistics(other), random)
+    return cv2.transform(np.ascontiguousarray(image), found)
+
+
+def colour_map(own: Statistics, other: Statistics, random) -> np.ndarray:
+    """Returns a map of colours that draws an image's statistics towards another's.
+
+    Half of the time it works in XYZ, and goes by a random part of the way.
+
+    Args:
+        own: Of the image.
+        other: Of the other image.
+        random: Random numbers, a `np.random.Generator`.
+
+    Returns:
+        `(3, 4)`: a matrix and an offset in grey levels.
+    """
     matrix = _TO_XYZ if random.random() < 0.5 else np.eye(3)
     part = random.random()
-    mean, spread = _middle_statistics(image, matrix)
-    goal_mean, goal_spread = _middle_statistics(other, matrix)
+    mean, spread = _seen_through(own, matrix)
+    goal_mean, goal_spread = _seen_through(other, matrix)
     stretch = goal_spread / (spread + 1e-6)
     gain = 1.0 + part * (stretch - 1.0)
     offset = part * (goal_mean - stretch * mean)
     # in and out of XYZ and all between is one linear map of the colour
     back = np.linalg.inv(matrix)
-    colour_map = np.column_stack([back @ (gain[:, None] * matrix), back @ offset])
-    return cv2.transform(np.ascontiguousarray(image), colour_map)
+    return np.column_stack([back @ (gain[:, None] * matrix), back @ offset])
 
 
-def _middle_statistics(
-    image: np.ndarray, matrix: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Returns mean and spread of the middle's colours after a linear map."""
+def middle_statistics(image: np.ndarray) -> Statistics:
+    """Returns mean `(3,)` and covariance `(3, 3)` of the colours of the middle.
+
+    Args:
+        image: `(height, width, 3)` uint8 RGB.
+    """
     height, width = image.shape[:2]
     top, left = round(height * _INSET), round(width * _INSET)
     middle = image[top : height - top, left : width - left].reshape(-1, 3)
     mean = middle.mean(axis=0)
-    covariance = (middle - mean).T @ (middle - mean) / len(middle)
+    return mean, (middle - mean).T @ (middle - mean) / len(middle)
+
+
+def _seen_through(statistics: Statistics, matrix: np.ndarray):
+    """Returns mean and spread of colours after a linear map."""
+    mean, covariance = statistics
     spread = np.sqrt(np.einsum("ij,jk,ik->i", matrix, covariance, matrix))
     return matrix @ mean, spread
 
@@ -166,7 +213,17 @@ def motion_blur(
         images: `(height, width, 3)` uint8 each.
         random: Random numbers.
     """
-    size = int(random.choice(_BLUR_SIZES))
+    kernel = blur_kernel(random)
+    return [cv2.filter2D(image, -1, kernel) for image in images]
+
+
+def blur_kernel(random: np.random.Generator) -> np.ndarray:
+    """Returns the kernel of a random motion, square, of one of `BLUR_SIZES`.
+
+    Args:
+        random: Random numbers.
+    """
+    size = int(random.choice(BLUR_SIZES))
     angle = random.uniform(0, np.pi)
     kernel = np.zeros((size, size), np.float32)
     middle, reach = (size - 1) / 2, (size - 1) / 2
@@ -174,8 +231,7 @@ def motion_blur(
     first = np.rint(middle - step).astype(int).tolist()
     last = np.rint(middle + step).astype(int).tolist()
     cv2.line(kernel, first, last, 1.0)
-    kernel /= kernel.sum()
-    return [cv2.filter2D(image, -1, kernel) for image in images]
+    return kernel / kernel.sum()
 
 
 def corrupt(

@@ -28,6 +28,21 @@ _CENTRE, _AXES = (0.5, 0.56), (0.36, 0.46)
 
 
 @dataclasses.dataclass(frozen=True)
+class Drawn:
+    """What is done to one photo, in this order; None: nothing.
+
+    Attributes:
+        colour: `(3, 4)`, a map of colours in grey levels.
+        matrix: `(2, 3)`, from the photo to the result.
+        kernel: `(size, size)`, what it is blurred by.
+    """
+
+    colour: np.ndarray | None = None
+    matrix: np.ndarray | None = None
+    kernel: np.ndarray | None = None
+
+
+@dataclasses.dataclass(frozen=True)
 class PhotoChanges:
     """What is done to the photos of a pair.
 
@@ -81,13 +96,45 @@ class PhotoChanges:
         parts = [image]
         if self.distortion == "corruption":
             parts.append(face_mask(image.shape[0], landmarks))
-        if random.random() < self.colour_match:
-            parts[0] = distortion.match_colour(image, other(), random)
-        if limits := AFFINES[self.affine]:
-            parts = distortion.random_affine(parts, random, limits)
-        if random.random() < self.motion_blur:
-            parts[0] = distortion.motion_blur(parts[:1], random)[0]
+
+        def own() -> distortion.Statistics:
+            return distortion.middle_statistics(image)
+
+        def goal() -> distortion.Statistics:
+            return distortion.middle_statistics(other())
+
+        drawn = self.draw(own, goal, random)
+        if drawn.colour is not None:
+            parts[0] = cv2.transform(np.ascontiguousarray(parts[0]), drawn.colour)
+        if drawn.matrix is not None:
+            parts = distortion.warped(parts, drawn.matrix)
+        if drawn.kernel is not None:
+            parts[0] = cv2.filter2D(parts[0], -1, drawn.kernel)
         return parts[0], parts[1] if len(parts) > 1 else None
+
+    def draw(
+        self,
+        own: Callable[[], distortion.Statistics],
+        other: Callable[[], distortion.Statistics],
+        random: np.random.Generator,
+    ) -> Drawn:
+        """Returns what happens to one photo, without looking at its pixels.
+
+        Args:
+            own: Returns the statistics of the photo's colours.
+            other: Returns those of the photo whose colours are taken on.
+            random: Random numbers.
+        """
+        colour = matrix = kernel = None
+        if random.random() < self.colour_match:
+            goal = other()
+            colour = distortion.colour_map(own(), goal, random)
+        if limits := AFFINES[self.affine]:
+            side = self.read_size
+            matrix = distortion.affine_matrix(side, side, random, limits)
+        if random.random() < self.motion_blur:
+            kernel = distortion.blur_kernel(random)
+        return Drawn(colour, matrix, kernel)
 
     def straight(self, image: np.ndarray) -> np.ndarray:
         """Returns a changed photo at the size of the results.

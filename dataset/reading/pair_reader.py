@@ -171,7 +171,7 @@ class PairReader:
         photo_bytes = 3 * self.changes.read_size**2
         fitting = settings.cache_mb * 2**20 // photo_bytes
         self.cache = photo_cache.PhotoCache(
-            self._good_photo, max(2 * settings.batch_size, fitting)
+            self.good_photo, max(2 * settings.batch_size, fitting)
         )
         self.skipped: dict[tuple[str, int], str] = {}
         self._lock = threading.Lock()
@@ -215,14 +215,15 @@ class PairReader:
         count = 2 if self.settings.distortion == "none" else 3
         images = np.empty((count, stop - start, size, size, 3), np.uint8)
         identities = np.empty((2, stop - start), np.int64)
-        draws = self._draws(number)
+        draws = self.draws(number)
         for place, row in enumerate(range(start, stop)):
             for role in range(1 if pairs.same[row] else 2):
                 photo = int((pairs.source if role else pairs.target)[row])
                 image, used = self.cache.get(photo)
                 identities[role:, place] = self.index.identity[used]
-                seed = [self.settings.seed, _CHANGES, number, row, role]
-                versions = self._versions(image, used, pairs.target, seed)
+                versions = self._versions(
+                    image, used, pairs.target, role, (number, row)
+                )
                 versions = self._recoloured(versions, draws[row, role])
                 images[role, place] = versions["source" if role else "target"]
                 if role == 0 and count == 3:
@@ -248,8 +249,7 @@ class PairReader:
         images, same, people = self.batch(number, 0, self.settings.batch_size)
         batch = dict(zip(("target", "source", "distorted"), images, strict=False))
         if self.settings.jitter == "legacy":
-            random = np.random.default_rng([self.settings.seed, _LEGACY, number])
-            draws = {"target": random.random(3), "source": random.random(3)}
+            draws = self.legacy_draws(number)
             for name, image in batch.items():
                 signed = image.astype(np.float32) / np.float32(127.5) - np.float32(1.0)
                 drawn = draws.get(name, draws["target"])
@@ -257,18 +257,48 @@ class PairReader:
         names = ("target_identity", "source_identity")
         return batch | {"same": same, **dict(zip(names, people, strict=True))}
 
-    def _draws(self, number: int) -> np.ndarray:
-        """Returns the random numbers for each row, target and source of a batch."""
+    def draws(self, number: int) -> np.ndarray:
+        """Returns the random numbers of a batch, `(batch, 2, 4)` in [0, 1).
+
+        They are of each row's target and source: for mirroring and for the jitter.
+
+        Args:
+            number: The batch.
+        """
         random = np.random.default_rng([self.settings.seed, _DRAWS, number])
         return random.random((self.settings.batch_size, 2, 4))
 
+    def legacy_draws(self, number: int) -> dict[str, np.ndarray]:
+        """Returns the random numbers of the legacy jitter of a batch, three a role.
+
+        Args:
+            number: The batch.
+        """
+        random = np.random.default_rng([self.settings.seed, _LEGACY, number])
+        return {"target": random.random(3), "source": random.random(3)}
+
+    def changes_random(self, number: int, row: int, role: int) -> np.random.Generator:
+        """Returns the random numbers of `changes` for one photo of a batch.
+
+        Args:
+            number: The batch.
+            row: Of the batch.
+            role: 0 for the target, 1 for the source.
+        """
+        return np.random.default_rng([self.settings.seed, _CHANGES, number, row, role])
+
     def _versions(
-        self, image: np.ndarray, used: int, targets: np.ndarray, seed: list[int]
+        self,
+        image: np.ndarray,
+        used: int,
+        targets: np.ndarray,
+        role: int,
+        row: tuple[int, int],
     ) -> dict[str, np.ndarray]:
         """Returns what the photo is as target, as source, and distorted."""
         if not self.changes.any:
             return {"target": image, "source": image}
-        random = np.random.default_rng(seed)
+        random = self.changes_random(*row, role)
         landmarks = None
         if self.changes.distortion == "corruption":
             landmarks = self.index.landmarks(used, image.shape[0])
@@ -280,7 +310,7 @@ class PairReader:
 
         image, mask = self.changes.change(image, landmarks, another, random)
         whole = self.changes.straight(image)
-        if self.changes.distortion == "none" or seed[-1]:
+        if self.changes.distortion == "none" or role:
             return {"target": whole, "source": whole}
         target, distorted = self.changes.distort(image, mask, random)
         return {"target": target, "source": whole, "distorted": distorted}
@@ -297,8 +327,15 @@ class PairReader:
         done = {id(v): colour.apply_map(v, change) for v in versions.values()}
         return {name: done[id(image)] for name, image in versions.items()}
 
-    def _good_photo(self, photo: int) -> tuple[np.ndarray, int]:
-        """Returns a photo and its position; the next good one if it may be skipped."""
+    def good_photo(self, photo: int) -> tuple[np.ndarray, int]:
+        """Returns a photo and its position; the next good one if it may be skipped.
+
+        Args:
+            photo: Its position in the index.
+
+        Raises:
+            InputError: If it is damaged and `on_corrupt` is `"stop"`, or all are.
+        """
         for step in range(len(self.index)):
             used = (photo + step) % len(self.index)
             try:

@@ -20,10 +20,12 @@ import jax
 import jax.numpy as jnp
 import keras
 import numpy as np
+from absl import logging
 from jax.sharding import NamedSharding, PartitionSpec
 
-from facedancer.dataset.reading import readers
+from facedancer.dataset.reading import photo_plan, readers
 from facedancer.errors import InputError
+from facedancer.train.drivers import device_photos
 
 _AXIS = "batch"
 
@@ -38,6 +40,7 @@ class JaxDriver:
         devices: Their numbers among `jax.devices()`; empty: all.
         cache_dir: Folder where compiled programs are kept for the next start; empty:
             none are.
+        photo_mb: Memory of a device for decoded photos, in MB, see `_room`.
 
     Raises:
         InputError: If there is no such device.
@@ -47,7 +50,14 @@ class JaxDriver:
     sums_first = False
     optimizer_replicas = 1  # gradients are added up before
 
-    def __init__(self, devices: tuple[str, ...] = (), cache_dir: str = ""):
+    def __init__(
+        self,
+        devices: tuple[str, ...] = (),
+        cache_dir: str = "",
+        photo_mb: int | None = None,
+    ):
+        self.photo_mb = photo_mb
+        self._photos, self._jitter = None, "none"
         chosen = _chosen(devices)
         self.replicas = len(chosen)
         self._mesh = jax.sharding.Mesh(np.array(chosen), (_AXIS,))
@@ -101,11 +111,11 @@ class JaxDriver:
             after: See `Driver.compiled`.
         """
 
-        def body(values, rates, constants, batch, draws, step):
+        def body(values, rates, constants, photos, batch, draws, step):
             held = [*self._variables, *self._rates, *self._constants]
             mapping = list(zip(held, [*values, *rates, *constants], strict=True))
             with self._within(mapping) as scope:
-                found = update(_signed(batch), draws, step)
+                found = update(self._images(photos, batch), draws, step)
                 after(step)
                 new = [scope.get_current_value(v) for v in self._variables]
             return new, found
@@ -124,6 +134,7 @@ class JaxDriver:
                 self._values,
                 self._everywhere(rates),
                 self._frozen,
+                self._photos,
                 self._rows(batch),
                 self._rows(draws),
                 step,
@@ -138,10 +149,16 @@ class JaxDriver:
         return jax.shard_map(
             body,
             mesh=self._mesh,
-            in_specs=(whole, whole, whole, rows, rows, whole),
+            in_specs=(whole, whole, whole, whole, rows, rows, whole),
             out_specs=(whole, whole),
             check_vma=False,  # gradients are one replica's until they are added up
         )
+
+    def _images(self, photos, batch: dict) -> dict:
+        """Returns a batch with its images in [-1, 1], made on the device."""
+        if "photo" in batch:
+            return device_photos.images(photos, batch, self._jitter)
+        return _signed(batch)
 
     def _everywhere(self, arrays: list) -> list:
         """Returns arrays that every device holds."""
@@ -277,7 +294,11 @@ class JaxDriver:
         self._values = None
 
     def batches(self, form: str, settings, first_batch: int):
-        """Yields the global batches, read by NumPy in threads, images as uint8.
+        """Yields the global batches, read by NumPy in threads.
+
+        Where all photos fit onto the device they are decoded once and lie there; a
+        batch is then only numbers that say what is made of them. Else its images are
+        uint8.
 
         Args:
             form: Key of `readers.READERS`.
@@ -285,10 +306,41 @@ class JaxDriver:
             first_batch: How many were used before.
 
         Raises:
-            InputError: If the shards are missing or devices do not divide the batch.
+            InputError: If the shards are missing or a record is damaged.
         """
         reader = readers.READERS[form].reader(settings)
+        self._photos = None
+        if form == "pairs" and self._fits(reader):
+            photos = photo_plan.decode(reader)
+            self._photos = self._everywhere([jnp.asarray(photos.images)])[0]
+            self._jitter = settings.jitter
+            reader = photo_plan.PhotoPlan(reader, photos)
         return readers.ahead(reader, first_batch)
+
+    def _fits(self, reader) -> bool:
+        """Returns whether the photos of a reader are to lie on the device."""
+        if reader.settings.distortion != "none":
+            return False
+        wanted, room = photo_plan.bytes_of(reader), self._room()
+        if wanted > room:
+            logging.info(
+                "%d photos, %.0f MB, stay on disk: the device has room for %.0f MB",
+                len(reader.index),
+                wanted / 2**20,
+                room / 2**20,
+            )
+        return wanted <= room
+
+    def _room(self) -> int:
+        """Returns the bytes of a device that photos may take.
+
+        Without a number it is half of what is free; a device that does not say, such
+        as a CPU, gets none.
+        """
+        if self.photo_mb is not None:
+            return self.photo_mb * 2**20
+        told = self._mesh.devices.flat[0].memory_stats() or {}
+        return (told.get("bytes_limit", 0) - told.get("bytes_in_use", 0)) // 2
 
     def clear_errors(self):
         """Returns a block without an effect: the reader's errors come out as such."""

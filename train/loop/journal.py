@@ -8,7 +8,7 @@ import os
 import pathlib
 
 import numpy as np
-from matplotlib.figure import Figure
+from absl import logging
 
 from facedancer import files, images
 from facedancer.train.loop.event_file import EventFile
@@ -102,6 +102,8 @@ class Journal:
     def curves(self) -> pathlib.Path | None:
         """Draws all values over the steps to `curves.png` and returns the file.
 
+        Where Matplotlib is not installed nothing is drawn.
+
         Raises:
             InputError: If the disk is full.
         """
@@ -112,6 +114,11 @@ class Journal:
                     key = f"{entry['kind']}/{name}"
                     series.setdefault(key, []).append((entry["step"], value))
         if not series:
+            return None
+        try:
+            from matplotlib.figure import Figure
+        except ImportError:
+            logging.warning("curves.png is not drawn: Matplotlib is not installed")
             return None
         columns = 4
         rows = -(-len(series) // columns)
