@@ -62,7 +62,9 @@ def semantic_mask(landmarks: np.ndarray, size: int) -> np.ndarray:
     return np.stack(parts, axis=-1).astype(np.float32)
 
 
-def _ellipse(mask: np.ndarray, centre, axes: tuple[float, float], along) -> None:
+def _ellipse(
+    mask: np.ndarray, centre: np.ndarray, axes: tuple[float, float], along: np.ndarray
+) -> None:
     """Fills an ellipse whose first axis lies along a direction."""
     angle = float(np.degrees(np.arctan2(along[1], along[0])))
     cv2.ellipse(

@@ -199,7 +199,7 @@ class System(abc.ABC):
         Args:
             structures: From `structures`.
             precision: A policy.
-            form: See `layers.forms`.
+            form: Composed or plain, see `LayerParts`.
         """
         made = cls.family().networks
         return {

@@ -19,7 +19,8 @@ class SystemTable(MutableMapping):
     """Classes of systems by name; an entry may be where the class is found.
 
     Args:
-        entries: By name `module.Class`, the module a file of this room, or a class.
+        entries: By name module and class with a dot between, the module a file of
+            this room; or a class.
     """
 
     def __init__(self, entries: dict[str, str | type[System]]):
