@@ -214,11 +214,39 @@ class OutputsTest(testing.TestCase):
         self.assert_close(masks.by_outputs({"swapped": alpha}, mask), mask)
 
     def test_an_input_that_nothing_makes_is_refused(self):
-        contract = SwapContract(
-            InputContract(64, "signed"), inputs=("target", "identity", "semantic_mask")
+        contract = SwapContract(InputContract(64, "signed"))
+        with mock.patch.dict(feeds.FEEDS):
+            del feeds.FEEDS["identity"]
+            with self.assertRaisesRegex(InputError, "wants identity; swapping makes"):
+                feeds.check(contract)
+
+    def test_every_input_of_a_contract_is_made(self):
+        self.assertEqual(set(feeds.FEEDS), set(INPUTS))
+
+    def test_masks_and_reference(self):
+        landmarks, picture = alignment.template(64), np.full((32, 32, 3), 51, np.uint8)
+        white = np.full((64, 64, 3), 255, np.uint8)
+        crop = swapper.Crop(
+            white, np.eye(2, 3), landmarks, np.ones(2), np.zeros((0, 5, 2)), picture
         )
-        with self.assertRaisesRegex(InputError, "wants semantic_mask; swapping makes"):
-            feeds.check(contract)
+        inputs = ("masked_target", "semantic_mask", "reference", "identity")
+        contract = SwapContract(
+            InputContract(32, "unit"), IdentityInput(size=2), inputs
+        )
+        made_of = feeds.make([crop], contract, boost=2)
+        self.assertEqual([len(made_of[name]) for name in inputs], [4] * 4)
+        self.assert_close(made_of["reference"], np.full((4, 32, 32, 3), 0.2))
+        eye, nose, mouth = (landmarks[k] for k in (0, 2, 3))
+        parts = pixel_boost.merge(made_of["semantic_mask"], 2)
+        for (x, y), expected in (
+            (eye, [1, 1, 0]),
+            (nose, [1, 0, 1]),
+            (mouth, [1, 0, 1]),
+        ):
+            self.assertEqual(parts[round(y), round(x)].tolist(), expected)
+        masked = pixel_boost.merge(made_of["masked_target"], 2)
+        self.assert_close(masked[..., 0], 1.0 - 0.5 * parts[..., 0])
+        self.assertBetween(parts[..., 0].mean(), 0.3, 0.8)
 
     def test_feeds_by_the_contract(self):
         white = np.full((8, 8, 3), 255, np.uint8)
