@@ -26,7 +26,7 @@ _TO_XYZ = np.array(  # linear sRGB to CIE XYZ, D65
     [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
 )
 
-Statistics = tuple[np.ndarray, np.ndarray]  # mean and covariance of colours
+Statistics = tuple[np.ndarray, np.ndarray]  # mean, and covariance or spread
 
 
 @dataclasses.dataclass(frozen=True)
@@ -159,7 +159,9 @@ def match_colour(
     return cv2.transform(np.ascontiguousarray(image), found)
 
 
-def colour_map(own: Statistics, other: Statistics, random) -> np.ndarray:
+def colour_map(
+    own: Statistics, other: Statistics, random: np.random.Generator
+) -> np.ndarray:
     """Returns a map of colours that draws an image's statistics towards another's.
 
     Half of the time it works in XYZ, and goes by a random part of the way.
@@ -167,7 +169,7 @@ def colour_map(own: Statistics, other: Statistics, random) -> np.ndarray:
     Args:
         own: Of the image.
         other: Of the other image.
-        random: Random numbers, a `np.random.Generator`.
+        random: Random numbers.
 
     Returns:
         `(3, 4)`: a matrix and an offset in grey levels.
@@ -197,8 +199,8 @@ def middle_statistics(image: np.ndarray) -> Statistics:
     return mean, (middle - mean).T @ (middle - mean) / len(middle)
 
 
-def _seen_through(statistics: Statistics, matrix: np.ndarray):
-    """Returns mean and spread of colours after a linear map."""
+def _seen_through(statistics: Statistics, matrix: np.ndarray) -> Statistics:
+    """Returns mean and spread `(3,)` of colours after a linear map."""
     mean, covariance = statistics
     spread = np.sqrt(np.einsum("ij,jk,ik->i", matrix, covariance, matrix))
     return matrix @ mean, spread

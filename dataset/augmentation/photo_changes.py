@@ -14,6 +14,7 @@ import numpy as np
 
 from facedancer import alignment
 from facedancer.dataset.augmentation import distortion
+from facedancer.dataset.augmentation.distortion import Statistics
 
 AFFINES = {
     "none": None,
@@ -97,10 +98,10 @@ class PhotoChanges:
         if self.distortion == "corruption":
             parts.append(face_mask(image.shape[0], landmarks))
 
-        def own() -> distortion.Statistics:
+        def own() -> Statistics:
             return distortion.middle_statistics(image)
 
-        def goal() -> distortion.Statistics:
+        def goal() -> Statistics:
             return distortion.middle_statistics(other())
 
         drawn = self.draw(own, goal, random)
@@ -114,8 +115,8 @@ class PhotoChanges:
 
     def draw(
         self,
-        own: Callable[[], distortion.Statistics],
-        other: Callable[[], distortion.Statistics],
+        own: Callable[[], Statistics],
+        other: Callable[[], Statistics],
         random: np.random.Generator,
     ) -> Drawn:
         """Returns what happens to one photo, without looking at its pixels.

@@ -76,11 +76,10 @@ class PhotoPlan:
 
     def __init__(self, reader: PairReader, photos: Photos):
         self.reader, self.photos = reader, photos
-        self._statistics = None
-        if reader.settings.colour_match:
-            self._statistics = [
-                distortion.middle_statistics(image) for image in photos.images
-            ]
+        count = len(photos.images) if reader.settings.colour_match else 0
+        self._statistics = [
+            distortion.middle_statistics(image) for image in photos.images[:count]
+        ]
 
     def arrays(self, number: int) -> dict[str, np.ndarray]:
         """Returns what batch `number` is made of; the middle axis is target, source.
@@ -119,7 +118,9 @@ class PhotoPlan:
         same = pairs.same.astype(np.float32)
         return {"photo": photo.astype(np.int32), "same": same, **found}
 
-    def _changes(self, number, photo, same, targets) -> dict[str, np.ndarray]:
+    def _changes(
+        self, number: int, photo: np.ndarray, same: np.ndarray, targets: np.ndarray
+    ) -> dict[str, np.ndarray]:
         """Returns colour maps, matrices and kernels of all photos of a batch."""
         found: list[photo_changes.Drawn] = []
         for row in range(len(photo)):
@@ -132,7 +133,7 @@ class PhotoPlan:
         changes = self.reader.changes
         parts = {
             "colour": [_colour(one) for one in found] if changes.colour_match else [],
-            "matrix": [_inverse(one) for one in found if one.matrix is not None],
+            "matrix": [_inverse(m) for one in found if (m := one.matrix) is not None],
             "kernel": [_kernel(one) for one in found] if changes.motion_blur else [],
         }
         return {
@@ -141,11 +142,13 @@ class PhotoPlan:
             if some
         }
 
-    def _draw(self, photo, targets, random) -> photo_changes.Drawn:
-        def own():
+    def _draw(
+        self, photo: int, targets: np.ndarray, random: np.random.Generator
+    ) -> photo_changes.Drawn:
+        def own() -> distortion.Statistics:
             return self._statistics[photo]
 
-        def other():
+        def other() -> distortion.Statistics:
             return self._statistics[int(random.choice(targets))]
 
         return self.reader.changes.draw(own, other, random)
@@ -155,10 +158,9 @@ def _colour(drawn: photo_changes.Drawn) -> np.ndarray:
     return np.eye(3, 4) if drawn.colour is None else drawn.colour
 
 
-def _inverse(drawn: photo_changes.Drawn) -> np.ndarray:
+def _inverse(matrix: np.ndarray) -> np.ndarray:
     """Returns where in the photo a pixel of the result lies."""
-    matrix = np.vstack([drawn.matrix, [0.0, 0.0, 1.0]])
-    return np.linalg.inv(matrix)[:2]
+    return np.linalg.inv(np.vstack([matrix, [0.0, 0.0, 1.0]]))[:2]
 
 
 def _kernel(drawn: photo_changes.Drawn) -> np.ndarray:

@@ -1,16 +1,17 @@
 """Tests of facedancer.video_swap.swapping.swapper, identities and angles."""
 
 import dataclasses
+from unittest import mock
 
 import keras
 import numpy as np
 from absl.testing import parameterized
 
 from facedancer import alignment, arcface_model, images, testing, weights
-from facedancer.contract import IdentityInput, InputContract, SwapContract
+from facedancer.contract import INPUTS, IdentityInput, InputContract, SwapContract
 from facedancer.errors import InputError
 from facedancer.faces import Faces
-from facedancer.video_swap.compositing import masks, parsing
+from facedancer.video_swap.compositing import masks, parsing, pixel_boost
 from facedancer.video_swap.swapping import feeds, identities, swapper
 from tests.video_swap import made
 

@@ -31,18 +31,20 @@ def _label(crop: Crop, contract: SwapContract, boost: int) -> np.ndarray:
     return np.full((boost**2, 1), crop.identity, np.int32)
 
 
-def _masked_target(crop, contract: SwapContract, boost: int) -> np.ndarray:
+def _masked_target(crop: Crop, contract: SwapContract, boost: int) -> np.ndarray:
     signed = images.signed_from_uint8(crop.image)
     cut = face_maps.without_face(signed, crop.landmarks)
     return contract.image.from_signed(pixel_boost.split(cut, boost))
 
 
-def _semantic_mask(crop, contract: SwapContract, boost: int) -> np.ndarray:
+def _semantic_mask(crop: Crop, contract: SwapContract, boost: int) -> np.ndarray:
     mask = face_maps.semantic_mask(crop.landmarks, len(crop.image))
     return pixel_boost.split(mask, boost)
 
 
-def _reference(crop, contract: SwapContract, boost: int) -> np.ndarray:
+def _reference(crop: Crop, contract: SwapContract, boost: int) -> np.ndarray:
+    if crop.picture is None:
+        raise ValueError("The rule of the crop has no picture of who it becomes")
     picture = contract.image.from_uint8(crop.picture)
     return np.repeat(picture[None], boost**2, axis=0)
 

@@ -239,11 +239,11 @@ class FaceSwapper:
             self.rules[job.rule].picture,
         )
 
-    def _identity(self, frame: np.ndarray, job: FaceJob) -> np.ndarray:
+    def _identity(self, frame: np.ndarray, job: FaceJob) -> np.ndarray | int:
         source, strength = self.rules[job.rule].source, self.settings.strength
         if source is None:
             raise ValueError(f"Rule {job.rule} spares its face: there is no identity")
-        if strength == 1.0:
+        if strength == 1.0 or isinstance(source, int):
             return source
         target = self.embed(frame, job.landmarks[None])[0]
         return mix_identities(target, source, strength)
