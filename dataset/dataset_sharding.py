@@ -137,7 +137,7 @@ def main(settings: ShardSettings) -> int:
 
 
 def _verify(settings: ShardSettings) -> int:
-    for data_type in _shares(settings):
+    for data_type in _sizes_by_part(settings):
         name = f"{settings.data_name}_{data_type}"
         found = sharding.verify(settings.target_dir, name)
         print(
@@ -207,16 +207,18 @@ def make_plans(settings: ShardSettings) -> tuple[list[sharding.Plan], list[str]]
     """
     paths, sizes, broken = _usable(settings.data_dir, settings.check == "decode")
     names = [_person(path, settings.identities) for path in paths]
-    shares = _shares(settings)
+    sizes_by_part = _sizes_by_part(settings)
     # Photos whose person is unknown are each split by themselves.
     people = [name or path for name, path in zip(names, paths, strict=True)]
-    part_by_name = splits.split_names(people, shares, settings.seed)
-    parts = np.array([list(shares).index(part_by_name[person]) for person in people])
+    part_by_name = splits.split_names(people, sizes_by_part, settings.seed)
+    parts = np.array(
+        [list(sizes_by_part).index(part_by_name[person]) for person in people]
+    )
     if settings.exclude_people:  # after the split, which it shall not move
         parts[splits.excluded(names, settings.exclude_people)] = -1
     landmarks = _landmarks(settings.data_dir, paths)
     plans = []
-    for number, data_type in enumerate(shares):
+    for number, data_type in enumerate(sizes_by_part):
         rows = np.flatnonzero(parts == number)
         if not len(rows):
             raise InputError(
@@ -236,9 +238,9 @@ def _person(path: str, identities: str) -> str:
     return {"folder": folder, "name": folder.rpartition("/")[2], "none": ""}[identities]
 
 
-def _shares(settings: ShardSettings) -> dict[str, float | int]:
+def _sizes_by_part(settings: ShardSettings) -> dict[str, float | int]:
     if settings.split:
-        return splits.parse_shares(settings.split)
+        return splits.parse_sizes(settings.split)
     if settings.holdout:
         return {settings.data_type: 1.0, "val": settings.holdout}
     return {settings.data_type: 1.0}

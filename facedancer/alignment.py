@@ -97,7 +97,7 @@ def check_equal(
         )
 
 
-_MOST = 32_766  # pixels a side of what OpenCV can warp
+_MAX_SIDE = 32_766  # pixels a side of what OpenCV can warp
 
 
 def template(size: int, name: str = "arcface", shrink: float = 1.0) -> np.ndarray:
@@ -224,7 +224,7 @@ def crop(image: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
                 matrix[:, 2] + matrix[:, :2] @ (0.5 * factor - 0.5),
             ]
         )
-    if max(image.shape[:2]) > _MOST:
+    if max(image.shape[:2]) > _MAX_SIDE:
         image, matrix = _part(image, matrix, size)
     return cv2.warpAffine(image, matrix, (size, size), flags=cv2.INTER_LINEAR)
 

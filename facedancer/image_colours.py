@@ -175,8 +175,8 @@ def on_white(colours: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     Returns:
         `(height, width, 3)` uint8.
     """
-    share = alpha[..., None].astype(np.float32) / 255.0
-    return np.rint(colours * share + 255.0 * (1.0 - share)).astype(np.uint8)
+    opacity = alpha[..., None].astype(np.float32) / 255.0
+    return np.rint(colours * opacity + 255.0 * (1.0 - opacity)).astype(np.uint8)
 
 
 def off_white(shown: np.ndarray, alpha: np.ndarray) -> np.ndarray:
@@ -192,7 +192,7 @@ def off_white(shown: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     Returns:
         `(height, width, 3)` uint8.
     """
-    share = np.maximum(alpha[..., None].astype(np.float32), 1.0) / 255.0
-    colours = 255.0 - (255.0 - shown.astype(np.float32)) / share
+    opacity = np.maximum(alpha[..., None].astype(np.float32), 1.0) / 255.0
+    colours = 255.0 - (255.0 - shown.astype(np.float32)) / opacity
     colours[alpha == 0] = 255.0
     return np.rint(colours.clip(0, 255)).astype(np.uint8)

@@ -284,8 +284,8 @@ class _PassedOver:
     def tell(self) -> None:
         parts = []
         if self.other:
-            most = sorted(self.other.items(), key=lambda item: (-item[1], item[0]))
-            kinds = ", ".join(f"{count} {ending}" for ending, count in most[:5])
+            commonest = sorted(self.other.items(), key=lambda item: (-item[1], item[0]))
+            kinds = ", ".join(f"{count} {ending}" for ending, count in commonest[:5])
             more = ", ..." if len(self.other) > 5 else ""
             parts.append(
                 f"{self.other.total()} files that are no images by their ending "

@@ -35,11 +35,11 @@ def face_outline(landmarks: np.ndarray) -> np.ndarray:
     height = np.hypot(*down)
     along = right - left
     # A head in profile has its eyes close together; the hull then follows the height.
-    least = 0.35 * height
+    min_length = 0.35 * height
     length = np.hypot(*along)
-    if length < least:
+    if length < min_length:
         side = np.array([-down[1], down[0]]) / max(height, 1e-6)
-        along = side * least if side @ along < 0 else -side * least
+        along = side * min_length if side @ along < 0 else -side * min_length
         along = -along if along @ (right - left) < 0 else along
     across = along
     points = [

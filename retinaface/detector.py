@@ -59,10 +59,10 @@ class DetectorOptions:
                 raise ValueError(
                     f"`{name}` must lie in [0, 1]. Received: {getattr(self, name)}"
                 )
-        for name, least in (("working_size", 0), ("min_face", 0), ("batch_size", 1)):
-            if getattr(self, name) < least:
+        for name, minimum in (("working_size", 0), ("min_face", 0), ("batch_size", 1)):
+            if getattr(self, name) < minimum:
                 raise ValueError(
-                    f"`{name}` must be at least {least}. "
+                    f"`{name}` must be at least {minimum}. "
                     f"Received: {getattr(self, name)}"
                 )
 

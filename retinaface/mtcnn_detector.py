@@ -12,9 +12,9 @@ from facedancer.faces import Faces
 from facedancer.retinaface.detector import Detector, DetectorOptions
 
 # Below this score the last network sees background more often than faces.
-LEAST_SCORE = 0.8
-LEAST_FACE = 20.0  # pixels; a smaller first scale costs time and finds little
-LEAST_SIDE = 12  # pixels; the window of the first network
+MIN_SCORE = 0.8
+MIN_FACE = 20.0  # pixels; a smaller first scale costs time and finds little
+MIN_SIDE = 12  # pixels; the window of the first network
 
 
 class MtcnnDetector(Detector):
@@ -59,10 +59,10 @@ class MtcnnDetector(Detector):
             )
 
     def _search(self, batch: np.ndarray, min_side: float) -> list[Faces]:
-        if min(batch.shape[1:3]) < LEAST_SIDE:
+        if min(batch.shape[1:3]) < MIN_SIDE:
             return [Faces.empty() for _ in batch]
         with keras.device("cpu:0"):
-            rows = self._run_stages(batch, max(min_side, LEAST_FACE))
+            rows = self._run_stages(batch, max(min_side, MIN_FACE))
         return [_faces(rows[rows[:, 0] == index]) for index in range(len(batch))]
 
     def _run_stages(self, batch: np.ndarray, min_side: float) -> np.ndarray:
@@ -79,7 +79,7 @@ class MtcnnDetector(Detector):
             rows = stage(
                 images_normalized=normalized,
                 bboxes_batch=rows,
-                threshold_onet=max(LEAST_SCORE, self.options.score_threshold),
+                threshold_onet=max(MIN_SCORE, self.options.score_threshold),
             )
         return np.asarray(rows).reshape(-1, 16)
 

@@ -151,20 +151,20 @@ def _merge(near: Faces, far: Faces) -> Faces:
     """
     far = far[far.sides > LARGE[0]]
     overlaps = overlap(far.boxes[:, None], near.boxes)
-    share = np.interp(far.sides, LARGE, (0.0, 1.0)).astype(np.float32)
-    share[overlaps.max(axis=1) <= SAME_FACE] = 1.0
-    seen = _blend(near[overlaps.argmax(axis=1)], far, share)
+    weight = np.interp(far.sides, LARGE, (0.0, 1.0)).astype(np.float32)
+    weight[overlaps.max(axis=1) <= SAME_FACE] = 1.0
+    seen = _blend(near[overlaps.argmax(axis=1)], far, weight)
     inside = fraction_inside(near.boxes[:, None], far.boxes)
     apart = inside.max(axis=1, initial=0.0) <= PART
     return concatenate([seen, near[apart & (near.sides <= LARGE[1])]])
 
 
-def _blend(faces: Faces, others: Faces, share: np.ndarray) -> Faces:
+def _blend(faces: Faces, others: Faces, weight: np.ndarray) -> Faces:
     """From the first, where the share is 0, to the others, where it is 1."""
     return Faces(
-        faces.boxes + share[:, None] * (others.boxes - faces.boxes),
-        faces.landmarks + share[:, None, None] * (others.landmarks - faces.landmarks),
-        faces.scores + share * (others.scores - faces.scores),
+        faces.boxes + weight[:, None] * (others.boxes - faces.boxes),
+        faces.landmarks + weight[:, None, None] * (others.landmarks - faces.landmarks),
+        faces.scores + weight * (others.scores - faces.scores),
     )
 
 

@@ -50,20 +50,23 @@ class DemoSettings(Checked):
     seconds: float = ranged(4.0, low=0.2, high=60.0)
 
 
-def camera(image: np.ndarray, share: float) -> np.ndarray:
+def camera(image: np.ndarray, progress: float) -> np.ndarray:
     """Returns what the moving camera sees: it comes closer, sways and tilts.
 
     Args:
         image: `(height, width, 3)` uint8, the still.
-        share: How far the clip has come, in [0, 1].
+        progress: How far the clip has come, in [0, 1].
 
     Returns:
         `(SIDE, SIDE, 3)` uint8.
     """
-    zoom = SIDE / min(image.shape[:2]) * (1.1 + 0.8 * share)
-    angle = math.radians(5.0 * math.sin(2.0 * math.pi * share))
-    centre = np.array(image.shape[1::-1]) * (0.5 - 0.06 * share, 0.48 - 0.2 * share)
-    centre += (0.02 * SIDE * math.sin(4.0 * math.pi * share), 0.0)
+    zoom = SIDE / min(image.shape[:2]) * (1.1 + 0.8 * progress)
+    angle = math.radians(5.0 * math.sin(2.0 * math.pi * progress))
+    centre = np.array(image.shape[1::-1]) * (
+        0.5 - 0.06 * progress,
+        0.48 - 0.2 * progress,
+    )
+    centre += (0.02 * SIDE * math.sin(4.0 * math.pi * progress), 0.0)
     linear = zoom * np.array(
         [[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]]
     )

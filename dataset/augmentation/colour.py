@@ -102,8 +102,8 @@ def jitter_legacy_array(image_signed: np.ndarray, draws: np.ndarray) -> np.ndarr
     span = value - image.min(axis=-1, keepdims=True)
     known = np.where(value > 0.0, span / np.where(value > 0.0, value, 1.0), 0.0)
     wanted = np.clip(known * saturation, 0.0, 1.0)
-    share = (value - image) / np.where(span > 0.0, span, 1.0)
-    return (value * (1.0 - wanted * share)).astype(np.float32)
+    fraction = (value - image) / np.where(span > 0.0, span, 1.0)
+    return (value * (1.0 - wanted * fraction)).astype(np.float32)
 
 
 def grey(image: np.ndarray) -> np.ndarray:

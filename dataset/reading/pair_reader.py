@@ -107,14 +107,14 @@ class PairSettings:
                 raise ValueError(
                     f"`{name}` must lie in [0, 1]. Received: {getattr(self, name)}"
                 )
-        least = {
+        minima = {
             "batch_size": 1,
             "image_size": 1,
             "window": 0,
             "cache_mb": 0,
             "seed": 0,
         }
-        for name, low in least.items():
+        for name, low in minima.items():
             if getattr(self, name) < low:
                 raise ValueError(
                     f"`{name}` must be at least {low}. "

@@ -52,10 +52,10 @@ class TripletSettings:
     augment: bool = True
 
     def __post_init__(self) -> None:
-        shares = [share for _, share in self.parts()]
+        fractions = [fraction for _, fraction in self.parts()]
         for name, value in (
-            *(("triplet_ratio", share) for share in shares),
-            ("triplet_ratio", sum(shares)),
+            *(("triplet_ratio", fraction) for fraction in fractions),
+            ("triplet_ratio", sum(fractions)),
             ("flip", self.flip),
         ):
             if not 0.0 <= value <= 1.0:
@@ -109,7 +109,7 @@ class TripletReader:
             dataclasses.replace(settings.photos, jitter="none", flip=False)
         )
         self.triplets = []
-        self._limits = np.cumsum([share for _, share in settings.parts()])
+        self._limits = np.cumsum([fraction for _, fraction in settings.parts()])
         for name, _ in settings.parts():
             index = shard_index.open_index(name, on_corrupt=settings.photos.on_corrupt)
             self.triplets.append(index)

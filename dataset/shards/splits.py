@@ -38,13 +38,13 @@ def hash_order(names: Iterable[str], seed: int) -> list[str]:
 
 
 def split_names(
-    names: Iterable[str], shares: dict[str, float | int], seed: int
+    names: Iterable[str], sizes: dict[str, float | int], seed: int
 ) -> dict[str, str]:
     """Returns the part of each name.
 
     Args:
         names: The people.
-        shares: By part, in the order they were given: fractions below 1 of the
+        sizes: By part, in the order they were given: fractions below 1 of the
             people, or whole numbers of people. The first part gets the rest.
         seed: Of `hash_order`.
 
@@ -52,18 +52,18 @@ def split_names(
         InputError: If a part would be empty.
     """
     ordered = hash_order(names, seed)
-    first, *others = shares
+    first, *others = sizes
     part_by_name, at = dict.fromkeys(ordered, first), 0
     for part in others:
-        share = shares[part]
-        count = share if isinstance(share, int) else round(share * len(ordered))
+        size = sizes[part]
+        count = size if isinstance(size, int) else round(size * len(ordered))
         for name in ordered[at : at + count]:
             part_by_name[name] = part
         at += count
         if not count or at >= len(ordered):
             raise InputError(
                 f"{len(ordered)} identities are too few for the split "
-                f"{' '.join(f'{k}={v}' for k, v in shares.items())}: a part is empty"
+                f"{' '.join(f'{k}={v}' for k, v in sizes.items())}: a part is empty"
             )
     return part_by_name
 
@@ -90,7 +90,7 @@ def excluded(names: Sequence[str], path: str | os.PathLike) -> list[int]:
     return [row for row, name in enumerate(names) if name in told]
 
 
-def parse_shares(words: Iterable[str]) -> dict[str, float | int]:
+def parse_sizes(words: Iterable[str]) -> dict[str, float | int]:
     """Returns the shares that `train=.9 val=.1` names.
 
     Args:
@@ -99,19 +99,19 @@ def parse_shares(words: Iterable[str]) -> dict[str, float | int]:
     Raises:
         InputError: If a word is of another form, or they do not add up.
     """
-    shares: dict[str, float | int] = {}
+    sizes: dict[str, float | int] = {}
     for word in words:
         part, _, number = word.partition("=")
         try:
-            shares[part.strip()] = float(number)
+            sizes[part.strip()] = float(number)
         except ValueError:
-            shares[""] = 0.0
-    good = len(shares) == len(list(words)) and all(
-        part.isidentifier() and 0.0 < share <= 1.0 for part, share in shares.items()
+            sizes[""] = 0.0
+    good = len(sizes) == len(list(words)) and all(
+        part.isidentifier() and 0.0 < size <= 1.0 for part, size in sizes.items()
     )
-    if not good or abs(sum(shares.values()) - 1.0) > 1e-6:
+    if not good or abs(sum(sizes.values()) - 1.0) > 1e-6:
         raise InputError(
             "--split must name parts and fractions that add up to 1, such as "
             f"train=.9,val=.1. Received: {','.join(words)}"
         )
-    return shares
+    return sizes

@@ -12,7 +12,7 @@ from facedancer.evaluation.inputs.cache import Cache
 from facedancer.evaluation.inputs.photos import Face, Photo
 from facedancer.faces import Faces
 
-_MOST = 8  # faces of a photo that are kept
+_MAX_FACES = 8  # faces of a photo that are kept
 _ROW = 15  # box, landmarks, score
 
 
@@ -109,8 +109,8 @@ def _whole(photo: Photo, aligned: alignment.Alignment) -> Face:
 
 
 def _packed(faces: Faces) -> np.ndarray:
-    row = np.full((_MOST, _ROW), np.nan, np.float32)
-    for place in range(min(len(faces), _MOST)):
+    row = np.full((_MAX_FACES, _ROW), np.nan, np.float32)
+    for place in range(min(len(faces), _MAX_FACES)):
         row[place, :4] = faces.boxes[place]
         row[place, 4:14] = faces.landmarks[place].ravel()
         row[place, 14] = faces.scores[place]

@@ -197,10 +197,10 @@ def interpolation(
     """
     ends = swapper.embed([first, second])
     judged = _embed(judge, [first, second])
-    shares = np.linspace(0.0, 1.0, steps)
+    fractions = np.linspace(0.0, 1.0, steps)
     strips, lines = [], []
-    for share in shares:
-        vector = mix_identities(ends[0], ends[1], float(share))
+    for fraction in fractions:
+        vector = mix_identities(ends[0], ends[1], float(fraction))
         made = swapper.swap_identities(np.stack([vector] * len(targets)), targets)
         photos = [Photo.of_pixels("result", image) for image in made]
         vectors = _embed(judge, locator.nearest(photos, targets, keep=False))
@@ -213,7 +213,7 @@ def interpolation(
         )
     values = np.array(lines)
     curves = {"first source": values[:, 0].T, "second source": values[:, 1].T}
-    chart = charts.curves(shares, curves, "share of the second source", "cosine")
+    chart = charts.curves(fractions, curves, "share of the second source", "cosine")
     data = {name: v.mean(axis=0).round(4).tolist() for name, v in curves.items()}
     text = "Smooth crossing lines mean identities that can be mixed."
     image = images_stacked(chart, _strip(strips))

@@ -242,7 +242,7 @@ def _add_pixels(rows: list[dict], perception: Perception | None) -> None:
         a, b = row["thumbnail", "target"], row["thumbnail", "swapped"]
         inside, outside = background.inside_and_outside(background.ssim_map(a, b), mask)
         row["pixels", "ssim_inside"], row["pixels", "ssim_outside"] = inside, outside
-        row["pixels", "unchanged"] = background.unchanged_share(a, b, mask)
+        row["pixels", "unchanged"] = background.unchanged_fraction(a, b, mask)
         face_masks.append(mask)
     if perception is not None:
         _add_perception(rows, perception, face_masks)

@@ -63,7 +63,7 @@ def inside_and_outside(values: np.ndarray, mask: np.ndarray) -> tuple[float, flo
     return weighted_mean(values, inside), weighted_mean(values, outside)
 
 
-def unchanged_share(a: np.ndarray, b: np.ndarray, mask: np.ndarray) -> float:
+def unchanged_fraction(a: np.ndarray, b: np.ndarray, mask: np.ndarray) -> float:
     """Returns the share of face pixels that differ by at most 2 of 255.
 
     Args:

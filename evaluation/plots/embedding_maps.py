@@ -85,5 +85,5 @@ def principal(vectors: np.ndarray, count: int = 2) -> tuple[np.ndarray, np.ndarr
     u, s, vt = np.linalg.svd(centred, full_matrices=False)
     largest = np.abs(vt).argmax(axis=1)
     sign = np.sign(vt[np.arange(len(vt)), largest])
-    share = s**2 / max(float((s**2).sum()), 1e-300)
-    return (u * s * sign)[:, :count], share[:count]
+    fractions = s**2 / max(float((s**2).sum()), 1e-300)
+    return (u * s * sign)[:, :count], fractions[:count]

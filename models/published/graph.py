@@ -76,8 +76,8 @@ class Graph:
         """Returns what the model is made of, for a message."""
         shapes = [_shape_text(shape_of(node)) for node in self.inputs()]
         counts = collections.Counter(node.kind for node in self.nodes.values())
-        most = ", ".join(f"{n} {kind}" for kind, n in counts.most_common(4))
-        return f"a model with inputs {' and '.join(shapes) or 'unknown'} of {most}"
+        commonest = ", ".join(f"{n} {kind}" for kind, n in counts.most_common(4))
+        return f"a model with inputs {' and '.join(shapes) or 'unknown'} of {commonest}"
 
 
 def shape_of(node: Node) -> tuple[int | None, ...]:

@@ -248,7 +248,7 @@ class Reader:
             raise InputError(f"the branches of {node.name!r} do not start together")
         return Block(source, resample, identity, main.settings["filters"], layers)
 
-    def critic_block(self, node: Node) -> Block:
+    def discriminator_block(self, node: Node) -> Block:
         """Returns the discriminator's block that ends in a layer.
 
         Args:

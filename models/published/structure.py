@@ -82,7 +82,7 @@ def read_discriminator(graph: Graph) -> Structure:
     score = reader.conv(graph.source(logit), 1)
     reader.expect(score, "Conv2D", {"filters": 1})
     head = reader.leaky(graph.source(score))
-    blocks, stem = _encoder(reader.critic_block, graph.source(head))
+    blocks, stem = _encoder(reader.discriminator_block, graph.source(head))
     size = image_side(graph.source(reader.conv(stem, 3)))
     reader.conv(head, size >> len(blocks), padding="valid")
     widths = [stem.settings["filters"], *(block.filters for block in blocks)]

@@ -73,7 +73,7 @@ def _coarse(image: np.ndarray, random: np.random.Generator) -> np.ndarray:
 
 
 def occlude(
-    image: np.ndarray, boxes: np.ndarray, share: float, random: np.random.Generator
+    image: np.ndarray, boxes: np.ndarray, fraction: float, random: np.random.Generator
 ) -> np.ndarray:
     """Returns the picture with things in front of some faces.
 
@@ -83,11 +83,11 @@ def occlude(
     Args:
         image: `(height, width, 3)` uint8 RGB.
         boxes: `(n, 4)` pixels.
-        share: Share of the faces that are covered.
+        fraction: Share of the faces that are covered.
         random: Draws everything.
     """
     image = image.copy()
-    for box in boxes[random.random(len(boxes)) < share]:
+    for box in boxes[random.random(len(boxes)) < fraction]:
         corner, size = box[:2], box[2:] - box[:2]
         kind = int(random.integers(3))
         if kind == 0:

@@ -11,7 +11,7 @@ from facedancer.retinaface import anchors as anchors_module
 
 POSITIVE, NEGATIVE, IGNORED = 1, 0, -1
 # A face that no anchor overlaps this much is too odd to be learnt from.
-LEAST_OVERLAP = 0.2
+MIN_OVERLAP = 0.2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,7 +81,7 @@ def match(
     best = overlaps.max(axis=1)
     for index in np.argsort(overlaps.max(axis=0)):  # the surer face wins an anchor
         anchor = overlaps[:, index].argmax()
-        if overlaps[anchor, index] >= LEAST_OVERLAP:
+        if overlaps[anchor, index] >= MIN_OVERLAP:
             face[anchor], best[anchor] = index, 1.0
     labels = np.where(best >= positive, POSITIVE, IGNORED)
     labels = np.where(best < negative, NEGATIVE, labels).astype(np.int32)

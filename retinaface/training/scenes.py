@@ -20,7 +20,7 @@ from facedancer.retinaface.training.backgrounds import make_background
 from facedancer.retinaface.training.degrading import degrade, occlude
 from facedancer.retinaface.training.labels import LabelledPhoto
 
-LEAST_SEEN = 0.35  # share of a box that must be seen for the face to count
+MIN_SEEN = 0.35  # share of a box that must be seen for the face to count
 MIRRORED = [1, 0, 2, 4, 3]  # the landmarks' order after a flip
 
 
@@ -366,7 +366,7 @@ def _seen(
     sizes = areas(boxes)
     for index, (x0, y0, x1, y1) in enumerate(np.round(cut).astype(int)):
         part = visible[max(0, y0) : y1, max(0, x0) : x1]
-        share = float(part.sum()) / max(float(sizes[index]), 1.0)
-        if share > 0.05:
-            result[index] = int(share >= LEAST_SEEN and counted[index])
+        fraction = float(part.sum()) / max(float(sizes[index]), 1.0)
+        if fraction > 0.05:
+            result[index] = int(fraction >= MIN_SEEN and counted[index])
     return result

@@ -5,7 +5,8 @@ import pathlib
 import cv2
 import numpy as np
 
-from facedancer import images
+from facedancer import images, testing
+from facedancer.dataset import dataset_sharding
 from facedancer.dataset.shards import records
 from facedancer.faces import Faces
 
@@ -87,3 +88,41 @@ def write_shard(path, labels, with_labels=True, size=(16, 16), first=0):
             }
         examples.append(records.encode_example(features))
     records.write_records(path, examples)
+
+
+SIZE = {"size": (24, 32), "boxes": ()}
+
+
+class ShardingTestCase(testing.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.data = self.tempdir() / "photos"
+        self.target = self.tempdir() / "shards"
+
+    def settings(self, **options):
+        options = {"data_name": "set", "num_shards": 4} | options
+        return dataset_sharding.ShardSettings(
+            str(self.target), str(self.data), **options
+        )
+
+    def write(self, **options):
+        return dataset_sharding.write_sets(self.settings(**options))
+
+    def shards(self, name="set_train"):
+        return sorted(self.target.glob(f"{name}_*.records"))
+
+    def content(self):
+        return {p.name: p.read_bytes() for p in self.target.iterdir()}
+
+    def paths(self, name="set_train"):
+        """What TensorFlow finds in the shards."""
+        import tensorflow as tf
+
+        found = []
+        for shard in self.shards(name):
+            part = []
+            for record in tf.data.TFRecordDataset(str(shard)):
+                example = tf.train.Example.FromString(record.numpy())
+                part.append(example.features.feature["path"].bytes_list.value[0])
+            found.append([path.decode() for path in part])
+        return found

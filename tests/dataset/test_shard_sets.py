@@ -93,7 +93,7 @@ class SplitTest(ShardingTestCase):
     )
     def test_bad_split(self, words):
         with self.assertRaisesRegex(InputError, "fractions that add up to 1"):
-            splits.parse_shares(words)
+            splits.parse_sizes(words)
 
     def test_too_few_people(self):
         fixtures.write_photos(self.data, {"ann": 5}, **SIZE)

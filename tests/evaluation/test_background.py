@@ -50,14 +50,14 @@ class BackgroundTest(testing.TestCase):
         self.assertEqual(inside, 1.0)
         self.assertTrue(np.isnan(outside))
 
-    def test_unchanged_share(self):
+    def test_unchanged_fraction(self):
         a = np.full((2, 4, 3), 100, np.uint8)
         b = a.copy()
         b[0, 0] = 102  # within two steps
         b[0, 1, 2] = 103
         b[1, 3] = 0  # outside the mask
         mask = np.array([[1.0, 1.0, 1.0, 0.0], [1.0, 0.0, 0.0, 0.0]])
-        self.assertEqual(background.unchanged_share(a, b, mask), 0.75)
+        self.assertEqual(background.unchanged_fraction(a, b, mask), 0.75)
 
     def test_perceptual_maps_by_hand(self):
         a = np.array([3.0, 4.0]).reshape(1, 1, 1, 2)  # length 5

@@ -2,21 +2,26 @@
 
 import dataclasses
 import hashlib
+import os
 import pathlib
 from fractions import Fraction
+from unittest import mock
 
 import av
 import cv2
 import numpy as np
 from av.video.reformatter import ColorRange
 
-from facedancer import alignment
+from facedancer import alignment, testing
 from facedancer.contract import IdentityInput, InputContract, SwapContract
 from facedancer.faces import Faces
 from facedancer.models import GeneratorConfig, build_generator
+from facedancer.video_swap.media import video_reader
 from facedancer.video_swap.provenance import labels
 from facedancer.video_swap.swapping import identities, swapper
+from tests.hostile import clips
 
+JOINED = "as in joined recordings"  # of a note
 RED, GREEN, BLUE = (220, 30, 30), (30, 200, 30), (30, 60, 220)
 SIZE_WH = (160, 96)
 
@@ -233,3 +238,28 @@ def tiny_generator(encoder="", **values):
         "identity_size": 32,
     }
     return build_generator(GeneratorConfig(**config | values, encoder=encoder))
+
+
+class Installation(testing.TestCase):
+    """A test with a configuration folder of its own."""
+
+    def setUp(self):
+        super().setUp()
+        self.folder = self.tempdir()
+        home = mock.patch.dict(os.environ, {"XDG_CONFIG_HOME": str(self.folder / "c")})
+        home.start()
+        self.addCleanup(home.stop)
+
+    def labeller(self, **settings):
+        return labels.Labeller(labels.LabelSettings(**settings))
+
+
+def read(path, **reading):
+    """Returns the reader after its reading, and its frames."""
+    reader = video_reader.VideoReader(path, **reading)
+    return reader, list(reader)
+
+
+def numbers(frames):
+    """Returns the numbers that are drawn into frames."""
+    return [clips.number_of(frame.image) for frame in frames]

@@ -70,8 +70,8 @@ def quantize(model: openvino.Model, examples: list[dict]) -> int:
         limits = [ops.constant(np.float32(v)) for v in (low, high)] * 2
         rounded = ops.fake_quantize(node.input_value(0), *limits, 256)
         node.input(0).replace_source_output(rounded.output(0))
-        most = np.abs(weights).max(axis=(1, 2, 3), keepdims=True) + 1e-12
-        limits = [ops.constant(v.astype(np.float32)) for v in (-most, most)] * 2
+        largest = np.abs(weights).max(axis=(1, 2, 3), keepdims=True) + 1e-12
+        limits = [ops.constant(v.astype(np.float32)) for v in (-largest, largest)] * 2
         rounded = ops.fake_quantize(ops.constant(weights), *limits, 255)
         node.input(1).replace_source_output(rounded.output(0))
     model.validate_nodes_and_infer_types()

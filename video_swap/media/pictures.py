@@ -311,18 +311,18 @@ class _Durations:
 
     Args:
         grid: All are multiples of so many milliseconds.
-        least: None is shorter.
+        min_length: None is shorter.
     """
 
-    def __init__(self, grid: int, least: int) -> None:
-        self.grid, self.least = grid, least
+    def __init__(self, grid: int, min_length: int) -> None:
+        self.grid, self.min_length = grid, min_length
         self.rounded: list[int] = []
         self.exact, self.shown = Fraction(0), 0
 
     def add(self, milliseconds: int | Fraction) -> None:
         self.exact += milliseconds
         length = round(self.exact / self.grid) * self.grid - self.shown
-        self.rounded.append(max(length, self.least))
+        self.rounded.append(max(length, self.min_length))
         self.shown += self.rounded[-1]
 
     @property

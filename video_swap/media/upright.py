@@ -188,7 +188,7 @@ def off_white(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     Returns:
         `(height, width, 4)` uint8.
     """
-    share = np.maximum(alpha, 1)[..., None].astype(np.float32) / 255
-    colour = 255 - (255 - image.astype(np.float32)) / share
+    opacity = np.maximum(alpha, 1)[..., None].astype(np.float32) / 255
+    colour = 255 - (255 - image.astype(np.float32)) / opacity
     colour = np.where(alpha[..., None] > 0, np.rint(colour.clip(0, 255)), 255)
     return np.dstack([colour.astype(np.uint8), alpha])

@@ -47,7 +47,10 @@ THRESHOLD = 5.0
 KEY = "facedancer swapped face, 1"
 REUSED = 8  # frames that share a difference: what one computes also fits the next
 _CALM = 17  # side of the neighbourhood whose least contrast decides
-_LEAST, _MOST = 1.0, 6.0  # contrast, in 1/255, that what is added keeps within
+_MIN_CHANGE, _MAX_CHANGE = (
+    1.0,
+    6.0,
+)  # contrast, in 1/255, that what is added keeps within
 _WEIGHED = 3.0  # contrast below which a place counts less when the mark is read
 _DARK = 90.0  # luma below which less is added; lower in a dark picture
 _QUIET = 0.9  # root mean square of a mark, in 1/255, up to which it may be stronger
@@ -264,9 +267,9 @@ def _allowed(luma: np.ndarray) -> np.ndarray:
     along = luma - cv2.sepFilter2D(luma, -1, np.ones(1), _bell(4.0))
     calm = np.minimum(_contrast(across, 3.0), _contrast(along, 3.0))
     calm = cv2.erode(calm, np.ones((_CALM, _CALM), np.uint8))
-    calm = np.hypot(cv2.GaussianBlur(calm, (0, 0), 4.0), _LEAST)
+    calm = np.hypot(cv2.GaussianBlur(calm, (0, 0), 4.0), _MIN_CHANGE)
     dark = min(_DARK, 1.5 * float(luma.mean()) + 1.0)
-    return np.minimum(calm, _MOST) * np.minimum(1.0, 0.3 + 0.7 * luma / dark)
+    return np.minimum(calm, _MAX_CHANGE) * np.minimum(1.0, 0.3 + 0.7 * luma / dark)
 
 
 def _bell(size: float) -> np.ndarray:

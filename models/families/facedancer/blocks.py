@@ -58,7 +58,9 @@ def residual(
     return parts.add(y, shortcut, f"{name}_sum")
 
 
-def critic_residual(parts: Parts[Piece], x: Piece, filters: int, name: str) -> Piece:
+def discriminator_residual(
+    parts: Parts[Piece], x: Piece, filters: int, name: str
+) -> Piece:
     """Returns the discriminator's block: two convolutions, halving after the first.
 
     Args:

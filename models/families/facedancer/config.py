@@ -77,12 +77,12 @@ class _Config:
                 f"`stages` must be at most {MAX_STAGES}. Received: stages={stages}"
             )
 
-    def _check_divisible(self, least: int) -> None:
+    def _check_divisible(self, min_bottom: int) -> None:
         bottom, rest = divmod(self.image_size, 2**self.stages)
-        if self.stages < 1 or rest or bottom < least:
+        if self.stages < 1 or rest or bottom < min_bottom:
             raise ValueError(
                 f"`image_size` must be a multiple of {2**self.stages}, at least "
-                f"{least * 2**self.stages}, to be halved {self.stages} times, and "
+                f"{min_bottom * 2**self.stages}, to be halved {self.stages} times, and "
                 f"`stages` positive. Received: image_size={self.image_size}, "
                 f"stages={self.stages}"
             )
@@ -186,7 +186,7 @@ class GeneratorConfig(_Config):
             up_types=up_types or default_up_types(stages),
             mapping_sizes=tuple(int(size) for size in self.mapping_sizes),
         )
-        self._check_divisible(least=2)
+        self._check_divisible(min_bottom=2)
         self._settle_widths()
         self._check_values()
 
@@ -261,5 +261,5 @@ class DiscriminatorConfig(_Config):
                 stages -= 1
         self._check_stages(stages)
         self._set(stages=stages)
-        self._check_divisible(least=1)
+        self._check_divisible(min_bottom=1)
         self._settle_widths()

@@ -23,7 +23,7 @@ def discriminator_graph(
     image = parts.input((size, size, 3), "image")
     x = parts.conv(image, widths[0], 3, "stem")
     for i, width in enumerate(widths[1:], start=1):
-        x = blocks.critic_residual(parts, x, width, f"down{size >> i}")
+        x = blocks.discriminator_residual(parts, x, width, f"down{size >> i}")
     x = parts.conv(x, widths[-1], size >> config.stages, "head", padding="valid")
     x = parts.leaky(x, "head_leaky")
     x = parts.conv(x, 1, 1, "score")

@@ -1,0 +1,144 @@
+"""Tests of how a program runs and ends."""
+
+from __future__ import annotations
+
+import pathlib
+import subprocess
+import sys
+import textwrap
+
+from absl.testing import parameterized
+
+from facedancer import testing
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+PROGRAM = """
+    '''Ends in one of several ways.'''
+    import dataclasses
+
+    from facedancer import cli, settings
+    from facedancer.errors import InputError
+
+    def badly():
+        raise InputError("a bad\\nfile")
+
+    def interrupted():
+        raise KeyboardInterrupt
+
+    def as_cause():
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt as error:
+            raise RuntimeError("in native code") from error
+
+    def while_handled():
+        try:
+            raise KeyboardInterrupt
+        finally:
+            raise OSError("cleaning up")
+
+    def in_text():
+        raise RuntimeError("Check 'false' failed:\\nKeyboardInterrupt: <EMPTY MESSAGE>")
+
+    def defect():
+        try:
+            raise KeyError("first")
+        except KeyError:
+            raise RuntimeError("second")
+
+    ENDS = {
+        "well": lambda: None,
+        "partly": lambda: cli.PARTIAL,
+        "exit": lambda: exit(5),
+        "badly": badly,
+        "interrupted": interrupted,
+        "as_cause": as_cause,
+        "while_handled": while_handled,
+        "in_text": in_text,
+        "defect": defect,
+    }
+
+    @dataclasses.dataclass(frozen=True)
+    class Settings(settings.Checked):
+        '''Settings.
+
+        Attributes:
+            end: How.
+        '''
+
+        end: str = settings.choice("well", ENDS)
+
+    def main(settings):
+        return ENDS[settings.end]()
+
+    if __name__ == "__main__":
+        cli.run(main, Settings)
+"""
+
+
+class RunTest(testing.TestCase):
+    @parameterized.parameters(
+        (["--end=well"], 0, ""),
+        (["--end=partly"], 2, ""),
+        (["--end=badly"], 1, "Error: a bad file\n"),
+        (["something"], 1, "Error: Unexpected arguments: something\n"),
+        (["--end=never"], 1, "Error: --end must be one of well, "),
+        (["--ende=well"], 1, "Error: Unknown flag --ende. Did you mean --end?"),
+        (["--end=exit"], 5, ""),
+        (["--end=interrupted"], 130, "Interrupted.\n"),
+        (["--end=as_cause"], 130, "Interrupted.\n"),
+        (["--end=while_handled"], 130, "Interrupted.\n"),
+        (["--end=in_text"], 130, "Interrupted.\n"),
+    )
+    def test_exit_status(self, words, status, text):
+        path = self.tempdir() / "program.py"
+        path.write_text(textwrap.dedent(PROGRAM))
+        done = subprocess.run(
+            [sys.executable, path, *words], capture_output=True, text=True, check=False
+        )
+        self.assertEqual(done.returncode, status)
+        self.assertIn(text, done.stderr)
+        self.assertLess(done.stderr.count("\n"), 4)
+
+    def test_help(self):
+        path = self.tempdir() / "program.py"
+        path.write_text(textwrap.dedent(PROGRAM))
+        done = subprocess.run(
+            [sys.executable, path, "--help"], capture_output=True, text=True, check=True
+        )
+        self.assertStartsWith(done.stdout, "Ends in one of several ways.\n")
+        self.assertIn("  --end=TEXT\n      How. [well | partly |", done.stdout)
+        self.assertEqual(done.stderr, "")
+
+    def test_defect_is_not_hidden(self):
+        path = self.tempdir() / "program.py"
+        path.write_text(textwrap.dedent(PROGRAM))
+        done = subprocess.run(
+            [sys.executable, path, "--end=defect"], capture_output=True, text=True
+        )
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("RuntimeError: second", done.stderr)
+
+
+class QuickTest(testing.TestCase):
+    @parameterized.parameters(
+        "video_swap.settings", "evaluation.settings", "dataset.crop_align"
+    )
+    def test_settings_need_no_network_library(self, module):
+        words = f"import facedancer.{module}, sys; print('keras' in sys.modules)"
+        done = subprocess.run(
+            [sys.executable, "-c", words], capture_output=True, text=True, check=True
+        )
+        self.assertEqual(done.stdout, "False\n")
+
+    @parameterized.parameters(
+        "video_swap/swap_image", "video_swap/multi_face_single_source"
+    )
+    def test_mistyped_flag_is_told_before_it_is_loaded(self, program):
+        words = [sys.executable, "-X", "importtime", f"{program}.py", "--swap_sorce=a"]
+        done = subprocess.run(words, capture_output=True, text=True, cwd=ROOT)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("Unknown flag --swap_sorce. Did you mean --swap_", done.stderr)
+        self.assertNotRegex(done.stderr, r"\| +(keras|tensorflow)\n")
