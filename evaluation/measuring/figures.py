@@ -214,22 +214,38 @@ def _add_verification(builder: Builder, measured: Measured) -> None:
     own, others = identity.verification_scores(
         vectors["swapped"], vectors["source"], measured.labels("source"), builder.seed
     )
-    if not np.isfinite(others).any():
-        return
-    rows = (
-        ("id_auc", "AUC, own source against other sources", "", "area_under_curve"),
-        ("id_tar", "verified at a false accept rate of 0.001", "%", "accepted_at"),
+    if np.isfinite(others).any():
+        words = ("id", "Identity", "AUC, own source against other sources")
+        _add_rates(builder, words, own, others, by)
+
+
+def _add_rates(
+    builder: Builder,
+    words: tuple[str, str, str],
+    own: np.ndarray,
+    others: np.ndarray,
+    by: str,
+) -> None:
+    """Adds how well cosines tell one person from two; words: key, group, text."""
+    key, group, text = words
+    rows: tuple[tuple[str, str, str, Callable[..., float]], ...] = (
+        (f"{key}_auc", text, "", identity.area_under_curve),
+        (
+            f"{key}_tar",
+            "verified at a false accept rate of 0.001",
+            "%",
+            identity.accepted_at,
+        ),
     )
-    for key, text, unit, name in rows:
-        function = getattr(identity, name)
+    for name, what, unit, function in rows:
 
         def resampled(
             at: np.ndarray, function: Callable[..., float] = function
         ) -> float:
             return function(own[at], others[at])
 
-        estimate = builder.statistic(resampled, len(own))
-        builder.add_estimate(key, "Identity", text, unit, "higher", estimate, by)
+        estimate = builder.statistic(resampled, min(len(own), len(others)))
+        builder.add_estimate(name, group, what, unit, "higher", estimate, by)
 
 
 def _add_judge(builder: Builder, measured: Measured) -> None:
@@ -240,21 +256,8 @@ def _add_judge(builder: Builder, measured: Measured) -> None:
     by = measured.names["identity"]
     pairs, same = balanced_pairs(labels, 6000, builder.seed)
     scores = cosine(entries[pairs[:, 0]], entries[pairs[:, 1]])
-    own, others = scores[same], scores[~same]
-    rows = (
-        ("judge_auc", "AUC on pairs of the real photos", "", "area_under_curve"),
-        ("judge_tar", "verified at a false accept rate of 0.001", "%", "accepted_at"),
-    )
-    for key, text, unit, name in rows:
-        function = getattr(identity, name)
-
-        def resampled(
-            at: np.ndarray, function: Callable[..., float] = function
-        ) -> float:
-            return function(own[at], others[at])
-
-        estimate = builder.statistic(resampled, min(len(own), len(others)))
-        builder.add_estimate(key, "The judge", text, unit, "higher", estimate, by)
+    words = ("judge", "The judge", "AUC on pairs of the real photos")
+    _add_rates(builder, words, scores[same], scores[~same], by)
 
 
 def _add_pose(builder: Builder, measured: Measured) -> None:

@@ -48,11 +48,15 @@ def retrieval_ranks(
     Returns:
         `(n,)` int64, 0 for a hit at rank 1; m where the gallery has no right entry.
     """
-    cosines = cosine_matrix(queries, gallery)
     right = np.asarray(labels)[:, None] == np.asarray(gallery_labels)[None, :]
+    return _ranks(cosine_matrix(queries, gallery), right)
+
+
+def _ranks(cosines: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Counts wrong columns at or above the best right one, all where none is right."""
     best = np.where(right, cosines, -np.inf).max(axis=1, keepdims=True)
     ranks = ((cosines >= best) & ~right).sum(axis=1)
-    return np.where(right.any(axis=1), ranks, len(gallery)).astype(np.int64)
+    return np.where(right.any(axis=1), ranks, right.shape[1]).astype(np.int64)
 
 
 def identity_ranks(
@@ -81,9 +85,7 @@ def identity_ranks(
     for person in range(len(names)):
         best[:, person] = cosines[:, index == person].max(axis=1)
     right = np.asarray(labels)[:, None] == names[None, :]
-    own = np.where(right, best, -np.inf).max(axis=1, keepdims=True)
-    ranks = ((best >= own) & ~right).sum(axis=1)
-    return np.where(right.any(axis=1), ranks, len(names)).astype(np.int64)
+    return _ranks(best, right)
 
 
 def match_curve(ranks: np.ndarray, size: int) -> np.ndarray:
