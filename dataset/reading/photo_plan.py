@@ -74,7 +74,7 @@ class PhotoPlan:
         photos: Of `decode`.
     """
 
-    def __init__(self, reader: PairReader, photos: Photos):
+    def __init__(self, reader: PairReader, photos: Photos) -> None:
         self.reader, self.photos = reader, photos
         count = len(photos.images) if reader.settings.colour_match else 0
         self._statistics = [
