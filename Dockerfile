@@ -11,7 +11,7 @@ COPY . /src
 WORKDIR /work
 
 FROM source AS cpu
-RUN pip install --no-cache-dir "/src[cpu,tensorboard]"
+RUN pip install --no-cache-dir "/src[train,tensorboard]"
 
 FROM source AS gpu
 RUN pip install --no-cache-dir "/src[gpu,tensorboard]"

@@ -24,7 +24,17 @@ for folder in FOLDERS:
 init = (ROOT / "facedancer" / "__init__.py").read_text()
 
 # TensorFlow stands in extras only: `tensorflow-cpu` and `tensorflow` own the same
-# folder, and both at once break each other.
+# folder, and both at once break each other. What swaps, verifies, aligns, detects and
+# evaluates with portable networks does without it and without Keras.
+KERAS = [
+    "h5py",  # .keras and .h5 files
+    "keras>=3.12",
+    "matplotlib",  # curves of a training
+    "onnx",  # with tf2onnx: portable networks
+    "tf2onnx",
+]
+TRAIN = ["tensorflow-cpu>=2.19", *KERAS]
+
 setup(
     name="facedancer",
     version=re.search(r'__version__ = "(.+)"', init).group(1),
@@ -38,7 +48,7 @@ setup(
     package_dir={"facedancer": "facedancer", **{f"facedancer.{f}": f for f in FOLDERS}},
     package_data={
         "facedancer": ["py.typed"],
-        "facedancer.pretrained": ["*.keras", "*.json", "*.npz"],
+        "facedancer.pretrained": ["*.keras", "*.onnx", "*.jpg"],
     },
     install_requires=[
         "absl-py",
@@ -46,23 +56,21 @@ setup(
         "c2pa-python",
         "cryptography",
         "google-crc32c",
-        "h5py",
-        "keras>=3.12",
-        "matplotlib",
         "numpy",
         "opencv-python-headless>=4.11",
+        "openvino",
         "pillow>=11",
-        "scikit-image",
-        "scipy",
         "tqdm",
     ],
     extras_require={
-        "cpu": ["tensorflow-cpu>=2.19", "openvino"],
-        "gpu": ["tensorflow[and-cuda]>=2.19"],
+        "train": TRAIN,
+        "cpu": TRAIN,  # its earlier name
+        "gpu": ["tensorflow[and-cuda]>=2.19", *KERAS],
+        "onnxruntime": ["onnxruntime"],
         "heif": ["pillow-heif"],  # photos of phones
-        "jax": ["jax>=0.7"],
-        "export": ["onnx", "tf2onnx", "onnxruntime", "openvino", "ai-edge-litert"],
-        "evaluation": ["scikit-learn"],
+        "jax": ["jax>=0.7", *KERAS],
+        "export": ["onnx", "tf2onnx", "onnxruntime", "ai-edge-litert"],
+        "evaluation": ["matplotlib", "scikit-learn"],
         "ui": ["gradio>=6"],
         "mtcnn": ["mtcnn>=1.0.0"],
         "beam": ["apache-beam[tfrecord]"],
@@ -70,12 +78,15 @@ setup(
         "test": [
             "jax>=0.7",  # both drivers of a step are compared
             "jedi",  # a test asks it for definitions, as an editor does
+            "matplotlib",
             "mtcnn>=1.0.0",
             "mypy",
+            "onnxruntime",  # the engine of that name
             "pytest",
             "pytest-timeout",
             "pytest-xdist",  # files share the cores
             "ruff",
+            "scikit-image",  # photos, and another's SSIM
             "tensorboard",
         ],
     },
@@ -96,8 +107,11 @@ setup(
             "facedancer-onnx-encoder = facedancer.programs:onnx_encoder",
             "facedancer-convert = facedancer.programs:convert",
             "facedancer-export = facedancer.programs:export",
+            "facedancer-portable = facedancer.programs:portable",
             "facedancer-swap-image = facedancer.programs:swap_image",
             "facedancer-swap-video = facedancer.programs:swap_video",
+            "facedancer-find-faces = facedancer.programs:find_faces",
+            "facedancer-weights = facedancer.programs:list_weights",
             "facedancer-verify = facedancer.programs:verify",
             "facedancer-benchmark = facedancer.programs:benchmark",
             "facedancer-make-pairs = facedancer.programs:make_pairs",

@@ -1,12 +1,33 @@
 """Aligned crop -> identity vector and feature taps."""
 
-from facedancer.arcface_model.embedding import Embedder, mean_of_embeddings
-from facedancer.arcface_model.encoder import Encoder, fold, tap_model
-from facedancer.arcface_model.loading import load_encoder
-from facedancer.arcface_model.margin import ArcMargin, arc_margin_logits
-from facedancer.arcface_model.mobilefacenet import MobileFaceNet, build_mobilefacenet
-from facedancer.arcface_model.resnet50 import ArcFaceResNet50, build_resnet50
-from facedancer.vectors import cosine, cosine_matrix, normalize
+import typing
+
+from facedancer import lazy
+
+if typing.TYPE_CHECKING:
+    from facedancer.arcface_model.embedding import Embedder, mean_of_embeddings
+    from facedancer.arcface_model.encoder import Encoder, fold, tap_model
+    from facedancer.arcface_model.loading import load_embedder, load_encoder
+    from facedancer.arcface_model.margin import ArcMargin, arc_margin_logits
+    from facedancer.arcface_model.mobilefacenet import (
+        MobileFaceNet,
+        build_mobilefacenet,
+    )
+    from facedancer.arcface_model.resnet50 import ArcFaceResNet50, build_resnet50
+    from facedancer.vectors import cosine, cosine_matrix, normalize
+
+__getattr__ = lazy.attributes(
+    __name__,
+    {
+        ".embedding": ("Embedder", "mean_of_embeddings"),
+        ".encoder": ("Encoder", "fold", "tap_model"),
+        ".loading": ("load_embedder", "load_encoder"),
+        ".margin": ("ArcMargin", "arc_margin_logits"),
+        ".mobilefacenet": ("MobileFaceNet", "build_mobilefacenet"),
+        ".resnet50": ("ArcFaceResNet50", "build_resnet50"),
+        "facedancer.vectors": ("cosine", "cosine_matrix", "normalize"),
+    },
+)
 
 __all__ = [
     "ArcFaceResNet50",
@@ -20,6 +41,7 @@ __all__ = [
     "cosine",
     "cosine_matrix",
     "fold",
+    "load_embedder",
     "load_encoder",
     "mean_of_embeddings",
     "normalize",

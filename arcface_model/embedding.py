@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import typing
+
 import numpy as np
 
-from facedancer.arcface_model.encoder import Encoder
 from facedancer.batching import in_batches
 from facedancer.vectors import normalize
+
+if typing.TYPE_CHECKING:
+    from facedancer.arcface_model.encoder import Encoder
+    from facedancer.arcface_model.portable_encoder import PortableEncoder
 
 
 class Embedder:
     """Runs an encoder on uint8 crops.
 
     Args:
-        encoder: What `load_encoder` or a builder gave.
+        encoder: What `load_encoder` or a builder gave, or its portable form.
         batch_size: Largest batch. Smaller ones are padded to a power of two, so that
             few shapes are ever compiled.
 
@@ -21,7 +26,9 @@ class Embedder:
         ValueError: If the batch size is not positive.
     """
 
-    def __init__(self, encoder: Encoder, batch_size: int = 32) -> None:
+    def __init__(
+        self, encoder: Encoder | PortableEncoder, batch_size: int = 32
+    ) -> None:
         if batch_size < 1:
             raise ValueError(
                 f"`batch_size` must be positive. Received: batch_size={batch_size}"

@@ -18,10 +18,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
-import tqdm
 
-from facedancer import claims, cli, files, images
-from facedancer.dataset.jobs import contact_sheet, report, workers
+from facedancer import claims, cli, contact_sheet, files, images, progress
+from facedancer.dataset.jobs import report, workers
 from facedancer.dataset.photos import aligning, listing
 from facedancer.errors import InputError
 
@@ -89,26 +88,26 @@ def _align(
     show_progress: bool,
 ) -> collections.Counter:
     _claim_target(settings)
-    progress = report.Report(os.path.join(settings.target_dir, report.NAME), paths)
-    open_chunks = _unfinished_chunks(paths, progress, settings)
+    kept = report.Report(os.path.join(settings.target_dir, report.NAME), paths)
+    open_chunks = _unfinished_chunks(paths, kept, settings)
     finished = len(paths) - sum(len(chunk) for chunk in open_chunks)
     results = workers.run_tasks(
         _align_task,
-        _unfinished_chunks(paths, progress, settings),  # anew: none are kept in memory
+        _unfinished_chunks(paths, kept, settings),  # anew: none are kept in memory
         settings.num_workers,
         _prepare,
         (settings, detector),
     )
-    bar = tqdm.tqdm(
-        total=len(paths), initial=finished, unit="photo", disable=not show_progress
+    bar = progress.bar(
+        total=len(paths), initial=finished, unit="photo", shown=show_progress
     )
     with bar:
         for task, reports, why in results:
             if why:
                 reports = list(_one_by_one(task, settings, detector))
-            progress.append(reports)
+            kept.append(reports)
             bar.update(len(task))
-    counts = progress.finish()
+    counts = kept.finish()
     _write_summary(settings, counts, complete=True)
     if settings.contact_sheet:
         _write_contact_sheets(settings)
@@ -220,10 +219,10 @@ def _write_summary(
 
 
 def _unfinished_chunks(
-    paths: list[str], progress: report.Report, settings: aligning.AlignSettings
+    paths: list[str], kept: report.Report, settings: aligning.AlignSettings
 ) -> Iterator[list[tuple[str, str]]]:
     """Yields the chunks in which a photo is missing."""
-    finished = (_is_finished(entry, settings) for entry in progress.entries())
+    finished = (_is_finished(entry, settings) for entry in kept.entries())
     both = zip(listing.output_stems(paths), finished, strict=True)
     while chunk := list(itertools.islice(both, CHUNK)):
         if not all(done for _, done in chunk):

@@ -16,9 +16,8 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-import tqdm
 
-from facedancer import claims, cli
+from facedancer import claims, cli, progress
 from facedancer.dataset.jobs import report, workers
 from facedancer.dataset.photos import image_header, listing
 from facedancer.dataset.shards import beam_runner, manifest, sharding, splits
@@ -186,8 +185,8 @@ def _write_shards(
         results = workers.run_in_threads(sharding.process_shard, tasks, _THREADS)
     else:
         results = workers.run_tasks(sharding.process_shard, tasks, settings.num_workers)
-    bar = tqdm.tqdm(
-        total=len(plan.paths), unit="photo", desc=plan.name, disable=not show_progress
+    bar = progress.bar(
+        total=len(plan.paths), unit="photo", desc=plan.name, shown=show_progress
     )
     with bar:
         for task, count, why in results:

@@ -10,16 +10,15 @@ from __future__ import annotations
 import collections
 import contextlib
 import dataclasses
+import importlib.util
 import os
 import pathlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
-import tqdm
 
-from facedancer import cli, files, images, places
-from facedancer.dataset.jobs import contact_sheet
+from facedancer import cli, contact_sheet, files, images, places, progress
 from facedancer.dataset.photos import image_header
 from facedancer.dataset.shards import records, shard_index
 from facedancer.errors import InputError
@@ -86,10 +85,15 @@ def main(settings: InspectSettings) -> int:
         0, or 2 when a record is damaged.
 
     Raises:
-        InputError: If there are no shards.
+        InputError: If there are no shards, or what draws the pictures is missing.
     """
     if settings.output:
         places.check_folder(settings, "output", settings.output)
+    if settings.output and importlib.util.find_spec("matplotlib") is None:
+        raise InputError(
+            "--output draws with Matplotlib, which is not installed. Install it with: "
+            'pip install "facedancer[evaluation]"'
+        )
     files = shard_index.find_shards(settings.data_dir)
     by_set = collections.defaultdict(list)
     for file in files:
@@ -117,7 +121,7 @@ def inspect(
     found = Contents()
     picked: list[tuple[bytes, str]] = []
     random = np.random.default_rng(seed)
-    for file in tqdm.tqdm(files, unit="shard", disable=None):
+    for file in progress.bar(files, unit="shard"):
         for features in _whole_records(file, found):
             _count(found, features)
             # reservoir sampling (Vitter 1985, algorithm R)

@@ -17,9 +17,8 @@ import pathlib
 from collections.abc import Iterator
 
 import numpy as np
-import tqdm
 
-from facedancer import alignment, claims, cli, files, images
+from facedancer import alignment, claims, cli, files, images, progress
 from facedancer.dataset.jobs import report, workers
 from facedancer.dataset.made_faces import made_face, render
 from facedancer.dataset.shards import records
@@ -111,9 +110,8 @@ def _write_faces(settings: MadeSettings, show_progress: bool) -> None:
         if not all([next(written) for _ in person])
     ]
     results = workers.run_tasks(_write_person, todo, settings.num_workers)
-    with tqdm.tqdm(
-        total=len(todo) * settings.num_images, unit="face", disable=not show_progress
-    ) as bar:
+    total = len(todo) * settings.num_images
+    with progress.bar(total=total, unit="face", shown=show_progress) as bar:
         for task, entries, why in results:
             if why:
                 raise InputError(f"person {task[1]}: {why}")

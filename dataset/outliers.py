@@ -17,11 +17,10 @@ import pathlib
 from collections.abc import Callable, Iterator
 
 import numpy as np
-import tqdm
 
-from facedancer import claims, cli, files, images
+from facedancer import claims, cli, contact_sheet, files, images, progress
 from facedancer.alignment import Alignment, check_equal
-from facedancer.dataset.jobs import contact_sheet, report
+from facedancer.dataset.jobs import report
 from facedancer.dataset.photos import listing
 from facedancer.errors import InputError
 from facedancer.settings import Checked, ranged
@@ -163,7 +162,7 @@ def move_outliers(
         InputError: If there are no crops, or crops of one folder differ in size.
     """
     found = []
-    for group in tqdm.tqdm(list(_folders(settings)), unit="folder", disable=None):
+    for group in progress.bar(list(_folders(settings)), unit="folder"):
         crops = [images.read_image(_full(settings, path)) for path in group]
         if len({crop.shape for crop in crops}) > 1:
             raise InputError(

@@ -17,9 +17,8 @@ import re
 from collections.abc import Iterator
 
 import numpy as np
-import tqdm
 
-from facedancer import claims, cli
+from facedancer import claims, cli, progress
 from facedancer.dataset.jobs import report, workers
 from facedancer.dataset.photos import image_header, listing
 from facedancer.dataset.shards import sharding
@@ -160,8 +159,12 @@ def write_sets(
 def _write_shards(plan: sharding.Plan, show_progress: bool) -> dict:
     tasks = (plan.task(shard) for shard in range(plan.num_shards))
     done = workers.run_in_threads(sharding.process_shard, tasks, _THREADS)
-    bar = tqdm.tqdm(
-        done, plan.name, plan.num_shards, unit="shard", disable=not show_progress
+    bar = progress.bar(
+        done,
+        total=plan.num_shards,
+        unit="shard",
+        desc=plan.name,
+        shown=show_progress,
     )
     for _ in bar:
         pass

@@ -201,7 +201,9 @@ def write(
         if math.isfinite(one.estimate.low)
     ]
     if bars:
-        files.write_atomic(folder / "compare.png", charts.compared(bars, names))
+        image = charts.compared(bars, names)
+        if image:
+            files.write_atomic(folder / "compare.png", image)
 
 
 if __name__ == "__main__":

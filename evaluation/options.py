@@ -5,15 +5,15 @@ from __future__ import annotations
 import dataclasses
 import os
 import pathlib
+import types
 
-from facedancer import files, foreign, places, weights
+from facedancer import files, keras_needed, places, weights
 from facedancer.alignment import Alignment
-from facedancer.arcface_model import load_encoder
+from facedancer.arcface_model.loading import load_embedder
 from facedancer.dataset.jobs import report
 from facedancer.evaluation.inputs.cache import Cache
 from facedancer.evaluation.inputs.locating import Locator
 from facedancer.evaluation.instruments import (
-    backbones,
     face_mesh,
     instruments,
     judges,
@@ -21,10 +21,11 @@ from facedancer.evaluation.instruments import (
 )
 from facedancer.evaluation.instruments.instruments import Instrument
 from facedancer.evaluation.measuring.measure import Perception, Tools
+from facedancer.evaluation.plots import charts
 from facedancer.evaluation.report import document
 from facedancer.evaluation.settings import EvaluateSettings
-from facedancer.retinaface import load_detector
 from facedancer.retinaface.detector import Detector
+from facedancer.retinaface.loading import load_detector
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +57,7 @@ def load(settings: EvaluateSettings) -> Loaded:
         InputError: If a file is missing or of another kind.
     """
     detector = load_detector(settings.retina_path or None)
-    judge_path = settings.judge_path or weights.find("encoder")
+    judge_path = settings.judge_path or weights.find_portable("encoder")
     judge = judges.load_judge(
         judge_path,
         judges.JudgeInput(
@@ -100,7 +101,7 @@ def load(settings: EvaluateSettings) -> Loaded:
 def _detector(detector: Detector, path: str) -> dict[str, str]:
     if detector.name == path:  # a package, not a file
         return {"name": detector.name, "file": ""}
-    file = path or str(weights.find("detector"))
+    file = path or str(weights.find_portable("detector"))
     digest = files.file_hash(file)[:8]
     return {"name": f"{detector.name}@{digest}", "file": file}
 
@@ -110,6 +111,9 @@ def _entry(instrument: Instrument, path: str | os.PathLike) -> dict[str, str]:
 
 
 def _expression(path: str | os.PathLike) -> instruments.ExpressionEmbedder:
+    keras_needed.check(path)
+    from facedancer import foreign
+
     network = foreign.load_network(path)
     name = f"{pathlib.Path(path).stem}@{files.file_hash(path)[:8]}"
     return instruments.ExpressionEmbedder(network, name)
@@ -118,17 +122,26 @@ def _expression(path: str | os.PathLike) -> instruments.ExpressionEmbedder:
 def _features(settings: EvaluateSettings) -> tuple[Instrument | None, bool]:
     path = settings.features_path or settings.perceptual_path
     if path:
-        backbone = backbones.load_backbone(path)
+        backbone = _backbones(path).load_backbone(path)
         return instruments.BackboneFeatures(backbone), backbone.official
     if weights.available("encoder"):
-        encoder = load_encoder(weights.find("encoder"))
-        return instruments.EncoderFeatures(encoder), False
+        embedder = load_embedder()
+        return instruments.EncoderFeatures(embedder.encoder), False
     return None, False
+
+
+def _backbones(path: str | os.PathLike) -> types.ModuleType:
+    """Returns the module of image networks, which Keras runs."""
+    keras_needed.check(path)
+    from facedancer.evaluation.instruments import backbones
+
+    return backbones
 
 
 def _perception(settings: EvaluateSettings) -> Perception | None:
     if not settings.perceptual_path:
         return None
+    backbones = _backbones(settings.perceptual_path)
     backbone = backbones.load_backbone(settings.perceptual_path)
     channel_weights, name = None, f"{backbone.name}, all channels alike"
     if settings.lpips_weights:
@@ -153,6 +166,10 @@ def _missing(settings: EvaluateSettings) -> tuple[str, ...]:
     ]
     if not settings.features_path:
         notes.append("Frechet distance by a small network: compare only with itself")
+    if not charts.can_draw():
+        notes.append(
+            'Plots were left out: pip install "facedancer[evaluation]" draws them'
+        )
     return tuple(notes)
 
 

@@ -8,15 +8,11 @@ nothing.
 from __future__ import annotations
 
 import dataclasses
-import pathlib
 import sys
 
 import facedancer
 from facedancer import programs, usage
-from facedancer.errors import InputError
 from facedancer.settings import did_you_mean
-
-_MOVING = ("GIF", "WEBP", "PNG", "AVIF")  # formats whose further pictures are frames
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +38,11 @@ COMMANDS = {
     "swap": Command(
         "Swap faces of a photo or clip: -s SOURCE -t TARGET -o OUTPUT.", "", _SWAP
     ),
+    "faces": Command(
+        "List the people of a photo or clip, numbered for --pick.",
+        "find_faces",
+        {"-o": "--output"},
+    ),
     "verify": Command("Say whether a file is a signed face swap.", "verify"),
     "demo": Command("Swap a face in a clip that is in the package.", "demo"),
     "align": Command("Photos to aligned crops.", "crop_align", _FOLDERS),
@@ -59,7 +60,8 @@ COMMANDS = {
     ),
     "pairs": Command("Write a list of pairs to measure.", "make_pairs"),
     "compare": Command("Set two reports side by side.", "compare_reports"),
-    "convert": Command("Convert a network's file.", "convert"),
+    "weights": Command("List weights, or check files of them.", "list_weights"),
+    "convert": Command("Convert a network's file, to .onnx too.", "convert"),
     "export": Command("Export a network to ONNX, LiteRT or OpenVINO.", "export"),
     "encoder": Command("Turn an ONNX encoder into .keras.", "onnx_encoder"),
     "made-faces": Command("Draw faces for tests.", "make_faces"),
@@ -84,6 +86,8 @@ def main() -> None:
     program = command.program
     if words[0] == "swap":
         program, rest = _swap(rest)
+    if words[0] == "convert" and any(word.endswith(".onnx") for word in rest):
+        program = "portable"
     sys.argv = [f"facedancer {words[0]}", *rest]
     getattr(programs, program)()
 
@@ -120,7 +124,10 @@ def _swap(words: list[str]) -> tuple[str, list[str]]:
         if usage.is_wanted(words):
             return "swap_video", words
         _fail("Which photo or clip? Give it with -t. Received: no target")
-    flag = "--img_path" if _is_photo(pathlib.Path(str(target))) else "--vid_path"
+    from facedancer import image_formats  # imports Pillow: only where it is needed
+
+    is_photo = image_formats.is_photo(str(target))
+    flag = "--img_path" if is_photo else "--vid_path"
     names = dict.fromkeys(_TARGET, flag)
     program = "swap_image" if flag == "--img_path" else "swap_video"
     return program, [_long(word, names) for word in words]
@@ -132,20 +139,3 @@ def _value_of(words: list[str], names: tuple[str, ...]) -> str | None:
         if name in names:
             return value if sign else following
     return None
-
-
-def _is_photo(path: pathlib.Path) -> bool:
-    """Returns whether a file is a picture that does not move.
-
-    What is no picture may be a clip; if it is neither, that program says why.
-    """
-    from facedancer import image_formats  # imports Pillow: only where it is needed
-
-    if not path.is_file():
-        return False
-    try:
-        with image_formats.open_image(path) as image:
-            moves = getattr(image, "is_animated", False)
-            return not (moves and image.format in _MOVING)
-    except InputError:
-        return False

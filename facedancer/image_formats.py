@@ -70,6 +70,9 @@ Image.MAX_IMAGE_PIXELS = None
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
+_MOVING = ("GIF", "WEBP", "PNG", "AVIF")  # formats whose further pictures are frames
+
+
 @contextlib.contextmanager
 def open_image(
     source: str | os.PathLike | bytes,
@@ -200,3 +203,21 @@ def known_ending(name: str | os.PathLike) -> bool:
         name: Of a file.
     """
     return pathlib.PurePath(name).suffix.lower() in EXTENSIONS
+
+
+def is_photo(path: str | os.PathLike) -> bool:
+    """Returns whether a file is a picture that does not move, by its content.
+
+    What is no picture may be a clip; if it is neither, who reads it says why.
+
+    Args:
+        path: The file, or what might be one.
+    """
+    if not os.path.isfile(path):
+        return False
+    try:
+        with open_image(path) as image:
+            moves = getattr(image, "is_animated", False)
+            return not (moves and image.format in _MOVING)
+    except InputError:
+        return False

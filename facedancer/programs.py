@@ -1,10 +1,11 @@
 """The console scripts. Each runs one program file exactly as `python -m` does."""
 
-import importlib.util
 import os
 import runpy
 import sys
 from collections.abc import Callable
+
+from facedancer import keras_needed, usage
 
 
 def choose_backend(argv: list[str] | None = None) -> None:
@@ -22,16 +23,16 @@ def choose_backend(argv: list[str] | None = None) -> None:
                 os.environ["KERAS_BACKEND"] = value
 
 
-def _program(module: str) -> Callable[[], None]:
+def _program(module: str, needs_keras: bool = False) -> Callable[[], None]:
     def run() -> None:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # warnings, not chatter
         choose_backend()
-        backend = os.environ.get("KERAS_BACKEND", "tensorflow")
-        if importlib.util.find_spec(backend) is None:
+        missing = keras_needed.missing_packages() if needs_keras else ""
+        if missing and not usage.is_wanted(sys.argv[1:]):
             sys.exit(
-                f"Error: the Keras backend {backend!r} is not installed. Install one "
-                'of: pip install "facedancer[cpu]", pip install "facedancer[gpu]", '
-                'pip install "facedancer[jax]"'
+                f"Error: {os.path.basename(sys.argv[0])} needs {missing}, which is not "
+                'installed. Install it with: pip install "facedancer[train]", with an '
+                'NVIDIA GPU: pip install "facedancer[gpu]"'
             )
         try:
             name = f"facedancer.{module}"
@@ -49,18 +50,21 @@ triplet_sharding = _program("dataset.triplet_sharding")
 shards = _program("dataset.inspect_shards")
 outliers = _program("dataset.outliers")
 make_faces = _program("dataset.make_faces")
-train = _program("train.train")
-calibrate_margins = _program("train.calibrate_margins")
-distill_encoder = _program("train.distill_encoder")
+train = _program("train.train", needs_keras=True)
+calibrate_margins = _program("train.calibrate_margins", needs_keras=True)
+distill_encoder = _program("train.distill_encoder", needs_keras=True)
 label_faces = _program("retinaface.label_faces")
-train_detector = _program("retinaface.train_detector")
-onnx_encoder = _program("arcface_model.onnx_encoder")
-convert = _program("models.convert")
-export = _program("models.export")
+train_detector = _program("retinaface.train_detector", needs_keras=True)
+list_weights = _program("list_weights")
+onnx_encoder = _program("arcface_model.onnx_encoder", needs_keras=True)
+convert = _program("models.convert", needs_keras=True)
+export = _program("models.export", needs_keras=True)
+portable = _program("video_swap.portable_network", needs_keras=True)
 swap_image = _program("video_swap.swap_image")
 swap_video = _program("video_swap.multi_face_single_source")
+find_faces = _program("video_swap.find_faces")
 verify = _program("video_swap.verify")
-benchmark = _program("video_swap.benchmark")
+benchmark = _program("video_swap.benchmark", needs_keras=True)
 make_pairs = _program("evaluation.make_pairs")
 evaluate = _program("evaluation.evaluate")
 compare_reports = _program("evaluation.compare")

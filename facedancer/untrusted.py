@@ -15,15 +15,18 @@ import math
 import os
 import struct
 import tokenize
+import typing
 import zipfile
 import zlib
 from collections.abc import Iterator
 from typing import Any
 
-import h5py
 import numpy as np
 
 from facedancer.errors import InputError
+
+if typing.TYPE_CHECKING:
+    import h5py  # with Keras only: swapping does without both
 
 # A file may unpack to this many times its size, a small one to so many bytes. Weights
 # shrink to a half, an index of shards to a fifth; zeros to a thousandth.
@@ -215,6 +218,8 @@ def open_h5(
         InputError: If it is damaged, in the block too; if it names other files (links,
             external storage, virtual arrays) or filters; or if it claims too much.
     """
+    import h5py
+
     with faults(path, what), h5py.File(path, "r") as file:
         claimed = sum(map(_claimed_bytes, _objects(file)))
         check_size(path, claimed)
@@ -227,11 +232,15 @@ def count_numbers(file: h5py.File) -> int:
     Args:
         file: What `open_h5` gave.
     """
+    import h5py
+
     return sum(item.size for item in _objects(file) if isinstance(item, h5py.Dataset))
 
 
 def _objects(file: h5py.File) -> Iterator[h5py.Group | h5py.Dataset]:
     """Yields every group and array once; groups may hold each other."""
+    import h5py
+
     seen, left = set(), [file]
     while left:
         item = left.pop()
@@ -247,6 +256,8 @@ def _objects(file: h5py.File) -> Iterator[h5py.Group | h5py.Dataset]:
 
 
 def _member(group: h5py.Group, name: str) -> h5py.Group | h5py.Dataset:
+    import h5py
+
     link = group.get(name, getlink=True)
     if isinstance(link, h5py.ExternalLink):
         _refuse(group, f"{name} in {group.name} is a link to another file")
@@ -267,6 +278,8 @@ def _refuse(item: h5py.Group | h5py.Dataset, why: str) -> None:
 
 def _claimed_bytes(item: h5py.Group | h5py.Dataset) -> int:
     """Returns what reading an array and the attributes needs; refuses odd ones."""
+    import h5py
+
     total = 0
     for name in item.attrs:
         attribute = h5py.h5a.open(item.id, os.fsencode(name))
@@ -279,6 +292,8 @@ def _claimed_bytes(item: h5py.Group | h5py.Dataset) -> int:
 
 
 def _claimed_by_array(array: h5py.Dataset) -> int:
+    import h5py
+
     layout = array.id.get_create_plist()
     if layout.get_layout() == h5py.h5d.VIRTUAL:
         _refuse(array, f"{array.name} is a virtual array")

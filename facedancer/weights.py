@@ -35,6 +35,9 @@ class Weights:
         licence: SPDX identifier.
         trained_on: The data, in words.
         card: The page in `docs/` with figures and the commands that made it.
+        portable: Name of the same network as a file that needs no Keras, see
+            `facedancer.portable`.
+        portable_sha256: Of that file.
         note: What a user should know of their quality, in one or two sentences.
     """
 
@@ -44,7 +47,14 @@ class Weights:
     licence: str
     trained_on: str
     card: str
+    portable: str
+    portable_sha256: str
     note: str = ""
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """SHA-256 of its files by their names."""
+        return {self.file: self.sha256, self.portable: self.portable_sha256}
 
 
 _LFW = (
@@ -60,6 +70,8 @@ CATALOGUE = {
         licence="Apache-2.0",
         trained_on=_LFW,
         card="docs/model_cards/facedancer_lite_96.md",
+        portable="facedancer_lite_96.onnx",
+        portable_sha256="1a5e91aac676e7f081b24c4c886faab9946c8740ac1c47a428213a604cab7d48",
         note="The packaged generator is small: 96 pixels, trained for hours on two CPU "
         "cores. It keeps pose, light and expression; most results are nearer to the "
         "source's person than to the target's. Train your own for large faces.",
@@ -71,6 +83,8 @@ CATALOGUE = {
         licence="Apache-2.0",
         trained_on=_LFW,
         card="docs/model_cards/mobilefacenet_64.md",
+        portable="mobilefacenet_64.onnx",
+        portable_sha256="4074362c20e4a3d653a9e25fdc4031ae1d023142ea87386e69abb374e4eda2fd",
     ),
     "retinaface_mobilenet025": Weights(
         kind="detector",
@@ -80,6 +94,8 @@ CATALOGUE = {
         trained_on="scenes put together from 7,032 photos of Labeled Faces in the Wild "
         "and 400 of CelebAMask-HQ; 600 people and 120 photos held out",
         card="docs/model_cards/retinaface_mobilenet025.md",
+        portable="retinaface_mobilenet025.onnx",
+        portable_sha256="dbab9e85c0e65074740e21ac671a302a0c1113b3e49d5d743946322f1aee6d16",
     ),
 }
 
@@ -99,6 +115,26 @@ def find(kind: str) -> pathlib.Path:
             f"`kind` must be one of {sorted(_FLAGS)}. Received: kind={kind!r}"
         )
     return _where(kind, [one for one in CATALOGUE.values() if one.kind == kind])
+
+
+def find_portable(kind: str) -> pathlib.Path:
+    """Returns the file of the catalogue's weights of one kind that needs the fewest.
+
+    That is the portable one; in a folder that holds the `.keras` file only, that one.
+
+    Args:
+        kind: `"generator"`, `"encoder"` or `"detector"`.
+
+    Raises:
+        InputError: If there is none; the text names the flag that takes a file.
+    """
+    entries = [one for one in CATALOGUE.values() if one.kind == kind]
+    for folder in _folders():
+        for entry in entries:
+            for name in (entry.portable, entry.file):
+                if (folder / name).is_file():
+                    return folder / name
+    return _where(kind, entries)
 
 
 def find_named(kind: str, name: str) -> pathlib.Path:
@@ -130,6 +166,16 @@ def _where(kind: str, entries: Sequence[Weights]) -> pathlib.Path:
         f"No {kind} weights found ({names}). Give a file with {_FLAGS[kind]}, or a "
         "folder that holds it with the environment variable FACEDANCER_WEIGHTS"
     )
+
+
+def location(file: str) -> pathlib.Path | None:
+    """Returns where a file of the catalogue lies, None if nowhere.
+
+    Args:
+        file: Its name.
+    """
+    places = (folder / file for folder in _folders())
+    return next((path for path in places if path.is_file()), None)
 
 
 def available(kind: str) -> bool:
@@ -171,8 +217,9 @@ def verify(entry: Weights, path: pathlib.Path) -> None:
         InputError: If the content is another.
     """
     found = files.file_hash(path)
-    if found != entry.sha256:
+    expected = entry.digests.get(path.name, entry.sha256)
+    if found != expected:
         raise InputError(
-            f"{path}: not the file of the catalogue. Expected SHA-256 {entry.sha256}. "
+            f"{path}: not the file of the catalogue. Expected SHA-256 {expected}. "
             f"Received: {found}"
         )

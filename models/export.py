@@ -77,22 +77,12 @@ def export(model: Network, path: str | os.PathLike) -> float:
     else:
         companions = (".bin",) if path.suffix == ".xml" else ()
         kind = FORMATS[path.suffix][0]
-        named = with_named_ends(model)
+        named = saving.with_named_ends(model)
         named(list(inputs.values()))  # some formats want a network that was called
         with files.whole(path, *companions) as temporary, saving.quiet():
             named.export(str(temporary), format=kind, verbose=False)
         found = _RUN[path.suffix](path, inputs)
     return saving.difference(expected, found)
-
-
-def with_named_ends(model: Network) -> keras.Model:
-    """Returns the network with a dict of outputs, so that files keep their names.
-
-    Args:
-        model: Any network; its inputs have names already.
-    """
-    outputs = dict(zip(model.result_names, model.outputs, strict=True))
-    return keras.Model(model.inputs, outputs, name=model.name)
 
 
 def check(path: pathlib.Path) -> None:

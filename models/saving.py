@@ -15,6 +15,7 @@ from keras import ops
 from facedancer import files
 from facedancer.errors import InputError
 from facedancer.models.published import published_writer
+from facedancer.network import Network
 
 LAYOUTS = ("native", "published")
 
@@ -68,6 +69,19 @@ def check(path: str | os.PathLike, layout: str = "native") -> None:
             f"The layout must be native, or published for .h5. Received: {layout!r} "
             f"for {path.name}"
         )
+
+
+def with_named_ends(model: Network) -> keras.Model:
+    """Returns the network with a dict of outputs, so that files keep their names.
+
+    Args:
+        model: Any network; its inputs have names already.
+    """
+    if isinstance(model.output, dict):  # its `outputs` stand in another order
+        outputs = model.output
+    else:
+        outputs = dict(zip(model.result_names, model.outputs, strict=True))
+    return keras.Model(model.inputs, outputs, name=model.name)
 
 
 def difference(first: dict, second: dict) -> float:

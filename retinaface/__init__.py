@@ -1,10 +1,26 @@
 """Photo -> `Faces`: the network, its anchors, the detectors."""
 
-from facedancer.retinaface.detector import Detector, DetectorOptions
-from facedancer.retinaface.loading import load_detector, load_network
-from facedancer.retinaface.mtcnn_detector import MtcnnDetector
-from facedancer.retinaface.network import RetinaFace, build_retinaface
-from facedancer.retinaface.retinaface_detector import RetinaFaceDetector
+import typing
+
+from facedancer import lazy
+
+if typing.TYPE_CHECKING:
+    from facedancer.retinaface.detector import Detector, DetectorOptions
+    from facedancer.retinaface.loading import load_detector, load_network
+    from facedancer.retinaface.mtcnn_detector import MtcnnDetector
+    from facedancer.retinaface.network import RetinaFace, build_retinaface
+    from facedancer.retinaface.retinaface_detector import RetinaFaceDetector
+
+__getattr__ = lazy.attributes(
+    __name__,
+    {
+        ".detector": ("Detector", "DetectorOptions"),
+        ".loading": ("load_detector", "load_network"),
+        ".mtcnn_detector": ("MtcnnDetector",),
+        ".network": ("RetinaFace", "build_retinaface"),
+        ".retinaface_detector": ("RetinaFaceDetector",),
+    },
+)
 
 __all__ = [
     "Detector",

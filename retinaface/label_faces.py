@@ -12,9 +12,7 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 
-from tqdm import tqdm
-
-from facedancer import claims, cli, images, places
+from facedancer import claims, cli, images, places, progress
 from facedancer.retinaface.loading import load_detector
 from facedancer.retinaface.training import labels
 from facedancer.settings import Checked, ranged
@@ -57,7 +55,7 @@ def label(settings: LabelSettings) -> int:
     )
     found = {
         path.relative_to(folder).as_posix(): detector.detect(images.read_image(path))
-        for path in tqdm(paths, unit="photo", disable=None)
+        for path in progress.bar(paths, unit="photo")
     }
     labels.write_labels(settings.output, found)
     return sum(len(faces) for faces in found.values())

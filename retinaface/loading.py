@@ -5,16 +5,20 @@ from __future__ import annotations
 import dataclasses
 import os
 import pathlib
+import typing
 import zipfile
 from typing import Any
 
-from facedancer import model_files, untrusted, weights
+from facedancer import keras_needed, portable, untrusted, weights
 from facedancer.errors import InputError
-from facedancer.retinaface import published
 from facedancer.retinaface.detector import Detector, DetectorOptions
-from facedancer.retinaface.mtcnn_detector import MtcnnDetector
-from facedancer.retinaface.network import RetinaFace
+from facedancer.retinaface.portable_network import PortableRetinaFace
 from facedancer.retinaface.retinaface_detector import RetinaFaceDetector
+
+if typing.TYPE_CHECKING:
+    from facedancer.retinaface.network import RetinaFace
+
+MTCNN = "mtcnn"  # the word that stands for the package
 
 EXPECTED = (
     "a face detector (RetinaFace of this project, the published RetinaFace-ResNet50 "
@@ -22,14 +26,22 @@ EXPECTED = (
 )
 
 
-def load_detector(path: str | os.PathLike | None = None, **options: Any) -> Detector:
+def load_detector(
+    path: str | os.PathLike | None = None,
+    runtime: str = "openvino",
+    device: str = "cpu",
+    **options: Any,
+) -> Detector:
     """Returns a face detector.
 
     Args:
         path: This project's `.keras` or `.h5`; the published RetinaFace-ResNet50 `.h5`
             (retinaface-tf2); an `.npz` with the PyTorch weights of RetinaFace with
-            MobileNet0.25; or the word `mtcnn` for the package of that name. None for
-            the packaged weights.
+            MobileNet0.25; the portable form of one of these, `.onnx`; or the word
+            `mtcnn` for the package of that name. None for the packaged weights.
+        runtime: What runs a network that has a portable form: `openvino`, `onnxruntime`
+            or `keras`, which also runs all others.
+        device: For ONNX Runtime, see `runtimes.PROVIDERS`.
         **options: Fields of `DetectorOptions`. Published weights do as their own
             programs, without `vote` and `second_look`, unless these are given.
 
@@ -39,10 +51,22 @@ def load_detector(path: str | os.PathLike | None = None, **options: Any) -> Dete
         ValueError: If an option lies outside its range.
     """
     settings = DetectorOptions(**options)
-    if path == MtcnnDetector.name:
+    if path == MTCNN:
+        from facedancer.retinaface.mtcnn_detector import MtcnnDetector
+
         return MtcnnDetector(settings)
-    network, is_own = _read(weights.find("detector") if path is None else path)
-    added = {name: options.get(name, is_own) for name in ("vote", "second_look")}
+    file = None
+    if runtime != "keras":
+        file = portable.find("detector", "" if path is None else path)
+    network: RetinaFace | PortableRetinaFace
+    if file is not None:
+        network = PortableRetinaFace(file, runtime, device)
+        is_own = network.own
+    else:
+        network, is_own = read(weights.find("detector") if path is None else path)
+    added: dict[str, Any] = {
+        name: options.get(name, is_own) for name in ("vote", "second_look")
+    }
     return RetinaFaceDetector(network, dataclasses.replace(settings, **added))
 
 
@@ -55,11 +79,23 @@ def load_network(path: str | os.PathLike) -> RetinaFace:
     Raises:
         InputError: If the file is missing, damaged or of another kind.
     """
-    return _read(path)[0]
+    return read(path)[0]
 
 
-def _read(path: str | os.PathLike) -> tuple[RetinaFace, bool]:
-    """Returns the network of a file, and whether it is one of this project."""
+def read(path: str | os.PathLike) -> tuple[RetinaFace, bool]:
+    """Returns the network of a file, and whether it is one of this project.
+
+    Args:
+        path: The file, see `load_detector`.
+
+    Raises:
+        InputError: If the file is missing, damaged or of another kind.
+    """
+    keras_needed.check(path)
+    from facedancer import model_files
+    from facedancer.retinaface import published
+    from facedancer.retinaface.network import RetinaFace
+
     if _is_npz(path):
         return published.read_state_dict(path), False
     found = model_files.read_model_file(path)

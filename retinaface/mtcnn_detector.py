@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import importlib.resources
 
-import keras
 import numpy as np
 
+from facedancer import keras_needed
 from facedancer.errors import InputError
 from facedancer.faces import Faces
 from facedancer.retinaface.detector import Detector, DetectorOptions
@@ -36,6 +36,9 @@ class MtcnnDetector(Detector):
 
     def __init__(self, options: DetectorOptions | None = None) -> None:
         super().__init__(options)
+        keras_needed.check(self.name)
+        import keras
+
         if keras.backend.backend() != "tensorflow":
             raise InputError(
                 "The mtcnn detector needs the TensorFlow backend of Keras. Received: "
@@ -61,6 +64,8 @@ class MtcnnDetector(Detector):
     def _search(self, batch: np.ndarray, min_side: float) -> list[Faces]:
         if min(batch.shape[1:3]) < MIN_SIDE:
             return [Faces.empty() for _ in batch]
+        import keras
+
         with keras.device("cpu:0"):
             rows = self._run_stages(batch, max(min_side, MIN_FACE))
         return [_faces(rows[rows[:, 0] == index]) for index in range(len(batch))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import typing
 
 import numpy as np
 
@@ -10,7 +11,10 @@ from facedancer.boxes import fraction_inside, overlap
 from facedancer.faces import Faces, concatenate, rescale
 from facedancer.retinaface import anchors, suppression
 from facedancer.retinaface.detector import Detector, DetectorOptions, scaled
-from facedancer.retinaface.network import RetinaFace, fold
+from facedancer.retinaface.portable_network import PortableRetinaFace
+
+if typing.TYPE_CHECKING:
+    from facedancer.retinaface.network import RetinaFace
 
 MULTIPLE = 32  # the coarsest stride: images are padded to whole cells
 CANDIDATES = 5000  # the best anchors that suppression looks at
@@ -27,19 +31,26 @@ class RetinaFaceDetector(Detector):
 
     Args:
         network: What `build_retinaface` or a reader gave. `detect` runs its folded
-            form, made at the first photo: it does not see later changes of weights.
+            form, made at the first photo: it does not see later changes of weights. Or
+            its portable form, which is folded already.
         options: How to search.
     """
 
     def __init__(
-        self, network: RetinaFace, options: DetectorOptions | None = None
+        self,
+        network: RetinaFace | PortableRetinaFace,
+        options: DetectorOptions | None = None,
     ) -> None:
         super().__init__(options)
         self.network = network
         self.name = f"retinaface-{network.get_config()['backbone']}"
 
     @functools.cached_property
-    def _folded(self) -> RetinaFace:
+    def _folded(self) -> RetinaFace | PortableRetinaFace:
+        if isinstance(self.network, PortableRetinaFace):
+            return self.network
+        from facedancer.retinaface.network import fold  # brings Keras along
+
         return fold(self.network)
 
     def _search(self, batch: np.ndarray, min_side: float) -> list[Faces]:

@@ -22,9 +22,8 @@ from typing import TypeVar
 
 import cv2
 import numpy as np
-import skimage.data
 
-from facedancer import cli
+from facedancer import cli, sample_photos
 from facedancer.arcface_model import Embedder, build_mobilefacenet, load_encoder
 from facedancer.models import build_generator, get_preset, load_generator
 from facedancer.models.families.built_network import SwapperNetwork
@@ -154,7 +153,7 @@ def make_frames(size: str, faces: int, count: int) -> list[np.ndarray]:
         `(height, width, 3)` uint8 RGB each.
     """
     width, height = _HEIGHTS[size]
-    portrait = skimage.data.astronaut()[:300, 80:380]
+    portrait = sample_photos.read("collins")[:300, 80:380]
     side = height // (1 if faces == 1 else 2) * 9 // 10
     portrait = cv2.resize(portrait, (side, side), interpolation=cv2.INTER_AREA)
     frames = []

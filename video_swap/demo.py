@@ -2,10 +2,9 @@
 
     facedancer-demo --output_dir=facedancer_demo
 
-The clip is made here: a camera moves over a portrait of Eileen Collins (NASA, public
-domain, sample picture of scikit-image), with a generated sound track. The face put in
-is Grace Hopper's (US Navy, public domain, sample picture of matplotlib). The swap is
-the ordinary program, and the command is printed.
+The clip is made here: a camera moves over a portrait of Eileen Collins, with a
+generated sound track. The face put in is Grace Hopper's (both: `sample_photos`). The
+swap is the ordinary program, and the command is printed.
 """
 
 from __future__ import annotations
@@ -24,10 +23,8 @@ from collections.abc import Sequence
 import av
 import cv2
 import numpy as np
-import skimage.data
-from matplotlib import cbook
 
-from facedancer import claims, cli, files, images, weights
+from facedancer import claims, cli, files, images, sample_photos, weights
 from facedancer.settings import Checked, ranged
 
 RATE = 25
@@ -168,8 +165,8 @@ def _run(words: Sequence[str]) -> int:
 
 
 def main(settings: DemoSettings) -> int:
-    for kind in ("generator", "encoder"):
-        weights.find(kind)
+    for kind in ("generator", "encoder", "detector"):
+        weights.find_portable(kind)
     folder = pathlib.Path(settings.output_dir)
     with claims.claimed(folder, folder=True):
         return _show(folder, settings.seconds)
@@ -177,11 +174,11 @@ def main(settings: DemoSettings) -> int:
 
 def _show(folder: pathlib.Path, seconds: float) -> int:
     began = time.monotonic()
-    portrait = images.read_image(cbook.get_sample_data("grace_hopper.jpg", False))
+    portrait = sample_photos.read("hopper")
     source = images.write_image(folder / "source.jpg", portrait)
     target, swapped = folder / "target.mp4", folder / "swapped.mp4"
     with files.whole(target) as temporary:
-        write_clip(temporary, skimage.data.astronaut(), seconds)
+        write_clip(temporary, sample_photos.read("collins"), seconds)
 
     program = "facedancer.video_swap.multi_face_single_source"
     words = [f"--vid_path={target}", f"--swap_source={source}", f"--output={swapped}"]

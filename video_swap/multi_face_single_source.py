@@ -60,7 +60,7 @@ def main(settings: VideoSettings) -> int:
 
     job = make_job(settings)
     labeller = labels.Labeller(settings.label)
-    swapper, names = options.make_swapper(settings)
+    swapper, names = options.make_swapper(settings, settings.vid_path)
     labeller.generator = names["generator"]
     job = dataclasses.replace(
         job, describe=options.fingerprint(settings, swapper, names)
@@ -94,7 +94,7 @@ def make_job(settings: VideoSettings) -> clip_job.ClipJob:
         settings.clip,
         settings.stages,
         settings.encode,
-        progress=sys.stderr.isatty(),
+        progress=True,
         max_pixels=settings.max_pixels,
     )
     plan.check_output(job, clip_job.open_reader(job))

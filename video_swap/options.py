@@ -7,17 +7,19 @@ import json
 import logging
 import os
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from facedancer import files
 from facedancer.contract import SwapContract
 from facedancer.errors import InputError
+from facedancer.video_swap.clips import people
 from facedancer.video_swap.settings import (
     PeopleSettings,
     SharedSettings,
     split_pair,
+    split_pick,
 )
 from facedancer.video_swap.swapping import identities, networks
 from facedancer.video_swap.swapping.swapper import FaceSwapper
@@ -25,11 +27,14 @@ from facedancer.video_swap.swapping.swapper import FaceSwapper
 OWN = "own"  # the one person that a generator knows by itself
 
 
-def make_swapper(given: SharedSettings) -> tuple[FaceSwapper, dict[str, str]]:
+def make_swapper(
+    given: SharedSettings, target: str | os.PathLike = ""
+) -> tuple[FaceSwapper, dict[str, str]]:
     """Returns the swapper that the settings describe, and the names of its networks.
 
     Args:
         given: The settings.
+        target: The photo or clip, whose people `--pick` counts.
 
     Raises:
         InputError: If a flag, a photo or a network cannot be used.
@@ -46,6 +51,15 @@ def make_swapper(given: SharedSettings) -> tuple[FaceSwapper, dict[str, str]]:
         given.max_pixels,
     )
     rules = make_rules(given.people, reader, loaded.contract)
+    if given.people.pick:
+        found = people.find(
+            pathlib.Path(target),
+            loaded.detector,
+            loaded.embedder,
+            given.swap.threshold,
+            given.max_pixels,
+        )
+        rules = [*picked(given.people, found, reader, loaded.contract), *rules]
     for note in reader.notes:
         logging.getLogger("absl").warning(note)
     swapper = FaceSwapper(
@@ -62,17 +76,49 @@ def make_swapper(given: SharedSettings) -> tuple[FaceSwapper, dict[str, str]]:
 
 def _check_paths(given: SharedSettings) -> None:
     """Refuses what can be refused before the networks are loaded."""
-    people = given.people
-    pairs = [path for pair in people.map for path in split_pair(pair)]
+    wanted = given.people
+    pairs = [path for pair in wanted.map for path in split_pair(pair)]
     for name, paths in (
-        ("swap_source", people.swap_source),
-        ("only", people.only),
-        ("except", people.never),
+        ("swap_source", wanted.swap_source),
+        ("only", wanted.only),
+        ("except", wanted.never),
         ("map", pairs),
+        ("pick", [split_pick(pair)[1] for pair in wanted.pick]),
     ):
         for path in paths:
             if not pathlib.Path(path).exists() and not _is_named(path):
                 raise InputError(f"--{name}: {path}: no such file or folder")
+
+
+def picked(
+    wanted: PeopleSettings,
+    found: Sequence[people.Person],
+    reader: identities.IdentityReader,
+    contract: SwapContract,
+) -> list[identities.Rule]:
+    """Returns a rule for each person who was picked by number.
+
+    Args:
+        wanted: Numbers, and paths of the photos.
+        found: The people of the photo or clip.
+        reader: Turns photos into identities.
+        contract: What the generator is told of them.
+
+    Raises:
+        InputError: If there is no such number, or a photo has no face.
+    """
+    known = {one.number: one for one in found}
+    rules = []
+    for pair in wanted.pick:
+        number, source = split_pick(pair)
+        if number not in known:
+            raise InputError(
+                f"--pick: there are {len(known)} people in it, numbered from 1. "
+                f"Received: {pair}. `facedancer faces` shows them"
+            )
+        told = _who([source], reader, contract)
+        rules.append(identities.Rule(f"person {pair}", known[number].vector, *told))
+    return rules
 
 
 def _is_named(word: str) -> bool:

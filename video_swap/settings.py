@@ -10,7 +10,8 @@ from facedancer.video_swap.compositing import colour_transfer, detail, masks
 from facedancer.video_swap.provenance.labels import LabelSettings
 from facedancer.video_swap.swapping import source_faces
 
-ENGINES = ("auto", "keras", "openvino")
+ENGINES = ("auto", "keras", "openvino", "onnxruntime")
+DEVICES = ("auto", "cpu", "cuda", "coreml", "directml")
 PRECISIONS = ("f32", "bf16", "f16", "int8")
 ORDERS = ("all", "largest", "best", "left", "right", "top", "bottom")
 
@@ -30,19 +31,38 @@ def split_pair(pair: str) -> tuple[str, str]:
     return reference, source
 
 
+def split_pick(pair: str) -> tuple[int, str]:
+    """Returns number and source of a `--pick`.
+
+    Args:
+        pair: `NUMBER=SOURCE`.
+
+    Raises:
+        ValueError: If it is not that.
+    """
+    number, sign, source = pair.partition("=")
+    if not (sign and source and number.isascii() and number.isdecimal()):
+        raise ValueError(f"--pick must be NUMBER=SOURCE. Received: {pair}")
+    return int(number), source
+
+
 @dataclasses.dataclass(frozen=True)
 class NetworkSettings(Checked):
     """Which networks, and what runs them.
 
     Attributes:
-        facedancer_path: Generator, .h5 or .keras; empty: the packaged one.
-        arcface_path: Identity encoder, .h5 or .keras; empty: the packaged one.
-        retina_path: Face detector, .h5 or .keras; empty: the packaged one; mtcnn: that
-            package.
+        facedancer_path: Generator, .onnx (by facedancer convert), .h5 or .keras; empty:
+            the packaged one.
+        arcface_path: Identity encoder, in the same forms; empty: the packaged one.
+        retina_path: Face detector, in the same forms; empty: the packaged one; mtcnn:
+            that package.
         parsing_path: Model that parses faces (19 classes of CelebAMask-HQ), .keras;
             then hair, hands and what else covers a face stays. Empty: none.
-        device_id: Number of the GPU; -1 for the CPU.
-        engine: What runs the generator: auto, keras or openvino.
+        device_id: Number of TensorFlow's GPU; -1 for the CPU.
+        engine: What runs the networks: auto (openvino on a CPU, keras where TensorFlow
+            has a GPU), keras, openvino or onnxruntime.
+        device: Where ONNX Runtime computes: cuda (NVIDIA), coreml (Mac), directml
+            (Windows) or cpu; another than cpu means --engine=onnxruntime.
         precision: Arithmetic of the generator: f32, bf16, f16 (keras only) or int8
             (openvino only: colours off by half a step of 255 on average, some by more).
         occlusion: none, or generator: leave out what the generator's own fusion masks
@@ -62,6 +82,7 @@ class NetworkSettings(Checked):
     parsing_path: str = ""
     device_id: int = 0
     engine: str = choice("auto", ENGINES)
+    device: str = choice("auto", DEVICES)
     precision: str = choice("f32", PRECISIONS)
     occlusion: str = choice("none", ("none", "generator"))
     score_threshold: float = ranged(0.7, low=0.0, high=1.0)
@@ -179,6 +200,8 @@ class PeopleSettings(Checked):
         map: REFERENCE=SOURCE: the person on the photo REFERENCE gets the face of
             SOURCE, a photo or folder: the one face of a frame that is most like it.
             Nobody else is swapped, unless --swap_source is given too.
+        pick: NUMBER=SOURCE: the person of this number in `facedancer faces` gets the
+            face of SOURCE, as with --map.
         only: Photo of a person: nobody else gets the face of --swap_source, but the one
             face of a frame that is most like it.
         never: Photo of a person who is never swapped, and with this person every face
@@ -197,6 +220,7 @@ class PeopleSettings(Checked):
 
     swap_source: tuple[str, ...] = repeated(essential=True)
     map: tuple[str, ...] = repeated(essential=True)
+    pick: tuple[str, ...] = repeated(essential=True)
     only: tuple[str, ...] = repeated(essential=True)
     never: tuple[str, ...] = repeated(flag="except", essential=True)
     source_face: str = source_faces.DEFAULT
@@ -205,10 +229,10 @@ class PeopleSettings(Checked):
     def __post_init__(self) -> None:
         super().__post_init__()
         source_faces.check(self.source_face)
-        if not self.swap_source and not self.map:
+        if not (self.swap_source or self.map or self.pick):
             raise ValueError(
-                "Whose face is to be put in? Give --swap_source=PHOTO or "
-                "--map=REFERENCE=SOURCE"
+                "Whose face is to be put in? Give --swap_source=PHOTO, "
+                "--map=REFERENCE=SOURCE or --pick=NUMBER=SOURCE"
             )
         if self.only and not self.swap_source:
             raise ValueError(
@@ -218,6 +242,8 @@ class PeopleSettings(Checked):
             )
         for pair in self.map:
             split_pair(pair)
+        for pair in self.pick:
+            split_pick(pair)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -60,7 +60,7 @@ def _swap(
     from facedancer.video_swap import options
 
     labeller = labels.Labeller(settings.label)
-    swapper, names = options.make_swapper(settings)
+    swapper, names = options.make_swapper(settings, path)
     labeller.generator = names["generator"]
     result = swapper.swap_frame(photo.pixels)
     swapped = sum(rule is not None for rule in result.rules)

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Sequence
+import typing
+from collections.abc import Callable, Mapping, Sequence
 
 import cv2
-import keras
 import numpy as np
 
 from facedancer import alignment
-from facedancer.arcface_model import tap_model
-from facedancer.arcface_model.encoder import Encoder
+from facedancer.arcface_model.portable_encoder import PortableEncoder
 from facedancer.batching import in_batches
 from facedancer.evaluation.inputs.cache import Cache
 from facedancer.evaluation.inputs.photos import Face
-from facedancer.evaluation.instruments import backbones
+
+if typing.TYPE_CHECKING:
+    import keras
+
+    from facedancer.arcface_model.encoder import Encoder
+    from facedancer.evaluation.instruments import backbones
 
 BATCH = 16  # faces that go through a network at once
 
@@ -105,13 +109,13 @@ class EncoderFeatures(Instrument):
     The mean over places of its default tap maps, one after the other.
 
     Args:
-        encoder: What `load_encoder` gave.
+        encoder: The `encoder` of an `Embedder`.
     """
 
     role = "features"
 
-    def __init__(self, encoder: Encoder) -> None:
-        self.network, self.contract = tap_model(encoder), encoder.contract
+    def __init__(self, encoder: Encoder | PortableEncoder) -> None:
+        self.maps, self.contract = _maps_of(encoder), encoder.contract
         self.taps = encoder.taps
         self.name = f"{encoder.name_with_hash} maps"
 
@@ -133,9 +137,20 @@ class EncoderFeatures(Instrument):
         return in_batches(self._features, crops, size=BATCH)
 
     def _features(self, crops: np.ndarray) -> np.ndarray:
-        found = self.network.predict_on_batch(self.contract.from_uint8(crops))
+        found = self.maps(self.contract.from_uint8(crops))
         maps = [np.asarray(found[tap], np.float32) for tap in self.taps]
         return np.concatenate([one.mean(axis=(1, 2)) for one in maps], axis=1)
+
+
+def _maps_of(
+    encoder: Encoder | PortableEncoder,
+) -> Callable[[np.ndarray], Mapping[str, np.ndarray]]:
+    """Returns the function that gives the maps inside an encoder by name."""
+    if isinstance(encoder, PortableEncoder):
+        return encoder.maps
+    from facedancer.arcface_model import tap_model  # brings Keras along
+
+    return tap_model(encoder).predict_on_batch
 
 
 class ExpressionEmbedder(Instrument):

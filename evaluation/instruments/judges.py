@@ -5,17 +5,20 @@ from __future__ import annotations
 import dataclasses
 import os
 import pathlib
+import typing
 
 import numpy as np
 
-from facedancer import alignment, files
-from facedancer.arcface_model import Embedder, load_encoder
-from facedancer.arcface_model.encoder import Encoder
-from facedancer.arcface_model.onnx_network import load_onnx_encoder
+from facedancer import alignment, files, keras_needed, portable
+from facedancer.arcface_model.embedding import Embedder
+from facedancer.arcface_model.loading import load_embedder
 from facedancer.errors import InputError
 from facedancer.evaluation.inputs.photos import Face
 from facedancer.evaluation.instruments import runtime
 from facedancer.evaluation.instruments.instruments import Instrument
+
+if typing.TYPE_CHECKING:
+    from facedancer.arcface_model.encoder import Encoder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,16 +52,17 @@ class KerasJudge(Instrument):
     """Judges by an encoder of this project or the published ArcFace.
 
     Args:
-        encoder: What `load_encoder` gave.
+        encoder: What `load_encoder` gave, or an `Embedder` of it or its portable form.
         file: Where it came from.
     """
 
     role = "identity"
 
-    def __init__(self, encoder: Encoder, file: str = "") -> None:
-        self.embedder = Embedder(encoder)
-        self.name, self.file = encoder.name_with_hash, file
-        self.contract = encoder.contract
+    def __init__(self, encoder: Encoder | Embedder, file: str = "") -> None:
+        self.embedder = encoder if isinstance(encoder, Embedder) else Embedder(encoder)
+        of = self.embedder.encoder
+        self.name, self.file = of.name_with_hash, file
+        self.contract = of.contract
 
     def cut(self, image: np.ndarray, face: Face) -> np.ndarray:
         """Returns the crop of a face that the network takes.
@@ -141,7 +145,7 @@ def load_judge(
     """Returns the instrument that judges identity.
 
     Args:
-        path: `.keras` or `.h5` that `load_encoder` reads, `.onnx` or `.tflite`.
+        path: What `load_embedder` reads, or an encoder of others, `.onnx` or `.tflite`.
         settings: How the input of the last two is made; None: (x - 127.5) / 127.5 of
             the whole crop.
 
@@ -152,10 +156,18 @@ def load_judge(
     ending = pathlib.Path(path).suffix.lower()
     if ending == ".tflite":
         return PortableJudge(path, settings)
-    if ending == ".onnx":
+    if ending == ".onnx" and not portable.says_what_it_is(path):
+        missing = keras_needed.missing_packages()
+        if missing:
+            raise InputError(
+                f"{path}: an ONNX encoder of others needs {missing}. Install it with: "
+                'pip install "facedancer[train]"'
+            )
+        from facedancer.arcface_model.onnx_network import load_onnx_encoder
+
         encoder = load_onnx_encoder(path, settings.mean, settings.std)
         return KerasJudge(encoder, str(path))
-    return KerasJudge(load_encoder(path), str(path))
+    return KerasJudge(load_embedder(path), str(path))
 
 
 def refuse_own(judge_name: str, encoder_name: str, allow: bool) -> str:

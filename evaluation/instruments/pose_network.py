@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from facedancer import files, foreign
+from facedancer import files, keras_needed
 from facedancer.batching import in_batches
 from facedancer.errors import InputError
 from facedancer.evaluation.inputs.photos import Face
@@ -85,5 +85,8 @@ def _load(path: str | os.PathLike) -> tuple[Callable[[np.ndarray], np.ndarray], 
                 f"Received: {shape}"
             )
         return lambda x: network(x.transpose(0, 3, 1, 2))[0], shape[2]
+    keras_needed.check(path)
+    from facedancer import foreign
+
     network = foreign.load_network(path)
     return network.predict_on_batch, network.input_shape[1]

@@ -39,8 +39,7 @@ class PortableNetwork:
     ) -> None:
         if importlib.util.find_spec("openvino") is None:
             raise InputError(
-                "ONNX, TFLite and .task networks need OpenVINO: "
-                'pip install "facedancer[cpu]", or pip install openvino'
+                "ONNX, TFLite and .task networks need OpenVINO: pip install openvino"
             )
         self.name = name or str(model)
         self.batched = batched

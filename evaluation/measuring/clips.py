@@ -10,9 +10,8 @@ from typing import Any
 
 import cv2
 import numpy as np
-import tqdm
 
-from facedancer import outlines
+from facedancer import outlines, progress
 from facedancer.arcface_model import cosine
 from facedancer.errors import InputError
 from facedancer.evaluation.inputs.locating import Locator
@@ -115,7 +114,7 @@ def measure(
         InputError: If the target never shows a face.
     """
     rows, last = [], None
-    for target, swapped in tqdm.tqdm(frames, unit="frame", desc="video"):
+    for target, swapped in progress.bar(frames, unit="frame", desc="video"):
         row = _measure_frame(target, swapped, locator, judge)
         if last is not None and last["face"] is not None:
             row_before = rows[-1]

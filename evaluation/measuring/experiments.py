@@ -165,9 +165,11 @@ def images_stacked(png: bytes, strip: np.ndarray) -> bytes:
     """Returns a plot with a strip of pictures below it, as PNG.
 
     Args:
-        png: The plot.
+        png: The plot; empty: the strip alone.
         strip: `(height, width, 3)` uint8 RGB.
     """
+    if not png:
+        return charts.picture(strip)
     decoded = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
     plot = np.asarray(decoded)[..., ::-1]
     height = round(strip.shape[0] * plot.shape[1] / strip.shape[1])

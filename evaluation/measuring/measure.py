@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import typing
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-import tqdm
 
-from facedancer import alignment
+from facedancer import alignment, progress
 from facedancer.batching import fill_up
 from facedancer.errors import InputError
 from facedancer.evaluation.inputs.cache import Cache
 from facedancer.evaluation.inputs.locating import Locator
 from facedancer.evaluation.inputs.pairs import Pair
 from facedancer.evaluation.inputs.photos import Face, Photo
-from facedancer.evaluation.instruments import backbones, instruments
+from facedancer.evaluation.instruments import instruments
 from facedancer.evaluation.measuring.swappers import Swapper
 from facedancer.evaluation.metrics import background
 from facedancer.video_swap.compositing import masks
+
+if typing.TYPE_CHECKING:
+    from facedancer.evaluation.instruments import backbones
 
 ROLES = ("source", "target", "swapped")
 SIDE = 128  # of the crops whose pixels are compared
@@ -115,7 +118,7 @@ def measure(pairs: Sequence[Pair], swapper: Swapper | None, tools: Tools) -> Mea
     """
     result = Measured(names={i.role: i.name for i in tools.instruments})
     rows: list[dict] = []
-    bar = tqdm.tqdm(total=len(pairs), unit="pair", desc="measuring", mininterval=2.0)
+    bar = progress.bar(total=len(pairs), unit="pair", desc="measuring")
     with bar:
         for start in range(0, len(pairs), _BATCH):
             part = pairs[start : start + _BATCH]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from facedancer.arcface_model import cosine_matrix
-from facedancer.dataset.jobs.contact_sheet import contact_sheet
+from facedancer.contact_sheet import contact_sheet
 from facedancer.evaluation.inputs.photos import Face
 from facedancer.evaluation.measuring import figures
 from facedancer.evaluation.measuring.measure import ROLES, SIDE, Measured

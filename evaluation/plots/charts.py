@@ -1,24 +1,54 @@
-"""Plots of a report, as PNG bytes. Every text is in the plot; no state is shared."""
+"""Plots of a report, as PNG bytes. Every text is in the plot; no state is shared.
+
+They are drawn by Matplotlib; where that is not installed they are empty (`NONE`), and
+the report says so.
+"""
 
 from __future__ import annotations
 
+import functools
+import importlib.util
 import io
-from collections.abc import Mapping, Sequence
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
 from facedancer import images
+
+if typing.TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SOURCE, TARGET, SWAPPED = "#c2571a", "#3c6e9e", "#3d8b4a"
 COLOURS = {"source": SOURCE, "target": TARGET, "swapped": SWAPPED}
 _GREY = "#8a8a8a"
 
 
+NONE = b""
+
+
+def can_draw() -> bool:
+    """Returns whether plots can be drawn here."""
+    return importlib.util.find_spec("matplotlib") is not None
+
+
+def _plot(draw: Callable[..., bytes]) -> Callable[..., bytes]:
+    """Makes a function return `NONE` where nothing can be drawn."""
+
+    @functools.wraps(draw)
+    def drawn(*args: Any, **options: Any) -> bytes:
+        return draw(*args, **options) if can_draw() else NONE
+
+    return drawn
+
+
 def _axes(
     width: float = 6.4, height: float = 3.8, rows: int = 1, columns: int = 1
 ) -> tuple[Figure, np.ndarray]:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(rows, columns, squeeze=False)
@@ -42,6 +72,7 @@ def picture(image: np.ndarray) -> bytes:
     return images.encode_image(image, ".png")
 
 
+@_plot
 def similarity(
     to_source: np.ndarray, to_target: np.ndarray, before: np.ndarray
 ) -> bytes:
@@ -68,6 +99,7 @@ def similarity(
     return _png(figure)
 
 
+@_plot
 def differences(values_by_name: Mapping[str, np.ndarray], xlabel: str) -> bytes:
     """Returns how values are spread, one panel each.
 
@@ -85,6 +117,7 @@ def differences(values_by_name: Mapping[str, np.ndarray], xlabel: str) -> bytes:
     return _png(figure)
 
 
+@_plot
 def match_curve(curves: Mapping[str, np.ndarray]) -> bytes:
     """Returns cumulative match curves.
 
@@ -104,6 +137,7 @@ def match_curve(curves: Mapping[str, np.ndarray]) -> bytes:
     return _png(figure)
 
 
+@_plot
 def plane_map(
     points: np.ndarray, kinds: Sequence[str] | np.ndarray, title: str
 ) -> bytes:
@@ -127,6 +161,7 @@ def plane_map(
     return _png(figure)
 
 
+@_plot
 def heat_map(matrix: np.ndarray, groups: Sequence[tuple[str, int]]) -> bytes:
     """Returns cosines of all photos with all, with the groups marked.
 
@@ -149,6 +184,7 @@ def heat_map(matrix: np.ndarray, groups: Sequence[tuple[str, int]]) -> bytes:
     return _png(figure)
 
 
+@_plot
 def curves(
     x: np.ndarray, lines: Mapping[str, np.ndarray], xlabel: str, ylabel: str
 ) -> bytes:
@@ -172,6 +208,7 @@ def curves(
     return _png(figure)
 
 
+@_plot
 def over_time(
     rows: Mapping[str, Mapping[str, np.ndarray]], xlabel: str = "frame"
 ) -> bytes:
@@ -192,6 +229,7 @@ def over_time(
     return _png(figure)
 
 
+@_plot
 def compared(
     rows: Sequence[tuple[str, float, float, float, int]], names: tuple[str, str]
 ) -> bytes:

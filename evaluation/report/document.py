@@ -61,6 +61,8 @@ def write(folder: str | os.PathLike, report: Report) -> None:
     """
     folder = pathlib.Path(folder)
     for study in report.studies:
+        if not study.image:
+            continue
         files.write_atomic(folder / "plots" / f"{study.key}.png", study.image)
     files.write_atomic(folder / "pairs.csv", os.fsencode(_csv(report)))
     lines = markdown(report).encode(errors="backslashreplace")
@@ -87,7 +89,7 @@ def to_json(report: Report) -> dict:
                 "key": study.key,
                 "title": study.title,
                 "text": study.text,
-                "plot": f"plots/{study.key}.png",
+                "plot": f"plots/{study.key}.png" if study.image else "",
                 "data": plain(study.data),
             }
             for study in report.studies

@@ -82,12 +82,12 @@ def _row(figure: Metric) -> str:
 
 
 def _study(study: Study) -> str:
-    data = base64.b64encode(study.image).decode()
     title = html.escape(study.title)
-    return (
-        f"<h2>{title}</h2><p class=text>{html.escape(study.text)}</p>"
-        f"<img alt='{title}' src='data:image/png;base64,{data}'>"
-    )
+    text = f"<h2>{title}</h2><p class=text>{html.escape(study.text)}</p>"
+    if not study.image:
+        return text
+    data = base64.b64encode(study.image).decode()
+    return f"{text}<img alt='{title}' src='data:image/png;base64,{data}'>"
 
 
 def _networks(networks: Mapping[str, dict[str, str]]) -> str:

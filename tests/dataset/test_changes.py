@@ -5,10 +5,9 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
 
-from facedancer import alignment, cli, images, testing
+from facedancer import alignment, cli, contact_sheet, images, testing
 from facedancer.dataset import inspect_shards, outliers
 from facedancer.dataset.augmentation import colour, distortion
-from facedancer.dataset.jobs import contact_sheet
 from facedancer.dataset.reading import pairs, triplets
 from facedancer.dataset.shards import records
 from facedancer.errors import InputError

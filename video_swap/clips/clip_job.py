@@ -8,12 +8,11 @@ import pathlib
 import sys
 from collections.abc import Callable, Generator, Iterable, Iterator
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import tqdm
 
-from facedancer import claims, files, images
+from facedancer import claims, files, images, progress
 from facedancer.errors import InputError
 from facedancer.image_formats import MAX_PIXELS
 from facedancer.video_swap.clips import (
@@ -48,7 +47,7 @@ class ClipJob:
         encode: How the picture is encoded.
         describe: What else decides the result (networks, sources, swap settings), as
             text that a later run with `resume` is compared by.
-        progress: Whether a progress bar is shown.
+        progress: Whether is shown how far it is.
         on_progress: Called with the number of finished frames, and of all where that is
             known; None for nothing.
         max_pixels: Largest picture of an animation or folder, see
@@ -225,15 +224,15 @@ def _until(
                 job.on_progress(number + 1, bar.total)
 
 
-def _bar(job: ClipJob, reader: pictures.ClipReader) -> tqdm.tqdm:
+def _bar(job: ClipJob, reader: pictures.ClipReader) -> Any:
     info = reader.info
     total = info.num_frames
     if job.clip.length:
         total = min(total or sys.maxsize, round(job.clip.length * info.rate))
-    return tqdm.tqdm(
+    return progress.bar(
         total=(total // job.clip.sample_rate) or None,
         unit="frame",
-        disable=not job.progress,
+        shown=job.progress,
         leave=False,
     )
 

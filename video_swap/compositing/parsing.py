@@ -7,7 +7,7 @@ import os
 import cv2
 import numpy as np
 
-from facedancer import foreign, images
+from facedancer import images
 from facedancer.errors import InputError
 
 # Of the 19 classes of CelebAMask-HQ: skin, nose, glasses, eyes, brows, mouth, lips.
@@ -28,6 +28,8 @@ class FaceParser:
     """
 
     def __init__(self, path: str | os.PathLike) -> None:
+        from facedancer import foreign  # brings Keras along
+
         try:
             self.model = foreign.load_network(path)
         except InputError as error:

@@ -1,1 +1,1 @@
-"""What runs a generator: Keras or OpenVINO, in which precision."""
+"""What runs a generator: OpenVINO, ONNX Runtime or Keras, in which precision."""

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-import keras
+import importlib.util
+import os
+import sys
 
+from facedancer import keras_needed
 from facedancer.errors import InputError
+
+# There is no GPU for TensorFlow where none of these is; a look costs nothing, while
+# TensorFlow takes seconds to be imported.
+_DRIVERS = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/dxg", "/dev/kfd")
 
 
 def gpus(visible: bool = True) -> list:
@@ -13,6 +20,10 @@ def gpus(visible: bool = True) -> list:
     Args:
         visible: Only those that may be used.
     """
+    if not _may_have_gpus():
+        return []
+    import keras
+
     if keras.backend.backend() != "tensorflow":
         return []
     import tensorflow as tf
@@ -20,6 +31,19 @@ def gpus(visible: bool = True) -> list:
     config = tf.config
     find = config.get_visible_devices if visible else config.list_physical_devices
     return find("GPU")
+
+
+def _may_have_gpus() -> bool:
+    """Whether it is worth asking TensorFlow, which takes seconds to be imported."""
+    if keras_needed.missing_packages():
+        return False
+    if "tensorflow" in sys.modules:
+        return True
+    if os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
+        return False
+    if sys.platform == "darwin":  # by the plug-in of Apple, as no file tells
+        return importlib.util.find_spec("tensorflow-plugins") is not None
+    return any(map(os.path.exists, _DRIVERS))
 
 
 def use_device(device_id: int) -> None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
-import keras
 import numpy as np
 
-from facedancer.models import fuse
-from facedancer.models.families.built_network import SwapperNetwork
-from facedancer.tensors import Tensor
+from facedancer import keras_needed
 from facedancer.video_swap.engines import devices
+
+if TYPE_CHECKING:
+    from facedancer.models.families.built_network import SwapperNetwork
 
 _POLICIES = {"f32": None, "bf16": "mixed_bfloat16", "f16": "mixed_float16"}
 
@@ -41,6 +42,8 @@ class KerasEngine:
         jit: bool | None = None,
     ) -> None:
         devices.check_precision(precision, self.precisions)
+        from facedancer.models import fuse  # brings Keras along
+
         if jit is None:
             jit = bool(devices.gpus())
         options = {} if outputs is None else {"outputs": outputs}
@@ -57,7 +60,7 @@ class KerasEngine:
         Args:
             precision: What is asked for.
         """
-        return precision in cls.precisions
+        return precision in cls.precisions and not keras_needed.missing_packages()
 
     def __call__(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Returns the outputs by name, float32.
@@ -71,6 +74,8 @@ class KerasEngine:
 def _compiled(
     model: SwapperNetwork, jit: bool
 ) -> Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]:
+    import keras
+
     if keras.backend.backend() != "tensorflow":
         return lambda feeds: _arrays(model.named(feeds))
     import tensorflow as tf
@@ -78,7 +83,7 @@ def _compiled(
     names = model.feed_names
 
     @tf.function(jit_compile=jit, reduce_retracing=not jit)
-    def call(feeds: dict[str, Tensor]) -> dict[str, Tensor]:
+    def call(feeds: dict[str, Any]) -> dict[str, Any]:
         return model.named(feeds)
 
     return lambda feeds: _arrays(
@@ -86,7 +91,9 @@ def _compiled(
     )
 
 
-def _arrays(outputs: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
+def _arrays(outputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    import keras
+
     return {
         name: np.asarray(keras.ops.convert_to_numpy(value), np.float32)
         for name, value in outputs.items()

@@ -10,18 +10,56 @@ swapper's inputs, for any n, give float32 arrays by the names of its outputs; se
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from facedancer.errors import InputError
-from facedancer.models.families.built_network import SwapperNetwork
+from facedancer.portable import PortableFile
 from facedancer.video_swap import settings
 from facedancer.video_swap.engines.keras_engine import KerasEngine
+from facedancer.video_swap.engines.onnxruntime_engine import OnnxRuntimeEngine
 from facedancer.video_swap.engines.openvino_engine import OpenVINOEngine
 
-# "auto" takes the first that suits the machine and the precision.
-ENGINES = {one.name: one for one in (OpenVINOEngine, KerasEngine)}
+if TYPE_CHECKING:
+    from facedancer.models.families.built_network import SwapperNetwork
+
+# "auto" takes the first that suits the machine and the precision. OpenVINO leaves
+# machines with a GPU to Keras, so ONNX Runtime is asked last.
+ENGINES = {one.name: one for one in (OpenVINOEngine, KerasEngine, OnnxRuntimeEngine)}
+
+
+def choose(name: str = "auto", precision: str = "f32", device: str = "auto") -> str:
+    """Returns the name of the engine that is taken.
+
+    Args:
+        name: One of `settings.ENGINES`; `"auto"` is OpenVINO on a CPU, Keras where
+            TensorFlow has a GPU, ONNX Runtime for a device of its own.
+        precision: See the engines.
+        device: `"auto"`, or one of `runtimes.PROVIDERS`.
+
+    Raises:
+        InputError: If a name is unknown, or the engine does not run on the device.
+    """
+    if name not in settings.ENGINES:
+        raise InputError(
+            f"--engine must be one of {', '.join(settings.ENGINES)}. Received: {name}"
+        )
+    if device not in settings.DEVICES:
+        raise InputError(
+            f"--device must be one of {', '.join(settings.DEVICES)}. Received: {device}"
+        )
+    if device not in ("auto", "cpu"):
+        if name not in ("auto", OnnxRuntimeEngine.name):
+            raise InputError(
+                f"--device={device} is for --engine=onnxruntime. Received: "
+                f"--engine={name}"
+            )
+        return OnnxRuntimeEngine.name
+    if name == "auto":
+        fitting = (one for one, kind in ENGINES.items() if kind.suits(precision))
+        name = next(fitting, KerasEngine.name)
+    return name
 
 
 class Engine(Protocol):
@@ -44,30 +82,45 @@ class Engine(Protocol):
 
 
 def make_engine(
-    generator: SwapperNetwork,
+    generator: SwapperNetwork | PortableFile,
     name: str = "auto",
     precision: str = "f32",
     outputs: tuple[str, ...] | None = None,
     embed: Callable[[np.ndarray], np.ndarray] | None = None,
+    device: str = "auto",
 ) -> Engine:
     """Returns the engine for a generator.
 
     Args:
-        generator: What `load_generator` or a builder gave; it is fused here.
-        name: One of `settings.ENGINES`; `"auto"` is OpenVINO on a CPU where it is
-            installed, else Keras.
+        generator: Its portable file; or what `load_generator` or a builder gave, which
+            is fused here.
+        name: See `choose`.
         precision: See the engines.
         outputs: Names of what is wanted; None: what the generator gives by itself.
         embed: See `OpenVINOEngine`.
+        device: See `choose`.
 
     Raises:
-        InputError: If the name or precision is unknown or the engine is missing.
+        InputError: If a name or precision is unknown or the engine is missing.
     """
-    if name not in settings.ENGINES:
-        raise InputError(
-            f"--engine must be one of {', '.join(settings.ENGINES)}. Received: {name}"
-        )
-    if name == "auto":
-        fitting = (one for one, kind in ENGINES.items() if kind.suits(precision))
-        name = next(fitting, KerasEngine.name)
-    return ENGINES[name](generator, precision, outputs, embed)
+    chosen = choose(name, precision, device)
+    if chosen == OnnxRuntimeEngine.name:
+        place = "cpu" if device == "auto" else device
+        return OnnxRuntimeEngine(generator, precision, outputs, embed, place)
+    if not isinstance(generator, PortableFile) and name == "auto":
+        chosen = chosen if _from_tensorflow() else KerasEngine.name
+    if chosen == KerasEngine.name:
+        if isinstance(generator, PortableFile):
+            raise InputError(
+                f"{generator.path}: Keras does not read ONNX files. Take another "
+                "--engine, or give the .keras or .h5 file"
+            )
+        return KerasEngine(generator, precision, outputs, embed)
+    return OpenVINOEngine(generator, precision, outputs, embed)
+
+
+def _from_tensorflow() -> bool:
+    """Whether Keras computes with TensorFlow, by which alone OpenVINO takes it over."""
+    import keras
+
+    return keras.backend.backend() == "tensorflow"

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import keras
 import numpy as np
 
-from facedancer import openvino_core
+from facedancer import openvino_core, runtimes
 from facedancer.errors import InputError
-from facedancer.models import fuse
-from facedancer.models.families.built_network import SwapperNetwork
-from facedancer.tensors import Tensor
+from facedancer.portable import PortableFile
 from facedancer.video_swap.engines import devices, quantization
 
 if TYPE_CHECKING:
     import openvino
+
+    from facedancer.models.families.built_network import SwapperNetwork
 
 
 class OpenVINOEngine:
@@ -27,7 +26,8 @@ class OpenVINOEngine:
     their turns on the same cores; faces side by side need no waiting.
 
     Args:
-        generator: What `load_generator` or a builder gave; it is fused here.
+        generator: Its portable file; or what `load_generator` or a builder gave, which
+            is fused here.
         precision: `"f32"`, `"bf16"` or `"int8"` (see `quantization`); never left to the
             library, which would take bf16 silently on a CPU that has it.
         outputs: Names of what is wanted; None: what the generator gives by itself.
@@ -43,7 +43,7 @@ class OpenVINOEngine:
 
     def __init__(
         self,
-        generator: SwapperNetwork,
+        generator: SwapperNetwork | PortableFile,
         precision: str = "f32",
         outputs: tuple[str, ...] | None = None,
         embed: Callable[[np.ndarray], np.ndarray] | None = None,
@@ -51,16 +51,16 @@ class OpenVINOEngine:
         devices.check_precision(precision, self.precisions)
         if importlib.util.find_spec("openvino") is None:
             raise InputError(
-                '--engine=openvino needs OpenVINO: pip install "facedancer[cpu]", or '
-                "take --engine=keras"
+                "--engine=openvino needs OpenVINO: pip install openvino, or take "
+                "another --engine"
             )
-        # Half precision has its own units for products, which need no fewer of them.
-        options = {"norm_form": "plain", "fast_convolutions": precision == "f32"}
-        if outputs is not None:
-            options["outputs"] = outputs
-        # Kept: the compiled model may still point into the weights.
-        self.precision, self.model = precision, fuse(generator, **options)
-        converted = convert(self.model)
+        self.precision, self.contract = precision, generator.contract
+        if isinstance(generator, PortableFile):
+            converted = _for_one_face(generator, outputs)
+        else:
+            # Kept: the compiled model may still point into the weights.
+            self.model = _fused(generator, precision, outputs)
+            converted = convert(self.model)
         self.inputs = numbers(converted.inputs)
         self.outputs = numbers(converted.outputs)
         self._shapes = {
@@ -89,10 +89,9 @@ class OpenVINOEngine:
             precision: What is asked for.
         """
         return (
-            keras.backend.backend() == "tensorflow"
-            and not devices.gpus()
-            and importlib.util.find_spec("openvino") is not None
+            importlib.util.find_spec("openvino") is not None
             and precision in cls.precisions
+            and not devices.gpus()
         )
 
     def _quantize(
@@ -102,10 +101,9 @@ class OpenVINOEngine:
     ) -> None:
         if embed is None:
             raise ValueError("int8 needs `embed` for its example faces. Received: None")
-        contract = self.model.contract
-        faces = quantization.example_faces(contract.image.size)
+        faces = quantization.example_faces(self.contract.image.size)
         feeds = {
-            "target": contract.image.from_uint8(faces),
+            "target": self.contract.image.from_uint8(faces),
             "identity": np.roll(embed(faces), 1, axis=0),
         }
         examples = [
@@ -150,6 +148,44 @@ def numbers(ports: Iterable[openvino.Output]) -> dict[str, int]:
     }
 
 
+def _for_one_face(
+    file: PortableFile, outputs: tuple[str, ...] | None
+) -> openvino.Model:
+    """Returns a portable network for one face: joined only where shapes are known."""
+    model = runtimes.openvino_model(file, outputs or file.contract.outputs)
+    shapes = {
+        port.get_any_name(): [1, *map(_length, list(port.partial_shape)[1:])]
+        for port in model.inputs
+    }
+    model.reshape(shapes)
+    return model
+
+
+def _length(dimension: openvino.Dimension) -> int:
+    return dimension.get_length()
+
+
+def _fused(
+    generator: SwapperNetwork, precision: str, outputs: tuple[str, ...] | None
+) -> SwapperNetwork:
+    import keras
+
+    from facedancer.models import fuse
+
+    if keras.backend.backend() != "tensorflow":
+        raise InputError(
+            "--engine=openvino takes Keras networks by way of TensorFlow. Received: "
+            f"the backend {keras.backend.backend()}. Convert the generator first "
+            "(facedancer convert NETWORK.keras NETWORK.onnx), or take --engine=keras"
+        )
+    # Half precision has its own units for products, which need no fewer of them.
+    options: dict[str, Any] = {"norm_form": "plain"}
+    options["fast_convolutions"] = precision == "f32"
+    if outputs is not None:
+        options["outputs"] = outputs
+    return fuse(generator, **options)
+
+
 def convert(model: SwapperNetwork) -> openvino.Model:
     """Returns a network as an OpenVINO model for one face, with the names of its ends.
 
@@ -166,7 +202,7 @@ def convert(model: SwapperNetwork) -> openvino.Model:
     }
 
     @tf.function(input_signature=[signature])
-    def call(feeds: dict[str, Tensor]) -> dict[str, Tensor]:
+    def call(feeds: dict[str, Any]) -> dict[str, Any]:
         found = model.named(feeds)
         return {name: tf.identity(value, name=name) for name, value in found.items()}
 

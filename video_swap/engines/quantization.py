@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-import skimage.data
 
-from facedancer import openvino_core
+from facedancer import openvino_core, sample_photos
 
 if TYPE_CHECKING:
     import openvino
@@ -28,7 +27,7 @@ _FEWEST = 4  # channels up to which a convolution is taken for one of the pictur
 def example_faces(size: int) -> np.ndarray:
     """Returns views of a face: light and dark, upright and tilted, mirrored.
 
-    Eileen Collins (NASA, public domain), from scikit-image.
+    Eileen Collins, see `sample_photos`.
 
     Args:
         size: Side in pixels.
@@ -36,7 +35,7 @@ def example_faces(size: int) -> np.ndarray:
     Returns:
         `(12, size, size, 3)` uint8 RGB.
     """
-    photo, views = skimage.data.astronaut()[20:240, 120:340], []
+    photo, views = sample_photos.read("collins")[20:240, 120:340], []
     for i, gain in enumerate((1.0, 0.6, 1.3, 0.35)):
         for angle in (-12.0, 0.0, 15.0):
             turn = cv2.getRotationMatrix2D((110, 110), angle, 1.0)
@@ -103,14 +102,18 @@ def _ranges(
     seen = model.clone()
     twins = {node.get_friendly_name(): node for node in seen.get_ordered_ops()}
     first = len(model.outputs)
-    seen.add_outputs([twins[n.get_friendly_name()].input_value(0) for n in nodes])
+    sources = [twins[n.get_friendly_name()].input_value(0) for n in nodes]
+    # Convolutions of one map share an output: it is added, and counted, once.
+    keys = [(one.get_node().get_friendly_name(), one.get_index()) for one in sources]
+    places = {key: first + i for i, key in enumerate(dict.fromkeys(keys))}
+    seen.add_outputs([sources[keys.index(key)] for key in places])
     run = openvino_core.core().compile_model(
         seen, "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
     )
     low, high = np.zeros(len(nodes)), np.zeros(len(nodes))
     for example in examples:
         result = run(example)
-        values = [result[first + i] for i in range(len(nodes))]
+        values = [result[places[key]] for key in keys]
         low = np.minimum(low, [value.min() for value in values])
         high = np.maximum(high, [value.max() for value in values])
     return list(zip(low * _WIDER, np.maximum(high * _WIDER, 1e-6), strict=True))

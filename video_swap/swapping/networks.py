@@ -5,18 +5,25 @@ from __future__ import annotations
 import dataclasses
 import functools
 import pathlib
+from typing import TYPE_CHECKING
 
-from facedancer import weights
-from facedancer.arcface_model import Embedder, load_encoder
-from facedancer.arcface_model.encoder import Encoder
+from facedancer import keras_needed, portable, weights
+from facedancer.arcface_model.embedding import Embedder
+from facedancer.arcface_model.loading import load_embedder
+from facedancer.arcface_model.portable_encoder import PortableEncoder
 from facedancer.contract import IdentityInput, SwapContract
 from facedancer.errors import InputError
-from facedancer.models import load_generator
-from facedancer.retinaface import load_detector
+from facedancer.portable import PortableFile
+from facedancer.retinaface.detector import Detector
+from facedancer.retinaface.loading import MTCNN, load_detector
 from facedancer.video_swap.compositing import parsing
 from facedancer.video_swap.engines import devices, make
 from facedancer.video_swap.settings import NetworkSettings
-from facedancer.video_swap.swapping import identities
+from facedancer.video_swap.swapping import converting, identities
+
+if TYPE_CHECKING:
+    from facedancer.arcface_model.encoder import Encoder
+    from facedancer.models.families.built_network import SwapperNetwork
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +42,7 @@ class Networks:
 
     engine: make.Engine
     contract: SwapContract
-    detector: object
+    detector: Detector
     embedder: Embedder
     names: dict[str, str]
     parser: parsing.FaceParser | None = None
@@ -51,44 +58,91 @@ def load_networks(settings: NetworkSettings) -> Networks:
     Raises:
         InputError: If a file is missing or of another kind, or two do not fit together.
     """
-    devices.use_device(settings.device_id)
-    detector = load_detector(
-        settings.retina_path or None,
-        score_threshold=settings.score_threshold,
-        working_size=settings.working_size,
-        min_face=settings.min_face,
-        turned=settings.multi_angle,
-    )
-    encoder_path = settings.arcface_path or weights.find("encoder")
-    encoder = load_encoder(encoder_path)
-    path = settings.facedancer_path or weights.find("generator")
-    generator = load_generator(path)
-    contract, embedder = generator.contract, Embedder(encoder)
-    warnings = check_encoder(contract.identity, encoder)
+    engine_name = make.choose(settings.engine, settings.precision, settings.device)
+    detector, embedder = load_finders(settings)
+    path, generator = _generator(settings.facedancer_path, engine_name)
+    contract = generator.contract
     outputs = None
     if settings.occlusion == "generator":
         outputs = (*contract.outputs, "fusion_mask")
     engine = make.make_engine(
         generator,
-        settings.engine,
+        engine_name,
         settings.precision,
         outputs,
         functools.partial(identities.embed_crops, embedder),
+        settings.device,
     )
     names = {
-        "generator": pathlib.Path(path).name,
-        "encoder": encoder.name_with_hash,
+        "generator": path.name,
+        "encoder": embedder.encoder.name_with_hash,
         "detector": detector.name,
         "engine": f"{engine.name} {engine.precision}",
     }
     parser = None
     if settings.parsing_path:
+        keras_needed.check(settings.parsing_path)
         parser = parsing.FaceParser(settings.parsing_path)
         names["parser"] = pathlib.Path(settings.parsing_path).name
+    warnings = check_encoder(contract.identity, embedder.encoder)
     return Networks(engine, contract, detector, embedder, names, parser, warnings)
 
 
-def check_encoder(told: IdentityInput, encoder: Encoder) -> tuple[str, ...]:
+def load_finders(settings: NetworkSettings) -> tuple[Detector, Embedder]:
+    """Returns what finds faces and what tells them apart.
+
+    Args:
+        settings: Paths and options.
+
+    Raises:
+        InputError: If a file is missing or of another kind.
+    """
+    engine = make.choose(settings.engine, settings.precision, settings.device)
+    if engine != "onnxruntime":
+        devices.use_device(settings.device_id)
+    if engine != "keras":
+        _convert_once(settings)
+    device = "cpu" if settings.device == "auto" else settings.device
+    detector = load_detector(
+        settings.retina_path or None,
+        engine,
+        device,
+        score_threshold=settings.score_threshold,
+        working_size=settings.working_size,
+        min_face=settings.min_face,
+        turned=settings.multi_angle,
+    )
+    return detector, load_embedder(settings.arcface_path, engine, device)
+
+
+def _convert_once(settings: NetworkSettings) -> None:
+    """Converts networks of the user, where a folder to keep them in is named."""
+    for kind, path in (
+        ("generator", settings.facedancer_path),
+        ("encoder", settings.arcface_path),
+        ("detector", settings.retina_path),
+    ):
+        if path and path != MTCNN:
+            converting.keep(kind, path)
+
+
+def _generator(
+    path: str, engine: str
+) -> tuple[pathlib.Path, SwapperNetwork | PortableFile]:
+    """Returns the file of the generator, and what an engine takes of it."""
+    file = portable.find("generator", path) if engine != "keras" else None
+    if file is not None:
+        return pathlib.Path(path or file.path), file
+    found = pathlib.Path(path or weights.find("generator"))
+    keras_needed.check(found)
+    from facedancer.models import load_generator
+
+    return found, load_generator(found)
+
+
+def check_encoder(
+    told: IdentityInput, encoder: Encoder | PortableEncoder
+) -> tuple[str, ...]:
     """Refuses an encoder whose vectors the generator cannot know.
 
     Args:

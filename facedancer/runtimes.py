@@ -1,0 +1,256 @@
+"""Runs portable networks (`portable`) by OpenVINO or ONNX Runtime.
+
+Both are called alike: float32 arrays `(n, ...)` by the names of the inputs give float32
+arrays by the names of the outputs.
+"""
+
+from __future__ import annotations
+
+import collections
+import importlib.util
+import types
+import typing
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from facedancer import openvino_core, untrusted
+from facedancer.errors import InputError
+from facedancer.portable import PortableFile
+
+if typing.TYPE_CHECKING:
+    import openvino
+
+# From which call on with pictures of one size the network is compiled for that size,
+# and how many such are kept: it takes as long as some calls, and then saves a third.
+_OFTEN, _KEPT = 8, 4
+# Devices of ONNX Runtime: its provider, and the package that brings it along.
+PROVIDERS = {
+    "cpu": ("CPUExecutionProvider", "onnxruntime"),
+    "cuda": ("CUDAExecutionProvider", "onnxruntime-gpu"),
+    "coreml": ("CoreMLExecutionProvider", "onnxruntime"),
+    "directml": ("DmlExecutionProvider", "onnxruntime-directml"),
+}
+
+
+_REFUSALS = (
+    "EPFail",
+    "Fail",
+    "InvalidArgument",
+    "InvalidGraph",
+    "InvalidProtobuf",
+    "NoModel",
+    "NoSuchFile",
+    "NotImplemented",
+    "RuntimeException",
+)
+
+
+class OpenVINORuntime:
+    """Runs a network by OpenVINO on the CPU, pictures of any size.
+
+    Args:
+        file: The network.
+        outputs: Names of the outputs that are wanted; None: all.
+
+    Raises:
+        InputError: If OpenVINO is not installed or cannot read the file.
+    """
+
+    name = "openvino"
+
+    def __init__(self, file: PortableFile, outputs: Sequence[str] | None = None):
+        self._file, self._outputs = file, outputs
+        self._any_size = _compiled(openvino_model(file, outputs))
+        self._of_size: dict[tuple, openvino.CompiledModel] = {}
+        self._calls: collections.Counter[tuple] = collections.Counter()
+
+    def __call__(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Returns the outputs by name, float32.
+
+        Args:
+            feeds: `(n, ...)` float32 arrays by the names of the inputs.
+        """
+        found = self._for(feeds)(dict(feeds))
+        return {port.get_any_name(): np.array(found[port]) for port in found}
+
+    def _for(self, feeds: Mapping[str, np.ndarray]) -> openvino.CompiledModel:
+        shapes = tuple((name, array.shape) for name, array in sorted(feeds.items()))
+        if shapes in self._of_size:
+            return self._of_size[shapes]
+        self._calls[shapes] += 1
+        if self._calls[shapes] < _OFTEN:
+            return self._any_size
+        if len(self._of_size) == _KEPT:
+            oldest = next(iter(self._of_size))
+            del self._of_size[oldest], self._calls[oldest]
+        model = openvino_model(self._file, self._outputs, dict(shapes))
+        self._of_size[shapes] = _compiled(model)
+        return self._of_size[shapes]
+
+
+def openvino_model(
+    file: PortableFile,
+    outputs: Sequence[str] | None = None,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+) -> openvino.Model:
+    """Returns a network as an `openvino.Model`.
+
+    Args:
+        file: The network.
+        outputs: Names of the outputs that are wanted; None: all.
+        shapes: Shape of each input; None: as open as the file leaves them.
+
+    Raises:
+        InputError: If OpenVINO is not installed or cannot read the file, or the network
+            has no such output.
+    """
+    core = openvino_core.core()
+    with untrusted.faults(file.path, "OpenVINO cannot read it"):
+        model = core.read_model(str(file.path))
+        if outputs is not None:
+            model = _with_outputs(model, file, outputs)
+        if shapes:
+            model.reshape({name: list(shape) for name, shape in shapes.items()})
+    return model
+
+
+def _with_outputs(
+    model: openvino.Model, file: PortableFile, names: Sequence[str]
+) -> openvino.Model:
+    import openvino
+
+    known = {port.get_any_name(): port for port in model.outputs}
+    check_outputs(file, names, tuple(known))
+    wanted = [known[name].node for name in names]  # the results of these names
+    return openvino.Model(wanted, model.get_parameters(), file.kind)
+
+
+def check_outputs(
+    file: PortableFile, wanted: Sequence[str], known: Sequence[str]
+) -> None:
+    """Refuses outputs that a network does not have.
+
+    Args:
+        file: The network.
+        wanted: Names of outputs.
+        known: Names of those it has.
+
+    Raises:
+        InputError: If one is not among them.
+    """
+    unknown = [name for name in wanted if name not in known]
+    if unknown:
+        raise InputError(
+            f"{file.path}: the network has no output {', '.join(unknown)}; it gives "
+            f"{', '.join(known)}"
+        )
+
+
+def _compiled(model: openvino.Model) -> openvino.CompiledModel:
+    # Never left to the library, which takes bf16 silently where there is it.
+    options = {"INFERENCE_PRECISION_HINT": "f32"}
+    return openvino_core.core().compile_model(model, "CPU", options)
+
+
+class OnnxRuntime:
+    """Runs a network by ONNX Runtime.
+
+    Args:
+        file: The network.
+        outputs: Names of the outputs that are wanted; None: all.
+        device: Key of `PROVIDERS`.
+
+    Raises:
+        InputError: If ONNX Runtime or what the device needs is not installed, or it
+            cannot read the file.
+    """
+
+    name = "onnxruntime"
+
+    def __init__(
+        self,
+        file: PortableFile,
+        outputs: Sequence[str] | None = None,
+        device: str = "cpu",
+    ):
+        runtime = _onnxruntime(device)
+        providers = [PROVIDERS[device][0]]
+        if device != "cpu":  # for operations that the device does not have
+            providers.append(PROVIDERS["cpu"][0])
+        options = runtime.SessionOptions()
+        options.log_severity_level = 3  # errors only
+        try:
+            self.session = runtime.InferenceSession(
+                str(file.path), options, providers=providers
+            )
+        except _refusals(runtime) as error:
+            raise InputError(
+                f"{file.path}: ONNX Runtime cannot read it ({error})"
+            ) from error
+        known = [one.name for one in self.session.get_outputs()]
+        check_outputs(file, outputs or (), known)
+        if self.session.get_providers()[0] != providers[0]:
+            raise InputError(
+                f"--device={device}: ONNX Runtime could not start {providers[0]} on "
+                "this machine (driver or libraries are missing). Take --device=cpu"
+            )
+        self.outputs = list(outputs or known)
+
+    def __call__(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Returns the outputs by name, float32.
+
+        Args:
+            feeds: `(n, ...)` float32 arrays by the names of the inputs.
+        """
+        found = self.session.run(self.outputs, dict(feeds))
+        return dict(zip(self.outputs, found, strict=True))
+
+
+def _onnxruntime(device: str) -> types.ModuleType:
+    """Returns the library, silenced, if it knows the device."""
+    if importlib.util.find_spec("onnxruntime") is None:
+        raise InputError(
+            "ONNX Runtime is not installed. Install it with: pip install "
+            '"facedancer[onnxruntime]"'
+        )
+    import onnxruntime
+
+    onnxruntime.disable_telemetry_events()  # builds for Windows report their use
+    provider, package = PROVIDERS[device]
+    known = onnxruntime.get_available_providers()
+    if provider not in known:
+        raise InputError(
+            f"--device={device} needs ONNX Runtime with {provider}, which is not in "
+            f"the one installed (it has {', '.join(known)}). Install it with: pip "
+            f"install {package}"
+        )
+    return onnxruntime
+
+
+def _refusals(runtime: types.ModuleType) -> tuple[type[Exception], ...]:
+    """Returns what ONNX Runtime raises; its errors have no class in common."""
+    state = runtime.capi.onnxruntime_pybind11_state
+    return tuple(getattr(state, name) for name in _REFUSALS)
+
+
+def run_by(
+    name: str,
+    file: PortableFile,
+    outputs: Sequence[str] | None = None,
+    device: str = "cpu",
+) -> OpenVINORuntime | OnnxRuntime:
+    """Returns what runs a network.
+
+    Args:
+        name: `"openvino"` or `"onnxruntime"`.
+        file: The network.
+        outputs: Names of the outputs that are wanted; None: all.
+        device: Key of `PROVIDERS`, for ONNX Runtime.
+
+    Raises:
+        InputError: See the classes.
+    """
+    if name == OnnxRuntime.name:
+        return OnnxRuntime(file, outputs, device)
+    return OpenVINORuntime(file, outputs)

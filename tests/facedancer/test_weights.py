@@ -1,0 +1,65 @@
+"""Tests of `facedancer weights` and of where files are looked for."""
+
+import contextlib
+import io
+import os
+import shutil
+from unittest import mock
+
+from facedancer import list_weights, testing, weights
+from facedancer.errors import InputError
+from facedancer.list_weights import WeightsSettings
+
+
+class WeightsTest(testing.TestCase):
+    def run_program(self, *words):
+        with contextlib.redirect_stdout(io.StringIO()) as said:
+            status = list_weights.main(WeightsSettings(*words))
+        return status, said.getvalue()
+
+    def test_list(self):
+        status, said = self.run_program("list")
+        self.assertEqual(status, 0)
+        for name, entry in weights.CATALOGUE.items():
+            self.assertIn(f"{name}: {entry.kind}, Apache-2.0", said)
+            self.assertIn(entry.portable_sha256, said)
+        with self.assertRaisesRegex(InputError, "list takes no file. Received: a"):
+            self.run_program("list", "a")
+
+    def test_all_packaged_files_are_those_of_the_catalogue(self):
+        status, said = self.run_program("verify")
+        self.assertEqual((status, said.count("as in the catalogue")), (0, 6))
+
+    def test_a_changed_and_a_missing_file(self):
+        folder = self.tempdir()
+        changed = folder / "mobilefacenet_64.onnx"
+        changed.write_bytes(b"other")
+        with mock.patch.object(weights, "_folders", lambda: [folder]):
+            status, said = self.run_program("verify")
+        self.assertEqual(status, 2)
+        self.assertIn("mobilefacenet_64.keras: not there", said)
+        self.assertRegex(said, f"{changed}: not the file of the catalogue. Expected")
+
+    def test_a_file_of_any_name(self):
+        path = self.tempdir() / "x.bin"
+        shutil.copy(weights.find("detector"), path)
+        status, said = self.run_program("verify", str(path))
+        self.assertEqual(status, 0)
+        self.assertIn("retinaface_mobilenet025.keras of retinaface_mobilenet025", said)
+        path.write_bytes(b"other")
+        with self.assertRaisesRegex(InputError, "none of the files of the catalogue"):
+            self.run_program("verify", str(path))
+        with self.assertRaisesRegex(ValueError, "must be one of list, verify"):
+            self.run_program("get")
+
+    def test_which_file_is_taken(self):
+        """A folder of the user goes before the package, also with a .keras file."""
+        folder = self.tempdir()
+        with mock.patch.dict(os.environ, FACEDANCER_WEIGHTS=str(folder)):
+            packaged = weights.find_portable("encoder")
+            self.assertEqual(packaged.name, "mobilefacenet_64.onnx")
+            own = folder / "mobilefacenet_64.keras"
+            own.write_bytes(b"")
+            self.assertEqual(weights.find_portable("encoder"), own)
+            own.with_suffix(".onnx").write_bytes(b"")
+            self.assertEqual(weights.find_portable("encoder"), own.with_suffix(".onnx"))
