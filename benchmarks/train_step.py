@@ -13,7 +13,11 @@ and the smallest time counts, so that other work on the machine matters less. CP
 of the process is printed too: it hardly depends on what else runs.
 
 The sweep prints faces per second by size and batch; with JAX there is no other. Its
-first column of times is the first call, which compiles.
+first column of times is the first call, which compiles. `--backend=both` runs it with
+TensorFlow and with JAX by turns, each in a process of its own, and prints the best of
+both beside each other:
+
+    python benchmarks/train_step.py --backend=both --sizes=64,96 --batches=4,8
 """
 
 from __future__ import annotations
@@ -23,6 +27,9 @@ from facedancer.programs import choose_backend
 choose_backend()  # before anything imports Keras
 
 import dataclasses  # noqa: E402
+import re  # noqa: E402
+import subprocess  # noqa: E402
+import sys  # noqa: E402
 import time  # noqa: E402
 
 import keras  # noqa: E402
@@ -34,11 +41,7 @@ from facedancer.arcface_model import (  # noqa: E402
     build_resnet50,
     load_encoder,
 )
-from facedancer.models import (  # noqa: E402
-    build_discriminator,
-    build_generator,
-    get_preset,
-)
+from facedancer.models import get_preset  # noqa: E402
 from facedancer.models.families.facedancer.config import (  # noqa: E402
     DiscriminatorConfig,
 )
@@ -83,21 +86,18 @@ def make_driver():
 
 def make_step(recipe, config, encoder, count, form):
     """Returns a training step; the same weights for every form."""
-    keras.utils.set_random_seed(0)
+    driver = make_driver()
+    driver.seed(0)
     discriminator = DiscriminatorConfig(
         config.image_size, base_width=config.base_width, max_width=config.max_width
     )
     margins = (0.01,) * len(encoder.taps)
     frozen = FrozenNetworks(teachers.Teacher(encoder, encoder.taps), margins)
     system = FaceDancer(recipe, frozen, count)
-    builders = {
-        "generator": lambda: build_generator(config, form, FLAGS.precision),
-        "discriminator": lambda: build_discriminator(
-            discriminator, form, FLAGS.precision
-        ),
-    }
+    structures = {"generator": config, "discriminator": discriminator}
+    builders = FaceDancer.builders(structures, FLAGS.precision, form)
     new = state.build_state(system, builders, FLAGS.precision)
-    return divided_step.DividedStep(system, new, make_driver())
+    return divided_step.DividedStep(system, new, driver)
 
 
 class PlainStep:
@@ -240,14 +240,45 @@ def sweep(recipe, config, encoder):
             best = min(rate(ours, batch, FLAGS.repeats) for _ in range(3))
             print(
                 f"{size:4d}  {count:5d}  {first:12.1f}  {best:11.1f}  "
-                f"{1e3 * count / best:7.0f}",
+                f"{1e3 * count / best:9.1f}",
                 flush=True,
             )
+
+
+_ROW = re.compile(r"\s*(\d+)\s+(\d+)\s+([\d.]+)\s+([\d.]+)\s+([\d.]+)\s*")
+BACKENDS = ("tensorflow", "jax")
+
+
+def both(words):
+    """Prints the sweep of both backends side by side: faces per second, and ratio."""
+    best = {}
+    for turn in range(FLAGS.turns):
+        for backend in BACKENDS:
+            command = [sys.executable, __file__, *words, f"--backend={backend}"]
+            done = subprocess.run(
+                [*command, "--sweep"], stdout=subprocess.PIPE, text=True, check=True
+            )
+            for line in done.stdout.splitlines():
+                if found := _ROW.fullmatch(line):
+                    size, count, _, _, faces = found.groups()
+                    new = dict.fromkeys(BACKENDS, 0.0)
+                    place = best.setdefault((int(size), int(count)), new)
+                    place[backend] = max(place[backend], float(faces))
+            print(f"turn {turn + 1}, {backend}: done", flush=True)
+    print(f"faces/s, {FLAGS.precision}, {FLAGS.recipe}, best of {FLAGS.turns} turns")
+    print("size  batch  tensorflow       jax  jax/tensorflow")
+    for (size, count), found in best.items():
+        first, second = (found[backend] for backend in BACKENDS)
+        ratio = second / first if first else float("nan")
+        print(f"{size:4d}  {count:5d}  {first:10.1f}  {second:8.1f}  {ratio:14.2f}")
 
 
 def main(argv):
     """Runs the benchmark."""
     del argv
+    if FLAGS.backend == "both":
+        both([word for word in sys.argv[1:] if not word.startswith("--backend")])
+        return
     recipe = FaceDancer.recipes[FLAGS.recipe].changed(
         perceptual_network="encoder", warmup_steps=0
     )
@@ -265,7 +296,7 @@ def main(argv):
 
 
 if __name__ == "__main__":
-    flags.DEFINE_string("backend", "tensorflow", "tensorflow or jax.")
+    flags.DEFINE_string("backend", "tensorflow", "tensorflow, jax or both.")
     flags.DEFINE_string("compile_cache", "", "Folder of programs that JAX compiled.")
     flags.DEFINE_string("precision", "float32", "A dtype policy.")
     flags.DEFINE_string("recipe", "published", "published or improved.")
@@ -274,6 +305,7 @@ if __name__ == "__main__":
     flags.DEFINE_string("arcface_path", "", "An encoder's file instead.")
     flags.DEFINE_integer("batch", 4, "Pairs per step.")
     flags.DEFINE_integer("repeats", 5, "Rounds; the fastest counts.")
+    flags.DEFINE_integer("turns", 2, "Rounds of --backend=both.")
     flags.DEFINE_boolean("sweep", False, "Step time over --sizes and --batches.")
     flags.DEFINE_list("sizes", ["64", "96"], "Sides of the images.")
     flags.DEFINE_list("batches", ["2", "4", "8"], "Pairs per step.")

@@ -137,7 +137,8 @@ class Judge:
         parts = formulas.discriminator_loss(kind, fake_logits, real_logits)
         if self.adversary.mixup:
             share = ops.reshape(shown.share, (-1, 1, 1, 1))
-            mixed = self._call(share * shown.real + (1.0 - share) * fake, ())
+            mixed = share * shown.real + (1.0 - share) * fake
+            mixed = self._call(mixed, shown.condition)
             half = 0.5 * formulas.mixed_loss(mixed, shown.share)
             parts = half, half
         fooled, trusted = formulas.judged_real(kind, fake_logits, real_logits)
