@@ -6,8 +6,11 @@ import dataclasses
 import functools
 import json
 import pathlib
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import keras
+import numpy as np
 from absl import logging
 
 from facedancer import files
@@ -100,7 +103,7 @@ def pair_settings(config: TrainConfig, image_size: int) -> PairSettings:
         raise InputError(str(error)) from None
 
 
-def make_driver(config: TrainConfig):
+def make_driver(config: TrainConfig) -> Any:
     """Returns what the training runs on, see `Driver`.
 
     Args:
@@ -147,7 +150,7 @@ def _refuse_with_jax(devices: DeviceSettings) -> None:
         )
 
 
-def build_step(config: TrainConfig, networks: Networks, driver) -> DividedStep:
+def build_step(config: TrainConfig, networks: Networks, driver: Any) -> DividedStep:
     """Returns the training step with a new state.
 
     Args:
@@ -192,7 +195,7 @@ def build_loop(config: TrainConfig, step: DividedStep, networks: Networks) -> Lo
     best = step.system.swapper({name: trained.best(name) for name in trained.networks})
     call = compiled(best.named, best)
 
-    def generator(feeds):
+    def generator(feeds: dict[str, np.ndarray]) -> np.ndarray:
         step.driver.release()  # its weights are those of now
         return call(feeds)
 
@@ -217,7 +220,7 @@ def build_loop(config: TrainConfig, step: DividedStep, networks: Networks) -> Lo
     )
 
 
-def record_of(config: TrainConfig, structures) -> dict:
+def record_of(config: TrainConfig, structures: Mapping[str, Any]) -> dict:
     """Returns what a checkpoint says of its networks, as JSON values.
 
     Args:
@@ -250,7 +253,11 @@ def _validation(config: TrainConfig, networks: Networks) -> validation.Validatio
     )
 
 
-def _sample_writer(measure: validation.Validation, trained, generator):
+def _sample_writer(
+    measure: validation.Validation,
+    trained: keras.Model,
+    generator: Callable[..., np.ndarray],
+) -> Callable[[Journal, int], None]:
     """Returns what draws the same faces each time."""
     shown, contract = measure.first(_SHOWN), measure.contract
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import pathlib
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -23,6 +24,7 @@ from facedancer import claims, cli, files, places
 from facedancer.arcface_model import load_encoder
 from facedancer.errors import InputError
 from facedancer.models import load_generator
+from facedancer.models.families.built_network import SwapperNetwork
 from facedancer.settings import Checked, ranged
 from facedancer.train.frozen.teachers import Teacher
 from facedancer.train.objective import ifsr
@@ -60,7 +62,7 @@ class CalibrationConfig(Checked):
     shrink_factor: float = ranged(1.0, above=0.0, high=1.0)
     seed: int = 0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         ways = bool(self.facedancer_path and self.data_dir), bool(self.pairs_dir)
         if sum(ways) != 1:
@@ -99,7 +101,9 @@ def _calibrate(config: CalibrationConfig) -> int:
     return _write(config, encoder.name_with_hash, distances)
 
 
-def _swapped(config: CalibrationConfig, generator, teacher: Teacher):
+def _swapped(
+    config: CalibrationConfig, generator: SwapperNetwork, teacher: Teacher
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Yields batches of triples made by the generator."""
     feeding = teacher
     if config.swapper_arcface_path:
@@ -128,7 +132,9 @@ def _swapped(config: CalibrationConfig, generator, teacher: Teacher):
         yield targets, swapped.clip(-1, 1), found.sources[part]
 
 
-def _write(config: CalibrationConfig, name: str, distances) -> int:
+def _write(
+    config: CalibrationConfig, name: str, distances: calibration.Distances
+) -> int:
     margins = distances.margins(name)
     count = len(distances.values["target_swapped"])
     path = pathlib.Path(config.output)

@@ -185,7 +185,7 @@ class TrainConfig:
     output: OutputSettings = OutputSettings()
     validation: ValidationSettings = ValidationSettings()
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         recipe = self.training_recipe
         if self.frozen.proxy_generator and not recipe.pairs.same_person_ratio:
             raise ValueError(

@@ -11,6 +11,7 @@ from absl import logging
 
 from facedancer.alignment import Alignment, check_equal
 from facedancer.arcface_model import fold, load_encoder
+from facedancer.arcface_model.encoder import Encoder
 from facedancer.contract import SwapContract
 from facedancer.dataset.shards import shard_index
 from facedancer.errors import InputError
@@ -110,7 +111,7 @@ def load_networks(config: TrainConfig) -> Networks:
     return Networks(frozen, judge, structures, contract, start)
 
 
-def _encoder(config: TrainConfig):
+def _encoder(config: TrainConfig) -> Encoder | None:
     """Returns the identity encoder, None where none is given and none is needed."""
     if config.frozen.arcface_path:
         return fold(load_encoder(config.frozen.arcface_path))
@@ -169,7 +170,7 @@ def structures_of(
     return found
 
 
-def _fine_tuned(name: str, model, fed: Fed):
+def _fine_tuned(name: str, model: Any, fed: Fed) -> Any:
     """Returns the structure of a network that goes on with this encoder."""
     structure = model.config
     told = getattr(getattr(structure, "contract", None), "identity", None)
@@ -209,7 +210,9 @@ class Asked:
     margins: ifsr.Margins | None
 
 
-def load_frozen(config: TrainConfig, encoder, contract: SwapContract) -> FrozenNetworks:
+def load_frozen(
+    config: TrainConfig, encoder: Encoder | None, contract: SwapContract
+) -> FrozenNetworks:
     """Reads what the training's system needs of `FrozenNetworks`.
 
     Args:

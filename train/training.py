@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import pathlib
+from typing import Any
 
 import keras
 from absl import logging
@@ -38,7 +39,7 @@ def train(config: TrainConfig) -> int:
         return _train(config, driver, saved)
 
 
-def _train(config: TrainConfig, driver, saved: checkpoints.Checkpoints) -> int:
+def _train(config: TrainConfig, driver: Any, saved: checkpoints.Checkpoints) -> int:
     """Trains in a run's folder that no other process has; returns the exit status."""
     start = _start(config, saved)
     with driver.scope():

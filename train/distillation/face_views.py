@@ -11,7 +11,7 @@ import math
 import tensorflow as tf
 
 
-def vary(images):
+def vary(images: tf.Tensor) -> tf.Tensor:
     """Each face flipped, moved, turned, scaled, and in other light, at random.
 
     Up to 10 degrees, 10 % in scale and 4 % of the side in place; brightness by 0.2,
@@ -33,7 +33,7 @@ def vary(images):
     return _jitter(images, batch)
 
 
-def _random_similarities(batch, height, width):
+def _random_similarities(batch: tf.Tensor, height: int, width: int) -> tf.Tensor:
     """`(batch, 8)` maps from output to input pixels about the centre."""
     angle = tf.random.uniform([batch], -math.pi / 18, math.pi / 18)
     scale = tf.random.uniform([batch], 0.9, 1.1)
@@ -48,8 +48,8 @@ def _random_similarities(batch, height, width):
     return tf.stack([*rows, zero, zero], axis=1)
 
 
-def _jitter(images, batch):
-    def draw(low, high):
+def _jitter(images: tf.Tensor, batch: tf.Tensor) -> tf.Tensor:
+    def draw(low: float, high: float) -> tf.Tensor:
         return tf.random.uniform([batch, 1, 1, 1], low, high)
 
     grey = tf.image.rgb_to_grayscale(images)
@@ -60,7 +60,7 @@ def _jitter(images, batch):
     return tf.clip_by_value(images, 0.0, 1.0)
 
 
-def mix(images, share: float):
+def mix(images: tf.Tensor, share: float) -> tf.Tensor:
     """Every face blended with another one, in a share of the batches.
 
     Args:
@@ -75,7 +75,7 @@ def mix(images, share: float):
     return tf.where(tf.random.uniform([]) < share, mixed, images)
 
 
-def degrade(images, share: float):
+def degrade(images: tf.Tensor, share: float) -> tf.Tensor:
     """Every face of low resolution, noisy and partly covered, in a share of batches.
 
     Args:
@@ -94,13 +94,13 @@ def degrade(images, share: float):
     return tf.where(tf.random.uniform([]) < share, worse, images)
 
 
-def _cover(images):
+def _cover(images: tf.Tensor) -> tf.Tensor:
     """A random rectangle of each third image in one colour."""
     batch, height, width = tf.shape(images)[0], images.shape[1], images.shape[2]
     y = tf.range(height, dtype=tf.float32)[None, :, None, None] / height
     x = tf.range(width, dtype=tf.float32)[None, None, :, None] / width
 
-    def inside(position):
+    def inside(position: tf.Tensor) -> tf.Tensor:
         centre = tf.random.uniform([batch, 1, 1, 1])
         half = tf.random.uniform([batch, 1, 1, 1], 0.05, 0.2)
         return tf.abs(position - centre) < half

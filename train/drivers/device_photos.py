@@ -20,7 +20,7 @@ from facedancer.images import LUMA
 _CHANGES = ("photo", "flip", "jitter", "colour", "matrix", "kernel")
 
 
-def images(photos, batch: Mapping, jitter: str) -> dict:
+def images(photos: jax.Array, batch: Mapping, jitter: str) -> dict:
     """Returns the images of a batch and what else is in it.
 
     Args:
@@ -39,7 +39,7 @@ def images(photos, batch: Mapping, jitter: str) -> dict:
     return found
 
 
-def _image(photos, drawn: Mapping, jitter: str):
+def _image(photos: jax.Array, drawn: Mapping, jitter: str) -> jax.Array:
     image = photos[drawn["photo"]].astype(jnp.float32)
     if "colour" in drawn:
         image = _mapped(image, drawn["colour"])
@@ -56,12 +56,12 @@ def _image(photos, drawn: Mapping, jitter: str):
     return _legacy(signed, drawn["jitter"]) if jitter == "legacy" else signed
 
 
-def _whole(image):
+def _whole(image: jax.Array) -> jax.Array:
     """Returns what is left of values in a uint8 image."""
     return jnp.clip(jnp.round(image), 0.0, 255.0)
 
 
-def _mapped(image, colour_map):
+def _mapped(image: jax.Array, colour_map: jax.Array) -> jax.Array:
     """Applies `(rows, 3, 4)` maps of colours, as `colour.apply_map` does."""
     mixed = jnp.einsum(
         "nhwc,ndc->nhwd",
@@ -72,7 +72,7 @@ def _mapped(image, colour_map):
     return _whole(mixed + colour_map[:, None, None, :, 3])
 
 
-def _jitter_map(image, draws):
+def _jitter_map(image: jax.Array, draws: jax.Array) -> jax.Array:
     """Returns the maps of `colour.jitter_map`, `(rows, 3, 4)`."""
     low, high = colour.CONTRAST
     brightness = 255.0 * colour.BRIGHTNESS * (draws[:, :1] - 0.5)
@@ -87,7 +87,7 @@ def _jitter_map(image, draws):
     return jnp.concatenate([matrix * contrast[..., None], moved[..., None]], axis=2)
 
 
-def _warped(image, matrix):
+def _warped(image: jax.Array, matrix: jax.Array) -> jax.Array:
     """Samples where `(rows, 2, 3)` matrices say, bilinearly; borders repeat."""
     height, width = image.shape[1:3]
     y, x = jnp.meshgrid(jnp.arange(height), jnp.arange(width), indexing="ij")
@@ -97,7 +97,7 @@ def _warped(image, matrix):
     left, top = jnp.floor(column), jnp.floor(row)
     across, down = (column - left)[..., None], (row - top)[..., None]
 
-    def pixels(rows, columns):
+    def pixels(rows: jax.Array, columns: jax.Array) -> jax.Array:
         rows = jnp.clip(rows, 0, height - 1).astype(jnp.int32)
         columns = jnp.clip(columns, 0, width - 1).astype(jnp.int32)
         return jax.vmap(lambda one, r, c: one[r, c])(image, rows, columns)
@@ -107,7 +107,7 @@ def _warped(image, matrix):
     return upper * (1 - down) + lower * down
 
 
-def _blurred(image, kernel):
+def _blurred(image: jax.Array, kernel: jax.Array) -> jax.Array:
     """Filters one image, `(height, width, 3)`, as `cv2.filter2D` does."""
     edge = kernel.shape[0] // 2
     padded = jnp.pad(image, ((edge, edge), (edge, edge), (0, 0)), mode="reflect")
@@ -121,7 +121,7 @@ def _blurred(image, kernel):
     return found[:, 0].transpose(1, 2, 0)
 
 
-def _legacy(signed, draws):
+def _legacy(signed: jax.Array, draws: jax.Array) -> jax.Array:
     """Returns `colour.jitter_legacy_array` of each row by its own draws."""
     ranges = np.array(
         [(-colour.BRIGHTNESS, colour.BRIGHTNESS), colour.CONTRAST, colour.SATURATION],

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable
+from typing import Any
 
 import tensorflow as tf
 
@@ -97,7 +99,7 @@ def _is_job(job: tuple) -> bool:
     return bool(hosts) and (name == "worker" or (name == "chief" and len(hosts) == 1))
 
 
-def _check_task(task, cluster: dict) -> None:
+def _check_task(task: object, cluster: dict) -> None:
     known = {(job, k) for job, hosts in cluster.items() for k in range(len(hosts))}
     task = task if isinstance(task, dict) else {}
     index = str(task.get("index"))
@@ -132,7 +134,7 @@ def wait_for_all(strategy: tf.distribute.Strategy) -> None:
         strategy.run(tf.function(_meet))
 
 
-def _meet():
+def _meet() -> tf.Tensor:
     context = tf.distribute.get_replica_context()
     return context.all_reduce(tf.distribute.ReduceOp.SUM, tf.ones(()))
 
@@ -149,7 +151,9 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
     )
 
 
-def batches(strategy: tf.distribute.Strategy, form: Form, settings, first_batch: int):
+def batches(
+    strategy: tf.distribute.Strategy, form: Form, settings: Any, first_batch: int
+) -> Iterable[dict]:
     """Returns an endless iterable of the global batches, split over the replicas.
 
     Args:
@@ -170,7 +174,7 @@ def batches(strategy: tf.distribute.Strategy, form: Form, settings, first_batch:
     if replicas == 1:
         return form.dataset(settings, first_batch)
 
-    def per_worker(context: tf.distribute.InputContext):
+    def per_worker(context: tf.distribute.InputContext) -> tf.data.Dataset:
         dataset = form.dataset(
             settings,
             first_batch,

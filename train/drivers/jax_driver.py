@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import contextlib
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -25,6 +26,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from facedancer.dataset.reading import photo_plan, readers
 from facedancer.errors import InputError
+from facedancer.tensors import Tensor
 from facedancer.train.drivers import device_photos
 
 _AXIS = "batch"
@@ -55,7 +57,7 @@ class JaxDriver:
         devices: tuple[str, ...] = (),
         cache_dir: str = "",
         photo_mb: int | None = None,
-    ):
+    ) -> None:
         self.photo_mb = photo_mb
         self._photos, self._jitter = None, "none"
         chosen = _chosen(devices)
@@ -72,7 +74,7 @@ class JaxDriver:
             jax.config.update("jax_compilation_cache_dir", cache_dir)
             jax.config.update("jax_persistent_cache_min_compile_time_secs", 1.0)
 
-    def scope(self):
+    def scope(self) -> contextlib.AbstractContextManager:
         """Returns a block without an effect: variables need no scope here."""
         return contextlib.nullcontext()
 
@@ -111,7 +113,15 @@ class JaxDriver:
             after: See `Driver.compiled`.
         """
 
-        def body(values, rates, constants, photos, batch, draws, step):
+        def body(
+            values: list,
+            rates: list,
+            constants: list,
+            photos: jax.Array | None,
+            batch: dict,
+            draws: dict,
+            step: jax.Array,
+        ) -> tuple[list, jax.Array]:
             held = [*self._variables, *self._rates, *self._constants]
             mapping = list(zip(held, [*values, *rates, *constants], strict=True))
             with self._within(mapping) as scope:
@@ -124,7 +134,7 @@ class JaxDriver:
             body = self._sharded(body)
         run = jax.jit(body, donate_argnums=0)
 
-        def step_of(batch, draws, step):
+        def step_of(batch: dict, draws: dict, step: int) -> jax.Array:
             if self._frozen is None:
                 self._frozen = self._everywhere([v.value for v in self._constants])
             if self._values is None:
@@ -154,7 +164,7 @@ class JaxDriver:
             check_vma=False,  # gradients are one replica's until they are added up
         )
 
-    def _images(self, photos, batch: dict) -> dict:
+    def _images(self, photos: jax.Array | None, batch: dict) -> dict:
         """Returns a batch with its images in [-1, 1], made on the device."""
         if "photo" in batch:
             return device_photos.images(photos, batch, self._jitter)
@@ -199,7 +209,9 @@ class JaxDriver:
         """
         return function
 
-    def vjp(self, function: Callable, weights: list, inputs: tuple = ()):
+    def vjp(
+        self, function: Callable, weights: list, inputs: tuple = ()
+    ) -> tuple[Any, Any, Callable]:
         """Runs a function and keeps its pull-back.
 
         Args:
@@ -209,7 +221,7 @@ class JaxDriver:
         """
         current = self._current()
 
-        def pure(values, inputs):
+        def pure(values: list, inputs: list) -> tuple[Any, tuple[Any, list]]:
             mapping = {**current}
             for weight, value in zip(weights, values, strict=True):
                 mapping[id(weight)] = (weight, value)
@@ -225,7 +237,7 @@ class JaxDriver:
         for variable, value in zip(self._moving, moved, strict=True):
             variable.assign(value)
 
-        def pulled(upstream):
+        def pulled(upstream: Sequence[Tensor | None]) -> tuple[list, list]:
             given = [
                 jnp.zeros_like(output)
                 if one is None
@@ -236,7 +248,7 @@ class JaxDriver:
 
         return outputs, extra, pulled
 
-    def sum_over_replicas(self, values):
+    def sum_over_replicas(self, values: Any) -> Any:
         """Returns values added up over the devices.
 
         Args:
@@ -244,7 +256,7 @@ class JaxDriver:
         """
         return values if self.replicas == 1 else jax.lax.psum(values, _AXIS)
 
-    def replica(self):
+    def replica(self) -> Tensor:
         """Returns this replica's number."""
         return jax.lax.axis_index(_AXIS) if self.replicas > 1 else 0
 
@@ -257,7 +269,7 @@ class JaxDriver:
         """
         return whole
 
-    def in_turn(self, before, part: dict) -> dict:
+    def in_turn(self, before: Any, part: dict) -> dict:
         """Returns a part that waits for something else.
 
         Args:
@@ -266,7 +278,9 @@ class JaxDriver:
         """
         return jax.lax.optimization_barrier((before, part))[1]
 
-    def move(self, variable, target, factor) -> None:
+    def move(
+        self, variable: keras.Variable, target: keras.Variable, factor: Tensor
+    ) -> None:
         """Moves a variable a part of the way.
 
         Args:
@@ -276,7 +290,7 @@ class JaxDriver:
         """
         variable.assign(variable.value + factor * (target.value - variable.value))
 
-    def set_rate(self, optimizer, value: float) -> None:
+    def set_rate(self, optimizer: keras.optimizers.Optimizer, value: float) -> None:
         """Sets a learning rate.
 
         Args:
@@ -293,7 +307,9 @@ class JaxDriver:
             variable.assign(value)
         self._values = None
 
-    def batches(self, form: str, settings, first_batch: int):
+    def batches(
+        self, form: str, settings: Any, first_batch: int
+    ) -> Iterator[dict[str, np.ndarray]]:
         """Yields the global batches, read by NumPy in threads.
 
         Where all photos fit onto the device they are decoded once and lie there; a
@@ -317,7 +333,7 @@ class JaxDriver:
             reader = photo_plan.PhotoPlan(reader, photos)
         return readers.ahead(reader, first_batch)
 
-    def _fits(self, reader) -> bool:
+    def _fits(self, reader: Any) -> bool:
         """Returns whether the photos of a reader are to lie on the device."""
         if reader.settings.distortion != "none":
             return False
@@ -342,7 +358,7 @@ class JaxDriver:
         told = self._mesh.devices.flat[0].memory_stats() or {}
         return (told.get("bytes_limit", 0) - told.get("bytes_in_use", 0)) // 2
 
-    def clear_errors(self):
+    def clear_errors(self) -> contextlib.AbstractContextManager:
         """Returns a block without an effect: the reader's errors come out as such."""
         return contextlib.nullcontext()
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from facedancer.dataset.reading import pairs, readers
+from facedancer.tensors import Tensor
 from facedancer.train.drivers import distribution
 
 
@@ -23,7 +26,9 @@ class TensorFlowDriver:
         xla: Compile forward and backward with XLA.
     """
 
-    def __init__(self, strategy: tf.distribute.Strategy | None = None, xla=False):
+    def __init__(
+        self, strategy: tf.distribute.Strategy | None = None, xla: bool = False
+    ) -> None:
         self.strategy = strategy or tf.distribute.get_strategy()
         self.replicas = self.strategy.num_replicas_in_sync
         self.optimizer_replicas = self.replicas
@@ -41,7 +46,7 @@ class TensorFlowDriver:
         """Whether there is a GPU."""
         return bool(tf.config.list_logical_devices("GPU"))
 
-    def scope(self):
+    def scope(self) -> contextlib.AbstractContextManager:
         """Returns the scope in which networks and optimisers are made."""
         return self.strategy.scope()
 
@@ -71,12 +76,12 @@ class TensorFlowDriver:
         """
 
         @tf.function(autograph=False)
-        def run(batch, draws, step):
+        def run(batch: dict, draws: dict, step: tf.Tensor) -> tf.Tensor:
             values = self.strategy.run(update, (batch, draws, step))
             after(step)
             return self.strategy.experimental_local_results(values)[0]
 
-        def step_of(batch, draws, step):
+        def step_of(batch: dict, draws: dict, step: int) -> tf.Tensor:
             draws = {name: tf.constant(value) for name, value in draws.items()}
             return run(batch, draws, tf.constant(step))
 
@@ -92,7 +97,9 @@ class TensorFlowDriver:
             return function
         return tf.function(function, jit_compile=True, autograph=False)
 
-    def vjp(self, function: Callable, weights: list, inputs: tuple = ()):
+    def vjp(
+        self, function: Callable, weights: list, inputs: tuple = ()
+    ) -> tuple[Any, Any, Callable]:
         """Runs a function under a tape.
 
         Args:
@@ -105,7 +112,7 @@ class TensorFlowDriver:
             outputs, extra = function(*inputs)
         sources = [*(weight.value for weight in weights), *inputs]
 
-        def pull(upstream):
+        def pull(upstream: Sequence[Tensor | None]) -> tuple[list, list]:
             given = [
                 pair
                 for pair in zip(outputs, upstream, strict=True)
@@ -124,7 +131,7 @@ class TensorFlowDriver:
 
         return outputs, extra, pull
 
-    def sum_over_replicas(self, values):
+    def sum_over_replicas(self, values: Any) -> Any:
         """Returns values added up over the replicas.
 
         Args:
@@ -144,7 +151,7 @@ class TensorFlowDriver:
             for name, part, shape in zip(values, parts, shapes, strict=True)
         }
 
-    def replica(self):
+    def replica(self) -> Tensor:
         """Returns this replica's number."""
         number = tf.distribute.get_replica_context().replica_id_in_sync_group
         return tf.cast(number, tf.int32)
@@ -163,7 +170,7 @@ class TensorFlowDriver:
             for name, value in rows.items()
         }
 
-    def in_turn(self, before, part: dict) -> dict:
+    def in_turn(self, before: Any, part: dict) -> dict:
         """Returns a part that waits for something else.
 
         Args:
@@ -173,7 +180,9 @@ class TensorFlowDriver:
         with tf.control_dependencies(tf.nest.flatten(before)):
             return {name: tf.identity(value) for name, value in part.items()}
 
-    def move(self, variable, target, factor) -> None:
+    def move(
+        self, variable: keras.Variable, target: keras.Variable, factor: Tensor
+    ) -> None:
         """Moves a variable a part of the way, on every replica.
 
         Args:
@@ -182,14 +191,14 @@ class TensorFlowDriver:
             factor: See `Driver.move`.
         """
 
-        def towards(moved, new):
+        def towards(moved: tf.Variable, new: tf.Tensor) -> None:
             moved.assign_add(factor * (new - moved))
 
         self.strategy.extended.update(
             variable.value, towards, args=(target.value,), group=False
         )
 
-    def set_rate(self, optimizer, value: float) -> None:
+    def set_rate(self, optimizer: keras.optimizers.Optimizer, value: float) -> None:
         """Sets a learning rate.
 
         Args:
@@ -201,7 +210,7 @@ class TensorFlowDriver:
     def release(self) -> None:
         """Does nothing: variables are always up to date."""
 
-    def batches(self, form: str, settings, first_batch: int):
+    def batches(self, form: str, settings: Any, first_batch: int) -> Iterable[dict]:
         """Returns an endless iterable of the global batches, split over the replicas.
 
         Args:
@@ -215,7 +224,7 @@ class TensorFlowDriver:
         reader = readers.READERS[form]
         return distribution.batches(self.strategy, reader, settings, first_batch)
 
-    def clear_errors(self):
+    def clear_errors(self) -> contextlib.AbstractContextManager:
         """Returns the block in which errors of the reader come out as such."""
         return pairs.clear_errors()
 

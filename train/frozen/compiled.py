@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import keras
 
+from facedancer.tensors import Tensor
+
 
 def compiled(function: Callable, model: keras.Model) -> Callable:
     """Returns a function, compiled; later changes of the model's weights count.
@@ -25,7 +27,7 @@ def _with_jax(function: Callable, model: keras.Model) -> Callable:
     import jax
 
     @jax.jit
-    def run(values, inputs):
+    def run(values: list, inputs: Tensor) -> Tensor:
         mapping = zip(model.variables, values, strict=True)
         with keras.StatelessScope(state_mapping=mapping):
             return function(inputs)

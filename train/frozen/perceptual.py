@@ -9,13 +9,14 @@ from __future__ import annotations
 import dataclasses
 import os
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import keras
 from keras import ops
 
 from facedancer.errors import InputError
 from facedancer.image_networks import IMAGENET_BGR_MEAN, load_image_network
+from facedancer.tensors import Tensor
 
 VGG16_BLOCKS = tuple(f"block{i}_pool" for i in range(1, 6))
 SQUEEZENET_BLOCKS = ("relu_conv1", "fire3", "fire5", "fire7", "fire9")
@@ -81,7 +82,7 @@ def load(
     taps = keras.Model(network.input, outputs)
     prepare = _as_it_is if legacy else _imagenet
 
-    def features(image_signed):
+    def features(image_signed: Tensor) -> list[Tensor]:
         maps = taps(prepare(image_signed), training=False)
         maps = maps if isinstance(maps, list) else [maps]
         return [LEGACY_FACTOR * part for part in maps] if legacy else maps
@@ -89,11 +90,11 @@ def load(
     return Perceptual(features, not legacy, taps)
 
 
-def _as_it_is(image_signed):
+def _as_it_is(image_signed: Tensor) -> Tensor:
     return image_signed
 
 
-def _imagenet(image_signed):
+def _imagenet(image_signed: Tensor) -> Tensor:
     """[-1, 1] RGB -> [0, 255] BGR less the mean of ImageNet, in every image."""
     image = (ops.flip(image_signed, axis=-1) + 1.0) * 127.5
     return image - ops.convert_to_tensor(IMAGENET_BGR_MEAN, "float32")
@@ -114,7 +115,9 @@ def _kept_by_keras() -> pathlib.Path:
     return found[0]
 
 
-def _from_file(path: pathlib.Path, image_size: int):
+def _from_file(
+    path: pathlib.Path, image_size: int
+) -> tuple[keras.Model, Sequence[str]]:
     if not path.is_file():
         raise InputError(
             f"--perceptual must be vgg16, encoder, none or a file. Received: {path}"

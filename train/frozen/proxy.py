@@ -10,12 +10,14 @@ predecessor paints, since none of it is in a photo.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 
 import keras
 import numpy as np
 from keras import ops
 
 from facedancer.errors import InputError
+from facedancer.tensors import Tensor
 
 _STRENGTH = (0.7, 1.3)  # of the other identity; so that it is no constant sign
 _SOFT = 0.7  # largest share of a blurred copy in a pseudo target
@@ -36,7 +38,7 @@ class Proxy:
     generator: keras.Model
     vectors: np.ndarray
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         size = self.generator.config.identity_size
         if self.vectors.ndim != 2 or self.vectors.shape[1] != size:
             raise ValueError(
@@ -60,7 +62,13 @@ class Proxy:
         names = ("proxy_chosen", "proxy_person", "proxy_strength", "proxy_soft")
         return {name: random.random(count, np.float32) for name in names}
 
-    def __call__(self, image, vector, batch, outside):
+    def __call__(
+        self,
+        image: Tensor,
+        vector: Tensor,
+        batch: Mapping[str, Tensor],
+        outside: Tensor,
+    ) -> Tensor:
         """Returns photos with other people's faces, as the programs paste them.
 
         Args:
@@ -79,7 +87,7 @@ class Proxy:
         swapped = swapped + part * (soft - swapped)
         return ops.stop_gradient(swapped + outside * (image - swapped))
 
-    def _somebody(self, vector, batch):
+    def _somebody(self, vector: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
         """Returns identities on the way from the photo's to that of somebody else."""
         people = ops.convert_to_tensor(self.vectors)
         index = ops.cast(batch["proxy_person"] * len(self.vectors), "int32")
@@ -89,7 +97,7 @@ class Proxy:
         mixed = (1.0 - share) * _unit(vector) + share * _unit(other)
         return _unit(mixed) * ops.norm(other, axis=1, keepdims=True)
 
-    def _swap(self, image, vector):
+    def _swap(self, image: Tensor, vector: Tensor) -> Tensor:
         side, height = self.generator.config.image_size, image.shape[1]
         if side == height:
             found = self.generator([image, vector], training=False)
@@ -99,7 +107,7 @@ class Proxy:
         return ops.image.resize(ops.cast(found, "float32"), image.shape[1:3])
 
 
-def _unit(vector):
+def _unit(vector: Tensor) -> Tensor:
     return vector / ops.maximum(ops.norm(vector, axis=1, keepdims=True), 1e-12)
 
 

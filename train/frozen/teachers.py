@@ -15,6 +15,7 @@ from keras import ops
 from facedancer import batching
 from facedancer.arcface_model.encoder import tap_model
 from facedancer.errors import InputError
+from facedancer.tensors import Tensor
 from facedancer.train.frozen.compiled import compiled
 
 LOOK_SCALE, LOOK_SHIFT = 0.03, 0.03
@@ -67,7 +68,9 @@ def random_look(random: np.random.Generator, batch: int, shrink: float = 1.0) ->
     )
 
 
-def _weights(centre, scale, mirrored, size, output):
+def _weights(
+    centre: Tensor, scale: Tensor, mirrored: Tensor, size: int, output: int
+) -> Tensor:
     """Returns the `(batch, output, size)` matrices of bilinear interpolation."""
     grid = (ops.arange(output, dtype="float32") + 0.5) / output - 0.5
     grid = grid[None] * (scale * (1.0 - 2.0 * mirrored))[:, None]
@@ -77,7 +80,7 @@ def _weights(centre, scale, mirrored, size, output):
     return ops.relu(1.0 - ops.abs(position[:, :, None] - pixels))
 
 
-def resample(image, look: Look, size: int):
+def resample(image: Tensor, look: Look, size: int) -> Tensor:
     """Cuts looks out of images, bilinearly; beyond the border its pixels repeat.
 
     Args:
@@ -116,7 +119,7 @@ class Teacher:
 
     def __init__(
         self, encoder: keras.Model, taps: tuple[str, ...] = (), shrink: float = 1.0
-    ):
+    ) -> None:
         encoder.trainable = False
         self.encoder = self.network = encoder
         self.contract = encoder.contract
@@ -130,7 +133,7 @@ class Teacher:
                 f"The encoder {encoder.name!r} has no such IFSR blocks: {error}"
             ) from None
 
-    def prepare(self, image_signed, look: Look):
+    def prepare(self, image_signed: Tensor, look: Look) -> Tensor:
         """Returns images as the encoder wants them.
 
         Args:
@@ -140,7 +143,7 @@ class Teacher:
         image = resample(ops.cast(image_signed, "float32"), look, self.contract.size)
         return self.contract.from_signed(image)
 
-    def __call__(self, image_signed, look: Look):
+    def __call__(self, image_signed: Tensor, look: Look) -> tuple[list[Tensor], Tensor]:
         """Returns `maps, embedding` of images.
 
         Args:

@@ -20,7 +20,7 @@ class Guard:
     optimiser leaves out. Only `MANY_SKIPS` of them in a row are a fault.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._taken: dict[str, int] = {}
 
     def check(self, names: list[str], values: np.ndarray, step: int) -> None:

@@ -12,6 +12,8 @@ import json
 import os
 import pathlib
 import re
+from collections.abc import Callable
+from typing import IO
 
 import numpy as np
 
@@ -31,7 +33,7 @@ class Checkpoints:
         keep: How many of the latest are kept besides the best.
     """
 
-    def __init__(self, folder: str | os.PathLike, keep: int = 3):
+    def __init__(self, folder: str | os.PathLike, keep: int = 3) -> None:
         self.folder = pathlib.Path(folder)
         self.keep = keep
 
@@ -166,7 +168,7 @@ def _present_name(name: str) -> str:
     return f"average_generator/{number}" if part == "average" else name
 
 
-def _write(path: pathlib.Path, write) -> None:
+def _write(path: pathlib.Path, write: Callable[[IO[bytes]], object]) -> None:
     """Writes a file that appears whole or not at all, also after a power cut."""
     with files.whole(path, durable=True) as temporary, open(temporary, "wb") as file:
         write(file)

@@ -27,7 +27,7 @@ class EventFile:
         folder: Where it lies; it is made.
     """
 
-    def __init__(self, folder: str | os.PathLike):
+    def __init__(self, folder: str | os.PathLike) -> None:
         folder = pathlib.Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         name = f"{time.time():.6f}.{socket.gethostname()}.{os.getpid()}.v2"

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import pathlib
+from collections.abc import Iterator
 
 import numpy as np
 from absl import logging
@@ -22,7 +23,7 @@ class Journal:
         active: Whether this process writes at all; of several workers one does.
     """
 
-    def __init__(self, folder: str | os.PathLike, active: bool = True):
+    def __init__(self, folder: str | os.PathLike, active: bool = True) -> None:
         self.folder = pathlib.Path(folder)
         self.active = active
         self._board = None
@@ -136,7 +137,7 @@ class Journal:
 
 
 @contextlib.contextmanager
-def _writing(path):
+def _writing(path: str | os.PathLike) -> Iterator[None]:
     """Names the file that cannot be written."""
     try:
         yield

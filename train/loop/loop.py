@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 from absl import logging
 
+from facedancer.tensors import Tensor
 from facedancer.train.loop import alarms
 from facedancer.train.loop.checkpoints import Checkpoints
 from facedancer.train.loop.journal import Journal
@@ -56,16 +57,16 @@ class Interval:
         guard: What stops the training.
     """
 
-    def __init__(self, guard: alarms.Guard):
+    def __init__(self, guard: alarms.Guard) -> None:
         self._guard = guard
         self._values: list[tuple[int, list[str], object]] = []
         self.waited = 0.0
         self._start = time.perf_counter()
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._values)
 
-    def add(self, step: int, names: list[str], values) -> None:
+    def add(self, step: int, names: list[str], values: Tensor) -> None:
         """Notes the values of one step without waiting for them.
 
         Args:
@@ -121,7 +122,7 @@ class Loop:
         show: Callable[[Journal, int], None] | None = None,
         validate: Callable[[], dict[str, float]] | None = None,
         score: str = "cosine_to_source",
-    ):
+    ) -> None:
         self.step, self.plan, self.journal = step, plan, journal
         self.checkpoints, self.record = checkpoints, record or {}
         self.show, self.validate, self.score = show, validate, score
@@ -213,7 +214,7 @@ class Loop:
         return measures[self.score]
 
 
-def _timed(batches: Iterable[dict]):
+def _timed(batches: Iterable[dict]) -> Iterator[tuple[dict, float]]:
     """Yields batches and the seconds each was waited for."""
     supply = iter(batches)
     while True:

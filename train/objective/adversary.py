@@ -8,9 +8,12 @@ over all its logits; heads count alike.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
 
 from keras import ops
+
+from facedancer.tensors import Tensor
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,7 +34,11 @@ class Kind:
     logit: Callable | None = None
 
 
-def _relativistic_parts(fake, real):
+# A discriminator's logits, of any shape; of one with several heads a list.
+Logits: TypeAlias = Tensor | Sequence[Tensor]
+
+
+def _relativistic_parts(fake: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
     half = 0.5 * ops.softplus(fake - real)
     return half, half
 
@@ -106,7 +113,7 @@ class Adversary:
     mixup: float = 0.0
     joint: bool = True
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         known_kind(self.kind)
         if self.mixup < 0 or (self.mixup and self.kind != "lsgan"):
             raise ValueError(
@@ -142,7 +149,7 @@ def known_kind(kind: str) -> Kind:
     return KINDS[kind]
 
 
-def generator_loss(kind: str, fake_logits, real_logits):
+def generator_loss(kind: str, fake_logits: Logits, real_logits: Logits) -> Tensor:
     """Returns what the generator pays for images that are seen through.
 
     Args:
@@ -156,7 +163,9 @@ def generator_loss(kind: str, fake_logits, real_logits):
     return _per_example(known_kind(kind).generator, fake_logits, real_logits)
 
 
-def discriminator_loss(kind: str, fake_logits, real_logits):
+def discriminator_loss(
+    kind: str, fake_logits: Logits, real_logits: Logits
+) -> tuple[Tensor, Tensor]:
     """Returns what the discriminator pays, in two parts.
 
     Args:
@@ -172,7 +181,9 @@ def discriminator_loss(kind: str, fake_logits, real_logits):
     return _per_example(formula, fake_logits, real_logits)
 
 
-def judged_real(kind: str, fake_logits, real_logits):
+def judged_real(
+    kind: str, fake_logits: Logits, real_logits: Logits
+) -> tuple[Tensor, Tensor]:
     """Returns how real the discriminator takes its images for, by its own rule.
 
     `nonsaturating`: the probability sigmoid(logit). `relativistic`: the same of the
@@ -191,7 +202,7 @@ def judged_real(kind: str, fake_logits, real_logits):
     return _per_example(known_kind(kind).judged, fake_logits, real_logits)
 
 
-def mixed_loss(logits, share):
+def mixed_loss(logits: Logits, share: Tensor) -> Tensor:
     """Returns what the discriminator pays for mixtures of real and fake images.
 
     Args:
@@ -202,14 +213,16 @@ def mixed_loss(logits, share):
         `(batch,)` float32: the squared distance to the share (LSGAN with mixup).
     """
 
-    def formula(found, again):
+    def formula(found: Tensor, again: Tensor) -> Tensor:
         shape = (-1, *[1] * (len(found.shape) - 1))
         return ops.square(found - ops.reshape(share, shape))
 
     return _per_example(formula, logits, logits)
 
 
-def exchange_factor(kind: str, fake_logits, real_logits):
+def exchange_factor(
+    kind: str, fake_logits: Logits, real_logits: Logits
+) -> Tensor | None:
     """Returns what turns the discriminator's gradient at a fake into the generator's.
 
     Where both losses are softplus of plus and minus one and the same number an image,
@@ -233,7 +246,7 @@ def exchange_factor(kind: str, fake_logits, real_logits):
     return -ops.exp(-ops.maximum(formula(fake, real), -60.0))
 
 
-def r1_penalty(gradients):
+def r1_penalty(gradients: Tensor) -> Tensor:
     """Returns the squared norm of the logits' gradient at images (Mescheder 2018).
 
     Args:
@@ -245,7 +258,7 @@ def r1_penalty(gradients):
     return ops.sum(ops.square(ops.cast(gradients, "float32")), axis=(1, 2, 3))
 
 
-def total_logit(logits):
+def total_logit(logits: Logits) -> Tensor:
     """Returns the sum over the batch of each image's mean logit, for R1.
 
     Args:
@@ -254,15 +267,17 @@ def total_logit(logits):
     return ops.sum(_per_example(lambda fake, real: fake, logits, logits))
 
 
-def _heads(logits) -> list:
+def _heads(logits: Logits) -> list[Tensor]:
     return list(logits) if isinstance(logits, list | tuple) else [logits]
 
 
-def _flat(values):
+def _flat(values: Tensor) -> Tensor:
     return ops.reshape(ops.cast(values, "float32"), (ops.shape(values)[0], -1))
 
 
-def _per_example(formula, fake_logits, real_logits):
+def _per_example(
+    formula: Callable[[Tensor, Tensor], Any], fake_logits: Logits, real_logits: Logits
+) -> Any:
     """Applies a formula to each head and takes the means over an image's logits."""
     found = [
         formula(ops.cast(fake, "float32"), ops.cast(real, "float32"))
@@ -273,6 +288,6 @@ def _per_example(formula, fake_logits, real_logits):
     return _mean_of_heads(found)
 
 
-def _mean_of_heads(parts):
+def _mean_of_heads(parts: Sequence[Tensor]) -> Tensor:
     means = [ops.mean(_flat(part), axis=1) for part in parts]
     return means[0] if len(means) == 1 else sum(means) / len(means)

@@ -11,11 +11,13 @@ import dataclasses
 import json
 import os
 import pathlib
+from collections.abc import Sequence
 
 from keras import ops
 
 from facedancer import files
 from facedancer.errors import InputError
+from facedancer.tensors import Tensor
 from facedancer.train.objective import losses
 
 # Encoder architecture, or name with hash -> tap -> margin.
@@ -71,7 +73,7 @@ class Margins:
     taps: tuple[str, ...]
     values: tuple[float, ...]
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not self.taps or len(self.taps) != len(self.values):
             raise ValueError(
                 "IFSR needs one margin per block. Received: "
@@ -107,7 +109,7 @@ def known_margins(encoder_name: str) -> Margins:
     return Margins(encoder_name, tuple(table), tuple(table.values()))
 
 
-def distances(target_maps, swapped_maps):
+def distances(target_maps: Sequence[Tensor], swapped_maps: Sequence[Tensor]) -> Tensor:
     """Cosine distances between feature maps, flattened per example.
 
     Args:
@@ -121,7 +123,9 @@ def distances(target_maps, swapped_maps):
     return ops.stack([1.0 - losses.cosine_similarity(t, s) for t, s in pairs], axis=1)
 
 
-def hinge(values, margins, scale: float = 1.2):
+def hinge(
+    values: Tensor, margins: Tensor | Sequence[float], scale: float = 1.2
+) -> Tensor:
     """How far distances lie beyond their scaled margins, summed over the taps.
 
     Applied to the mean over the global batch it is the published form; applied to

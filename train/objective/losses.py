@@ -11,9 +11,10 @@ import keras
 from keras import ops
 
 from facedancer.images import LUMA
+from facedancer.tensors import Tensor
 
 
-def cosine_similarity(first, second):
+def cosine_similarity(first: Tensor, second: Tensor) -> Tensor:
     """The cosine between two arrays, flattened per example.
 
     Args:
@@ -30,7 +31,7 @@ def cosine_similarity(first, second):
     return dot * ops.rsqrt(ops.maximum(squares, 1e-24))
 
 
-def identity_loss(source, swapped):
+def identity_loss(source: Tensor, swapped: Tensor) -> Tensor:
     """One minus the cosine of two identity vectors.
 
     Args:
@@ -43,7 +44,7 @@ def identity_loss(source, swapped):
     return 1.0 - cosine_similarity(source, swapped)
 
 
-def identity_contrast(to_target, apart):
+def identity_contrast(to_target: Tensor, apart: Tensor) -> Tensor:
     """How much of the target's identity is left (Gao et al. 2021, InfoSwap).
 
     The cosine of swapped face and target shall be that of source and target, which is
@@ -59,7 +60,7 @@ def identity_contrast(to_target, apart):
     return ops.square(to_target - apart)
 
 
-def absolute_difference(target, swapped):
+def absolute_difference(target: Tensor, swapped: Tensor) -> Tensor:
     """The mean absolute difference of two images or feature maps.
 
     Args:
@@ -73,7 +74,7 @@ def absolute_difference(target, swapped):
     return ops.mean(ops.reshape(difference, (ops.shape(target)[0], -1)), axis=-1)
 
 
-def squared_difference(target, swapped):
+def squared_difference(target: Tensor, swapped: Tensor) -> Tensor:
     """The mean squared difference of two images or feature maps.
 
     Args:
@@ -88,7 +89,7 @@ def squared_difference(target, swapped):
     return ops.mean(flat * flat, axis=-1)
 
 
-def low_frequency_loss(target, swapped, cells: int = 8):
+def low_frequency_loss(target: Tensor, swapped: Tensor, cells: int = 8) -> Tensor:
     """The mean absolute difference of two images averaged over a coarse grid.
 
     It holds colour and shading while the details are free to change.
@@ -112,7 +113,7 @@ def low_frequency_loss(target, swapped, cells: int = 8):
     return absolute_difference(ops.average_pool(difference, pool, pool), 0.0)
 
 
-def chroma_loss(target, swapped):
+def chroma_loss(target: Tensor, swapped: Tensor) -> Tensor:
     """The mean absolute difference of two images in colour, not in brightness.
 
     An encoder can be told of another identity by painted colours; this holds the
@@ -130,7 +131,7 @@ def chroma_loss(target, swapped):
     return ops.mean(ops.abs(difference - luma), axis=(1, 2, 3))
 
 
-def face_ellipse(height: int, width: int, shrink: float = 1.0):
+def face_ellipse(height: int, width: int, shrink: float = 1.0) -> Tensor:
     """Returns where an aligned crop is certainly not face.
 
     Args:
@@ -151,7 +152,7 @@ def face_ellipse(height: int, width: int, shrink: float = 1.0):
     return ops.clip((radius - 0.95) * 10.0, 0.0, 1.0)[None, :, :, None]
 
 
-def outside_loss(target, swapped, shrink: float = 1.0):
+def outside_loss(target: Tensor, swapped: Tensor, shrink: float = 1.0) -> Tensor:
     """The absolute difference outside the face, averaged over that region.
 
     Args:
@@ -167,7 +168,7 @@ def outside_loss(target, swapped, shrink: float = 1.0):
     return ops.sum(difference * outside, axis=(1, 2, 3)) / (3.0 * ops.sum(outside))
 
 
-def published_reconstruction(total, count):
+def published_reconstruction(total: Tensor, count: Tensor) -> Tensor:
     """The published reconstruction term from sums over the global batch.
 
     `clip(total / (count + 0.001), 0, 100) / 2`, clipped to [0, 5].
@@ -182,7 +183,7 @@ def published_reconstruction(total, count):
     return ops.clip(ops.clip(same_pair_mean(total, count), 0.0, 100.0) / 2.0, 0.0, 5.0)
 
 
-def same_pair_mean(total, count):
+def same_pair_mean(total: Tensor, count: Tensor) -> Tensor:
     """The published mean over the same pairs: `total / (count + 0.001)`.
 
     Args:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
+from typing import Any
 
 from facedancer.settings import Checked, choice, ranged
 
@@ -84,7 +85,7 @@ class PairRecipe(Checked):
     jitter: str = choice("legacy", JITTERS)
     flip: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if self.same_ratio + self.same_person_ratio > 1.0:
             raise ValueError(
@@ -147,7 +148,7 @@ class Recipe(Checked):
     warmup_terms: tuple[str, ...] = ()
     stages: tuple[Stage, ...] = ()
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         for name, value in self.weights.items():
             if not isinstance(value, int | float):
@@ -174,7 +175,7 @@ class Recipe(Checked):
         names = {field.name for some in fields for field in some}
         return {*self.weights, *names, "warmup_steps"}
 
-    def changed(self, **changes) -> Recipe:
+    def changed(self, **changes: Any) -> Recipe:
         """Returns the recipe with other numbers.
 
         Args:
@@ -253,12 +254,12 @@ class Recipe(Checked):
         return factor * moves.lr * _SCHEDULE[moves.schedule](moves, step, done)
 
 
-def _cosine(moves, step, done):
+def _cosine(moves: Optimisation, step: int, done: float) -> float:
     """From 1 to 0.1 along half a cosine wave."""
     return 0.1 + 0.45 * (1.0 + math.cos(math.pi * done))
 
 
-def _thirds(moves, step, done):
+def _thirds(moves: Optimisation, step: int, done: float) -> float:
     """1 up to a third, a third of it up to 80 %, a sixth to the end."""
     return 1.0 if done < 1 / 3 else 1 / 3 if done < 0.8 else 1 / 6
 

@@ -13,11 +13,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from facedancer.tensors import Tensor
 
 # What a system sees of a batch, and what its networks make of it: tensors by name.
-Seen = Mapping[str, object]
-Made = Mapping[str, object]
-Sums = dict[str, object]
+Seen = Mapping[str, Any]
+Made = Mapping[str, Any]
+Sums = dict[str, Any]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +42,7 @@ class Term:
     value: Callable[[Sums, int], object] | None = None
     needs: frozenset[str] = frozenset()
 
-    def of(self, sums: Sums, batch: int):
+    def of(self, sums: Sums, batch: int) -> Tensor:
         """Returns the term's value, a scalar without its weight.
 
         Args:
@@ -77,7 +80,7 @@ def values(terms: Iterable[Term], sums: Sums, batch: int) -> dict[str, object]:
     return {term.name: term.of(sums, batch) for term in terms}
 
 
-def weighted(weights: Mapping[str, float], found: Mapping[str, object]):
+def weighted(weights: Mapping[str, float], found: Mapping[str, Tensor]) -> Tensor:
     """Returns the weighted sum of values, a scalar.
 
     Args:

@@ -12,14 +12,16 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from keras import ops, tree
 
+from facedancer.tensors import Tensor
 from facedancer.train.objective import terms
 from facedancer.train.objective.adversary import Adversary
 from facedancer.train.step import gradient_updates
-from facedancer.train.step.adversarial import Judge, Shown
+from facedancer.train.step.adversarial import Judge, Judgement, Shown
 from facedancer.train.step.driver import Driver
 from facedancer.train.step.state import State
 from facedancer.train.systems.base import Phase, System
@@ -51,7 +53,7 @@ class DividedStep:
         driver: Driver,
         accumulation: int = 1,
         seed: int = 0,
-    ):
+    ) -> None:
         self.system, self.driver = system, driver
         self.recipe, self.batch_size = system.recipe, system.batch_size
         if self.batch_size % (driver.replicas * accumulation):
@@ -155,7 +157,7 @@ class DividedStep:
             factor = 1.0 if player == "g" else self.recipe.optimisation.d_lr_factor
             self.driver.set_rate(optimizer, value * factor)
 
-    def _move_averages(self, step) -> None:
+    def _move_averages(self, step: Tensor) -> None:
         """Moves the averages; early on they forget faster (Karras et al. 2018)."""
         step = ops.cast(step, "float32")
         decay = self.recipe.optimisation.ema
@@ -165,7 +167,7 @@ class DividedStep:
             for moved, weight in zip(average.weights, weights, strict=True):
                 self.driver.move(moved, weight, factor)
 
-    def update(self, batch: dict, draws: dict, step, phase: Phase):
+    def update(self, batch: dict, draws: dict, step: Tensor, phase: Phase) -> Tensor:
         """Makes one replica's update; returns the vector of the step's values.
 
         Args:
@@ -205,7 +207,7 @@ class DividedStep:
         row = first + ops.arange(count, dtype="int32")
         return {**batch, "row": row, **self.driver.local(draws, count)}
 
-    def _accumulate(self, batch: dict, phase: Phase):
+    def _accumulate(self, batch: dict, phase: Phase) -> tuple[dict[str, list], dict]:
         """Gradients of a batch worked through in parts.
 
         What is not linear needs the sums of the whole batch first, hence a forward
@@ -227,7 +229,7 @@ class DividedStep:
             found = _add(found, self._gradients(part, phase, totals))
         return found
 
-    def forward(self, part: dict, phase: Phase):
+    def forward(self, part: dict, phase: Phase) -> tuple[dict, dict, dict]:
         """Returns what is seen, what is made, and the sums of the generator's terms.
 
         Args:
@@ -247,7 +249,9 @@ class DividedStep:
     def _active(self, phase: Phase) -> tuple[terms.Term, ...]:
         return terms.active(self.system.terms, self.recipe.weights_in(phase.stage))
 
-    def gradients(self, part: dict, phase: Phase, totals: dict | None = None):
+    def gradients(
+        self, part: dict, phase: Phase, totals: dict | None = None
+    ) -> tuple[dict[str, list], dict]:
         """Returns this replica's gradients by player, and its sums.
 
         Args:
@@ -258,7 +262,7 @@ class DividedStep:
         """
         adversaries = self._at_work(phase)
 
-        def play():
+        def play() -> tuple[tuple[Tensor, ...], tuple[dict, list, list]]:
             seen, made, sums = self.forward(part, phase)
             everywhere = totals or self.driver.sum_over_replicas(sums)
             # The value of the global sum with the gradient of the local one.
@@ -289,7 +293,7 @@ class DividedStep:
             sums = sums | judgement.sums
         return {"g": pull(tuple(upstream))[0], **judged}, sums
 
-    def _judge(self, one: Adversary, shown: Shown, phase: Phase):
+    def _judge(self, one: Adversary, shown: Shown, phase: Phase) -> Judgement:
         judge = Judge(
             self.driver, self._state.networks[one.network], one, self.batch_size
         )
@@ -317,12 +321,12 @@ class DividedStep:
         return values | self.system.watched(sums)
 
 
-def _with_count(value, count: int):
+def _with_count(value: Tensor, count: int) -> Tensor:
     """Returns a tensor whose first axis is known to be `count` long."""
     return ops.reshape(value, (count, *value.shape[1:]))
 
 
-def _add(first, second):
+def _add(first: Any, second: Any) -> Any:
     if first is None:
         return second
     return tree.map_structure(ops.add, first, second)

@@ -7,7 +7,11 @@ replicas are added up, and how a function of one replica is compiled for all of 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
+
+import keras
+
+from facedancer.tensors import Tensor
 
 
 class Driver(Protocol):
@@ -51,7 +55,9 @@ class Driver(Protocol):
             function: `function(part, phase, totals)`.
         """
 
-    def vjp(self, function: Callable, weights: list, inputs: tuple = ()):
+    def vjp(
+        self, function: Callable, weights: list, inputs: tuple = ()
+    ) -> tuple[Any, Any, Callable]:
         """Runs a function and keeps what its gradient needs.
 
         Args:
@@ -65,10 +71,10 @@ class Driver(Protocol):
             of inputs, two lists. An upstream gradient of None counts as 0.
         """
 
-    def sum_over_replicas(self, values):
+    def sum_over_replicas(self, values: Any) -> Any:
         """Returns a dictionary or a list of tensors, added up over the replicas."""
 
-    def replica(self):
+    def replica(self) -> Tensor:
         """Returns this replica's number, a scalar int32."""
 
     def local(self, whole: dict, count: int) -> dict:
@@ -79,7 +85,7 @@ class Driver(Protocol):
             count: Rows of one replica.
         """
 
-    def in_turn(self, before, part):
+    def in_turn(self, before: Any, part: dict) -> dict:
         """Returns a part that is not begun before something else is done.
 
         Args:
@@ -87,7 +93,9 @@ class Driver(Protocol):
             part: Tensors by name.
         """
 
-    def move(self, variable, target, factor) -> None:
+    def move(
+        self, variable: keras.Variable, target: keras.Variable, factor: Tensor
+    ) -> None:
         """Moves a variable a part of the way; called in `after`.
 
         Args:
@@ -96,7 +104,7 @@ class Driver(Protocol):
             factor: Part of the way, a scalar.
         """
 
-    def set_rate(self, optimizer, value: float) -> None:
+    def set_rate(self, optimizer: keras.optimizers.Optimizer, value: float) -> None:
         """Sets a learning rate.
 
         Args:

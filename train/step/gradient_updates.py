@@ -5,10 +5,11 @@ from __future__ import annotations
 import keras
 from keras import ops
 
+from facedancer.tensors import Tensor
 from facedancer.train.step.driver import Driver
 
 
-def loss_scale(optimizer: keras.optimizers.Optimizer | None):
+def loss_scale(optimizer: keras.optimizers.Optimizer | None) -> Tensor:
     """Returns the factor on the loss that keeps float16 gradients from vanishing.
 
     Args:

@@ -152,7 +152,9 @@ def build_state(
     return state
 
 
-def _optimizer(recipe: Recipe, player: str, variables: list, precision: str):
+def _optimizer(
+    recipe: Recipe, player: str, variables: list, precision: str
+) -> keras.optimizers.Optimizer:
     moves = recipe.optimisation
     optimizer = keras.optimizers.Adam(
         moves.lr,

@@ -103,7 +103,7 @@ class System(abc.ABC):
     averaged: ClassVar[tuple[str, ...]] = ("generator",)
     recipes: ClassVar[Mapping[str, Recipe]] = {}
 
-    def __init__(self, recipe: Recipe, frozen: FrozenNetworks, batch_size: int):
+    def __init__(self, recipe: Recipe, frozen: FrozenNetworks, batch_size: int) -> None:
         self.recipe, self.frozen, self.batch_size = recipe, frozen, batch_size
         self.terms = self.make_terms()
         wanted = recipe.adversary.kind != "none"
@@ -168,7 +168,9 @@ class System(abc.ABC):
         return frozenset()
 
     @classmethod
-    def settled(cls, recipe: Recipe, chosen: frozenset[str], known_truth: bool):
+    def settled(
+        cls, recipe: Recipe, chosen: frozenset[str], known_truth: bool
+    ) -> Recipe:
         """Returns the recipe with the numbers that follow from others.
 
         Args:
@@ -241,7 +243,7 @@ class System(abc.ABC):
         return {}
 
     @abc.abstractmethod
-    def see(self, batch: Mapping[str, object], phase: Phase) -> dict[str, object]:
+    def see(self, batch: Mapping[str, Any], phase: Phase) -> dict[str, object]:
         """Returns what is known before anything is generated; without gradients.
 
         Args:

@@ -12,12 +12,15 @@ import functools
 from collections.abc import Mapping
 from typing import Any
 
+import keras
+import numpy as np
 from keras import ops
 
 from facedancer.models.families.facedancer.config import (
     DiscriminatorConfig,
     GeneratorConfig,
 )
+from facedancer.tensors import Tensor
 from facedancer.train.frozen import teachers
 from facedancer.train.objective import ifsr, losses
 from facedancer.train.objective.adversary import Adversary
@@ -147,7 +150,7 @@ class FaceDancer(System):
             ),
         )
 
-    def draws(self, random, count: int, phase: Phase) -> dict:
+    def draws(self, random: np.random.Generator, count: int, phase: Phase) -> dict:
         """Returns the looks at the batch by their fields.
 
         Args:
@@ -163,7 +166,7 @@ class FaceDancer(System):
             return vars(look)
         return vars(look) | self.frozen.proxy.draws(random, count)
 
-    def see(self, batch, phase: Phase) -> dict:
+    def see(self, batch: Mapping[str, Any], phase: Phase) -> dict:
         """Returns what the teacher says of target and source, without gradients.
 
         Args:
@@ -191,7 +194,9 @@ class FaceDancer(System):
             seen |= self._pseudo_targets(batch, seen)
         return seen
 
-    def _pseudo_targets(self, batch, seen) -> dict:
+    def _pseudo_targets(
+        self, batch: Mapping[str, Any], seen: Mapping[str, Any]
+    ) -> dict:
         """Returns targets that show somebody else, where the truth then is known.
 
         These are the pairs of two photos of one person; the reference stays the photo.
@@ -209,7 +214,7 @@ class FaceDancer(System):
             "known": ops.maximum(seen["known"], chosen),
         }
 
-    def _same(self, batch):
+    def _same(self, batch: Mapping[str, Any]) -> Tensor:
         """Returns 1 where the source shows the target's person, else 0."""
         if not self.recipe.pairs.same_person_ratio:
             return batch["same"]
@@ -217,7 +222,9 @@ class FaceDancer(System):
         known = ops.logical_and(person >= 0, person == batch["source_identity"])
         return ops.maximum(batch["same"], ops.cast(known, "float32"))
 
-    def _vectors(self, source, reference, look, phase: Phase) -> dict:
+    def _vectors(
+        self, source: Tensor, reference: Tensor, look: teachers.Look, phase: Phase
+    ) -> dict:
         teacher = self.frozen.teacher
         whole = teachers.whole_look(source.shape[0], teacher.shrink)
         source_vector = teacher(source, whole)[1]
@@ -230,7 +237,12 @@ class FaceDancer(System):
             "target_maps": [ops.stop_gradient(part) for part in maps],
         }
 
-    def make(self, networks, seen, needs: frozenset[str]) -> dict:
+    def make(
+        self,
+        networks: Mapping[str, keras.Model],
+        seen: Mapping[str, Any],
+        needs: frozenset[str],
+    ) -> dict:
         """Returns the swapped faces and what is measured of them.
 
         Args:
@@ -256,22 +268,31 @@ class FaceDancer(System):
             made |= self._swapped_back(networks, seen, swapped)
         return made
 
-    def _encoder_features(self, needs) -> bool:
+    def _encoder_features(self, needs: frozenset[str]) -> bool:
         return "features" in needs and self.frozen.perceptual.features is None
 
-    def _second_vectors(self, seen, swapped):
+    def _second_vectors(
+        self, seen: Mapping[str, Any], swapped: Tensor
+    ) -> tuple[Tensor, Tensor]:
         second = self.frozen.second
         whole = teachers.whole_look(swapped.shape[0], second.shrink)
         source = ops.stop_gradient(second(seen["source"], whole)[1])
         return source, second(swapped, seen["look"])[1]
 
-    def _features(self, seen, made):
+    def _features(
+        self, seen: Mapping[str, Any], made: Mapping[str, Any]
+    ) -> tuple[list[Tensor], list[Tensor]]:
         features = self.frozen.perceptual.features
         if features is None:
             return seen["target_maps"], made["maps"]
         return features(seen["reference"]), features(made["swapped"])
 
-    def _swapped_back(self, networks, seen, swapped) -> dict:
+    def _swapped_back(
+        self,
+        networks: Mapping[str, keras.Model],
+        seen: Mapping[str, Any],
+        swapped: Tensor,
+    ) -> dict:
         """Swaps every n-th row of the global batch back.
 
         Of a part, a replica's or an accumulated one, these may be fewer than there are
@@ -295,7 +316,7 @@ class FaceDancer(System):
         """
         return frozenset() if phase.self_pairs else VECTOR
 
-    def watch(self, seen, made) -> dict:
+    def watch(self, seen: Mapping[str, Any], made: Mapping[str, Any]) -> dict:
         """Returns sums of the cosines of swapped faces of other people.
 
         Args:
@@ -314,7 +335,7 @@ class FaceDancer(System):
             "cosine_apart": ops.sum(other * apart),
         }
 
-    def watched(self, sums) -> dict:
+    def watched(self, sums: Mapping[str, Any]) -> dict:
         """Returns the mean cosines of swapped faces of other people.
 
         Args:
@@ -326,7 +347,7 @@ class FaceDancer(System):
         names = ("cosine_to_source", "cosine_to_target", "cosine_apart")
         return {name: sums[name] / others for name in names}
 
-    def _perceptual(self, seen, made) -> dict:
+    def _perceptual(self, seen: Mapping[str, Any], made: Mapping[str, Any]) -> dict:
         relative = self.frozen.perceptual.relative
         compared = seen["same"] + seen["known"]
         return {
@@ -334,7 +355,7 @@ class FaceDancer(System):
             "compared": ops.sum(compared),
         }
 
-    def _ifsr(self, seen, made) -> dict:
+    def _ifsr(self, seen: Mapping[str, Any], made: Mapping[str, Any]) -> dict:
         distances = ifsr.distances(seen["target_maps"], made["maps"])
         options = self.recipe.options
         if options.ifsr_per_sample:
@@ -342,12 +363,14 @@ class FaceDancer(System):
             return {"ifsr": ops.sum(values)}
         return {"ifsr_distances": ops.sum(distances, axis=0)}
 
-    def _ifsr_value(self, sums, batch: int):
+    def _ifsr_value(self, sums: Mapping[str, Any], batch: int) -> Tensor:
         means = sums["ifsr_distances"] / batch
         return ifsr.hinge(means, self.frozen.margins, self.recipe.options.ifsr_scale)
 
 
-def _generate(networks, target, vector):
+def _generate(
+    networks: Mapping[str, keras.Model], target: Tensor, vector: Tensor
+) -> Tensor:
     generator = networks["generator"]
     return ops.cast(generator([target, vector], training=True), "float32")
 

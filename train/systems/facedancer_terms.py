@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from keras import ops
 
+from facedancer.tensors import Tensor
 from facedancer.train.objective import losses
 from facedancer.train.objective.terms import Term
 
 
-def perceptual_sum(compared, reference_features, swapped_features, relative: bool):
+def perceptual_sum(
+    compared: Tensor,
+    reference_features: Sequence[Tensor],
+    swapped_features: Sequence[Tensor],
+    relative: bool,
+) -> Tensor:
     """Returns the summed feature differences of the rows that are compared.
 
     Args:
@@ -30,7 +37,7 @@ def perceptual_sum(compared, reference_features, swapped_features, relative: boo
     return total
 
 
-def rows_to_cycle(row, every: int, batch: int):
+def rows_to_cycle(row: Tensor, every: int, batch: int) -> tuple[slice | Tensor, Tensor]:
     """Returns which examples of a part are swapped back: rows of the global batch.
 
     Args:
@@ -51,7 +58,7 @@ def rows_to_cycle(row, every: int, batch: int):
     return ops.minimum(rows, count - 1), ops.cast(rows < count, "float32")
 
 
-def cosines(seen, made):
+def cosines(seen: Mapping[str, Any], made: Mapping[str, Any]) -> tuple[Tensor, Tensor]:
     """Returns the cosines of the target to swapped face and to source, `(batch,)`.
 
     Args:
@@ -65,7 +72,7 @@ def cosines(seen, made):
     )
 
 
-def identity(seen, made) -> dict:
+def identity(seen: Mapping[str, Any], made: Mapping[str, Any]) -> dict:
     """Returns one minus the cosine of source and swapped face, summed.
 
     Args:
@@ -76,7 +83,7 @@ def identity(seen, made) -> dict:
     return {"identity": ops.sum(values)}
 
 
-def second_identity(seen, made) -> dict:
+def second_identity(seen: Mapping[str, Any], made: Mapping[str, Any]) -> dict:
     """Returns the same of the second encoder.
 
     Args:
@@ -86,7 +93,7 @@ def second_identity(seen, made) -> dict:
     return {"second_identity": ops.sum(losses.identity_loss(*made["second"]))}
 
 
-def contrast(seen, made) -> dict:
+def contrast(seen: Mapping[str, Any], made: Mapping[str, Any]) -> dict:
     """Returns how much of the targets' identity is left, summed.
 
     Args:
@@ -96,7 +103,12 @@ def contrast(seen, made) -> dict:
     return {"contrast": ops.sum(losses.identity_contrast(*cosines(seen, made)))}
 
 
-def image_sum(name: str, loss, seen, made) -> dict:
+def image_sum(
+    name: str,
+    loss: Callable[[Tensor, Tensor], Tensor],
+    seen: Mapping[str, Any],
+    made: Mapping[str, Any],
+) -> dict:
     """Returns the sum of an image loss against what the faces should look like.
 
     Args:
@@ -118,14 +130,20 @@ def marked(name: str, mark: str, wanted: str, mean: Callable | None = None) -> T
         mean: From sum and count to the value; None: `losses.same_pair_mean`.
     """
 
-    def sums(seen, made) -> dict:
+    def sums(seen: Mapping[str, Any], made: Mapping[str, Any]) -> dict:
         values = losses.absolute_difference(seen[wanted], made["swapped"])
         return {mark: ops.sum(seen[mark]), name: ops.sum(seen[mark] * values)}
 
     return Term(name, sums, functools.partial(marked_mean, name, mark, mean=mean))
 
 
-def marked_mean(name: str, mark: str, sums, batch: int, mean: Callable | None = None):
+def marked_mean(
+    name: str,
+    mark: str,
+    sums: Mapping[str, Any],
+    batch: int,
+    mean: Callable | None = None,
+) -> Tensor:
     """Returns a mean over the rows that have a mark.
 
     Args:
@@ -138,7 +156,7 @@ def marked_mean(name: str, mark: str, sums, batch: int, mean: Callable | None = 
     return (mean or losses.same_pair_mean)(sums[name], sums[mark])
 
 
-def cycle(seen, made) -> dict:
+def cycle(seen: Mapping[str, Any], made: Mapping[str, Any]) -> dict:
     """Returns the differences after swapping back, and of how many rows.
 
     Args:
@@ -150,7 +168,7 @@ def cycle(seen, made) -> dict:
     return {"cycle": ops.sum(weights * values), "cycled": ops.sum(weights)}
 
 
-def cycle_value(sums, batch: int):
+def cycle_value(sums: Mapping[str, Any], batch: int) -> Tensor:
     """Returns the mean difference of the rows that were swapped back.
 
     Args:

@@ -23,7 +23,7 @@ class SystemTable(MutableMapping):
             this room; or a class.
     """
 
-    def __init__(self, entries: dict[str, str | type[System]]):
+    def __init__(self, entries: dict[str, str | type[System]]) -> None:
         self._entries = entries
 
     def __getitem__(self, name: str) -> type[System]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import pathlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import cv2
 import numpy as np
@@ -115,7 +115,9 @@ def measure(
     return Distances(teacher.taps, joined)
 
 
-def read_triples(folder: str | os.PathLike, size: int, batch: int = 16):
+def read_triples(
+    folder: str | os.PathLike, size: int, batch: int = 16
+) -> Iterator[tuple[np.ndarray | None, ...]]:
     """Yields batches of triples from `target/`, `swapped/` and perhaps `source/`.
 
     Args:
@@ -147,12 +149,14 @@ def read_triples(folder: str | os.PathLike, size: int, batch: int = 16):
         yield tuple(parts)
 
 
-def _read(paths, names, size):
+def _read(
+    paths: Mapping[str, pathlib.Path], names: Sequence[str], size: int
+) -> np.ndarray:
     read = (images.read_image(paths[name]) for name in names)
     return np.stack([images.signed_from_uint8(_resized(image, size)) for image in read])
 
 
-def _resized(image, size):
+def _resized(image: np.ndarray, size: int) -> np.ndarray:
     if image.shape[:2] == (size, size):
         return image
     return cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA)

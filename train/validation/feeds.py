@@ -27,7 +27,7 @@ class Pairs:
     vectors: np.ndarray | None = None
     labels: np.ndarray | None = None
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.targets)
 
     def first(self, count: int) -> Pairs:
@@ -47,7 +47,7 @@ class Pairs:
         """
         rows, count = len(self), len(columns)
 
-        def tiled(array):
+        def tiled(array: np.ndarray | None) -> np.ndarray | None:
             return None if array is None else np.concatenate([array] * rows)
 
         return Pairs(

@@ -16,7 +16,7 @@ from facedancer.train.validation.feeds import Pairs
 BORDER = 2
 
 
-def grid(targets, sources, swapped) -> np.ndarray:
+def grid(targets: np.ndarray, sources: np.ndarray, swapped: np.ndarray) -> np.ndarray:
     """Returns a picture: sources on top, targets at the left, swapped faces between.
 
     Args:
@@ -31,7 +31,7 @@ def grid(targets, sources, swapped) -> np.ndarray:
     step = size + BORDER
     picture = np.full(((rows + 1) * step, (columns + 1) * step, 3), 255, np.uint8)
 
-    def put(row, column, image):
+    def put(row: int, column: int, image: np.ndarray) -> None:
         place = picture[row * step : row * step + size, column * step :][:, :size]
         place[:] = images.uint8_from_signed(image)
 

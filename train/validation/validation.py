@@ -68,7 +68,7 @@ def read_pairs(
     return Pairs(targets, sources, labels=np.concatenate(people))
 
 
-def _signed(images):
+def _signed(images: np.ndarray) -> np.ndarray:
     return images.astype(np.float32) / np.float32(127.5) - np.float32(1.0)
 
 
@@ -92,7 +92,7 @@ def swap(
     """
     given = feeds.make(pairs, contract)
 
-    def run(*arrays):
+    def run(*arrays: np.ndarray) -> np.ndarray:
         return generator(dict(zip(given, arrays, strict=True)))["swapped"]
 
     found = in_batches(run, *given.values(), size=batch).astype(np.float32)
@@ -149,7 +149,7 @@ class Validation:
         judge: Teacher | None,
         embedders: dict[str, Callable] | None = None,
         contract: SwapContract = CONTRACT,
-    ):
+    ) -> None:
         self.judge, self.contract = judge, contract
         self.embedders = embedders or {}
         vectors = teacher and vectors_of(teacher, pairs.sources)
