@@ -43,7 +43,7 @@ class ProgramTest(testing.TestCase):
         home.start()
         self.addCleanup(home.stop)
         detector = mock.patch.object(
-            networks, "load_detector", lambda path, **options: made.SquareDetector()
+            networks, "load_detector", lambda *args, **options: made.SquareDetector()
         )
         detector.start()
         self.addCleanup(detector.stop)
