@@ -68,6 +68,8 @@ def guard(work: Callable[[], int | None]) -> int | None:
             sys.stdout.flush()  # what cannot be said is a failure too
             return status
         except InputError as error:
+            if stopping.is_interrupt(error):
+                raise
             return _failed(_one_line(error))
         except OSError as error:
             if stopping.is_interrupt(error):

@@ -17,7 +17,7 @@ import h5py
 import keras
 import numpy as np
 
-from facedancer import untrusted
+from facedancer import stopping, untrusted
 from facedancer.errors import InputError
 
 SMALL = 1 << 25  # weights that any machine has room for; 128 MiB
@@ -163,7 +163,8 @@ def load_weights(
         weights_file(path, kind) as weights,
     ):
         model = build(make, count_numbers(weights), path)
-        model.load_weights(weights)
+        with stopping.postponed():  # HDF5 prints what is raised while it reads
+            model.load_weights(weights)
     return model
 
 

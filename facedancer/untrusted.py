@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from facedancer import stopping
 from facedancer.errors import InputError
 
 if typing.TYPE_CHECKING:
@@ -78,6 +79,8 @@ def faults(path: str | os.PathLike, what: str = "the file is damaged") -> Iterat
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file") from error
     except READING_ERRORS as error:
+        if stopping.is_interrupt(error):  # a library took it for a fault of the file
+            raise
         raise InputError(f"{path}: {what} ({first_line(error)})") from error
 
 
@@ -220,7 +223,8 @@ def open_h5(
     """
     import h5py
 
-    with faults(path, what), h5py.File(path, "r") as file:
+    # HDF5 prints a trace of its own where an exception lets go of its objects.
+    with stopping.postponed(), faults(path, what), h5py.File(path, "r") as file:
         claimed = sum(map(_claimed_bytes, _objects(file)))
         check_size(path, claimed)
         yield file

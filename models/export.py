@@ -80,9 +80,20 @@ def export(model: Network, path: str | os.PathLike) -> float:
         named = saving.with_named_ends(model)
         named(list(inputs.values()))  # some formats want a network that was called
         with files.whole(path, *companions) as temporary, saving.quiet():
-            named.export(str(temporary), format=kind, verbose=False)
+            _export(named, temporary, kind, path)
         found = _RUN[path.suffix](path, inputs)
     return saving.difference(expected, found)
+
+
+def _export(
+    named: keras.Model, temporary: pathlib.Path, kind: str, path: pathlib.Path
+) -> None:
+    try:
+        named.export(str(temporary), format=kind, verbose=False)
+    except RuntimeError as error:
+        if "iostream error" not in str(error):  # so OpenVINO says that a disk is full
+            raise
+        raise files.not_written(path, error) from None
 
 
 def check(path: pathlib.Path) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from absl import logging
 from keras import ops
 
-from facedancer import files
+from facedancer import files, writing
 from facedancer.errors import InputError
 from facedancer.models.published import published_writer
 from facedancer.network import Network
@@ -47,6 +47,9 @@ def save(model: keras.Model, path: str | os.PathLike, layout: str = "native") ->
     with files.whole(path) as temporary, quiet():
         if layout == "published":
             published_writer.save_published(model, temporary)
+        elif temporary.suffix == ".h5":
+            with writing.h5_file(temporary) as file:
+                model.save(file, include_optimizer=False)
         else:
             model.save(temporary, include_optimizer=False)
 

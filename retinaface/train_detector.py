@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
-import shutil
 from collections.abc import Mapping
 from typing import Any
 
@@ -28,7 +27,14 @@ from facedancer.retinaface.detector import DetectorOptions
 from facedancer.retinaface.loading import load_network
 from facedancer.retinaface.network import ANCHORS_PER_CELL, build_retinaface
 from facedancer.retinaface.retinaface_detector import RetinaFaceDetector
-from facedancer.retinaface.training import labels, losses, matching, measuring, scenes
+from facedancer.retinaface.training import (
+    backup,
+    labels,
+    losses,
+    matching,
+    measuring,
+    scenes,
+)
 from facedancer.settings import Checked, ranged, setting
 from facedancer.tensors import Tensor
 
@@ -272,7 +278,6 @@ def train(settings: TrainDetectorSettings) -> None:
     model.compile(optimizer=make_optimizer(settings), jit_compile=False)
     output = pathlib.Path(settings.output)
     epochs = -(-settings.steps // settings.save_every)
-    backup = pathlib.Path(f"{output}.backup")
     data = Batches(
         photos,
         scenes.SceneSettings(size=settings.image_size),
@@ -284,18 +289,19 @@ def train(settings: TrainDetectorSettings) -> None:
     )
     shape = (settings.batch_size, settings.image_size, settings.image_size, 3)
     model.build(shape)
+    model.optimizer.build(model.trainable_variables)
+    state = [*network.variables, *model.optimizer.variables]
+    kept = backup.Backup(f"{output}.backup.npz", state)
     model.fit(
         data,
+        initial_epoch=kept.restore(),
         epochs=epochs,
         verbose=2,
-        callbacks=[
-            keras.callbacks.BackupAndRestore(backup, delete_checkpoint=False),
-            SetEpoch(data),
-        ],
+        callbacks=[kept, SetEpoch(data)],
     )
     calibrate_scores(network, photos)
     write_network(network, output)
-    shutil.rmtree(backup)
+    kept.path.unlink()
 
 
 def calibrate_scores(

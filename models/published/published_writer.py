@@ -17,6 +17,7 @@ import h5py
 import numpy as np
 from keras import ops
 
+from facedancer import writing
 from facedancer.models.families.built_network import BuiltNetwork
 from facedancer.models.families.facedancer.config import (
     DiscriminatorConfig,
@@ -346,7 +347,7 @@ def save_published(
         first: See `PublishedParts`.
     """
     config, arrays = describe(model, first)
-    with h5py.File(path, "w") as file:
+    with writing.h5_file(path) as file:
         file.attrs["model_config"] = json.dumps(config).encode()
         file.attrs["backend"] = b"tensorflow"
         file.attrs["keras_version"] = b"2.15.0"

@@ -27,6 +27,8 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
+import matplotlib.font_manager  # noqa: F401  lists the fonts once, not in each case
+
 from facedancer import cli, programs
 
 # What Python reports before it starts a process or talks to a network.

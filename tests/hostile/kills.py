@@ -338,10 +338,11 @@ class Killer:
     Args:
         name: One of `PROGRAMS`.
         root: An empty folder for all of it.
+        limits: What a run may take.
     """
 
-    def __init__(self, name: str, root: pathlib.Path):
-        self.program, self.root = PROGRAMS[name], root
+    def __init__(self, name: str, root: pathlib.Path, limits: Limits = LIMITS):
+        self.program, self.root, self.limits = PROGRAMS[name], root, limits
         self.result = Kills(name)
         self.inputs = root / "inputs"
         self.inputs.mkdir()
@@ -361,7 +362,7 @@ class Killer:
             with self.program.patch():
                 program(self.program.command, words)()
 
-        return run(start, places, LIMITS, told)
+        return run(start, places, self.limits, told)
 
     def _look(self, places):
         return answer_of(lambda: self.program.look(places.output))
@@ -406,7 +407,7 @@ class Killer:
         if not self.program.goes_on and self._look(places) == self.expected:
             return ""  # it was at its end
         again = self._run(places)
-        if broken := broken_rules(again, LIMITS, (0,)):
+        if broken := broken_rules(again, self.limits, (0,)):
             return f"started again: {broken[0]} {again.error}"
         found = self._look(places)
         if found != self.expected:
@@ -439,16 +440,20 @@ def _difference(found, expected):
     return f"{found} instead of {expected}"[:300]
 
 
-def kill(name: str, moments: int, first: int = 0) -> Kills:
+def kill(
+    name: str, moments: int, first: int = 0, seconds: float = LIMITS.seconds
+) -> Kills:
     """Kills one program at some moments.
 
     Args:
         name: One of `PROGRAMS`.
         moments: How often.
         first: Number of the first kill, which decides its moment.
+        seconds: What a run may take.
     """
+    limits = dataclasses.replace(LIMITS, seconds=seconds)
     with tempfile.TemporaryDirectory() as root:
-        killer = Killer(name, pathlib.Path(root))
+        killer = Killer(name, pathlib.Path(root), limits)
         for number in range(first, first + moments):
             killer.kill(number)
         return killer.result
@@ -460,12 +465,13 @@ def main() -> int:
     parser.add_argument("--programs", default="all")
     parser.add_argument("--moments", type=int, default=15)
     parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--seconds", type=float, default=LIMITS.seconds)
     given = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     chosen = list(PROGRAMS) if given.programs == "all" else given.programs.split(",")
     results = []
     for name in chosen:
-        results.append(kill(name, given.moments, given.first))
+        results.append(kill(name, given.moments, given.first, given.seconds))
         for number, wrong in results[-1].faults.items():
             print(f"{name} {number}: {wrong}", flush=True)
         print(results[-1].row(), f"tmp {results[-1].left_in_tmp}", flush=True)

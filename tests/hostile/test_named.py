@@ -1,25 +1,38 @@
 """Every fault that the fuzzer found, by name: one clear line, or the right result."""
 
+import contextlib
 import io
 import json
+import re
 import struct
 import subprocess
 import sys
 import tokenize
 import zipfile
+from unittest import mock
 
 import numpy as np
 import pytest
 from absl.testing import parameterized
 from PIL import Image, features
 
-from facedancer import images, testing
+from facedancer import (
+    claims,
+    cli,
+    files,
+    images,
+    stopping,
+    testing,
+    untrusted,
+)
 from facedancer.dataset import dataset_sharding
 from facedancer.dataset.reading import pair_reader
 from facedancer.dataset.shards import records, sharding
 from facedancer.errors import InputError
+from facedancer.video_swap.media import video_reader
 from tests.dataset import fixtures
-from tests.hostile import seeds
+from tests.hostile import fuzz_clips, harness, seeds
+from tests.video_swap import made
 
 
 class ImageTest(testing.TestCase):
@@ -194,6 +207,73 @@ class ShardTest(testing.TestCase):
             self.assertLen(self.read(), 12)
         except InputError as error:
             self.assertIn(self.shard.name, str(error))
+
+
+class KillTest(testing.TestCase):
+    """What kills at random moments left, see `tests.hostile.kills`."""
+
+    def killed(self, output, *names):
+        """Leaves files as a process of this machine that is gone has called them."""
+        for name in names:
+            gone = re.sub(
+                r"_\d+_", "_9999999_", files.temporary_name(output / name).name, count=1
+            )
+            path = output / gone / "1.png" if name == "o" else output / gone
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+
+    def test_what_a_killed_swap_left_goes(self):
+        """A folder of images, and photos that were being signed, stayed for ever."""
+        output = self.tempdir() / "out"
+        self.killed(output, "o", "o-unsigned.png", "o-signed.png")
+        self.assertLen(list(output.iterdir()), 3)
+        with claims.claimed(output / "o.png"):
+            self.assertEqual([p.name for p in output.iterdir()], [".lock-o.png"])
+
+    def test_a_folder_made_for_a_photo_that_was_not_finished(self):
+        output = self.tempdir() / "new" / "o.png"
+        with self.assertRaises(KeyboardInterrupt), claims.claimed(output):
+            raise KeyboardInterrupt
+        self.assertFalse(output.parent.exists())
+
+    @parameterized.parameters(untrusted.faults, None)
+    def test_being_told_to_end_is_no_damage(self, block):
+        """TensorFlow says TypeError for whatever is raised in it."""
+
+        def work():
+            with block("a.keras") if block else contextlib.nullcontext():
+                try:
+                    raise stopping.StoppedBySignal("SIGTERM")
+                except BaseException:  # noqa: B036
+                    raise (TypeError if block else InputError)("no int32") from None
+
+        with mock.patch("sys.stderr", new=io.StringIO()) as stderr:
+            self.assertEqual(cli.guard(work), stopping.status())
+        self.assertEqual(stderr.getvalue(), f"{stopping.word()}\n")
+
+
+class ClipTest(testing.TestCase):
+    @parameterized.parameters(0, 10, 70, 140)
+    def test_damaged_flv_says_what_is_damaged(self, seed):
+        """Exit status 2 came without a word: the damage had no length."""
+        places = harness.Places(self.tempdir() / "case").make()
+        fuzz_clips.Clips.case(self.maker(), seed, places)
+        reader = video_reader.VideoReader(places.inputs / "clip_h264.flv")
+        self.assertNotEmpty(list(reader))
+        for start, end in reader.damage:
+            said = any(f"damaged at {float(start):.2f} s" in x for x in reader.notes)
+            self.assertTrue(said or end > start, reader.notes)
+        self.assertNotEmpty(reader.damage)
+
+    def maker(self):
+        """Returns `Clips` with the clip at hand only; others give it no bytes."""
+        path = self.tempdir() / "whole.flv"
+        frames = [seeds.face(number) for number in range(fuzz_clips.FRAMES)]
+        made.write_clip(path, frames, codec="libx264", audio="aac", tracks=1)
+        names = sorted([*fuzz_clips.CLIPS, *fuzz_clips.ANIMATED])
+        clips = object.__new__(fuzz_clips.Clips)
+        clips.names, clips.clips = names, dict.fromkeys(names, path.read_bytes())
+        return clips
 
 
 def write_odd_header(path):

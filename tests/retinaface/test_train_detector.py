@@ -19,7 +19,13 @@ from facedancer.retinaface import (
     load_detector,
     train_detector,
 )
-from facedancer.retinaface.training import labels, matching, measuring, scenes
+from facedancer.retinaface.training import (
+    backup,
+    labels,
+    matching,
+    measuring,
+    scenes,
+)
 
 
 def face_picture(seed=0):
@@ -165,7 +171,29 @@ class TrainDetectorTest(testing.TestCase):
             self.assert_close(found, expected)
             self.assertGreater(np.abs(expected - start).max(), 1e-3)
         self.assertFalse(list(self.folder.glob(".tmp*")))
-        self.assertFalse(list(self.folder.glob("*.backup")))
+        self.assertFalse(list(self.folder.glob("*.backup*")))
+
+    def test_backup_is_whole_or_absent(self):
+        """Keras' own was written over: who killed a run then could not go on."""
+        path = self.folder / "a.backup.npz"
+        one, other = (
+            [keras.Variable(np.full(shape, v, np.float32)) for shape in ((2, 3), ())]
+            for v in (3.0, 0.0)
+        )
+        self.assertEqual(backup.Backup(path, one).restore(), 0)
+        backup.Backup(path, one).on_epoch_end(4)
+        self.assertEqual(backup.Backup(path, other).restore(), 5)
+        self.assertEqual(float(keras.ops.sum(other[0]) + other[1]), 21.0)
+        with self.assertRaisesRegex(InputError, "a.backup.npz: belongs to another"):
+            backup.Backup(path, one[:1]).restore()
+        before = path.read_bytes()
+        with mock.patch.object(np, "savez", side_effect=OSError(28, "No space left")):
+            with self.assertRaisesRegex(InputError, "a.backup.npz: cannot be written"):
+                backup.Backup(path, one).on_epoch_end(5)
+        self.assertEqual(path.read_bytes(), before)
+        path.write_bytes(before[:300])
+        with self.assertRaisesRegex(InputError, "damaged backup; remove it"):
+            backup.Backup(path, one).restore()
 
     def test_a_run_stopped_at_its_end_need_not_train_again(self):
         settings = settings_for(self.folder, image_size=32)
