@@ -105,6 +105,21 @@ class SilenceTest(testing.TestCase):
         )
         self.assertTrue(swapped.is_file())
 
+    def test_python_and_the_one_command(self):
+        source, target = self.photos()
+        folder = target.parent
+        code = (
+            "from facedancer import Swapper\n"
+            f"swapper = Swapper(); photo = {str(target)!r}\n"
+            f"me = swapper.identity({str(source)!r})\n"
+            f"swapper.swap(photo, source=me).save({str(folder / 'a.png')!r})\n"
+            "print(len(swapper.faces(photo)))\n"
+        )
+        self.assertEndsWith(self.check(["-c", code]).strip(), "1")
+        words = ["-s", source, "-t", target, "-o", folder / "b.png"]
+        self.check(["-m", "facedancer", "swap", *words])
+        self.assertTrue((folder / "a.png").is_file() and (folder / "b.png").is_file())
+
     @pytest.mark.large
     def test_demo(self):
         words = ["-m", "facedancer.video_swap.demo", "--seconds=0.2"]

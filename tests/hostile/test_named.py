@@ -265,6 +265,13 @@ class ClipTest(testing.TestCase):
             self.assertTrue(said or end > start, reader.notes)
         self.assertNotEmpty(reader.damage)
 
+    def test_an_flv_in_which_a_stream_turns_up_later(self):
+        """PyAV's own IndexError came at the end of the file."""
+        places = harness.Places(self.tempdir() / "case").make()
+        fuzz_clips.Clips.case(self.maker(), 50, places)
+        with self.assertRaisesRegex(InputError, "its picture cannot be decoded"):
+            video_reader.VideoReader(places.inputs / "clip_h264.flv")
+
     def maker(self):
         """Returns `Clips` with the clip at hand only; others give it no bytes."""
         path = self.tempdir() / "whole.flv"

@@ -108,6 +108,8 @@ def packets_of(
             packet = next(packets)
         except StopIteration:
             return
+        except IndexError:  # at the end, PyAV asks for streams that turned up later
+            return
         except av.error.FFmpegError as error:
             yield None, error.strerror
             return
