@@ -12,6 +12,8 @@ import numpy as np
 from facedancer import files, untrusted
 from facedancer.errors import InputError
 
+_DAMAGED = "damaged backup; remove it to begin anew"
+
 
 class Backup(keras.callbacks.Callback):
     """Writes variables and the number of finished epochs at the end of each epoch.
@@ -38,8 +40,8 @@ class Backup(keras.callbacks.Callback):
         """
         if not self.path.exists():
             return 0
-        with untrusted.faults(self.path, "damaged backup; remove it to begin anew"):
-            arrays = untrusted.load_arrays(self.path)
+        with untrusted.faults(self.path, _DAMAGED):
+            arrays = untrusted.load_arrays(self.path, _DAMAGED)
             epochs = int(arrays.pop("epochs"))
             found = [arrays[str(number)] for number in range(len(arrays))]
         shapes = [tuple(variable.shape) for variable in self.variables]
