@@ -1,7 +1,9 @@
 """Checkpoints: whole or not there, the last N and the best, clear refusals."""
 
 import collections
+import json
 import os
+import pathlib
 from unittest import mock
 
 import keras
@@ -9,8 +11,11 @@ import numpy as np
 
 from facedancer import testing
 from facedancer.errors import InputError
+from facedancer.models import GeneratorConfig
 from facedancer.train.loop import checkpoints
 from facedancer.train.step import state
+from facedancer.train.systems import facedancer, facedancer_recipes
+from facedancer.train.systems.base import Fed
 from tests.train import tiny
 
 
@@ -131,3 +136,44 @@ class CheckpointsTest(testing.TestCase):
             self.saved.restore(make_state(ema=0.0), 1)
         with self.assertRaisesRegex(InputError, "no such file"):
             self.saved.restore(self.state, 9)
+
+
+class LayoutTest(testing.TestCase):
+    """What a checkpoint holds, as the trainer wrote it before systems had a table.
+
+    `checkpoint_layout.json` has the names and shapes of a real one, of four steps with
+    `facedancer_lite_64` at 16 pixels, a discriminator and an average.
+    """
+
+    CONFIG = GeneratorConfig(
+        image_size=16,
+        base_width=32,
+        max_width=256,
+        up_types=("no_skip", "affa", "concat"),
+        mapping_sizes=(8,),
+        identity_size=8,
+        gain_bias=1.0,
+    )
+
+    def test_it_is_restored_array_by_array(self):
+        path = pathlib.Path(__file__).with_name("checkpoint_layout.json")
+        layout = json.loads(path.read_text())
+        random = np.random.default_rng(0)
+        arrays = {
+            name: random.normal(size=shape).astype(dtype)
+            for name, (shape, dtype) in layout.items()
+        }
+        system = tiny.make_system(facedancer_recipes.PUBLISHED.changed(ema=0.9))
+        structures = facedancer.FaceDancer.structures(
+            "", {}, Fed(), {"generator": self.CONFIG}
+        )
+        made = state.build_state(system, system.builders(structures))
+        folder = self.tempdir()
+        record = np.frombuffer(b'{"step": 4, "score": null}', np.uint8)
+        np.savez(folder / "step_00000004.npz", **arrays, record=record)
+        checkpoints.Checkpoints(folder).restore(made, 4)
+        found = made.to_arrays()
+        self.assertLen(found, len(layout))
+        for name, array in arrays.items():
+            now = name.replace("average/", "average_generator/")
+            np.testing.assert_array_equal(found[now], array, err_msg=name)
