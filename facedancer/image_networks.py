@@ -1,7 +1,7 @@
-"""VGG16 and SqueezeNet 1.1 without their classifiers, with the weights of a file.
+"""VGG16, SqueezeNet 1.1 and a small MobileNet, without their classifiers, from a file.
 
 Their inner maps say how alike two images look: the perceptual loss and the perceptual
-distance of an evaluation both compare them.
+distance of an evaluation compare them, and a discriminator may judge by them.
 """
 
 from __future__ import annotations
@@ -20,34 +20,52 @@ from facedancer.tensors import Tensor
 
 # Mean of ImageNet's blue, green and red, which both networks want subtracted.
 IMAGENET_BGR_MEAN = (103.939, 116.779, 123.68)
+# What the MobileNet's weights were trained with: RGB in [0, 1], less this, by that.
+_TORCH_MEAN, _TORCH_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+# MobileNetV1: name of each block, its channels and stride.
+_MOBILENET = (
+    *(("stage1_1", 16, 1), ("stage1_2", 32, 2), ("stage1_3", 32, 1)),
+    *(("stage1_4", 64, 2), ("stage1_5", 64, 1), ("stage2_0", 128, 2)),
+    *((f"stage2_{number}", 128, 1) for number in range(1, 6)),
+    *(("stage3_0", 256, 2), ("stage3_1", 256, 1)),
+)
 
 
 def load_image_network(path: str | os.PathLike, image_size: int) -> keras.Model:
-    """Returns VGG16 or SqueezeNet 1.1, whichever the file holds weights of.
+    """Returns VGG16, SqueezeNet 1.1 or MobileNetV1 x0.25, whichever the file is of.
 
     Args:
-        path: HDF5 file of the weights without the classifier.
+        path: HDF5 file of the weights without the classifier; or of the MobileNet an
+            `.npz` of arrays under PyTorch's names, `stage1.0.0.weight` and so on.
         image_size: Side of the images in pixels.
 
     Returns:
         A model from images, BGR in [0, 255] less `IMAGENET_BGR_MEAN`, to its last map;
-        its name is `vgg16` or `squeezenet`.
+        its name is `vgg16`, `squeezenet` or `mobilenet025`.
 
     Raises:
-        InputError: If the file is of neither, or the images are too small for it.
+        InputError: If the file is of none of them, or the images are too small for it.
     """
     path = pathlib.Path(path)
-    arrays = _conv_arrays(path)
-    if "block1_conv1" in arrays:
-        network = build_vgg16(image_size)
-    elif "fire2_squeeze1x1" in arrays:
-        network = build_squeezenet(image_size)
+    if path.suffix == ".npz":
+        network, arrays = build_mobilenet(image_size), _mobilenet_arrays(path)
     else:
-        raise InputError(f"{path}: neither weights of VGG16 nor of SqueezeNet 1.1")
+        arrays = _conv_arrays(path)
+        network = _built(arrays, image_size, path)
     for layer in network.layers:
         if layer.weights:
             _assign(layer, arrays, path)
     return network
+
+
+def _built(
+    arrays: dict[str, dict[int, np.ndarray]], image_size: int, path: pathlib.Path
+) -> keras.Model:
+    if "block1_conv1" in arrays:
+        return build_vgg16(image_size)
+    if "fire2_squeeze1x1" in arrays:
+        return build_squeezenet(image_size)
+    raise InputError(f"{path}: neither weights of VGG16 nor of SqueezeNet 1.1")
 
 
 def _assign(
@@ -129,3 +147,61 @@ def _fire(x: Tensor, squeeze: int, name: str) -> Tensor:
         4 * squeeze, 3, padding="same", activation="relu", name=f"{name}_expand3x3"
     )(x)
     return layers.Concatenate(name=name)([left, right])
+
+
+def build_mobilenet(image_size: int) -> keras.Model:
+    """Returns MobileNetV1 x0.25 without its classifier (Howard et al. 2017).
+
+    Its batch norms are taken into the convolutions, and its preprocessing into the
+    first one.
+
+    Args:
+        image_size: Side of the images, pixels.
+
+    Returns:
+        A model from images, BGR in [0, 255] less the mean of ImageNet, to the map
+        `stage3_1`; the blocks before it are layers in it.
+    """
+    image = keras.Input((image_size, image_size, 3))
+    x = layers.ZeroPadding2D(1, name="stage1_0_pad")(image)  # as PyTorch pads
+    x = layers.Conv2D(8, 3, 2, name="stage1_0_conv")(x)
+    x = layers.LeakyReLU(negative_slope=0.1, name="stage1_0")(x)
+    for name, width, stride in _MOBILENET:
+        x = layers.ZeroPadding2D(1, name=f"{name}_pad")(x)
+        x = layers.DepthwiseConv2D(3, stride, name=f"{name}_depthwise")(x)
+        x = layers.LeakyReLU(negative_slope=0.1, name=f"{name}_middle")(x)
+        x = layers.Conv2D(width, 1, name=f"{name}_pointwise")(x)
+        x = layers.LeakyReLU(negative_slope=0.1, name=name)(x)
+    return keras.Model(image, x, name="mobilenet025")
+
+
+def _mobilenet_arrays(path: pathlib.Path) -> dict[str, dict[int, np.ndarray]]:
+    """Returns kernel and bias, by their rank, with norms and preprocessing in them."""
+    arrays = untrusted.load_arrays(path)
+    found = {}
+    with untrusted.faults(path, "its arrays are not those of MobileNetV1 x0.25"):
+        kernel, bias = _with_norm(arrays, "stage1.0.0", "stage1.0.1")
+        mean, std = (255.0 * np.array(part) for part in (_TORCH_MEAN, _TORCH_STD))
+        shift = (np.array(IMAGENET_BGR_MEAN)[::-1] - mean) / std
+        bias = bias + np.einsum("hwio,i->o", kernel, shift)
+        kernel = (kernel / std[:, None])[:, :, ::-1]
+        found["stage1_0_conv"] = {4: kernel, 1: bias}
+        for name, _, _ in _MOBILENET:
+            base = name.replace("_", ".")
+            for part, at in (("depthwise", 0), ("pointwise", 3)):
+                pair = _with_norm(arrays, f"{base}.{at}", f"{base}.{at + 1}")
+                found[f"{name}_{part}"] = dict(zip((4, 1), pair, strict=True))
+    return found
+
+
+def _with_norm(
+    arrays: dict[str, np.ndarray], conv: str, norm: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns kernel, channels last, and bias of a convolution with its batch norm."""
+    kernel = arrays[f"{conv}.weight"].astype(np.float64)
+    variance = arrays[f"{norm}.running_var"].astype(np.float64)
+    factor = arrays[f"{norm}.weight"] / np.sqrt(variance + 1e-5)
+    bias = arrays[f"{norm}.bias"] - arrays[f"{norm}.running_mean"] * factor
+    kernel = kernel * factor[:, None, None, None]
+    depthwise = kernel.shape[1] == 1
+    return kernel.transpose((2, 3, 0, 1) if depthwise else (2, 3, 1, 0)), bias

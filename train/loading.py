@@ -17,7 +17,7 @@ from facedancer.dataset.shards import shard_index
 from facedancer.errors import InputError
 from facedancer.models.published import reading
 from facedancer.train.config import TrainConfig
-from facedancer.train.frozen import perceptual, proxy
+from facedancer.train.frozen import people, perceptual, projector, proxy
 from facedancer.train.frozen.frozen_networks import FrozenNetworks
 from facedancer.train.frozen.teachers import Teacher
 from facedancer.train.objective import ifsr
@@ -235,7 +235,10 @@ def load_frozen(
         teacher = Teacher(encoder, taps, contract.image.shrink)
     asked = Asked(config, recipe, contract, teacher, margins)
     found = {name: LOADERS[name](asked) for name in LOADERS if name in needed}
-    return FrozenNetworks(teacher, **found)
+    frozen = FrozenNetworks(teacher, **found)
+    if "people" in needed:
+        frozen = dataclasses.replace(frozen, people=_people(asked, frozen))
+    return frozen
 
 
 def _perceptual_network(recipe: Recipe) -> str:
@@ -281,13 +284,35 @@ def _proxy(asked: Asked) -> proxy.Proxy | None:
     return proxy.Proxy(generator, teacher.embed(found.sources))
 
 
-# What reads each field of `FrozenNetworks` but the teacher; a system names those that
-# it needs in `System.needs_frozen`.
+def _features(asked: Asked) -> projector.Features | None:
+    weight = asked.recipe.weights["adversarial_projected"]
+    paths = asked.config.frozen.projector_path
+    if bool(weight) != bool(paths):
+        raise InputError(
+            "--projected_lambda, a weight, and --projector_path, the networks to judge "
+            f"by, belong together. Received: {weight:g} and {','.join(paths) or 'none'}"
+        )
+    return projector.load(paths, asked.contract.image.size) if weight else None
+
+
+def _people(asked: Asked, frozen: FrozenNetworks) -> tuple[people.People, ...]:
+    """Returns what the encoders of the identity losses say of the shards' people."""
+    data, size = asked.config.data, asked.contract.image.size
+    return tuple(
+        people.read(data.data_dir, size, encoder, data.on_corrupt)
+        for encoder in (frozen.teacher, frozen.second)
+        if encoder is not None
+    )
+
+
+# What reads each field of `FrozenNetworks` but the teacher and the people; a system
+# names those that it needs in `System.needs_frozen`.
 LOADERS: dict[str, Callable[[Asked], Any]] = {
     "margins": _margins,
     "second": _second,
     "perceptual": _perceptual,
     "proxy": _proxy,
+    "features": _features,
 }
 
 

@@ -67,10 +67,12 @@ class FrozenSettings(Checked):
         arcface_path: File of the identity encoder.
         second_arcface_path: File of a second identity encoder for the loss.
         perceptual: Perceptual network: vgg16 (from the folder of Keras), encoder
-            (the identity encoder's own maps), none, or a weights file of VGG16 or
-            SqueezeNet.
+            (the identity encoder's own maps), none, or a weights file of VGG16,
+            SqueezeNet or MobileNet (.npz).
         p_blocks: Layers of the perceptual network. Empty: its default.
         legacy_perceptual: Feed VGG16 as the original did, without preprocessing.
+        projector_path: Weights files of the networks whose features the discriminator
+            of --projected_lambda judges by: VGG16, SqueezeNet, or MobileNet (.npz).
         margins_file: File of train/calibrate_margins.py with blocks and margins.
         ifsr_blocks: Layers of the encoder IFSR compares. Empty: those known.
         ifsr_margin: IFSR margins, one per block or one for all. Empty: those known.
@@ -83,6 +85,7 @@ class FrozenSettings(Checked):
     perceptual: str | None = overrides("perceptual_network", Options, essential=True)
     p_blocks: tuple[str, ...] = ()
     legacy_perceptual: bool = False
+    projector_path: tuple[str, ...] = ()
     margins_file: str = ""
     ifsr_blocks: tuple[str, ...] = ()
     ifsr_margin: tuple[float, ...] = ()

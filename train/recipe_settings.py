@@ -41,6 +41,10 @@ class LossSettings(Checked):
     Attributes:
         a_lambda: Weight of the adversarial loss; published is 1.
         i_lambda: Weight of the identity loss; published is 10.
+        identity_margin: Cosine to the source's person that is enough for the identity
+            losses, such as 0.65; published is 1, which never is.
+        identity_of_others: Measure identity against the other photos of the source's
+            person; needs shards with labels; published is false.
         i2_lambda: Weight of the identity loss of --second_arcface_path.
         contrast_lambda: Weight of being as far from the target's identity as the
             source is; published is 0.
@@ -60,6 +64,8 @@ class LossSettings(Checked):
 
     a_lambda: float | None = overrides("adversarial")
     i_lambda: float | None = overrides("identity")
+    identity_margin: float | None = overrides("identity_margin", Options)
+    identity_of_others: bool | None = overrides("identity_of_others", Options)
     i2_lambda: float | None = overrides("second_identity")
     contrast_lambda: float | None = overrides("contrast")
     r_lambda: float | None = overrides("reconstruction")
@@ -82,6 +88,10 @@ class AdversarySettings(Checked):
 
     Attributes:
         adversarial: Kind of the loss; published is nonsaturating; none trains without.
+        projected_lambda: Weight of a discriminator on the features of --projector_path,
+            beside the other one or, with --a_lambda=0, instead of it; published is 0.
+        diff_augment: How images are changed before they are judged; as published, they
+            are not.
         real_images: What the discriminator sees as real; published is source.
         r1_gamma: Weight of the R1 penalty, times 2; published is 10.
         r1_every: R1 every so many steps, with the matching weight; published is 1.
@@ -89,6 +99,8 @@ class AdversarySettings(Checked):
     """
 
     adversarial: str | None = overrides("kind", AdversaryRecipe)
+    projected_lambda: float | None = overrides("adversarial_projected")
+    diff_augment: tuple[str, ...] | None = overrides("augment", AdversaryRecipe)
     real_images: str | None = overrides("real_images", AdversaryRecipe)
     r1_gamma: float | None = overrides("r1_gamma", AdversaryRecipe)
     r1_every: int | None = overrides("r1_every", AdversaryRecipe)

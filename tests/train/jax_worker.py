@@ -46,7 +46,7 @@ def main(folder):
     start = dict(np.load(folder / "start.npz"))
     for name, devices in (("one", ("0",)), ("two", ("0", "1"))):
         made = make_step(
-            tiny.DIVIDED.changed(lr=1.0), devices, folder, batch_size=8, sgd=True
+            tiny.JUDGED.changed(lr=1.0), devices, folder, batch_size=8, sgd=True
         )
         made.state.set_arrays(start, 0)
         (values,) = tiny.run(made, [tiny.batch(8)])

@@ -21,7 +21,7 @@ class JaxDriverTest(testing.TestCase):
     def setUpClass(cls):
         super().setUpClass()
         cls.folder = pathlib.Path(cls.enterClassContext(tempfile.TemporaryDirectory()))
-        made = tiny.make_step(tiny.DIVIDED.changed(lr=1.0), batch_size=8, sgd=True)
+        made = tiny.make_step(tiny.JUDGED.changed(lr=1.0), batch_size=8, sgd=True)
         weights = made.system.frozen.teacher.encoder.get_weights()
         np.savez(cls.folder / "encoder.npz", *weights)
         cls.start = made.state.to_arrays()
@@ -55,7 +55,7 @@ class JaxDriverTest(testing.TestCase):
         for name, expected in self.values.items():
             np.testing.assert_allclose(values[name], expected, 1e-4, 1e-5, err_msg=name)
         self.assertEqual(set(arrays), set(self.arrays))
-        for part in ("generator", "discriminator"):
+        for part in ("generator", "discriminator", "projected_heads"):
             names = [name for name in arrays if name.startswith(f"{part}/")]
             found, expected = (
                 {name: one[name] - self.start[name] for name in names}

@@ -49,8 +49,8 @@ class RecipeTest(testing.TestCase):
         self.assertEqual(first, {"low_frequency": 5.0, "reconstruction": 10.0})
         numbers = [IMPROVED.stage_number(step) for step in (0, 299, 300, 9999)]
         self.assertEqual(numbers, [0, 0, 1, 1])
-        self.assertTrue(IMPROVED.any_adversary)
-        self.assertFalse(IMPROVED.changed(adversarial=0.0).any_adversary)
+        self.assertTrue(IMPROVED.ever("adversarial"))
+        self.assertFalse(IMPROVED.changed(adversarial=0.0).ever("adversarial"))
 
     def test_stages_change_weights_and_rate(self):
         recipe = PUBLISHED.changed(
@@ -71,7 +71,7 @@ class RecipeTest(testing.TestCase):
             adversarial=0.0, stages=(Stage(5, {"adversarial": 1}),)
         )
         self.assertEqual([s.start for s in late.all_stages()], [0, 5])
-        self.assertTrue(late.any_adversary)
+        self.assertTrue(late.ever("adversarial"))
 
     @parameterized.parameters(
         (dict(stages=(Stage(5), Stage(5))), "one after the other"),
@@ -85,7 +85,7 @@ class RecipeTest(testing.TestCase):
 
     def test_without_a_discriminator(self):
         off = PUBLISHED.changed(kind="none")
-        self.assertFalse(off.any_adversary)
+        self.assertFalse(off.ever("adversarial"))
         self.assertNotIn("adversarial", off.weights_in(0))
         self.assertIn("cycle", off.weights_in(0))
 

@@ -15,6 +15,7 @@ from facedancer.models.families.facedancer.config import (
 )
 from facedancer.train.frozen.frozen_networks import FrozenNetworks
 from facedancer.train.frozen.teachers import Teacher
+from facedancer.train.objective import diff_augment
 from facedancer.train.step import divided_step, state
 from facedancer.train.systems import facedancer, facedancer_recipes
 
@@ -42,6 +43,8 @@ EVERYTHING = facedancer_recipes.PUBLISHED.changed(
     ema=0.9,
 )
 DIVIDED = EVERYTHING.changed(look=True, cycle_every=2)
+# Also the discriminator on frozen features, and changed images.
+JUDGED = DIVIDED.changed(adversarial_projected=0.5, augment=diff_augment.WAYS)
 # Quick to compile: the generator alone.
 QUICK = EVERYTHING.changed(
     **dict.fromkeys(("adversarial", "cycle", "perceptual", "ifsr", "outside"), 0.0)
@@ -60,6 +63,23 @@ class TinyEncoder(Encoder):
         x = keras.layers.Conv2D(8, 3, 2, activation="elu", name=TAPS[1])(x)
         vector = keras.layers.Dense(VECTOR)(keras.layers.Flatten()(x))
         super().__init__(inputs=image, outputs=vector, name=name, **kwargs)
+
+
+class Features:
+    """Frozen features for a discriminator: one convolution."""
+
+    def __init__(self, seed=0):
+        draws = np.random.default_rng(seed)
+        convolution = keras.layers.Conv2D(6, 3, 2, activation="elu", padding="same")
+        self.network = keras.Sequential([keras.Input((SIZE, SIZE, 3)), convolution])
+        kernel = draws.normal(0, 0.5, (3, 3, 3, 6)).astype("float32")
+        convolution.set_weights([kernel, np.full(6, 0.1, "float32")])  # no zeros
+        self.network.trainable = False
+        self.shapes = [(SIZE // 2, SIZE // 2, 6)]
+        self.variables = self.network.variables
+
+    def __call__(self, image):
+        return [self.network(image)]
 
 
 def seed_weights(seed):
@@ -99,8 +119,10 @@ def builders(precision="float32", form="composed"):
 
 
 def make_system(recipe=EVERYTHING, batch_size=4, margins=(0.01, 0.01)):
-    """FaceDancer with a tiny encoder."""
-    frozen = FrozenNetworks(Teacher(encoder(), TAPS), margins)
+    """FaceDancer with a tiny encoder, and features where a discriminator wants them."""
+    features = Features() if recipe.weights["adversarial_projected"] else None
+    teacher = Teacher(encoder(), TAPS)
+    frozen = FrozenNetworks(teacher, margins, features=features)
     return facedancer.FaceDancer(recipe, frozen, batch_size)
 
 
@@ -177,20 +199,17 @@ def run(train_step, batches):
 
 
 def write_shards(folder, count=12, size=24, people=4, name="faces_train"):
-    """Writes one shard of random photos with labels; returns its pattern."""
+    """Writes one shard of random photos, labelled if of people; returns its pattern."""
     draws = np.random.default_rng(len(name))
 
     def example(number):
         image = draws.integers(0, 255, (size, size, 3), dtype=np.uint8)
-        person = number % people
-        return records.encode_example(
-            {
-                "face": cv2.imencode(".png", image)[1].tobytes(),
-                "identity": person,
-                "identity_name": f"person_{person}",
-                "path": f"person_{person}/{number}.png",
-            }
-        )
+        features = {"face": cv2.imencode(".png", image)[1].tobytes()}
+        if people:
+            person = number % people
+            features |= {"identity": person, "identity_name": f"person_{person}"}
+            features["path"] = f"person_{person}/{number}.png"
+        return records.encode_example(features)
 
     path = folder / f"{name}_00000-of-00001.records"
     records.write_records(path, (example(number) for number in range(count)))

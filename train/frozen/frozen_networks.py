@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 
+from facedancer.tensors import Tensor
+from facedancer.train.frozen.people import People
 from facedancer.train.frozen.perceptual import Perceptual
+from facedancer.train.frozen.projector import Features
 from facedancer.train.frozen.proxy import Proxy
 from facedancer.train.frozen.teachers import Teacher
 
@@ -22,6 +25,9 @@ class FrozenNetworks:
         second: A second identity encoder, or None.
         perceptual: How the perceptual loss sees images.
         proxy: Makes pseudo targets with a known truth, or None.
+        features: What a discriminator judges by instead of images, or None.
+        people: What the identity encoders know of the people of the photos: those of
+            the teacher, then those of the second one; empty where it is not asked for.
     """
 
     teacher: Teacher | None = None
@@ -29,15 +35,32 @@ class FrozenNetworks:
     second: Teacher | None = None
     perceptual: Perceptual = Perceptual()
     proxy: Proxy | None = None
+    features: Features | None = None
+    people: tuple[People, ...] = ()
 
     @property
     def variables(self) -> list:
         """The variables of all of them, each once."""
         networks = (getattr(one, "network", None) for one in vars(self).values())
+        holders = (*networks, self.features, *self.people)
         found = {
             id(variable): variable
-            for network in networks
-            if network is not None
-            for variable in network.variables
+            for one in holders
+            if one is not None
+            for variable in one.variables
         }
         return list(found.values())
+
+    def person_vector(self, number: int, person: Tensor, vector: Tensor) -> Tensor:
+        """Returns what stands for people with one of the encoders.
+
+        Args:
+            number: 0 for the teacher, 1 for the second encoder.
+            person: `(batch,)` who they are, -1 where unknown.
+            vector: `(batch, d)` identity vectors of the photos at hand.
+
+        Returns:
+            The mean direction of their other photos where `people` are known, else the
+            vectors.
+        """
+        return self.people[number].others(person, vector) if self.people else vector

@@ -1,7 +1,7 @@
 """The network whose feature maps the perceptual loss compares.
 
-VGG16 with its ImageNet weights (published), SqueezeNet 1.1 from a small file, the maps
-of the identity encoder, or none. Nothing is downloaded.
+VGG16 with its ImageNet weights (published), SqueezeNet 1.1 or MobileNetV1 x0.25 from a
+small file, the maps of the identity encoder, or none. Nothing is downloaded.
 """
 
 from __future__ import annotations
@@ -18,8 +18,11 @@ from facedancer.errors import InputError
 from facedancer.image_networks import IMAGENET_BGR_MEAN, load_image_network
 from facedancer.tensors import Tensor
 
-VGG16_BLOCKS = tuple(f"block{i}_pool" for i in range(1, 6))
-SQUEEZENET_BLOCKS = ("relu_conv1", "fire3", "fire5", "fire7", "fire9")
+BLOCKS = {
+    "vgg16": tuple(f"block{i}_pool" for i in range(1, 6)),
+    "squeezenet": ("relu_conv1", "fire3", "fire5", "fire7", "fire9"),
+    "mobilenet025": ("stage1_0", "stage1_3", "stage1_5", "stage2_5", "stage3_1"),
+}
 LEGACY_FACTOR = 0.85
 VGG16_WEIGHTS = (  # those of keras.applications, under the name it keeps them by
     "https://storage.googleapis.com/tensorflow/keras-applications/vgg16/"
@@ -52,8 +55,7 @@ def load(
 
     Args:
         name: `vgg16` (the file that Keras keeps in its home folder, if it does),
-            `encoder`, `none` or a weights file without the top layers of VGG16 or
-            SqueezeNet 1.1.
+            `encoder`, `none` or a file for `image_networks.load_image_network`.
         image_size: Side of the images, pixels.
         blocks: Layers to compare; empty for the network's default.
         legacy: Feed VGG16 raw images in [-1, 1], as published.
@@ -80,7 +82,7 @@ def load(
             f"Received: {','.join(blocks)}"
         ) from None
     taps = keras.Model(network.input, outputs)
-    prepare = _as_it_is if legacy else _imagenet
+    prepare = _as_it_is if legacy else imagenet
 
     def features(image_signed: Tensor) -> list[Tensor]:
         maps = taps(prepare(image_signed), training=False)
@@ -94,8 +96,12 @@ def _as_it_is(image_signed: Tensor) -> Tensor:
     return image_signed
 
 
-def _imagenet(image_signed: Tensor) -> Tensor:
-    """[-1, 1] RGB -> [0, 255] BGR less the mean of ImageNet, in every image."""
+def imagenet(image_signed: Tensor) -> Tensor:
+    """Returns images as the networks of ImageNet want them: BGR less its mean.
+
+    Args:
+        image_signed: `(batch, height, width, 3)` RGB in [-1, 1].
+    """
     image = (ops.flip(image_signed, axis=-1) + 1.0) * 127.5
     return image - ops.convert_to_tensor(IMAGENET_BGR_MEAN, "float32")
 
@@ -123,4 +129,4 @@ def _from_file(
             f"--perceptual must be vgg16, encoder, none or a file. Received: {path}"
         )
     network = load_image_network(path, image_size)
-    return network, VGG16_BLOCKS if network.name == "vgg16" else SQUEEZENET_BLOCKS
+    return network, BLOCKS[network.name]

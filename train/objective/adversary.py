@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 from keras import ops
 
 from facedancer.tensors import Tensor
+from facedancer.train.objective import diff_augment
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,11 +95,19 @@ class Adversary:
         mixup: The discriminator sees mixtures of a real and a fake image instead, with
             a share of real from Beta(mixup, mixup), one draw a step, and should tell
             the share (`lsgan` only); 0: it sees them apart.
+        features: From images to what the network is given instead of them, such as the
+            maps of a frozen network: gradients flow through it, and to none of its
+            variables. None: the images.
+        augment: In which ways of `diff_augment.WAYS` real and fake images are changed
+            first, each by its own random numbers.
+        build: Makes its network anew, called with a dtype policy, where the system's
+            family has none. None: the family has.
         joint: Both kinds of images in one call. For networks whose examples see each
             other, as through a batch norm, switch it off.
 
     Raises:
-        ValueError: If the kind is unknown, or mixup does not fit it.
+        ValueError: If the kind or a way is unknown, mixup does not fit the kind, or
+            there is a condition, which would not change with the images.
     """
 
     network: str = "discriminator"
@@ -111,6 +120,9 @@ class Adversary:
     r1_gamma: float = 0.0
     r1_every: int = 1
     mixup: float = 0.0
+    features: Callable | None = None
+    augment: tuple[str, ...] = ()
+    build: Callable | None = None
     joint: bool = True
 
     def __post_init__(self) -> None:
@@ -119,6 +131,12 @@ class Adversary:
             raise ValueError(
                 "`mixup` must be positive and is for lsgan. Received: "
                 f"mixup={self.mixup}, kind={self.kind!r}"
+            )
+        known_ways(self.augment)
+        if self.condition and (self.augment or self.features):
+            raise ValueError(
+                "A condition stands beside images as they are. Received: "
+                f"condition={self.condition} with augment or features"
             )
 
     def key(self, name: str) -> str:
@@ -133,6 +151,27 @@ class Adversary:
     def draw(self) -> str:
         """The name of the step's random share of its mixup."""
         return f"mixup_{self.network}"
+
+    @property
+    def augment_draw(self) -> str:
+        """The name of the step's random numbers of its augmentation."""
+        return f"augment_{self.network}"
+
+
+def known_ways(ways: tuple[str, ...]) -> None:
+    """Refuses a way of augmentation that is not known.
+
+    Args:
+        ways: Of `diff_augment.WAYS`.
+
+    Raises:
+        ValueError: If one is unknown.
+    """
+    if unknown := [way for way in ways if way not in diff_augment.WAYS]:
+        raise ValueError(
+            f"`augment` must be of {', '.join(diff_augment.WAYS)}. Received: "
+            f"{', '.join(map(str, unknown))}"
+        )
 
 
 def known_kind(kind: str) -> Kind:

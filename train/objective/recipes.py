@@ -17,6 +17,7 @@ SCHEDULES = ("constant", "exponential", "cosine", "thirds")
 JITTERS = ("legacy", "per_image", "none")
 # The keys of `adversary.KINDS`; that file needs Keras, `--help` does not.
 KINDS = ("nonsaturating", "hinge", "lsgan", "relativistic")
+WAYS = ("colour", "translation", "cutout")  # those of `diff_augment`, likewise
 ADVERSARIAL = "adversarial"  # with it the names of adversaries' weights begin
 # Records of a recipe whose fields can be changed by their names alone.
 PARTS = ("adversary", "optimisation", "pairs", "options")
@@ -32,12 +33,15 @@ class AdversaryRecipe(Checked):
             the truth is known, it is that.
         r1_gamma: Weight of R1 is `r1_gamma / 2`; 0 switches it off.
         r1_every: R1 every n-th step, with its weight times n.
+        augment: How images are changed before they are judged, of
+            `WAYS`; empty: they are not.
     """
 
     kind: str = choice("nonsaturating", (*KINDS, "none"))
     real_images: str = choice("source", ("source", "target"))
     r1_gamma: float = ranged(10.0, low=0.0)
     r1_every: int = ranged(1, low=1)
+    augment: tuple[str, ...] = choice((), WAYS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -233,12 +237,14 @@ class Recipe(Checked):
             if weight and name in names and not (off and name.startswith(ADVERSARIAL))
         }
 
-    @property
-    def any_adversary(self) -> bool:
-        """Whether a discriminator is at work at any time."""
+    def ever(self, name: str) -> bool:
+        """Returns whether a term or an adversary is at work at any time.
+
+        Args:
+            name: Of its weight.
+        """
         stages = range(len(self.all_stages()))
-        names = {name for number in stages for name in self.weights_in(number)}
-        return any(name.startswith(ADVERSARIAL) for name in names)
+        return any(name in self.weights_in(number) for number in stages)
 
     def learning_rate(self, step: int, steps: int) -> float:
         """Returns the generator's learning rate at a step.

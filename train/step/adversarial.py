@@ -8,6 +8,7 @@ import keras
 from keras import ops, tree
 
 from facedancer.train.objective import adversary as formulas
+from facedancer.train.objective import diff_augment
 from facedancer.train.objective.adversary import Adversary
 from facedancer.train.step.driver import Driver
 
@@ -21,12 +22,15 @@ class Shown:
         fake: Generated images of the same shape.
         condition: What it is given besides, tensors `(batch, ...)`.
         share: `(batch,)` share of the real image where the two are mixed, or None.
+        numbers: `(batch, 2, diff_augment.NUMBERS)` of the augmentation of real and of
+            fake images, or None.
     """
 
     real: object
     fake: object
     condition: tuple = ()
     share: object = None
+    numbers: object = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,9 +80,13 @@ class Judge:
             shared: One backward pass for both networks where the formulas allow it.
         """
 
+        real = self._changed(shown.real, shown.numbers, 0)
+
         def play(fake):
-            fake_logits, real_logits, penalty = self._logits(shown, fake, with_r1)
-            sums = self._sums(shown, fake, fake_logits, real_logits)
+            fake = self._changed(fake, shown.numbers, 1)
+            seen = dataclasses.replace(shown, real=real, fake=fake)
+            fake_logits, real_logits, penalty = self._logits(seen, with_r1)
+            sums = self._sums(seen, fake_logits, real_logits)
             loss = sums["d_fake"] + sums["d_real"]
             if with_r1:
                 sums["r1"] = ops.sum(penalty)
@@ -103,14 +111,20 @@ class Judge:
         named = {self.adversary.key(name): value for name, value in sums.items()}
         return Judgement(gradients, at_fake, named)
 
+    def _changed(self, image, numbers, kind: int):
+        ways = self.adversary.augment
+        return diff_augment.changed(image, numbers[:, kind], ways) if ways else image
+
     def _call(self, image, condition):
+        features = self.adversary.features
+        image = image if features is None else features(image)
         inputs = [image, *condition] if condition else image
         logits = self.network(inputs, training=True)
         return tree.map_structure(lambda part: ops.cast(part, "float32"), logits)
 
-    def _logits(self, shown: Shown, fake, with_r1: bool):
+    def _logits(self, shown: Shown, with_r1: bool):
         """Returns the logits of both, and R1 per example where it is due."""
-        real, condition = shown.real, shown.condition
+        real, fake, condition = shown.real, shown.fake, shown.condition
         if with_r1:
 
             def look(image):
@@ -131,13 +145,13 @@ class Judge:
             None,
         )
 
-    def _sums(self, shown: Shown, fake, fake_logits, real_logits) -> dict:
+    def _sums(self, shown: Shown, fake_logits, real_logits) -> dict:
         kind = self.adversary.kind
         wanted = formulas.generator_loss(kind, fake_logits, real_logits)
         parts = formulas.discriminator_loss(kind, fake_logits, real_logits)
         if self.adversary.mixup:
             share = ops.reshape(shown.share, (-1, 1, 1, 1))
-            mixed = share * shown.real + (1.0 - share) * fake
+            mixed = share * shown.real + (1.0 - share) * shown.fake
             mixed = self._call(mixed, shown.condition)
             half = 0.5 * formulas.mixed_loss(mixed, shown.share)
             parts = half, half

@@ -18,7 +18,7 @@ import numpy as np
 from keras import ops, tree
 
 from facedancer.tensors import Tensor
-from facedancer.train.objective import terms
+from facedancer.train.objective import diff_augment, terms
 from facedancer.train.objective.adversary import Adversary
 from facedancer.train.step import gradient_updates
 from facedancer.train.step.adversarial import Judge, Judgement, Shown
@@ -145,6 +145,9 @@ class DividedStep:
             if one.mixup:
                 share = random.beta(one.mixup, one.mixup)
                 found[one.draw] = np.full(self.batch_size, share)
+            if one.augment:  # of real and fake images
+                shape = (self.batch_size, 2, diff_augment.NUMBERS)
+                found[one.augment_draw] = random.random(shape)
         return {name: np.asarray(value, "float32") for name, value in found.items()}
 
     def set_learning_rate(self, value: float) -> None:
@@ -285,7 +288,8 @@ class DividedStep:
         for one, fake, real, condition in zip(
             adversaries, fakes, reals, conditions, strict=True
         ):
-            shown = Shown(real, fake, tuple(condition), part.get(one.draw))
+            draws = part.get(one.draw), part.get(one.augment_draw)
+            shown = Shown(real, fake, tuple(condition), *draws)
             judgement = self._judge(one, shown, phase)
             weight = self.recipe.weights_in(phase.stage)[one.name]
             upstream.append(weight * scale * judgement.at_fake)

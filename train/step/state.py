@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 
 import keras
@@ -132,12 +133,15 @@ def build_state(
 
     Args:
         system: What is learned.
-        builders: Return a new network, by its name.
+        builders: Return a new network, by its name; adversaries may bring theirs.
         precision: A Keras dtype policy, the networks'.
         start: Networks of the same structure whose weights are taken, by name.
     """
     moves, players = system.recipe.optimisation, system.players
     state = State({}, {}, {}, players)
+    own = {one.network: one.build for one in system.adversaries if one.build}
+    own = {name: functools.partial(make, precision) for name, make in own.items()}
+    builders = {**builders, **own}
     for name in dict.fromkeys(name for names in players.values() for name in names):
         state.networks[name] = builders[name]()
         if start and name in start:

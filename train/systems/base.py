@@ -214,8 +214,8 @@ class System(abc.ABC):
     def players(self) -> dict[str, tuple[str, ...]]:
         """Which networks each optimiser moves: `g`, then those of the adversaries."""
         found = {"g": self.generators}
-        if self.recipe.any_adversary:
-            for one in self.adversaries:
+        for one in self.adversaries:
+            if self.recipe.ever(one.name):
                 found[one.player] = (one.network,)
         return found
 

@@ -28,6 +28,7 @@ from facedancer.train.objective.recipes import Recipe
 from facedancer.train.objective.terms import Term
 from facedancer.train.systems import facedancer_terms as terms
 from facedancer.train.systems.base import Fed, Phase, System, preset_of
+from facedancer.train.systems.facedancer_adversaries import adversaries
 from facedancer.train.systems.facedancer_recipes import IMPROVED, PUBLISHED
 
 VECTOR, CYCLE, SECOND, FEATURES = (
@@ -92,8 +93,10 @@ class FaceDancer(System):
         Args:
             recipe: The numbers of a training.
         """
-        found = frozenset({"teacher", "second", "perceptual", "proxy"})
-        return found | {"margins"} if recipe.weights["ifsr"] else found
+        found = {"teacher", "second", "perceptual", "proxy", "features"}
+        others = recipe.options.identity_of_others
+        wanted = {"margins": recipe.weights["ifsr"], "people": others}
+        return frozenset(found.union(name for name, one in wanted.items() if one))
 
     @classmethod
     def settled(
@@ -124,9 +127,14 @@ class FaceDancer(System):
             "outside": functools.partial(losses.outside_loss, shrink=shrink),
         }
         per_sample = self.recipe.options.ifsr_per_sample
+        margin = self.recipe.options.identity_margin
         return (
-            Term("identity", terms.identity, needs=VECTOR),
-            Term("second_identity", terms.second_identity, needs=SECOND),
+            Term("identity", functools.partial(terms.identity, margin), needs=VECTOR),
+            Term(
+                "second_identity",
+                functools.partial(terms.second_identity, margin),
+                needs=SECOND,
+            ),
             Term("contrast", terms.contrast, needs=VECTOR),
             *(
                 Term(name, functools.partial(terms.image_sum, name, loss))
@@ -140,15 +148,8 @@ class FaceDancer(System):
         )
 
     def make_adversaries(self) -> tuple[Adversary, ...]:
-        """Returns the one discriminator."""
-        numbers = self.recipe.adversary
-        return (
-            Adversary(
-                kind=numbers.kind,
-                r1_gamma=numbers.r1_gamma,
-                r1_every=numbers.r1_every,
-            ),
-        )
+        """Returns the discriminator, and one on frozen features where there are any."""
+        return adversaries(self.recipe.adversary, self.frozen.features)
 
     def draws(self, random: np.random.Generator, count: int, phase: Phase) -> dict:
         """Returns the looks at the batch by their fields.
@@ -190,6 +191,9 @@ class FaceDancer(System):
         seen |= {"target": target, "source": source, "reference": reference}
         seen |= {"real": real, "same": same}
         seen |= self._vectors(source, reference, look, phase)
+        who = batch["target_identity" if phase.self_pairs else "source_identity"]
+        vector = self.frozen.person_vector(0, who, seen["source_vector"])
+        seen |= {"person": who, "person_vector": vector}
         if self.frozen.proxy is not None and not phase.self_pairs:
             seen |= self._pseudo_targets(batch, seen)
         return seen
@@ -277,6 +281,7 @@ class FaceDancer(System):
         second = self.frozen.second
         whole = teachers.whole_look(swapped.shape[0], second.shrink)
         source = ops.stop_gradient(second(seen["source"], whole)[1])
+        source = self.frozen.person_vector(1, seen["person"], source)
         return source, second(swapped, seen["look"])[1]
 
     def _features(

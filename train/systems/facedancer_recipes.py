@@ -30,6 +30,10 @@ class Options(Checked):
         perceptual_network: See `perceptual.load`.
         proxy_ratio: Share of the pairs of two photos of one person whose target is
             first swapped to somebody else, where there is a proxy.
+        identity_margin: The cosine to the source's person that is enough for the
+            identity losses; 1 never is.
+        identity_of_others: Measure identity against the other photos of the source's
+            person, where the shards say who that is, instead of the source itself.
     """
 
     ifsr_scale: float = ranged(1.2, low=0.0)
@@ -38,11 +42,14 @@ class Options(Checked):
     look: bool = False
     perceptual_network: str = "vgg16"
     proxy_ratio: float = ranged(1.0, low=0.0, high=1.0)
+    identity_margin: float = ranged(1.0, low=0.0, high=1.0)
+    identity_of_others: bool = False
 
 
 PUBLISHED = Recipe(
     weights={
         "adversarial": 1.0,
+        "adversarial_projected": 0.0,
         "identity": 10.0,
         "second_identity": 0.0,
         "contrast": 0.0,

@@ -72,25 +72,30 @@ def cosines(seen: Mapping[str, Any], made: Mapping[str, Any]) -> tuple[Tensor, T
     )
 
 
-def identity(seen: Mapping[str, Any], made: Mapping[str, Any]) -> dict:
-    """Returns one minus the cosine of source and swapped face, summed.
+def identity(margin: float, seen: Mapping[str, Any], made: Mapping[str, Any]) -> dict:
+    """Returns how far the swapped faces are from the sources' people, summed.
 
     Args:
+        margin: The cosine that is enough.
         seen: From `see`.
         made: From `make`.
     """
-    values = losses.identity_loss(seen["source_vector"], made["vector"])
+    values = losses.identity_loss(seen["person_vector"], made["vector"], margin)
     return {"identity": ops.sum(values)}
 
 
-def second_identity(seen: Mapping[str, Any], made: Mapping[str, Any]) -> dict:
+def second_identity(
+    margin: float, seen: Mapping[str, Any], made: Mapping[str, Any]
+) -> dict:
     """Returns the same of the second encoder.
 
     Args:
+        margin: The cosine that is enough.
         seen: From `see`.
         made: From `make`.
     """
-    return {"second_identity": ops.sum(losses.identity_loss(*made["second"]))}
+    values = losses.identity_loss(*made["second"], margin)
+    return {"second_identity": ops.sum(values)}
 
 
 def contrast(seen: Mapping[str, Any], made: Mapping[str, Any]) -> dict:

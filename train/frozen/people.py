@@ -1,0 +1,117 @@
+"""What an identity encoder says of all photos of a person, but the one at hand.
+
+A generator that is told by one photo, and measured against the same photo, copies the
+photo's light and glasses with the person. Measured against the person's other photos it
+gains nothing by that.
+"""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+from keras import ops
+
+from facedancer.dataset.shards import shard_index
+from facedancer.dataset.shards.records import CorruptRecordError
+from facedancer.errors import InputError
+from facedancer.tensors import Tensor
+from facedancer.train.frozen.teachers import Teacher
+from facedancer.vectors import normalize
+
+_BATCH = 64
+
+
+class People:
+    """The sum of the identity vectors of each person's photos.
+
+    Attributes:
+        sums: `(people, d)` variable: sums of vectors of length one.
+        counts: `(people,)` variable: how many there are.
+
+    Args:
+        identity: `(n,)` the person of each photo, -1 where unknown.
+        vectors: `(n, d)` identity vectors of the photos.
+
+    Raises:
+        ValueError: If nobody is known.
+    """
+
+    def __init__(self, identity: np.ndarray, vectors: np.ndarray):
+        known = identity >= 0
+        if not known.any():
+            raise ValueError("No photo says whom it shows")
+        shape = (int(identity.max()) + 1, vectors.shape[1])
+        sums, counts = np.zeros(shape, np.float32), np.zeros(shape[0], np.float32)
+        np.add.at(sums, identity[known], normalize(vectors[known]))
+        np.add.at(counts, identity[known], 1.0)
+        self.sums = keras.Variable(sums, trainable=False, name="sums")
+        self.counts = keras.Variable(counts, trainable=False, name="counts")
+
+    @property
+    def variables(self) -> list[keras.Variable]:
+        """All variables; none is trained."""
+        return [self.sums, self.counts]
+
+    def others(self, identity: Tensor, vector: Tensor) -> Tensor:
+        """Returns what stands for a person without the photo at hand.
+
+        Args:
+            identity: `(batch,)` people, -1 where unknown.
+            vector: `(batch, d)` identity vectors of the photos at hand.
+
+        Returns:
+            `(batch, d)` float32: the mean direction of the person's other photos; the
+            vector itself where there are none.
+        """
+        place = ops.maximum(ops.cast(identity, "int32"), 0)
+        length = ops.maximum(ops.norm(vector, axis=1, keepdims=True), 1e-12)
+        rest = ops.take(self.sums, place, axis=0) - vector / length
+        several = ops.take(self.counts, place) > 1.5
+        several = ops.logical_and(several, ops.cast(identity, "int32") >= 0)
+        return ops.where(several[:, None], rest, vector)
+
+
+def read(
+    data_dir: str, size: int, teacher: Teacher, on_corrupt: str = "stop"
+) -> People:
+    """Returns what an encoder says of the people of some shards.
+
+    Args:
+        data_dir: Shards with labels.
+        size: Side of the images that are looked at, pixels.
+        teacher: The encoder.
+        on_corrupt: See `shard_index.open_index`; a damaged record is then left out.
+
+    Raises:
+        InputError: If the shards have no labels, or a record is damaged.
+    """
+    index = shard_index.open_index(data_dir, on_corrupt=on_corrupt)
+    if index.identity.max(initial=-1) < 0:
+        raise InputError(
+            f"{data_dir}: these shards do not say who is on the photos, so no other "
+            "photos of a person are known. Make them with --identities=folder"
+        )
+    identity: list[int] = []
+    vectors: list[np.ndarray] = []
+    for first in range(0, len(index), _BATCH):
+        photos = range(first, min(first + _BATCH, len(index)))
+        found = _images(index, photos, size, on_corrupt == "skip")
+        if found:
+            images = np.stack(list(found.values())).astype(np.float32) / 127.5 - 1.0
+            vectors.append(teacher.embed(images))
+            identity += [index.identity[photo] for photo in found]
+    return People(np.array(identity), np.concatenate(vectors))
+
+
+def _images(
+    index: shard_index.ShardIndex, photos: range, size: int, skip: bool
+) -> dict[int, np.ndarray]:
+    """Returns the photos that can be read, by their places."""
+    found = {}
+    for photo in photos:
+        try:
+            found[photo] = index.image(photo, size)
+        except CorruptRecordError:
+            if not skip:
+                raise
+    return found
