@@ -94,7 +94,8 @@ def second_identity(
         seen: From `see`.
         made: From `make`.
     """
-    values = losses.identity_loss(*made["second"], margin)
+    source, swapped = made["second"]
+    values = losses.identity_loss(source, swapped, margin)
     return {"second_identity": ops.sum(values)}
 
 
