@@ -152,11 +152,10 @@ class DefaultTest(testing.TestCase):
     def test_catalogue(self):
         folder = self.tempdir()
         build_retinaface(width=4, channels=8).save(folder / "ours.keras")
-        self.enter_context_patch(
-            weights,
-            "CATALOGUE",
-            {"d": weights.Weights("detector", "ours.keras", "", "MIT", "", "")},
+        entry = weights.Weights(
+            "detector", "ours.keras", "", "MIT", "", "", "ours.onnx", ""
         )
+        self.enter_context_patch(weights, "CATALOGUE", {"d": entry})
         self.enter_context_patch(weights, "PACKAGED", folder)
         self.assertEqual(load_detector().name, "retinaface-mobilenet025")
 
