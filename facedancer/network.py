@@ -16,7 +16,7 @@ class Cost:
     """What a network costs.
 
     Attributes:
-        parameters: Numbers that are learned.
+        parameters: Numbers that are learned; moving averages are not.
         macs: Multiply-accumulates per example, of convolutions and dense layers; a
             FLOP count is about twice these. None where the input's size is open.
     """
@@ -115,7 +115,8 @@ class Network(keras.Model):
         nodes = [node for some in self._nodes_by_depth.values() for node in some]
         counts = [_multiply_accumulates(node) for node in nodes]
         macs = None if None in counts else sum(count or 0 for count in counts)
-        return Cost(self.count_params(), macs)
+        learned = self.trainable_weights if self.trainable else self.weights
+        return Cost(sum(math.prod(weight.shape) for weight in learned), macs)
 
     def describe(self) -> str:
         """Returns what the network is and costs, in one line."""

@@ -9,6 +9,11 @@ from typing import Any
 from facedancer.models.families.facedancer import fused, presets
 from facedancer.models.families.facedancer.discriminator import FaceDancerDiscriminator
 from facedancer.models.families.facedancer.generator import FaceDancerGenerator
+from facedancer.models.families.mobile_fsgan import presets as mobile_presets
+from facedancer.models.families.mobile_fsgan.discriminator import (
+    MobileFSGANDiscriminator,
+)
+from facedancer.models.families.mobile_fsgan.generator import MobileFSGANGenerator
 from facedancer.models.published import structure
 from facedancer.network import Network
 from facedancer.tensors import Dtype
@@ -77,7 +82,21 @@ FACEDANCER = Architecture(
     fuse=fused.fuse,
 )
 
-ARCHITECTURES = {one.name: one for one in (FACEDANCER,)}
+MOBILE_FSGAN = Architecture(
+    name="mobile_fsgan",
+    title="MobileFSGAN",
+    networks={
+        "generator": MobileFSGANGenerator,
+        "discriminator": MobileFSGANDiscriminator,
+    },
+    swapper=lambda networks: networks["generator"],
+    presets={
+        "generator": mobile_presets.PRESETS,
+        "discriminator": mobile_presets.DISCRIMINATORS,
+    },
+)
+
+ARCHITECTURES = {one.name: one for one in (FACEDANCER, MOBILE_FSGAN)}
 
 
 def of(network: Network) -> Architecture:

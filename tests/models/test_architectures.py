@@ -19,15 +19,17 @@ PRESETS = [
     for role in one.networks
     for preset in one.presets[role]
 ]
-SMALL = {"image_size": 32, "base_width": 2, "max_width": 6}
 
 
 def small(config):
     """Returns a structure with few channels and small pictures."""
-    changes = SMALL | {"image_size": max(32, 2 * 2**config.stages)}
-    if hasattr(config, "mapping_sizes"):
-        changes |= {"mapping_sizes": (5, 5), "identity_size": 7}
-    return dataclasses.replace(config, **changes)
+    changes = {"image_size": max(32, 2 * 2**config.stages), "base_width": 2}
+    changes |= {"max_width": 6, "width": 4, "blocks": (1, 2, 1)}
+    changes |= {"mapping_sizes": (5, 5), "identity_size": 7}
+    own = {field.name for field in dataclasses.fields(config)}
+    return dataclasses.replace(
+        config, **{name: value for name, value in changes.items() if name in own}
+    )
 
 
 @pytest.mark.parametrize("name, role, preset", PRESETS)
@@ -36,7 +38,13 @@ def test_presets(name, role, preset, tmp_path):
     config = small(one.presets[role][preset])
     first = preset == next(iter(one.presets[role]))
     endings = (".keras", ".h5", ".xml") if first else (".h5",)
-    check_network(one.networks[role](config), tmp_path, endings)
+    network = one.networks[role](config)
+    if network.non_trainable_weights:
+        # Random weights among batch norms amplify roundings without bound: only what
+        # computes the very same is compared.
+        check_network(network, tmp_path, (".keras", ".h5"), half=None)
+    else:
+        check_network(network, tmp_path, endings)
 
 
 @pytest.mark.parametrize(

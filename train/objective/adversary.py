@@ -61,6 +61,15 @@ KINDS = {
             ops.clip((real + 1) / 2, 0, 1),
         ),
     ),
+    # The hinge whose generator is content with 1, as MobileFSGAN's
+    "bounded_hinge": Kind(
+        generator=lambda fake, real: ops.relu(1.0 - fake),
+        discriminator=lambda fake, real: (ops.relu(1.0 + fake), ops.relu(1.0 - real)),
+        judged=lambda fake, real: (
+            ops.clip((fake + 1) / 2, 0, 1),
+            ops.clip((real + 1) / 2, 0, 1),
+        ),
+    ),
     # Mao et al. 2017
     "lsgan": Kind(
         generator=lambda fake, real: ops.square(fake - 1.0),

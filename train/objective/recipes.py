@@ -16,7 +16,7 @@ from facedancer.settings import Checked, choice, ranged
 SCHEDULES = ("constant", "exponential", "cosine", "thirds")
 JITTERS = ("legacy", "per_image", "none")
 # The keys of `adversary.KINDS`; that file needs Keras, `--help` does not.
-KINDS = ("nonsaturating", "hinge", "lsgan", "relativistic")
+KINDS = ("nonsaturating", "hinge", "bounded_hinge", "lsgan", "relativistic")
 WAYS = ("colour", "translation", "cutout")  # those of `diff_augment`, likewise
 ADVERSARIAL = "adversarial"  # with it the names of adversaries' weights begin
 # Records of a recipe whose fields can be changed by their names alone.

@@ -53,5 +53,6 @@ class SystemTable(MutableMapping):
 SYSTEMS = SystemTable(
     {
         "facedancer": "facedancer.FaceDancer",
+        "mobile_fsgan": "mobile_fsgan.MobileFSGAN",
     }
 )

@@ -1,0 +1,1 @@
+"""MobileFSGAN (Yu et al. 2022): a small swapper with three output sizes."""
