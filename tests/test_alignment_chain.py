@@ -25,6 +25,7 @@ from facedancer.train import (
 )
 from facedancer.train.config import TrainConfig
 from facedancer.train.objective import losses
+from facedancer.train.systems.base import Fed
 from facedancer.video_swap.swapping import identities, swapper
 from tests.dataset import fixtures
 
@@ -152,7 +153,8 @@ def test_refused_where_two_differ(chain, monkeypatch, shards, more, message):
 
 
 def test_fine_tuning_and_calibration_want_the_generator_s_crops(chain):
-    config = settings(chain).generator_config(8, "", SHRUNK)
+    fed = Fed(8, "", SHRUNK.template, SHRUNK.shrink)
+    config = loading.structures_of(settings(chain), fed)["generator"]
     path = chain / "generator.keras"
     build_generator(config).save(path)
     values = settings(chain, "whole_shards", f"--init_generator={path}")
