@@ -54,6 +54,8 @@ class WeightsTest(testing.TestCase):
             licence="Apache-2.0",
             trained_on="nothing",
             card="none",
+            portable="small.onnx",
+            portable_sha256="0" * 64,
         )
         self.entry = entry
         self.enter_context(mock.patch.dict(weights.CATALOGUE, {"x": entry}, clear=True))
@@ -93,7 +95,7 @@ class ProgramsTest(testing.TestCase):
         )
         programs = dict(
             re.findall(
-                r'(\w+) = _program\("([\w.]+)"\)',
+                r'(\w+) = _program\(\s*"([\w.]+)"',
                 (root / "facedancer" / "programs.py").read_text(),
             )
         )

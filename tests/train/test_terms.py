@@ -47,11 +47,12 @@ class TermsTest(testing.TestCase):
     def test_identity_and_contrast(self):
         seen = {
             "source_vector": np.array([[2.0, 0.0], [0.0, 1.0]], "f4"),
+            "person_vector": np.array([[2.0, 0.0], [0.0, 1.0]], "f4"),
             "target_vector": np.array([[0.0, 3.0], [0.0, 1.0]], "f4"),
         }
         made = {"vector": np.array([[3.0, 4.0], [0.0, -5.0]], "f4")}
         # Cosines to the source: 0.6 and -1; to the target: 0.8 and -1; apart: 0 and 1.
-        found = terms.identity(seen, made)["identity"]
+        found = terms.identity(1.0, seen, made)["identity"]
         self.assertAlmostEqual(number(found), 0.4 + 2.0, places=5)
         swapped, apart = terms.cosines(seen, made)
         self.assert_close(np.asarray(swapped), np.array([0.8, -1.0], "f4"))

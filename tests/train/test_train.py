@@ -281,7 +281,7 @@ class RunTest(testing.TestCase):
         self.assertEqual(first.count("\n  --"), 10)
         self.assertIn("the recipe decides:\n  --accumulation=N\n", rest)
         self.assertIn("\nValidation:\n  --eval_dir=TEXT\n", rest)
-        kinds = "[nonsaturating | hinge | lsgan | relativistic | none]"
+        kinds = "[nonsaturating | hinge | bounded_hinge | lsgan | relativistic | none]"
         self.assertIn(kinds, " ".join(rest.split()))
 
     def test_other_settings_are_told(self):
