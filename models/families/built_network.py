@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -14,7 +15,7 @@ from facedancer.tensors import Dtype
 class BuiltNetwork(Network):
     """A network that is built from a frozen config and one kind of parts.
 
-    A subclass sets the class attributes, writes `graph`, and hands the parts to
+    A subclass sets the class attributes, `graph` among them, and hands the parts to
     `super().__init__`; `get_config`, `.keras` and `.h5` follow.
 
     Args:
@@ -27,10 +28,13 @@ class BuiltNetwork(Network):
         config_class: The frozen record of its structure, with `to_dict`, `from_dict`
             and `describe`.
         role: What it is in its family: `generator`, `discriminator`, ...
+        graph: A static method from the structure and what to build from to inputs and
+            outputs, each one, a list, or outputs by name.
     """
 
     config_class: type[Any]
     role = "network"
+    graph: Callable[[Any, Any], tuple[Any, Any]]
 
     def __init__(self, config: Any, parts: Any, name: str, **settings: object) -> None:
         inputs, outputs = self.graph(config, parts)
@@ -39,16 +43,6 @@ class BuiltNetwork(Network):
         masks = getattr(parts, "masks", ())
         self._masks = tuple(mask._keras_history.operation.name for mask in masks)
         self._remember(config=config.to_dict(), **settings)
-
-    @staticmethod
-    def graph(config: Any, parts: Any) -> tuple[Any, Any]:
-        """Returns inputs and outputs, each one, a list, or outputs by name.
-
-        Args:
-            config: The structure.
-            parts: What to build from.
-        """
-        raise NotImplementedError
 
     @classmethod
     def resolve(cls, config: Any, dtype: Dtype) -> tuple[Any, keras.DTypePolicy]:

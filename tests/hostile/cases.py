@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 
-from tests.hostile.harness import LIMITS, Limits, Outcome, Places, broken_rules, run
+from tests.hostile.harness import LIMITS, Limits, Outcome, Places, run
+from tests.hostile.rules import broken_rules
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,7 +11,7 @@ import pytest
 from absl.testing import parameterized
 
 from facedancer import testing
-from tests.hostile import harness
+from tests.hostile import harness, rules
 
 ROOT = pathlib.Path(__file__).parents[2]
 FEW = {"images": 12, "shards": 10, "signed": 5}
@@ -82,6 +82,6 @@ class StartedTest(testing.TestCase):
         bad.write_bytes(bytes(range(256)) * 9)
         words = [word.format(places.inputs, places.output) for word in words]
         outcome = harness.run_started(command, words, places)
-        self.assertEqual(harness.broken_rules(outcome), [])
+        self.assertEqual(rules.broken_rules(outcome), [])
         self.assertEqual(outcome.status, 1, outcome.stdout)
         self.assertLen(outcome.error.splitlines(), 1)

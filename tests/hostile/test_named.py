@@ -244,7 +244,7 @@ class KillTest(testing.TestCase):
             with block("a.keras") if block else contextlib.nullcontext():
                 try:
                     raise stopping.StoppedBySignal("SIGTERM")
-                except BaseException:  # noqa: B036
+                except stopping.StoppedBySignal:
                     raise (TypeError if block else InputError)("no int32") from None
 
         with mock.patch("sys.stderr", new=io.StringIO()) as stderr:

@@ -91,7 +91,7 @@ def border():
 
 
 class LossesTest(testing.TestCase):
-    def measure(self, recipe, seen_changes=()):
+    def measure(self, recipe):
         system = make_system(recipe)
         found = batch()
         seen = dict(system.see(found, Phase()))

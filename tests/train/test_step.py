@@ -9,6 +9,7 @@ from absl.testing import parameterized
 
 from facedancer import testing
 from facedancer.train.drivers.tensorflow_driver import TensorFlowDriver
+from facedancer.train.objective import terms
 from facedancer.train.objective.recipes import Stage
 from facedancer.train.step.state import State
 from facedancer.train.systems import facedancer_terms
@@ -357,11 +358,7 @@ class PerceptualSumTest(testing.TestCase):
         compared = np.array([1.0, 0.0], "f4")
         target = [np.full((2, 2, 3, 1), 2.0, "f4")]
         swapped = [np.full((2, 2, 3, 1), 5.0, "f4")]
-        found = facedancer_terms.perceptual_sum(
-            compared, target, swapped, relative=False
-        )
+        found = terms.perceptual_sum(compared, target, swapped, relative=False)
         self.assertAlmostEqual(float(found), 3.0, places=5)
-        found = facedancer_terms.perceptual_sum(
-            compared, target, swapped, relative=True
-        )
+        found = terms.perceptual_sum(compared, target, swapped, relative=True)
         self.assertAlmostEqual(float(found), 1.5, places=5)

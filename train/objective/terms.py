@@ -12,10 +12,13 @@ why N replicas equal one. All of a new image loss is one line in a system's term
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from keras import ops
+
 from facedancer.tensors import Tensor
+from facedancer.train.objective import losses
 
 # What a system sees of a batch, and what its networks make of it: tensors by name.
 Seen = Mapping[str, Any]
@@ -88,3 +91,34 @@ def weighted(weights: Mapping[str, float], found: Mapping[str, Tensor]) -> Tenso
         found: From `values`.
     """
     return sum(weights[name] * value for name, value in found.items())
+
+
+def perceptual_sum(
+    compared: Tensor,
+    reference_features: Sequence[Tensor],
+    swapped_features: Sequence[Tensor],
+    relative: bool,
+    weights: Sequence[float] = (),
+) -> Tensor:
+    """Returns the summed feature differences of the rows that are compared, a scalar.
+
+    Args:
+        compared: `(batch,)` float32, 1 for such a row, else 0.
+        reference_features: List of maps of what the faces should look like.
+        swapped_features: The same of the swapped faces.
+        relative: Divide each map's difference by the mean size of the reference's
+            values.
+        weights: Of each map; empty: all count alike.
+    """
+    total = 0.0
+    for weight, reference, swapped in zip(
+        weights or (1.0,) * len(reference_features),
+        reference_features,
+        swapped_features,
+        strict=True,
+    ):
+        value = losses.absolute_difference(reference, swapped)
+        if relative:
+            value = value / (losses.absolute_difference(reference, 0.0) + 1e-6)
+        total = total + weight * ops.sum(compared * value)
+    return total

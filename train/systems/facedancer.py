@@ -25,7 +25,7 @@ from facedancer.train.frozen import teachers
 from facedancer.train.objective import ifsr, losses
 from facedancer.train.objective.adversary import Adversary
 from facedancer.train.objective.recipes import Recipe
-from facedancer.train.objective.terms import Term
+from facedancer.train.objective.terms import Term, perceptual_sum
 from facedancer.train.systems import facedancer_terms as terms
 from facedancer.train.systems.base import Fed, Phase, System, preset_of
 from facedancer.train.systems.facedancer_adversaries import adversaries
@@ -356,7 +356,7 @@ class FaceDancer(System):
         relative = self.frozen.perceptual.relative
         compared = seen["same"] + seen["known"]
         return {
-            "perceptual": terms.perceptual_sum(compared, *made["features"], relative),
+            "perceptual": perceptual_sum(compared, *made["features"], relative),
             "compared": ops.sum(compared),
         }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from keras import ops
@@ -11,30 +11,6 @@ from keras import ops
 from facedancer.tensors import Tensor
 from facedancer.train.objective import losses
 from facedancer.train.objective.terms import Term
-
-
-def perceptual_sum(
-    compared: Tensor,
-    reference_features: Sequence[Tensor],
-    swapped_features: Sequence[Tensor],
-    relative: bool,
-) -> Tensor:
-    """Returns the summed feature differences of the rows that are compared.
-
-    Args:
-        compared: `(batch,)` float32, 1 for such a row, else 0.
-        reference_features: List of maps of what the faces should look like.
-        swapped_features: The same of the swapped faces.
-        relative: Divide each map's difference by the mean size of the reference's
-            values.
-    """
-    total = 0.0
-    for reference, swapped in zip(reference_features, swapped_features, strict=True):
-        value = losses.absolute_difference(reference, swapped)
-        if relative:
-            value = value / (losses.absolute_difference(reference, 0.0) + 1e-6)
-        total = total + ops.sum(compared * value)
-    return total
 
 
 def rows_to_cycle(row: Tensor, every: int, batch: int) -> tuple[slice | Tensor, Tensor]:

@@ -24,7 +24,7 @@ from facedancer.train.frozen import teachers
 from facedancer.train.objective import losses
 from facedancer.train.objective.adversary import Adversary
 from facedancer.train.objective.recipes import Recipe
-from facedancer.train.objective.terms import Sums, Term
+from facedancer.train.objective.terms import Made, Seen, Sums, Term, perceptual_sum
 from facedancer.train.systems.base import Fed, Phase, System
 from facedancer.train.systems.mobile_fsgan_recipes import (
     CORRECTED,
@@ -169,9 +169,7 @@ class MobileFSGAN(System):
         if self._options.real_pictures == "mark":
             marked = batch.get("source_is_real", ops.ones_like(known))
             real = _where(marked, source, target)
-        teacher = self._teacher
-        whole = teachers.whole_look(source.shape[0], teacher.shrink)
-        vector = ops.normalize(teacher(source, whole)[1], axis=-1)
+        vector = ops.normalize(self._seen_by_teacher(source)[1], axis=-1)
         seen = {"target": target, "source_vector": ops.stop_gradient(vector)}
         for level, ending in enumerate(ENDINGS):
             seen[f"real{ending}"] = _smaller(real, 2**level)
@@ -191,7 +189,7 @@ class MobileFSGAN(System):
     def make(
         self,
         networks: Mapping[str, keras.Model],
-        seen: Mapping[str, Any],
+        seen: Seen,
         needs: frozenset[str],
     ) -> dict:
         """Returns the three pictures and what is measured of them.
@@ -221,34 +219,30 @@ class MobileFSGAN(System):
         features = self.frozen.perceptual.features
         if features is not None:
             return features(image)
-        teacher = self._teacher
-        return teacher(image, teachers.whole_look(image.shape[0], teacher.shrink))[0]
+        return self._seen_by_teacher(image)[0]
 
-    def _identity(
-        self, ending: str, seen: Mapping[str, Any], made: Mapping[str, Any]
-    ) -> Sums:
-        teacher, picture = self._teacher, made[f"swapped{ending}"]
-        whole = teachers.whole_look(picture.shape[0], teacher.shrink)
-        distance = losses.identity_loss(
-            seen["source_vector"], teacher(picture, whole)[1]
-        )
-        left = ops.relu(distance - self._options.margin)
+    def _seen_by_teacher(self, image: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Returns the teacher's maps and vectors of whole crops."""
+        teacher = self._teacher
+        return teacher(image, teachers.whole_look(image.shape[0], teacher.shrink))
+
+    def _identity(self, ending: str, seen: Seen, made: Made) -> Sums:
+        vector = self._seen_by_teacher(made[f"swapped{ending}"])[1]
+        enough = 1.0 - self._options.margin
+        left = losses.identity_loss(seen["source_vector"], vector, enough)
         return {
             f"identity{ending}": ops.sum(left),
             f"different{ending}": ops.sum(ops.cast(left > 0.0, "float32")),
         }
 
-    def _perceptual(self, seen: Mapping[str, Any], made: Mapping[str, Any]) -> Sums:
+    def _perceptual(self, seen: Seen, made: Made) -> Sums:
         before, after = made["features"]
-        weights = (
-            VGG_WEIGHTS if len(before) == len(VGG_WEIGHTS) else (1.0,) * len(before)
+        weights = VGG_WEIGHTS if len(before) == len(VGG_WEIGHTS) else ()
+        relative, everywhere = (
+            self.frozen.perceptual.relative,
+            ops.ones(before[0].shape[0]),
         )
-        total = 0.0
-        for weight, one, other in zip(weights, before, after, strict=True):
-            value = losses.absolute_difference(one, other)
-            if self.frozen.perceptual.relative:
-                value = value / (losses.absolute_difference(one, 0.0) + 1e-6)
-            total = total + weight * ops.sum(value)
+        total = perceptual_sum(everywhere, before, after, relative, weights)
         return {"perceptual": total}
 
 
@@ -287,7 +281,7 @@ def _mean_of_positive(ending: str, sums: Mapping[str, Any], batch: int) -> Tenso
     return sums[f"identity{ending}"] / ops.maximum(sums[f"different{ending}"], 1.0)
 
 
-def _reconstruction(seen: Mapping[str, Any], made: Mapping[str, Any]) -> Sums:
+def _reconstruction(seen: Seen, made: Made) -> Sums:
     """Returns half the squared differences where compared, and how much that is."""
     squares = ops.square(seen["reference"] - made["swapped"])
     squares = 0.5 * ops.sum(squares, axis=-1, keepdims=True)

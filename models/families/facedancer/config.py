@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Iterable
-from typing import Any, ClassVar, Self
 
 from facedancer import contract
+from facedancer.models.families.records import StructureRecord
 
 UP_TYPES = ("no_skip", "concat", "add", "affa", "d_affa", "do_affa")
 OUTPUTS = ("linear", "tanh")
@@ -35,11 +35,10 @@ def default_up_types(stages: int) -> tuple[str, ...]:
     return (("no_skip",) * 2 + ("affa",) * middle + ("concat",))[-(stages + 1) :]
 
 
-class _Config:
-    """What the two records share: widths that follow, plain dicts."""
+class _Config(StructureRecord):
+    """What the two records share: widths that follow."""
 
     # What both have; here for a type checker, the records say their defaults.
-    __dataclass_fields__: ClassVar[dict[str, dataclasses.Field]]
     image_size: int
     stages: int
     base_width: int
@@ -97,31 +96,6 @@ class _Config:
     def describe(self) -> str:
         """Returns the structure in words."""
         return f"{self.image_size} px, widths {_words(self.stage_widths)}"
-
-    def to_dict(self) -> dict[str, Any]:
-        """Returns the fields as a dict that JSON can hold."""
-        values = dataclasses.asdict(self)
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Self:
-        """Returns the record of a `to_dict`; a missing key has its default.
-
-        Args:
-            values: Fields by name.
-
-        Raises:
-            ValueError: If a key is unknown or a value is refused.
-        """
-        unknown = set(values) - {field.name for field in dataclasses.fields(cls)}
-        if unknown:
-            raise ValueError(
-                f"`{cls.__name__}` has no field of this name. Received: "
-                f"{sorted(unknown)}"
-            )
-        return cls(
-            **{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-        )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Self
 
 from facedancer import contract
+from facedancer.models.families.records import StructureRecord
 
 MAX_STAGES = 10
 # Names of the outputs and of the discriminators by how often the size is halved.
@@ -13,37 +13,7 @@ ENDINGS = ("", "_half", "_quarter")
 
 
 @dataclasses.dataclass(frozen=True)
-class _Config:
-    """What the records share: plain dicts."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Returns the fields as a dict that JSON can hold."""
-        values = dataclasses.asdict(self)
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Self:
-        """Returns the record of a `to_dict`; a missing key has its default.
-
-        Args:
-            values: Fields by name.
-
-        Raises:
-            ValueError: If a key is unknown or a value is refused.
-        """
-        unknown = set(values) - {field.name for field in dataclasses.fields(cls)}
-        if unknown:
-            raise ValueError(
-                f"`{cls.__name__}` has no field of this name. Received: "
-                f"{sorted(unknown)}"
-            )
-        return cls(
-            **{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-        )
-
-
-@dataclasses.dataclass(frozen=True)
-class MobileGeneratorConfig(_Config):
+class MobileGeneratorConfig(StructureRecord):
     """The structure of a MobileFSGAN generator, and what it is to be fed.
 
     Attributes:
@@ -116,7 +86,7 @@ class MobileGeneratorConfig(_Config):
 
 
 @dataclasses.dataclass(frozen=True)
-class MobileDiscriminatorConfig(_Config):
+class MobileDiscriminatorConfig(StructureRecord):
     """The structure of one of the three discriminators.
 
     Attributes:

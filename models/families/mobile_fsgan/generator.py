@@ -47,19 +47,9 @@ def _identity(
     while side < smallest:
         side *= 2
         x = blocks.up(parts, x, f"identity_up{side}")
-        x = parts.add(x, skips[side_level(config, side)], f"identity_skip{side}")
+        x = parts.add(x, skips.pop(), f"identity_skip{side}")
         x = blocks.identity_block(parts, x, identity, f"identity_back{side}")
     return x
-
-
-def side_level(config: MobileGeneratorConfig, side: int) -> int:
-    """Returns how often the full size is halved to give a side.
-
-    Args:
-        config: The structure.
-        side: In pixels.
-    """
-    return (config.image_size // side).bit_length() - 1
 
 
 def generator_graph(
