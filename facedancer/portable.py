@@ -171,21 +171,8 @@ def write(path: str | os.PathLike, onnx_model: bytes, facts: dict[str, Any]) -> 
         facts: The description, `kind` included; ready for JSON.
     """
     text = json.dumps(facts, sort_keys=True).encode()
-    entry = _field(_KEY, KEY.encode()) + _field(_VALUE, text)
-    files.write_atomic(path, onnx_model + _field(_METADATA, entry))
-
-
-def _field(number: int, value: bytes) -> bytes:
-    return _number(number << 3 | protobuf.BYTES) + _number(len(value)) + value
-
-
-def _number(value: int) -> bytes:
-    parts = bytearray()
-    while value > 127:
-        parts.append(value & 127 | 128)
-        value >>= 7
-    parts.append(value)
-    return bytes(parts)
+    entry = protobuf.field(_KEY, KEY.encode()) + protobuf.field(_VALUE, text)
+    files.write_atomic(path, onnx_model + protobuf.field(_METADATA, entry))
 
 
 def says_what_it_is(path: str | os.PathLike) -> bool:

@@ -19,7 +19,7 @@ from typing import Any
 import google_crc32c
 import numpy as np
 
-from facedancer import files
+from facedancer import files, protobuf
 from facedancer.errors import InputError
 
 # length, CRC of the length | data | CRC of the data
@@ -27,7 +27,6 @@ _HEADER = struct.Struct("<QI")
 _FOOTER = struct.Struct("<I")
 OVERHEAD = _HEADER.size + _FOOTER.size
 _MASK_DELTA = 0xA282EAD8
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 Feature = bytes | str | int | np.ndarray
 # What the features are that records here hold; others may be anything.
@@ -69,14 +68,21 @@ def encode_example(features: Mapping[str, Feature]) -> bytes:
         kind, payload = _payload(name, features[name])
         key = name.encode()
         # from the inside out: list of values, feature, entry of the map
-        head = _TAG[1] + varint(len(payload))
+        head = _TAG[1] + protobuf.varint(len(payload))
         size = len(head) + len(payload)
-        head = _TAG[kind] + varint(size) + head
+        head = _TAG[kind] + protobuf.varint(size) + head
         size = len(head) + len(payload)
-        head = _TAG[1] + varint(len(key)) + key + _TAG[2] + varint(size) + head
+        head = (
+            _TAG[1]
+            + protobuf.varint(len(key))
+            + key
+            + _TAG[2]
+            + protobuf.varint(size)
+            + head
+        )
         size = len(head) + len(payload)
-        parts += _TAG[1] + varint(size) + head, payload
-    return b"".join([_TAG[1] + varint(sum(map(len, parts))), *parts])
+        parts += _TAG[1] + protobuf.varint(size) + head, payload
+    return b"".join([_TAG[1] + protobuf.varint(sum(map(len, parts))), *parts])
 
 
 def _payload(name: str, value: Feature) -> tuple[int, bytes]:
@@ -88,30 +94,13 @@ def _payload(name: str, value: Feature) -> tuple[int, bytes]:
     if isinstance(value, np.ndarray):
         return 2, value.astype("<f4").tobytes()
     if isinstance(value, int | np.integer):
-        return 3, varint(int(value) % (1 << 64))
+        return 3, protobuf.varint(int(value) % (1 << 64))
     raise ValueError(
         f"A feature must be bytes, str, int or an array. Received: {name}={value!r}"
     )
 
 
-_BYTE = [bytes([value]) for value in range(128)]
-_TAG = [_BYTE[number << 3 | _BYTES] for number in range(4)]
-
-
-def varint(value: int) -> bytes:
-    """Returns a number as a protocol buffer writes it, `(1 to 10)` bytes.
-
-    Args:
-        value: Not negative.
-    """
-    if value < 128:
-        return _BYTE[value]
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
+_TAG = [protobuf.varint(number << 3 | protobuf.BYTES) for number in range(4)]
 
 
 def decode_example(data: bytes | memoryview) -> dict[str, Any]:
@@ -129,10 +118,10 @@ def decode_example(data: bytes | memoryview) -> dict[str, Any]:
     view = memoryview(data)
     found: dict[str, Any] = {}  # `bytes`, `int` or `np.ndarray`, see `TYPES`
     try:
-        for number, features in _fields(view):
-            for entry_number, entry in _fields(features) if number == 1 else ():
+        for number, features in protobuf.fields(view):
+            for entry_number, entry in protobuf.fields(features) if number == 1 else ():
                 if entry_number == 1:
-                    _add_entry(found, dict(_fields(entry)))
+                    _add_entry(found, dict(protobuf.fields(entry)))
     except (IndexError, KeyError, TypeError, ValueError, struct.error) as error:
         raise InputError(f"not a tf.train.Example ({error})") from None
     for name, kind in TYPES.items():
@@ -163,8 +152,8 @@ def bytes_feature(data: bytes | memoryview, name: str) -> memoryview | None:
     """
     key = name.encode()
     try:
-        for number, features in _fields(memoryview(data)):
-            for entry_number, entry in _fields(features) if number == 1 else ():
+        for number, features in protobuf.fields(memoryview(data)):
+            for entry_number, entry in protobuf.fields(features) if number == 1 else ():
                 if entry_number == 1 and (value := _value_of(entry, key)) is not None:
                     return value
     except (IndexError, TypeError, ValueError) as error:
@@ -174,19 +163,19 @@ def bytes_feature(data: bytes | memoryview, name: str) -> memoryview | None:
 
 def _value_of(entry: memoryview, key: bytes) -> memoryview | None:
     """Returns the bytes of a map entry with this key, None of another entry."""
-    fields = dict(_fields(entry))
+    fields = dict(protobuf.fields(entry))
     if fields.get(1) != key:
         return None
-    for kind, values in _fields(fields.get(2, memoryview(b""))):
-        for _, value in _fields(values) if kind == 1 else ():
+    for kind, values in protobuf.fields(fields.get(2, memoryview(b""))):
+        for _, value in protobuf.fields(values) if kind == 1 else ():
             return value
     return None
 
 
 def _add_entry(found: dict, entry: dict) -> None:
     name = bytes(entry[1]).decode()
-    for kind, values in _fields(entry.get(2, memoryview(b""))):
-        parsed = list(_fields(values))
+    for kind, values in protobuf.fields(entry.get(2, memoryview(b""))):
+        parsed = list(protobuf.fields(values))
         if kind == 1 and parsed:
             found[name] = bytes(parsed[0][1])
         elif kind == 2 and parsed:  # packed, or one fixed field for each value
@@ -194,43 +183,10 @@ def _add_entry(found: dict, entry: dict) -> None:
             found[name] = np.frombuffer(joined, "<f4").astype(np.float32)
         elif kind == 3 and parsed:
             first = parsed[0][1]
-            value = first if isinstance(first, int) else _read_varint(first, 0)[0]
+            value = (
+                first if isinstance(first, int) else protobuf.read_varint(first, 0)[0]
+            )
             found[name] = value - (1 << 64) if value >> 63 else value
-
-
-def _fields(view: memoryview) -> Iterator[tuple[int, Any]]:
-    """Yields `(field number, content)` of one protobuf message."""
-    at = 0
-    while at < len(view):
-        key, at = _read_varint(view, at)
-        kind = key & 7
-        if kind == _VARINT:
-            value, at = _read_varint(view, at)
-            yield key >> 3, value
-            continue
-        if kind == _BYTES:
-            size, at = _read_varint(view, at)
-        elif kind in (_FIXED32, _FIXED64):
-            size = 4 if kind == _FIXED32 else 8
-        else:
-            raise ValueError(f"wire type {kind}")
-        if at + size > len(view):
-            raise ValueError("the message ends early")
-        yield key >> 3, view[at : at + size]
-        at += size
-
-
-def _read_varint(view: memoryview, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = view[at]
-        value |= (byte & 0x7F) << shift
-        at += 1
-        if byte < 0x80:
-            return value, at
-        shift += 7
-        if shift > 63:
-            raise ValueError("a number of more than ten bytes")
 
 
 def masked_crc(data: bytes) -> int:

@@ -171,7 +171,9 @@ class RefusedTest(testing.TestCase):
         path = self.folder / f"dis{ending}"
         config = DiscriminatorConfig(image_size=8, base_width=2)
         models.build_discriminator(config).save(path)
-        self.refused(path, "expected a FaceDancer generator, found a FaceDancer disc")
+        self.refused(
+            path, "expected a FaceDancer or .*generator, found a FaceDancer disc"
+        )
         own = self.folder / f"gen{ending}"
         self.model.save(own)
         self.refused(own, "expected.*discriminator.*found", models.load_discriminator)
@@ -179,7 +181,7 @@ class RefusedTest(testing.TestCase):
     def test_published_generator_for_discriminator(self):
         self.refused(
             self.path,
-            "expected a FaceDancer discriminator, found a generator.*16x16x3 and 9",
+            "expected.*FaceDancer.* discriminator, found a generator.*16x16x3 and 9",
             models.load_discriminator,
         )
 
@@ -191,7 +193,7 @@ class RefusedTest(testing.TestCase):
         image = keras.Input((8, 8, 3))
         path = self.folder / "arcface.h5"
         keras.Model(image, keras.layers.Dense(4)(backbone(image))).save(path)
-        self.refused(path, "expected a FaceDancer generator, found a model.*8x8x3")
+        self.refused(path, "expected a FaceDancer or .*generator, found a model.*8x8x3")
 
     @parameterized.parameters("arcface_res50_tf215", "retinaface_res50_tf210")
     @pytest.mark.large
@@ -201,7 +203,7 @@ class RefusedTest(testing.TestCase):
         with lzma.open(packed) as source, path.open("wb") as target:
             shutil.copyfileobj(source, target)
         kind = "face encoder" if "arcface" in name else "face detector"
-        self.refused(path, f"expected a FaceDancer generator, found a {kind}")
+        self.refused(path, f"expected a FaceDancer or .*generator, found a {kind}")
 
     def test_weights_file_of_keras_3(self):
         path = self.folder / "model.weights.h5"

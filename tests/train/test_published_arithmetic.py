@@ -79,6 +79,7 @@ class PublishedStepTest(testing.TestCase):
             "source": tf.constant(self.recorded["source"]),
             "same": tf.constant(self.recorded["flags"], tf.float32),
             "row": tf.range(count),
+            "source_identity": tf.fill(count, -1),
             **vars(look),
         }
 

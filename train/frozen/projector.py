@@ -24,7 +24,7 @@ _TAPS = {
     "squeezenet": ("fire3", "fire5", "fire9"),
     "vgg16": ("block2_pool", "block3_pool", "block4_pool", "block5_pool"),
 }
-_LEAST_SIDE = 128  # smaller images are enlarged: four scales need the pixels
+_MIN_SIDE = 128  # smaller images are enlarged: four scales need the pixels
 _MAX_CHANNELS = 256
 
 
@@ -144,7 +144,7 @@ def load(
     Raises:
         InputError: If a file holds no network that is known.
     """
-    side = max(_LEAST_SIDE, 32 * -(-image_size // 32))
+    side = max(_MIN_SIDE, 32 * -(-image_size // 32))
     return Features(
         [
             Projector(load_image_network(path, side), seed + number)

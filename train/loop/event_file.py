@@ -14,6 +14,7 @@ import time
 
 import numpy as np
 
+from facedancer import protobuf
 from facedancer.dataset.shards import records
 
 _FLOAT, _STRING = 1, 7  # data types of a TensorProto
@@ -32,7 +33,7 @@ class EventFile:
         folder.mkdir(parents=True, exist_ok=True)
         name = f"{time.time():.6f}.{socket.gethostname()}.{os.getpid()}.v2"
         self.path = folder / f"events.out.tfevents.{name}"
-        self._append([_event(0, _text(3, b"brain.Event:2"))])
+        self._append([_event(0, protobuf.field(3, b"brain.Event:2"))])
 
     def scalars(self, step: int, values: dict[str, float]) -> None:
         """Writes numbers of one step.
@@ -68,32 +69,37 @@ class EventFile:
 
 def _number(field: int, value: int) -> bytes:
     """Returns an integer field of a message."""
-    return records.varint(field << 3) + records.varint(value)
-
-
-def _text(field: int, value: bytes) -> bytes:
-    """Returns a field of bytes, or of a message inside a message."""
-    return records.varint(field << 3 | 2) + records.varint(len(value)) + value
+    return protobuf.varint(field << 3) + protobuf.varint(value)
 
 
 def _event(step: int, content: bytes) -> bytes:
-    moment = records.varint(1 << 3 | 1) + struct.pack("<d", time.time())
+    moment = protobuf.varint(1 << 3 | 1) + struct.pack("<d", time.time())
     return moment + _number(2, step) + content
 
 
 def _summary(tag: str, plugin: str, data_class: int, tensor: bytes) -> bytes:
-    metadata = _text(1, _text(1, plugin.encode())) + _number(4, data_class)
-    value = _text(1, tag.encode()) + _text(9, metadata) + _text(8, tensor)
-    return _text(5, _text(1, value))
+    metadata = protobuf.field(1, protobuf.field(1, plugin.encode())) + _number(
+        4, data_class
+    )
+    value = (
+        protobuf.field(1, tag.encode())
+        + protobuf.field(9, metadata)
+        + protobuf.field(8, tensor)
+    )
+    return protobuf.field(5, protobuf.field(1, value))
 
 
 def _float_tensor(value: float) -> bytes:
     content = struct.pack("<f", np.float32(value))
-    return _number(1, _FLOAT) + _text(2, b"") + _text(5, content)
+    return _number(1, _FLOAT) + protobuf.field(2, b"") + protobuf.field(5, content)
 
 
 def _string_tensor(values: list[bytes]) -> bytes:
-    shape = _text(2, _number(1, len(values)))
+    shape = protobuf.field(2, _number(1, len(values)))
     return b"".join(
-        [_number(1, _STRING), _text(2, shape), *(_text(8, value) for value in values)]
+        [
+            _number(1, _STRING),
+            protobuf.field(2, shape),
+            *(protobuf.field(8, value) for value in values),
+        ]
     )

@@ -70,8 +70,8 @@ def _translation(image: Tensor, numbers: Tensor) -> Tensor:
 
 def _moved(size: int, number: Tensor) -> Tensor:
     """Returns the `(batch, size, size)` matrices that shift by whole pixels."""
-    most = int(_SHIFT * size + 0.5)
-    shift = ops.floor(number * (2 * most + 1)) - most
+    max_shift = int(_SHIFT * size + 0.5)
+    shift = ops.floor(number * (2 * max_shift + 1)) - max_shift
     pixels = ops.arange(size, dtype="float32")
     apart = pixels[None, :, None] - pixels[None, None, :] - shift[:, None, None]
     return ops.cast(ops.abs(apart) < 0.5, "float32")

@@ -303,17 +303,17 @@ def _with_number(person: Person) -> np.ndarray:
     return picture
 
 
-def in_words(person: Person, most: int = 1) -> str:
+def in_words(person: Person, max_named: int = 1) -> str:
     """Returns when somebody is seen, as in `0:03-0:12, ...`; how large in a photo.
 
     Args:
         person: Who.
-        most: Stretches of time that are named.
+        max_named: Stretches of time that are named.
     """
     if not person.times:
         return f"{person.side:.0f} pixels"
-    shown = [f"{_clock(a)}-{_clock(b)}" for a, b in person.times[:most]]
-    return ", ".join(shown + ["..."] * (len(person.times) > most))
+    shown = [f"{_clock(a)}-{_clock(b)}" for a, b in person.times[:max_named]]
+    return ", ".join(shown + ["..."] * (len(person.times) > max_named))
 
 
 def _clock(seconds: float) -> str:
