@@ -95,6 +95,7 @@ setup(
             "facedancer = facedancer.command:main",
             "facedancer-crop-align = facedancer.programs:crop_align",
             "facedancer-dataset-sharding = facedancer.programs:dataset_sharding",
+            "facedancer-make-triplets = facedancer.programs:make_triplets",
             "facedancer-triplet-sharding = facedancer.programs:triplet_sharding",
             "facedancer-shards = facedancer.programs:shards",
             "facedancer-outliers = facedancer.programs:outliers",

@@ -11,7 +11,6 @@ Started again after it was stopped, the program does what is missing.
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import pathlib
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from facedancer import alignment, claims, cli, files, images, progress
-from facedancer.dataset.jobs import report, workers
+from facedancer.dataset.jobs import own_folder, report, workers
 from facedancer.dataset.made_faces import made_face, render
 from facedancer.dataset.shards import records
 from facedancer.errors import InputError
@@ -124,28 +123,8 @@ def _write_faces(settings: MadeSettings, show_progress: bool) -> None:
 def _claim_target(settings: MadeSettings) -> None:
     values = dataclasses.asdict(settings)
     wanted = {k: v for k, v in values.items() if k not in ("target_dir", "num_workers")}
-    path = pathlib.Path(settings.target_dir, "settings.json")
-    text = json.dumps(wanted, indent=2) + "\n"
-    if path.exists() and path.read_text(errors="replace") != text:
-        raise InputError(
-            f"{settings.target_dir} holds faces made with other flags: see {path}. "
-            "Give another --target_dir"
-        )
-    if not path.exists():
-        _check_empty(settings)
-    files.write_atomic(path, text.encode())
-
-
-def _check_empty(settings: MadeSettings) -> None:
-    """Refuses folders with files of others: pictures of theirs could be overwritten."""
-    for folder in (settings.target_dir, _mask_folder(settings)):
-        names = os.listdir(folder) if os.path.isdir(folder) else []
-        found = sorted(name for name in names if not name.startswith("."))
-        if found:
-            raise InputError(
-                f"{folder} holds {found[0]}, which this program did not write and "
-                "might overwrite. Give a new or empty folder as --target_dir"
-            )
+    folder, masks = settings.target_dir, _mask_folder(settings)
+    own_folder.claim(folder, "settings.json", wanted, "faces", (masks,))
 
 
 def _people(settings: MadeSettings) -> Iterator[tuple[int, list[str]]]:

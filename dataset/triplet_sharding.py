@@ -26,7 +26,7 @@ from facedancer.errors import InputError
 from facedancer.settings import Checked, choice, ranged, setting
 
 # Of MobileFSGAN; "either" stands for the two forms its attribute edits take in turn.
-TRUTHS = ("source", "target", "either", "person")
+TRUTHS = ("source", "target", "either", "person", "kept")
 KINDS = {
     "beard": "source",
     "fat": "source",
@@ -36,6 +36,7 @@ KINDS = {
     "glasses": "either",
     "sunglasses": "either",
     "edited_target": "person",
+    "occluder": "kept",
 }
 _NAME = re.compile(r"(?P<name>.+)\.(?P<role>original|edited)\.[^./]+")
 _LOOSE = "pairs"  # the kind of pairs that lie in no folder
@@ -57,10 +58,12 @@ class TripletShardSettings(Checked):
             (the source is the edited copy, target and truth are the original), either
             (one triplet as by target, and one where the original is the source, and the
             edited copy target and truth), person (source and truth are two originals
-            of one folder, the target is the truth's edited copy).
+            of one folder, the target is the truth's edited copy), kept (the source is
+            another original of the folder, or this one, the edited copy target and
+            truth: what was laid over a face stays).
         kinds: The same by kind, such as beard=source. Known without it, as MobileFSGAN
             has them: beard, fat, bald, grin, forehead_hair, glasses, sunglasses,
-            edited_target.
+            edited_target; and occluder.
         seed: Of the order and of the choice of a person's other photo.
         overwrite: Remove shards of the same name that were made from other photos.
 
@@ -226,6 +229,8 @@ def _triplets_of(
         yield sharding.Triplet(path, original, edited, edited, False)
     if truth == "person":
         yield sharding.Triplet(path, other, edited, original, True)
+    if truth == "kept":
+        yield sharding.Triplet(path, other or original, edited, edited, True)
 
 
 def _find_pairs(data_dir: str) -> tuple[dict[str, tuple[str, str]], list[str]]:

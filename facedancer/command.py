@@ -49,6 +49,11 @@ COMMANDS = {
     "shard": Command("Aligned crops to TFRecords.", "dataset_sharding", _FOLDERS),
     "shards": Command("Look into TFRecords.", "shards", {"-i": "--data_dir"}),
     "outliers": Command("Find photos that show somebody else.", "outliers"),
+    "make-triplets": Command(
+        "Edit aligned crops so that the right answer is known.",
+        "make_triplets",
+        _FOLDERS,
+    ),
     "triplets": Command("Edited photos to TFRecords.", "triplet_sharding", _FOLDERS),
     "train": Command("Train a swapper.", "train", {"-i": "--data_dir"}),
     "calibrate": Command("Measure the margins of IFSR.", "calibrate_margins"),

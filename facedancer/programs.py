@@ -46,6 +46,7 @@ def _program(module: str, needs_keras: bool = False) -> Callable[[], None]:
 
 crop_align = _program("dataset.crop_align")
 dataset_sharding = _program("dataset.dataset_sharding")
+make_triplets = _program("dataset.make_triplets")
 triplet_sharding = _program("dataset.triplet_sharding")
 shards = _program("dataset.inspect_shards")
 outliers = _program("dataset.outliers")

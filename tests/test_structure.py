@@ -39,7 +39,7 @@ ROOMS = {
     "dataset": (
         ("photos",),
         ("jobs", "shards", "augmentation", "made_faces"),
-        ("reading",),
+        ("reading", "edits"),
     ),
     "train": (
         ("objective", "frozen"),

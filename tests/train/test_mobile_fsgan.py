@@ -16,56 +16,20 @@ from facedancer import cli, testing
 from facedancer.arcface_model import build_mobilefacenet
 from facedancer.dataset.shards import records
 from facedancer.models import load_generator
-from facedancer.models.families.mobile_fsgan.config import (
-    MobileDiscriminatorConfig,
-    MobileGeneratorConfig,
-)
 from facedancer.train import train
 from facedancer.train.config import TrainConfig
-from facedancer.train.frozen.frozen_networks import FrozenNetworks
 from facedancer.train.frozen.perceptual import Perceptual
-from facedancer.train.frozen.teachers import Teacher, whole_look
+from facedancer.train.frozen.teachers import whole_look
 from facedancer.train.loop import checkpoints
 from facedancer.train.objective import terms
 from facedancer.train.step import divided_step, state
 from facedancer.train.systems import mobile_fsgan
 from facedancer.train.systems.base import Fed, Phase
 from facedancer.train.systems.mobile_fsgan_recipes import CORRECTED, PUBLISHED
-from tests.train import tiny
+from tests.train import mobile_tiny, tiny
 
-SIZE = 32
-GENERATOR = MobileGeneratorConfig(
-    image_size=SIZE,
-    width=4,
-    blocks=(1, 1, 1),
-    stages=3,
-    identity_size=tiny.VECTOR,
-    shrink=1.0,
-)
-RECIPE = CORRECTED.changed(perceptual_network="encoder")
+SIZE, RECIPE = mobile_tiny.SIZE, mobile_tiny.RECIPE
 PICTURES = ("swapped", "swapped_half", "swapped_quarter")
-
-
-def make_system(recipe=RECIPE, perceptual=None, batch=5):
-    teacher = Teacher(tiny.encoder(), tiny.TAPS)
-    frozen = FrozenNetworks(teacher, perceptual=perceptual or Perceptual())
-    return mobile_fsgan.MobileFSGAN(recipe, frozen, batch)
-
-
-def batch(truth=True):
-    """Rows: one photo, a known truth twice, another person twice."""
-    draws = np.random.default_rng(0)
-    images = draws.uniform(-1, 1, (3, 5, SIZE, SIZE, 3)).astype("float32")
-    source, target, right = images
-    source[0] = right[0] = target[0]
-    right[1, 20:24, 10:15] = -1.0  # truly black, inside the face
-    found = {"source": source, "target": target}
-    found["same"] = np.array([1, 0, 0, 0, 0], "float32")
-    if truth:
-        found["truth"] = right
-        found["has_truth"] = np.array([1, 1, 1, 0, 0], "float32")
-        found["source_is_real"] = np.array([1, 0, 1, 1, 1], "float32")
-    return found
 
 
 def values(system, seen, made):
@@ -92,8 +56,8 @@ def border():
 
 class LossesTest(testing.TestCase):
     def measure(self, recipe):
-        system = make_system(recipe)
-        found = batch()
+        system = mobile_tiny.make_system(recipe)
+        found = mobile_tiny.batch()
         seen = dict(system.see(found, Phase()))
         made = pictures()
         made["features"] = [
@@ -161,10 +125,10 @@ class LossesTest(testing.TestCase):
         def features(image):
             return [image * (i + 1.0) for i in range(5)]
 
-        system = make_system(RECIPE, Perceptual(features, relative=False))
-        seen, made = system.see(batch(), Phase()), pictures()
+        system = mobile_tiny.make_system(RECIPE, Perceptual(features, relative=False))
+        seen, made = system.see(mobile_tiny.batch(), Phase()), pictures()
         made["features"] = [features(seen["target"]), features(made["swapped"])]
-        apart = np.abs(batch()["target"] - made["swapped"]).mean()
+        apart = np.abs(mobile_tiny.batch()["target"] - made["swapped"]).mean()
         wanted = apart * (0.6 * 2 + 0.8 * 3 + 1.0 * 4 + 1.2 * 5)
         self.assertAlmostEqual(values(system, seen, made)["perceptual"], wanted, 3)
 
@@ -173,18 +137,18 @@ class LossesTest(testing.TestCase):
         ({"real_pictures": "mark"}, ["source", "target", "source", "source", "source"]),
     )
     def test_what_passes_for_real(self, changes, names):
-        found = batch()
-        seen = make_system(RECIPE.changed(**changes)).see(found, Phase())
+        found = mobile_tiny.batch()
+        seen = mobile_tiny.make_system(RECIPE.changed(**changes)).see(found, Phase())
         rows = [found[name][row] for row, name in enumerate(names)]
         self.assert_close(seen["real"], np.stack(rows), atol=0)
         wanted = np.stack(rows).reshape(5, 8, 4, 8, 4, 3).mean((2, 4))
         self.assert_close(seen["real_quarter"], wanted, atol=1e-5)
 
     def test_pairs_without_triplets(self):
-        seen = make_system().see(batch(truth=False), Phase())
+        seen = mobile_tiny.make_system().see(mobile_tiny.batch(truth=False), Phase())
         known = np.asarray(seen["compared"])[:, 20, 16, 0]
         self.assert_close(known, np.array([1, 0, 0, 0, 0]), atol=0)
-        self.assert_close(seen["real"], batch()["source"], atol=0)
+        self.assert_close(seen["real"], mobile_tiny.batch()["source"], atol=0)
 
     def test_published_weights(self):
         self.assertEqual(PUBLISHED.weights["adversarial"], 16.0)
@@ -208,17 +172,12 @@ class StructureTest(testing.TestCase):
 
     def test_a_step_moves_all_four_networks(self):
         driver = tiny.tensorflow_driver()
-        system = make_system()
-        structures = {"generator": GENERATOR}
-        for i, ending in enumerate(("", "_half", "_quarter")):
-            structures[f"discriminator{ending}"] = MobileDiscriminatorConfig(
-                SIZE >> i, base_width=2, stages=2
-            )
+        system = mobile_tiny.make_system()
         keras.utils.set_random_seed(1)
-        new = state.build_state(system, system.builders(structures))
+        new = state.build_state(system, system.builders(mobile_tiny.structures()))
         step = divided_step.DividedStep(system, new, driver)
         before = {name: net.get_weights() for name, net in new.networks.items()}
-        (found,) = tiny.run(step, [batch()])
+        (found,) = tiny.run(step, [mobile_tiny.batch()])
         for name, network in new.networks.items():
             moved = [
                 float(ops.max(ops.abs(new - old)))
@@ -273,6 +232,7 @@ class RunTest(testing.TestCase):
                 "--perceptual=none",
                 "--batch_size=4",
                 "--save_every=1",
+                "--log_dir=logs",
             ]
             for steps in (2, 3):
                 settings = cli.parse(TrainConfig, [*words, f"--steps={steps}"])

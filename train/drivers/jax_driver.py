@@ -13,6 +13,7 @@ its rows, and sums and gradients are added up by `psum`.
 from __future__ import annotations
 
 import contextlib
+import functools
 import random
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -26,6 +27,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from facedancer.dataset.reading import photo_plan, readers
 from facedancer.errors import InputError
+from facedancer.models.layers.synchronized import means_over_replicas
 from facedancer.tensors import Tensor
 from facedancer.train.drivers import device_photos
 
@@ -156,8 +158,9 @@ class JaxDriver:
     def _sharded(self, body: Callable) -> Callable:
         """Returns the step of one replica as a function of all devices' rows."""
         whole, rows = PartitionSpec(), PartitionSpec(_AXIS)
+        mean = functools.partial(jax.lax.pmean, axis_name=_AXIS)
         return jax.shard_map(
-            body,
+            means_over_replicas(mean)(body),
             mesh=self._mesh,
             in_specs=(whole, whole, whole, whole, rows, rows, whole),
             out_specs=(whole, whole),

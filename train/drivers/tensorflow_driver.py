@@ -10,6 +10,7 @@ import keras
 import tensorflow as tf
 
 from facedancer.dataset.reading import pairs, readers
+from facedancer.models.layers.synchronized import means_over_replicas
 from facedancer.tensors import Tensor
 from facedancer.train.drivers import distribution
 
@@ -75,9 +76,12 @@ class TensorFlowDriver:
             after: See `Driver.compiled`.
         """
 
+        mean = _replicas_mean if self.replicas > 1 else None
+        together = means_over_replicas(mean)(update)
+
         @tf.function(autograph=False)
         def run(batch: dict, draws: dict, step: tf.Tensor) -> tf.Tensor:
-            values = self.strategy.run(update, (batch, draws, step))
+            values = self.strategy.run(together, (batch, draws, step))
             after(step)
             return self.strategy.experimental_local_results(values)[0]
 
@@ -231,3 +235,9 @@ class TensorFlowDriver:
     def wait_for_all(self) -> None:
         """Returns when every worker has called it."""
         distribution.wait_for_all(self.strategy)
+
+
+def _replicas_mean(value: tf.Tensor) -> tf.Tensor:
+    """Returns the mean of all replicas' tensors; its gradient is such a mean too."""
+    context = tf.distribute.get_replica_context()
+    return context.all_reduce(tf.distribute.ReduceOp.MEAN, value)

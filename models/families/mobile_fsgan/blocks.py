@@ -11,6 +11,7 @@ import keras
 from facedancer.models.families.layer_ops import LayerParts
 from facedancer.models.layers import aligned
 from facedancer.models.layers.spectral_convolution import SpectralConv2D
+from facedancer.models.layers.synchronized import SynchronizedBatchNorm
 from facedancer.tensors import Dtype, Tensor
 
 SLOPE = 0.01
@@ -30,12 +31,11 @@ class MobileParts(LayerParts):
 
     def batch_norm(self, x: Tensor, name: str, affine: bool = True) -> Tensor:
         """Returns a batch norm over all replicas."""
-        return keras.layers.BatchNormalization(
+        return SynchronizedBatchNorm(
             momentum=0.9,
             epsilon=1e-5,
             center=affine,
             scale=affine,
-            synchronized=True,
             dtype=self.dtype,
             name=name,
         )(x)

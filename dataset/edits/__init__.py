@@ -1,0 +1,1 @@
+"""Edits of photos whose right answer is known: parts, occluders, swapped faces."""

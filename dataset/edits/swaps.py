@@ -1,0 +1,98 @@
+"""Photos whose face is swapped to somebody else, by a generator that already swaps."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from facedancer import alignment, face_maps, images, portable, runtimes
+from facedancer.arcface_model.loading import load_embedder
+from facedancer.errors import InputError
+from facedancer.vectors import normalize
+
+_STRENGTH = (0.8, 1.3)  # of the other identity; so that it is no constant sign
+
+
+class FaceChanger:
+    """Swaps faces of aligned crops without Keras.
+
+    Args:
+        generator_path: The generator, .onnx; empty: the packaged one.
+        arcface_path: Its identity encoder; empty: the packaged one.
+        aligned: How the crops are aligned.
+
+    Raises:
+        InputError: If a file is missing or they do not fit together.
+    """
+
+    def __init__(
+        self, generator_path: str, arcface_path: str, aligned: alignment.Alignment
+    ) -> None:
+        file = portable.find("generator", generator_path)
+        if file is None:
+            raise InputError(
+                f"{generator_path}: must be an ONNX file. Make it by `facedancer "
+                "convert NETWORK.keras NETWORK.onnx`"
+            )
+        self.contract, self.name = file.contract, file.name
+        told = self.contract.image.alignment
+        alignment.check_equal(aligned, told, "--data_dir", f"{file.name} needs it")
+        self._embedder = load_embedder(arcface_path)
+        encoder = self._embedder.encoder.name_with_hash
+        known = self.contract.identity.encoder
+        if self.contract.identity.kind != "vector" or known not in ("", encoder):
+            raise InputError(
+                f"{file.path}: its generator is told whom to show by {known or 'no'} "
+                f"vectors, the encoder is {encoder}. Give the right --arcface_path"
+            )
+        self._run = runtimes.OpenVINORuntime(file, ("swapped",))
+
+    def vector(self, crop: np.ndarray) -> np.ndarray:
+        """Returns the raw identity vector of a crop, `(d,)`.
+
+        Args:
+            crop: `(size, size, 3)` uint8 RGB.
+        """
+        shrink = self.contract.image.shrink
+        margin = round((1.0 - shrink) / 2.0 * crop.shape[0])
+        middle = crop[margin : crop.shape[0] - margin, margin : crop.shape[1] - margin]
+        size = self._embedder.encoder.contract.size
+        return self._embedder.embed(images.resize(middle, size)[None])[0]
+
+    def change(
+        self,
+        crop: np.ndarray,
+        landmarks: np.ndarray,
+        other: np.ndarray,
+        random: np.random.Generator,
+    ) -> np.ndarray:
+        """Returns a crop with somebody else's face, pasted softly, uint8.
+
+        Args:
+            crop: `(size, size, 3)` uint8 RGB.
+            landmarks: `(5, 2)` pixels of it.
+            other: A crop of somebody else.
+            random: Decides how strongly.
+        """
+        image, size = self.contract.image, crop.shape[0]
+        vector = self._towards(self.vector(crop), self.vector(other), random)
+        small = image.from_uint8(images.resize(crop, image.size)[None])
+        feeds = {"target": small, "identity": vector[None]}
+        swapped = self.contract.image.to_255(self._run(feeds)["swapped"][0])
+        method = cv2.INTER_CUBIC if image.size < size else cv2.INTER_AREA
+        swapped = cv2.resize(swapped, (size, size), interpolation=method)
+        area = cv2.erode(
+            face_maps.face_area(landmarks, size), np.ones((3, 3)), iterations=size // 64
+        )
+        area = cv2.GaussianBlur(area, (0, 0), size / 40)[..., None]
+        found = crop + area * (swapped - crop)
+        return np.rint(found).clip(0, 255).astype(np.uint8)
+
+    @staticmethod
+    def _towards(
+        own: np.ndarray, other: np.ndarray, random: np.random.Generator
+    ) -> np.ndarray:
+        """Returns an identity on the way to another's, or a little beyond it."""
+        share = random.uniform(*_STRENGTH)
+        mixed = normalize((1.0 - share) * normalize(own) + share * normalize(other))
+        return (mixed * np.linalg.norm(other)).astype(np.float32)
