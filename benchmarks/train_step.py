@@ -110,7 +110,7 @@ class PlainStep:
 
     def encode(self, images):
         """Returns maps and vector of whole images."""
-        return self.teacher(images, teachers.whole_look(images.shape[0]))
+        return self.teacher(images, teachers.whole_view(images.shape[0]))
 
     def generator_loss(self, target, source, same):
         """Returns the swapped images and the generator's loss, term by term."""

@@ -103,7 +103,7 @@ def _calibrate(config: CalibrationConfig) -> int:
 
 def _swapped(
     config: CalibrationConfig, generator: SwapperNetwork, teacher: Teacher
-) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+) -> Iterator[calibration.Triple]:
     """Yields batches of triples made by the generator."""
     feeding = teacher
     if config.swapper_arcface_path:

@@ -13,8 +13,10 @@ was stopped goes on from its last checkpoint.
 from __future__ import annotations
 
 import dataclasses
+import os
 import pathlib
 import time
+from collections.abc import Callable, Iterable
 
 import keras
 import numpy as np
@@ -24,11 +26,14 @@ from keras import ops
 
 from facedancer import arcface_model, claims, cli, files, images, optimizers, places
 from facedancer.alignment import Alignment, check_equal
-from facedancer.arcface_model import verification
+from facedancer.arcface_model import Encoder, verification
 from facedancer.dataset.jobs import report
 from facedancer.errors import InputError
 from facedancer.settings import Checked, ranged, setting
 from facedancer.train.distillation import face_views
+from facedancer.train.distillation.agreement import distillation_loss
+
+Step = Callable[[tf.Tensor], tf.Tensor]  # from a batch of crops to the mean loss
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,55 +77,13 @@ class DistillSettings(Checked):
     eval_every: int = ranged(1000, low=1)
     seed: int = 0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         for hint in self.hints:
             if hint.count("=") != 1:
                 raise ValueError(
                     f"`hints` are student_layer=teacher_layer. Received: {hint!r}"
                 )
-
-
-def relative_error(target, output):
-    """Squared error as a share of the target's energy, one value an example.
-
-    Args:
-        target: `(batch, ...)`.
-        output: The same shape.
-
-    Returns:
-        `(batch,)` float32, 0 for equal, 1 for an output of zeros.
-    """
-    axes = tuple(range(1, len(target.shape)))
-    error = ops.mean(ops.square(target - output), axis=axes)
-    return error / (ops.mean(ops.square(target), axis=axes) + 1e-6)
-
-
-def distillation_loss(teacher, student, hints, hint_weight):
-    """How far the student is from the teacher, one value an example.
-
-    Args:
-        teacher: Outputs of the teacher's `tap_model`.
-        student: Outputs of the student's.
-        hints: Pairs of layer names, student's and teacher's. Maps of another height
-            and width are resized to the student's.
-        hint_weight: Weight of each hint.
-
-    Returns:
-        `(batch,)` float32: one minus the cosine, the relative error of the raw vector
-        and the weighted relative errors of the hinted maps.
-    """
-    target, output = teacher["embedding"], student["embedding"]
-    cosine = ops.sum(
-        ops.normalize(target, axis=-1) * ops.normalize(output, axis=-1), axis=-1
-    )
-    loss = 1.0 - cosine + relative_error(target, output)
-    for own, other in hints:
-        aim, size = teacher[other], student[own].shape[1:3]
-        if aim.shape[1:3] != size:
-            aim = ops.image.resize(aim, size, antialias=True)
-        loss = loss + hint_weight * relative_error(aim, student[own])
-    return loss
 
 
 def crop_dataset(settings: DistillSettings, size: int) -> tf.data.Dataset:
@@ -140,7 +103,7 @@ def crop_dataset(settings: DistillSettings, size: int) -> tf.data.Dataset:
     return data.map(lambda x: tf.cast(x, tf.float32) / 255.0).prefetch(4)
 
 
-def read_crops(paths, size: int) -> np.ndarray:
+def read_crops(paths: Iterable[str | os.PathLike], size: int) -> np.ndarray:
     """Returns images as `(n, size, size, 3)` uint8.
 
     Args:
@@ -150,7 +113,12 @@ def read_crops(paths, size: int) -> np.ndarray:
     return np.stack([images.resize(images.read_image(path), size) for path in paths])
 
 
-def make_step(teacher, student, optimizer, settings: DistillSettings):
+def make_step(
+    teacher: Encoder,
+    student: Encoder,
+    optimizer: keras.optimizers.Optimizer,
+    settings: DistillSettings,
+) -> Step:
     """Returns a compiled function from a batch of crops to the mean loss.
 
     Args:
@@ -159,12 +127,12 @@ def make_step(teacher, student, optimizer, settings: DistillSettings):
         optimizer: A Keras optimiser, built for the student.
         settings: Hints, mixup and degradation.
     """
-    hints = [tuple(hint.split("=")) for hint in settings.hints]
+    hints = [(own, other) for own, other in (h.split("=") for h in settings.hints)]
     teacher_taps = arcface_model.tap_model(teacher, [other for _, other in hints])
     student_taps = arcface_model.tap_model(student, [own for own, _ in hints])
 
     @tf.function(jit_compile=False)
-    def step(crops):
+    def step(crops: tf.Tensor) -> tf.Tensor:
         view = face_views.vary(crops)
         view = face_views.mix(view, settings.mixup)
         worse = face_views.degrade(view, settings.degrade)
@@ -184,7 +152,7 @@ def make_step(teacher, student, optimizer, settings: DistillSettings):
     return step
 
 
-def evaluate(encoder, folder: str) -> verification.Verification:
+def evaluate(encoder: Encoder, folder: str) -> verification.Verification:
     """Returns how well an encoder verifies the people of a folder.
 
     Args:
@@ -219,7 +187,7 @@ def make_optimizer(settings: DistillSettings) -> keras.optimizers.Optimizer:
     )
 
 
-def build_student(teacher, settings: DistillSettings) -> arcface_model.Encoder:
+def build_student(teacher: Encoder, settings: DistillSettings) -> Encoder:
     """Returns an encoder with new weights and vectors as long as the teacher's.
 
     Args:
@@ -237,7 +205,7 @@ def build_student(teacher, settings: DistillSettings) -> arcface_model.Encoder:
         raise InputError(str(error)) from None
 
 
-def load_like(student, path: str) -> arcface_model.Encoder:
+def load_like(student: Encoder, path: str) -> Encoder:
     """Returns an encoder to start from.
 
     Args:
@@ -290,7 +258,12 @@ def distill(settings: DistillSettings) -> None:
 
 
 def run(
-    step, student, optimizer, manager, crop_size: int, settings: DistillSettings
+    step: Step,
+    student: Encoder,
+    optimizer: keras.optimizers.Optimizer,
+    manager: tf.train.CheckpointManager,
+    crop_size: int,
+    settings: DistillSettings,
 ) -> None:
     """Steps to the end from wherever the optimiser stands.
 
@@ -320,7 +293,7 @@ def run(
         losses, began = [], time.monotonic()
 
 
-def _save(manager) -> None:
+def _save(manager: tf.train.CheckpointManager) -> None:
     """Saves a checkpoint; TensorFlow's errors of a full disk are no `OSError`."""
     try:
         manager.save()
@@ -328,7 +301,9 @@ def _save(manager) -> None:
         raise files.not_written(manager.directory, error) from None
 
 
-def measure_norms(encoder, settings: DistillSettings, batches: int = 24) -> None:
+def measure_norms(
+    encoder: Encoder, settings: DistillSettings, batches: int = 24
+) -> None:
     """Sets the statistics of the batch norms to those of the encoder's own weights.
 
     Averaged weights are smaller than the ones the statistics were gathered with.
@@ -345,12 +320,16 @@ def measure_norms(encoder, settings: DistillSettings, batches: int = 24) -> None
     for number in range(batches):
         for layer in norms:
             layer.momentum = number / (number + 1)
-        chosen = draw.choice(paths, settings.batch_size)
+        chosen = [paths[k] for k in draw.choice(len(paths), settings.batch_size)]
         crops = tf.constant(read_crops(chosen, encoder.contract.size), tf.float32) / 255
         encoder(encoder.contract.from_unit(face_views.vary(crops)), training=True)
 
 
-def write_averaged(student, optimizer, settings: DistillSettings) -> None:
+def write_averaged(
+    student: Encoder,
+    optimizer: keras.optimizers.Optimizer,
+    settings: DistillSettings,
+) -> None:
     """Writes the student with the moving average of its weights, and evaluates it.
 
     Args:

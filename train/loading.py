@@ -226,9 +226,9 @@ def load_frozen(
     recipe = config.training_recipe
     needed = system_of(config).needs_frozen(recipe)
     margins = teacher = None
-    if "margins" in needed:
-        margins = margins_of(config, encoder.name_with_hash)
     if encoder is not None:
+        if "margins" in needed:
+            margins = margins_of(config, encoder.name_with_hash)
         taps = margins.taps if margins else ()
         if "perceptual" in needed and _perceptual_network(recipe) == "encoder":
             taps = taps or encoder.taps
@@ -242,8 +242,9 @@ def load_frozen(
 
 
 def _perceptual_network(recipe: Recipe) -> str:
+    options: Any = recipe.options
     wanted = recipe.weights.get("perceptual")
-    return recipe.options.perceptual_network if wanted else "none"
+    return options.perceptual_network if wanted else "none"
 
 
 def _margins(asked: Asked) -> tuple[float, ...]:

@@ -10,19 +10,20 @@ from absl.testing import parameterized
 
 from facedancer import arcface_model, cli, images, testing
 from facedancer.train import distill_encoder
+from facedancer.train.distillation import agreement
 
 
 class DistillTest(testing.TestCase):
     def test_relative_error_by_hand(self):
         target = keras.ops.convert_to_tensor([[3.0, 4.0], [1.0, 0.0]])
         output = keras.ops.convert_to_tensor([[0.0, 0.0], [1.0, 0.0]])
-        error = distill_encoder.relative_error(target, output)
+        error = agreement.relative_error(target, output)
         self.assert_close(error, np.array([1.0, 0.0]), atol=1e-5)
 
     def test_loss_by_hand(self):
         teacher = {"embedding": np.array([[2.0, 0.0]]), "t": np.ones((1, 2, 3, 1))}
         student = {"embedding": np.array([[0.0, 2.0]]), "s": np.zeros((1, 2, 3, 1))}
-        loss = distill_encoder.distillation_loss(
+        loss = agreement.distillation_loss(
             *(
                 {k: keras.ops.cast(v, "float32") for k, v in d.items()}
                 for d in (teacher, student)

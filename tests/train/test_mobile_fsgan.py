@@ -19,7 +19,7 @@ from facedancer.models import load_generator
 from facedancer.train import train
 from facedancer.train.config import TrainConfig
 from facedancer.train.frozen.perceptual import Perceptual
-from facedancer.train.frozen.teachers import whole_look
+from facedancer.train.frozen.teachers import whole_view
 from facedancer.train.loop import checkpoints
 from facedancer.train.objective import terms
 from facedancer.train.step import divided_step, state
@@ -109,7 +109,7 @@ class LossesTest(testing.TestCase):
         for name in PICTURES:
             shown = [found["source"], made[name]]
             one, other = (
-                np.asarray(encoder(teacher.prepare(image, whole_look(5))))
+                np.asarray(encoder(teacher.prepare(image, whole_view(5))))
                 for image in shown
             )
             cosine = (one * other).sum(1)

@@ -16,7 +16,7 @@ from facedancer.models import (
 )
 from facedancer.train.drivers.tensorflow_driver import TensorFlowDriver
 from facedancer.train.frozen.frozen_networks import FrozenNetworks
-from facedancer.train.frozen.teachers import Look
+from facedancer.train.frozen.teachers import View
 from facedancer.train.objective import losses
 from facedancer.train.step import divided_step, state
 from facedancer.train.systems import facedancer, facedancer_recipes
@@ -33,7 +33,7 @@ class RecordedTeacher:
         self.vectors = vectors
         self.calls = 0
 
-    def __call__(self, image, look):
+    def __call__(self, image, view):
         self.calls += 1
         return [], tf.constant(self.vectors[(self.calls - 1) % len(self.vectors)])
 
@@ -73,14 +73,14 @@ class PublishedStepTest(testing.TestCase):
 
     def batch(self):
         count = 4
-        look = Look(tf.ones(count), tf.zeros((count, 2)), tf.zeros(count))
+        view = View(tf.ones(count), tf.zeros((count, 2)), tf.zeros(count))
         return {
             "target": tf.constant(self.recorded["target"]),
             "source": tf.constant(self.recorded["source"]),
             "same": tf.constant(self.recorded["flags"], tf.float32),
             "row": tf.range(count),
             "source_identity": tf.fill(count, -1),
-            **vars(look),
+            **vars(view),
         }
 
     @parameterized.parameters(("composed", True), ("composed", False), ("plain", True))

@@ -31,7 +31,7 @@ GENERATOR = GeneratorConfig(
     gain_bias=1.0,
 )
 DISCRIMINATOR = DiscriminatorConfig(image_size=SIZE, base_width=4, max_width=8)
-# Every term at work; nothing random in the look.
+# Every term at work; nothing random in the view.
 EVERYTHING = facedancer_recipes.PUBLISHED.changed(
     contrast=1.0,
     low_frequency=1.0,

@@ -26,6 +26,7 @@ from absl import logging
 from jax.sharding import NamedSharding, PartitionSpec
 
 from facedancer.dataset.reading import photo_plan, readers
+from facedancer.dataset.reading.pair_reader import PairReader
 from facedancer.errors import InputError
 from facedancer.models.layers.synchronized import means_over_replicas
 from facedancer.tensors import Tensor
@@ -169,7 +170,7 @@ class JaxDriver:
 
     def _images(self, photos: jax.Array | None, batch: dict) -> dict:
         """Returns a batch with its images in [-1, 1], made on the device."""
-        if "photo" in batch:
+        if photos is not None:
             return device_photos.images(photos, batch, self._jitter)
         return _signed(batch)
 
@@ -329,14 +330,14 @@ class JaxDriver:
         """
         reader = readers.READERS[form].reader(settings)
         self._photos = None
-        if form == "pairs" and self._fits(reader):
+        if isinstance(reader, PairReader) and self._fits(reader):
             photos = photo_plan.decode(reader)
             self._photos = self._everywhere([jnp.asarray(photos.images)])[0]
             self._jitter = settings.jitter
             reader = photo_plan.PhotoPlan(reader, photos)
         return readers.ahead(reader, first_batch)
 
-    def _fits(self, reader: Any) -> bool:
+    def _fits(self, reader: PairReader) -> bool:
         """Returns whether the photos of a reader are to lie on the device."""
         if reader.settings.distortion != "none":
             return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import TypeVar
 
 from facedancer.tensors import Tensor
 from facedancer.train.frozen.people import People
@@ -10,6 +11,8 @@ from facedancer.train.frozen.perceptual import Perceptual
 from facedancer.train.frozen.projector import Features
 from facedancer.train.frozen.proxy import Proxy
 from facedancer.train.frozen.teachers import Teacher
+
+T = TypeVar("T")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +40,20 @@ class FrozenNetworks:
     proxy: Proxy | None = None
     features: Features | None = None
     people: tuple[People, ...] = ()
+
+    def needed(self, name: str, one: T | None) -> T:
+        """Returns a field of these that a system cannot do without.
+
+        Args:
+            name: Of the field, for the message.
+            one: Its value.
+
+        Raises:
+            ValueError: If it is None.
+        """
+        if one is None:
+            raise ValueError(f"This training needs a frozen `{name}`. Received: None")
+        return one
 
     @property
     def variables(self) -> list:

@@ -1,12 +1,13 @@
 """How training looks at images through frozen networks.
 
-A `Teacher` is an identity encoder with its taps. The look at an image may be a random
+A `Teacher` is an identity encoder with its taps. Its view of an image may be a random
 crop and flip; images are resampled bilinearly, as `tf.image.resize` does it.
 """
 
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import keras
 import numpy as np
@@ -18,52 +19,52 @@ from facedancer.errors import InputError
 from facedancer.tensors import Tensor
 from facedancer.train.frozen.compiled import compiled
 
-LOOK_SCALE, LOOK_SHIFT = 0.03, 0.03
+VIEW_SCALE, VIEW_SHIFT = 0.03, 0.03
 
 
 @dataclasses.dataclass(frozen=True)
-class Look:
-    """Which part of each image is looked at.
+class View:
+    """Which part of each image an encoder is shown.
 
     Attributes:
         scale: `(batch,)` side of the part, 1 is the whole image.
         shift: `(batch, 2)` from the image's centre to the part's, x and y, in units of
             the image's side.
-        mirrored: `(batch,)` 1 for a look in the mirror, else 0.
+        mirrored: `(batch,)` 1 for a mirrored view, else 0.
     """
 
-    scale: object
-    shift: object
-    mirrored: object
+    scale: Tensor
+    shift: Tensor
+    mirrored: Tensor
 
 
-def whole_look(batch: int, shrink: float = 1.0) -> Look:
-    """Returns the look at the whole image, or at its centre.
+def whole_view(batch: int, shrink: float = 1.0) -> View:
+    """Returns the view of the whole image, or of its centre.
 
     Args:
         batch: Number of images.
         shrink: Side of the part in units of the image's side.
     """
-    return Look(
+    return View(
         ops.full((batch,), shrink, "float32"),
         ops.zeros((batch, 2), "float32"),
         ops.zeros((batch,), "float32"),
     )
 
 
-def random_look(random: np.random.Generator, batch: int, shrink: float = 1.0) -> Look:
-    """Returns a random look: 3 % larger or smaller, moved by up to 3 %, mirrored.
+def random_view(random: np.random.Generator, batch: int, shrink: float = 1.0) -> View:
+    """Returns a random view: 3 % larger or smaller, moved by up to 3 %, mirrored.
 
     Args:
-        random: Of this step alone; equal ones give equal looks, whatever Keras runs
+        random: Of this step alone; equal ones give equal views, whatever Keras runs
             on.
         batch: Number of images.
         shrink: Side of the part at the mean scale.
     """
     draw = random.uniform(-1.0, 1.0, (batch, 4)).astype(np.float32)
-    return Look(
-        shrink * (1.0 + LOOK_SCALE * draw[:, 0]),
-        LOOK_SHIFT * shrink * draw[:, 1:3],
+    return View(
+        shrink * (1.0 + VIEW_SCALE * draw[:, 0]),
+        VIEW_SHIFT * shrink * draw[:, 1:3],
         (draw[:, 3] > 0.0).astype(np.float32),
     )
 
@@ -80,22 +81,22 @@ def _weights(
     return ops.relu(1.0 - ops.abs(position[:, :, None] - pixels))
 
 
-def resample(image: Tensor, look: Look, size: int) -> Tensor:
-    """Cuts looks out of images, bilinearly; beyond the border its pixels repeat.
+def resample(image: Tensor, view: View, size: int) -> Tensor:
+    """Cuts views out of images, bilinearly; beyond the border its pixels repeat.
 
     Args:
         image: `(batch, height, width, channels)` float32.
-        look: One per image.
+        view: One per image.
         size: Side of the result, pixels.
 
     Returns:
-        `(batch, size, size, channels)` float32. The look at the whole image equals
+        `(batch, size, size, channels)` float32. The view of the whole image equals
         `tf.image.resize(image, (size, size))`.
     """
     height, width = image.shape[1:3]
-    never = ops.zeros_like(look.mirrored)
-    rows = _weights(look.shift[:, 1], look.scale, never, height, size)
-    columns = _weights(look.shift[:, 0], look.scale, look.mirrored, width, size)
+    never = ops.zeros_like(view.mirrored)
+    rows = _weights(view.shift[:, 1], view.scale, never, height, size)
+    columns = _weights(view.shift[:, 0], view.scale, view.mirrored, width, size)
     channels = image.shape[3]
     image = ops.reshape(image, (-1, height, width * channels))
     image = ops.reshape(ops.matmul(rows, image), (-1, size, width, channels))
@@ -133,24 +134,24 @@ class Teacher:
                 f"The encoder {encoder.name!r} has no such IFSR blocks: {error}"
             ) from None
 
-    def prepare(self, image_signed: Tensor, look: Look) -> Tensor:
+    def prepare(self, image_signed: Tensor, view: View) -> Tensor:
         """Returns images as the encoder wants them.
 
         Args:
             image_signed: `(batch, height, width, 3)` in [-1, 1].
-            look: Which part of them.
+            view: Which part of them.
         """
-        image = resample(ops.cast(image_signed, "float32"), look, self.contract.size)
+        image = resample(ops.cast(image_signed, "float32"), view, self.contract.size)
         return self.contract.from_signed(image)
 
-    def __call__(self, image_signed: Tensor, look: Look) -> tuple[list[Tensor], Tensor]:
+    def __call__(self, image_signed: Tensor, view: View) -> tuple[list[Tensor], Tensor]:
         """Returns `maps, embedding` of images.
 
         Args:
             image_signed: `(batch, height, width, 3)` in [-1, 1].
-            look: Which part of them.
+            view: Which part of them.
         """
-        outputs = self._model(self.prepare(image_signed, look), training=False)
+        outputs: Any = self._model(self.prepare(image_signed, view), training=False)
         maps = [ops.cast(outputs[name], "float32") for name in self.taps]
         return maps, ops.cast(outputs["embedding"], "float32")
 
@@ -163,5 +164,5 @@ class Teacher:
         count = len(images_signed)
         full = batching.power_of_two(count)  # few shapes are compiled
         images_signed = batching.fill_up(images_signed, full)
-        image = self.prepare(images_signed, whole_look(full, self.shrink))
+        image = self.prepare(images_signed, whole_view(full, self.shrink))
         return np.asarray(self._vectors(image), np.float32)[:count]

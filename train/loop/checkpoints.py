@@ -13,7 +13,7 @@ import os
 import pathlib
 import re
 from collections.abc import Callable
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 
@@ -59,7 +59,7 @@ class Checkpoints:
         Raises:
             InputError: If the disk is full or the folder cannot be written.
         """
-        arrays = state.to_arrays()
+        arrays: dict[str, Any] = state.to_arrays()
         record = {**record, "step": state.step, "score": score}
         arrays["record"] = np.frombuffer(json.dumps(record).encode(), np.uint8)
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import pathlib
@@ -26,7 +27,13 @@ class Journal:
     def __init__(self, folder: str | os.PathLike, active: bool = True) -> None:
         self.folder = pathlib.Path(folder)
         self.active = active
-        self._board = None
+
+    @functools.cached_property
+    def _board(self) -> EventFile:
+        """The file for TensorBoard, made when it is first written to."""
+        board = self.folder / "tensorboard"
+        with _writing(board):
+            return EventFile(board)
 
     @property
     def path(self) -> pathlib.Path:
@@ -47,9 +54,7 @@ class Journal:
         kept = [entry for entry in self.entries() if entry["step"] <= step]
         text = "".join(json.dumps(entry) + "\n" for entry in kept)
         files.write_atomic(self.path, text.encode())
-        board = self.folder / "tensorboard"
-        with _writing(board):
-            self._board = EventFile(board)
+        self.__dict__.pop("_board", None)  # of an earlier run
 
     def entries(self) -> list[dict]:
         """Returns all entries; a last line that was cut short is left out."""

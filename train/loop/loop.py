@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 
 import numpy as np
 from absl import logging
@@ -166,7 +166,7 @@ class Loop:
             self.show(self.journal, step)
         score = None
         if self.validate and plan.due(plan.eval_every, step):
-            score = self._validated(step)
+            score = self._validated(self.validate(), step)
         if score is not None or plan.due(plan.save_every, step):
             interval.means()  # never save what is not finite
             if self.journal.active:
@@ -203,8 +203,7 @@ class Loop:
         means["steps_per_second"] = rate
         self.journal.write("train", step, means)
 
-    def _validated(self, step: int) -> float:
-        measures = self.validate()
+    def _validated(self, measures: dict[str, float], step: int) -> float:
         logging.info(
             "step %d validation | %s",
             step,
@@ -214,7 +213,7 @@ class Loop:
         return measures[self.score]
 
 
-def _timed(batches: Iterable[dict]) -> Iterator[tuple[dict, float]]:
+def _timed(batches: Iterable[dict]) -> Generator[tuple[dict, float]]:
     """Yields batches and the seconds each was waited for."""
     supply = iter(batches)
     while True:

@@ -168,7 +168,8 @@ def outside_loss(target: Tensor, swapped: Tensor, shrink: float = 1.0) -> Tensor
     Returns:
         `(batch,)` float32 in [0, 2].
     """
-    outside = face_ellipse(*target.shape[1:3], shrink)
+    height, width = target.shape[1:3]
+    outside = face_ellipse(height, width, shrink)
     difference = ops.abs(ops.cast(target, "float32") - ops.cast(swapped, "float32"))
     return ops.sum(difference * outside, axis=(1, 2, 3)) / (3.0 * ops.sum(outside))
 

@@ -189,7 +189,7 @@ class Recipe(Checked):
         Raises:
             ValueError: If a name is unknown or a value out of its range.
         """
-        new: dict[str, object] = {}
+        new: dict[str, Any] = {}
         if weights := {k: changes.pop(k) for k in list(changes) if k in self.weights}:
             new["weights"] = {**self.weights, **weights}
         for part in PARTS:

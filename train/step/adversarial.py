@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import keras
 from keras import ops, tree
 
+from facedancer.tensors import Tensor
 from facedancer.train.objective import adversary as formulas
 from facedancer.train.objective import diff_augment
 from facedancer.train.objective.adversary import Adversary
@@ -21,16 +23,16 @@ class Shown:
         real: Real images, `(batch, height, width, 3)` in [-1, 1].
         fake: Generated images of the same shape.
         condition: What it is given besides, tensors `(batch, ...)`.
-        share: `(batch,)` share of the real image where the two are mixed, or None.
+        fraction: `(batch,)` how much of a mixture is real; None: nothing is mixed.
         numbers: `(batch, 2, diff_augment.NUMBERS)` of the augmentation of real and of
             fake images, or None.
     """
 
-    real: object
-    fake: object
-    condition: tuple = ()
-    share: object = None
-    numbers: object = None
+    real: Tensor
+    fake: Tensor
+    condition: tuple[Tensor, ...] = ()
+    fraction: Tensor | None = None
+    numbers: Tensor | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,9 +45,9 @@ class Judgement:
         sums: Over the examples, by the names of the values.
     """
 
-    gradients: list
-    at_fake: object
-    sums: dict
+    gradients: list[Tensor]
+    at_fake: Tensor
+    sums: dict[str, Tensor]
 
 
 class Judge:
@@ -64,12 +66,12 @@ class Judge:
         network: keras.Model,
         adversary: Adversary,
         batch_size: int,
-    ):
+    ) -> None:
         self.driver, self.network = driver, network
         self.adversary, self.batch_size = adversary, batch_size
 
     def __call__(
-        self, shown: Shown, scale, with_r1: bool, shared: bool = True
+        self, shown: Shown, scale: Tensor, with_r1: bool, shared: bool = True
     ) -> Judgement:
         """Judges the images shown.
 
@@ -82,7 +84,9 @@ class Judge:
 
         real = self._changed(shown.real, shown.numbers, 0)
 
-        def play(fake):
+        def play(
+            fake: Tensor,
+        ) -> tuple[tuple[Tensor, Tensor], tuple[dict[str, Tensor], Tensor | None]]:
             fake = self._changed(fake, shown.numbers, 1)
             seen = dataclasses.replace(shown, real=real, fake=fake)
             fake_logits, real_logits, penalty = self._logits(seen, with_r1)
@@ -111,27 +115,30 @@ class Judge:
         named = {self.adversary.key(name): value for name, value in sums.items()}
         return Judgement(gradients, at_fake, named)
 
-    def _changed(self, image, numbers, kind: int):
-        ways = self.adversary.augment
-        return diff_augment.changed(image, numbers[:, kind], ways) if ways else image
+    def _changed(self, image: Tensor, numbers: Tensor | None, kind: int) -> Tensor:
+        if numbers is None:
+            return image
+        return diff_augment.changed(image, numbers[:, kind], self.adversary.augment)
 
-    def _call(self, image, condition):
+    def _call(self, image: Tensor, condition: Sequence[Tensor]) -> formulas.Logits:
         features = self.adversary.features
         image = image if features is None else features(image)
         inputs = [image, *condition] if condition else image
         logits = self.network(inputs, training=True)
         return tree.map_structure(lambda part: ops.cast(part, "float32"), logits)
 
-    def _logits(self, shown: Shown, with_r1: bool):
+    def _logits(
+        self, shown: Shown, with_r1: bool
+    ) -> tuple[formulas.Logits, formulas.Logits, Tensor | None]:
         """Returns the logits of both, and R1 per example where it is due."""
         real, fake, condition = shown.real, shown.fake, shown.condition
         if with_r1:
 
-            def look(image):
+            def of_real(image: Tensor) -> tuple[tuple[Tensor], formulas.Logits]:
                 logits = self._call(image, condition)
                 return (formulas.total_logit(logits),), logits
 
-            _, logits, pull = self.driver.vjp(look, [], (real,))
+            _, logits, pull = self.driver.vjp(of_real, [], (real,))
             penalty = formulas.r1_penalty(pull((ops.ones(()),))[1][0])
             return self._call(fake, condition), logits, penalty
         if not self.adversary.joint:
@@ -145,15 +152,17 @@ class Judge:
             None,
         )
 
-    def _sums(self, shown: Shown, fake_logits, real_logits) -> dict:
+    def _sums(
+        self, shown: Shown, fake_logits: formulas.Logits, real_logits: formulas.Logits
+    ) -> dict[str, Tensor]:
         kind = self.adversary.kind
         wanted = formulas.generator_loss(kind, fake_logits, real_logits)
         parts = formulas.discriminator_loss(kind, fake_logits, real_logits)
-        if self.adversary.mixup:
-            share = ops.reshape(shown.share, (-1, 1, 1, 1))
-            mixed = share * shown.real + (1.0 - share) * shown.fake
+        if shown.fraction is not None:
+            part = ops.reshape(shown.fraction, (-1, 1, 1, 1))
+            mixed = part * shown.real + (1.0 - part) * shown.fake
             mixed = self._call(mixed, shown.condition)
-            half = 0.5 * formulas.mixed_loss(mixed, shown.share)
+            half = 0.5 * formulas.mixed_loss(mixed, shown.fraction)
             parts = half, half
         fooled, trusted = formulas.judged_real(kind, fake_logits, real_logits)
         return {

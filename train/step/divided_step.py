@@ -225,7 +225,7 @@ class DividedStep:
         for part in parts:
             totals = _add(totals, self.forward(part, phase)[2])
         totals = self.driver.sum_over_replicas(totals)
-        found = None
+        found: Any = None
         for part in parts:
             if found is not None:  # one part after the other, or no memory is saved
                 part = self.driver.in_turn(found, part)
@@ -244,7 +244,7 @@ class DividedStep:
         needed = terms.needs(active) | system.watch_needs(phase)
         seen = system.see(part, phase)
         made = system.make(self._state.networks, seen, needed)
-        sums = {}
+        sums: terms.Sums = {}
         for term in active:
             sums |= term.sums(seen, made)
         return seen, made, sums | system.watch(seen, made)
@@ -284,7 +284,8 @@ class DividedStep:
             play, self._state.variables_of("g")
         )
         scale = gradient_updates.loss_scale(self._state.optimizers["g"])
-        upstream, judged = [scale], {}
+        upstream = [scale]
+        judged: dict[str, list] = {}
         for one, fake, real, condition in zip(
             adversaries, fakes, reals, conditions, strict=True
         ):

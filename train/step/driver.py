@@ -6,6 +6,7 @@ replicas are added up, and how a function of one replica is compiled for all of 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -21,11 +22,13 @@ class Driver(Protocol):
         replicas: How many share the global batch.
         sums_first: Sums over replicas cannot be made where gradients are: the step
             then makes them before, with one more forward pass.
+        chief: Whether this process writes the files of the run.
         optimizer_replicas: Replicas whose gradients an optimiser adds up by itself.
     """
 
     replicas: int
     sums_first: bool
+    chief: bool
     optimizer_replicas: int
 
     def seed(self, number: int) -> None:
@@ -114,3 +117,6 @@ class Driver(Protocol):
 
     def release(self) -> None:
         """Brings the variables up to date; they may then be read and changed."""
+
+    def clear_errors(self) -> contextlib.AbstractContextManager:
+        """Returns the block in which errors of the reader come out as such."""

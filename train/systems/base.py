@@ -21,6 +21,7 @@ from facedancer.models.architectures import ARCHITECTURES, Architecture
 from facedancer.network import Network
 from facedancer.settings import did_you_mean
 from facedancer.train.frozen.frozen_networks import FrozenNetworks
+from facedancer.train.frozen.teachers import Teacher
 from facedancer.train.objective import terms
 from facedancer.train.objective.adversary import Adversary
 from facedancer.train.objective.recipes import Recipe
@@ -209,6 +210,10 @@ class System(abc.ABC):
             for name, role in cls.networks.items()
             if name in structures
         }
+
+    @property
+    def _teacher(self) -> Teacher:
+        return self.frozen.needed("teacher", self.frozen.teacher)
 
     @property
     def players(self) -> dict[str, tuple[str, ...]]:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, cast
 
 import keras
 import numpy as np
@@ -22,14 +22,15 @@ from facedancer.models.families.facedancer.config import (
 )
 from facedancer.tensors import Tensor
 from facedancer.train.frozen import teachers
+from facedancer.train.frozen.proxy import Proxy
 from facedancer.train.objective import ifsr, losses
 from facedancer.train.objective.adversary import Adversary
 from facedancer.train.objective.recipes import Recipe
-from facedancer.train.objective.terms import Term, perceptual_sum
+from facedancer.train.objective.terms import Made, Seen, Sums, Term, perceptual_sum
 from facedancer.train.systems import facedancer_terms as terms
 from facedancer.train.systems.base import Fed, Phase, System, preset_of
 from facedancer.train.systems.facedancer_adversaries import adversaries
-from facedancer.train.systems.facedancer_recipes import IMPROVED, PUBLISHED
+from facedancer.train.systems.facedancer_recipes import IMPROVED, PUBLISHED, Options
 
 VECTOR, CYCLE, SECOND, FEATURES = (
     frozenset({name}) for name in ("vector", "cycle", "second", "features")
@@ -45,7 +46,7 @@ class FaceDancer(System):
     truth where it is known, else the target: what the result should look like; `real`;
     `source`; `source_vector` and `target_vector`, `(batch, d)`; `target_maps`, the
     reference's; `same`, 1 where the source shows the target's person; `known`, 1 where
-    the truth is known and is another picture than the target; `look` and `row`.
+    the truth is known and is another picture than the target; `view` and `row`.
     """
 
     name = architecture = "facedancer"
@@ -94,7 +95,7 @@ class FaceDancer(System):
             recipe: The numbers of a training.
         """
         found = {"teacher", "second", "perceptual", "proxy", "features"}
-        others = recipe.options.identity_of_others
+        others = cast(Options, recipe.options).identity_of_others
         wanted = {"margins": recipe.weights["ifsr"], "people": others}
         return frozenset(found.union(name for name, one in wanted.items() if one))
 
@@ -110,7 +111,7 @@ class FaceDancer(System):
             known_truth: Without any, `truth` is 0; else it is the `reconstruction`'s
                 unless it was given.
         """
-        if recipe.options.perceptual_network == "none":
+        if cast(Options, recipe.options).perceptual_network == "none":
             recipe = recipe.changed(perceptual=0.0)
         if not known_truth:
             return recipe.changed(truth=0.0)
@@ -118,23 +119,24 @@ class FaceDancer(System):
             recipe = recipe.changed(truth=recipe.weights["reconstruction"])
         return recipe
 
+    @property
+    def _options(self) -> Options:
+        return cast(Options, self.recipe.options)
+
     def make_terms(self) -> tuple[Term, ...]:
         """Returns FaceDancer's losses, in the order in which they are added up."""
-        shrink = self.frozen.teacher.shrink
-        images = {
+        shrink = self._teacher.shrink
+        images: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
             "low_frequency": losses.low_frequency_loss,
             "chroma": losses.chroma_loss,
             "outside": functools.partial(losses.outside_loss, shrink=shrink),
         }
-        per_sample = self.recipe.options.ifsr_per_sample
-        margin = self.recipe.options.identity_margin
+        per_sample = self._options.ifsr_per_sample
+        margin = self._options.identity_margin
+        second = functools.partial(terms.second_identity, margin)
         return (
             Term("identity", functools.partial(terms.identity, margin), needs=VECTOR),
-            Term(
-                "second_identity",
-                functools.partial(terms.second_identity, margin),
-                needs=SECOND,
-            ),
+            Term("second_identity", second, needs=SECOND),
             Term("contrast", terms.contrast, needs=VECTOR),
             *(
                 Term(name, functools.partial(terms.image_sum, name, loss))
@@ -152,20 +154,20 @@ class FaceDancer(System):
         return adversaries(self.recipe.adversary, self.frozen.features)
 
     def draws(self, random: np.random.Generator, count: int, phase: Phase) -> dict:
-        """Returns the looks at the batch by their fields.
+        """Returns the views of the batch by their fields.
 
         Args:
             random: Of this step alone.
             count: The global batch.
             phase: The kind of step.
         """
-        shrink = self.frozen.teacher.shrink
-        look = teachers.whole_look(count, shrink)
-        if self.recipe.options.look:
-            look = teachers.random_look(random, count, shrink)
+        shrink = self._teacher.shrink
+        view = teachers.whole_view(count, shrink)
+        if self._options.look:
+            view = teachers.random_view(random, count, shrink)
         if self.frozen.proxy is None:
-            return vars(look)
-        return vars(look) | self.frozen.proxy.draws(random, count)
+            return vars(view)
+        return vars(view) | self.frozen.proxy.draws(random, count)
 
     def see(self, batch: Mapping[str, Any], phase: Phase) -> dict:
         """Returns what the teacher says of target and source, without gradients.
@@ -175,9 +177,9 @@ class FaceDancer(System):
                 also `truth` and `has_truth`; with `scale`, `shift`, `mirrored`, `row`.
             phase: The kind of step.
         """
-        look = teachers.Look(batch["scale"], batch["shift"], batch["mirrored"])
+        view = teachers.View(batch["scale"], batch["shift"], batch["mirrored"])
         target, source, same = batch["target"], batch["source"], self._same(batch)
-        seen = {"known": ops.zeros_like(same), "row": batch["row"], "look": look}
+        seen = {"known": ops.zeros_like(same), "row": batch["row"], "view": view}
         reference, real = target, batch[self.recipe.adversary.real_images]
         if "truth" in batch:
             seen["known"] = batch["has_truth"] * (1.0 - batch["same"])
@@ -190,27 +192,28 @@ class FaceDancer(System):
             same, seen["known"] = ops.ones_like(same), ops.zeros_like(same)
         seen |= {"target": target, "source": source, "reference": reference}
         seen |= {"real": real, "same": same}
-        seen |= self._vectors(source, reference, look, phase)
+        seen |= self._vectors(source, reference, view, phase)
         who = batch["target_identity" if phase.self_pairs else "source_identity"]
         vector = self.frozen.person_vector(0, who, seen["source_vector"])
         seen |= {"person": who, "person_vector": vector}
         if self.frozen.proxy is not None and not phase.self_pairs:
-            seen |= self._pseudo_targets(batch, seen)
+            seen |= self._pseudo_targets(self.frozen.proxy, batch, seen)
         return seen
 
     def _pseudo_targets(
-        self, batch: Mapping[str, Any], seen: Mapping[str, Any]
+        self, proxy: Proxy, batch: Mapping[str, Any], seen: Seen
     ) -> dict:
         """Returns targets that show somebody else, where the truth then is known.
 
         These are the pairs of two photos of one person; the reference stays the photo.
         """
         two_photos = seen["same"] * (1.0 - batch["same"])
-        drawn = batch["proxy_chosen"] < self.recipe.options.proxy_ratio
+        drawn = batch["proxy_chosen"] < self._options.proxy_ratio
         chosen = two_photos * ops.cast(drawn, "float32")
-        photo, shrink = seen["reference"], self.frozen.teacher.shrink
-        outside = losses.face_ellipse(*photo.shape[1:3], shrink)
-        made = self.frozen.proxy(photo, seen["target_vector"], batch, outside)
+        photo, shrink = seen["reference"], self._teacher.shrink
+        height, width = photo.shape[1:3]
+        outside = losses.face_ellipse(height, width, shrink)
+        made = proxy(photo, seen["target_vector"], batch, outside)
         mask = chosen[:, None, None, None] > 0.0
         return {
             "target": ops.where(mask, made, seen["target"]),
@@ -227,14 +230,15 @@ class FaceDancer(System):
         return ops.maximum(batch["same"], ops.cast(known, "float32"))
 
     def _vectors(
-        self, source: Tensor, reference: Tensor, look: teachers.Look, phase: Phase
+        self, source: Tensor, reference: Tensor, view: teachers.View, phase: Phase
     ) -> dict:
-        teacher = self.frozen.teacher
-        whole = teachers.whole_look(source.shape[0], teacher.shrink)
+        teacher = self._teacher
+        whole = teachers.whole_view(source.shape[0], teacher.shrink)
         source_vector = teacher(source, whole)[1]
-        maps, target_vector = [], source_vector
+        maps: list[Tensor] = []
+        target_vector = source_vector
         if not phase.self_pairs:
-            maps, target_vector = teacher(reference, look)
+            maps, target_vector = teacher(reference, view)
         return {
             "source_vector": ops.stop_gradient(source_vector),
             "target_vector": ops.stop_gradient(target_vector),
@@ -244,7 +248,7 @@ class FaceDancer(System):
     def make(
         self,
         networks: Mapping[str, keras.Model],
-        seen: Mapping[str, Any],
+        seen: Seen,
         needs: frozenset[str],
     ) -> dict:
         """Returns the swapped faces and what is measured of them.
@@ -263,7 +267,7 @@ class FaceDancer(System):
         swapped = _generate(networks, seen["target"], seen["source_vector"])
         made = {"swapped": swapped}
         if "vector" in needs or self._encoder_features(needs):
-            made["maps"], made["vector"] = self.frozen.teacher(swapped, seen["look"])
+            made["maps"], made["vector"] = self._teacher(swapped, seen["view"])
         if "second" in needs:
             made["second"] = self._second_vectors(seen, swapped)
         if "features" in needs:
@@ -275,18 +279,14 @@ class FaceDancer(System):
     def _encoder_features(self, needs: frozenset[str]) -> bool:
         return "features" in needs and self.frozen.perceptual.features is None
 
-    def _second_vectors(
-        self, seen: Mapping[str, Any], swapped: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        second = self.frozen.second
-        whole = teachers.whole_look(swapped.shape[0], second.shrink)
+    def _second_vectors(self, seen: Seen, swapped: Tensor) -> tuple[Tensor, Tensor]:
+        second = self.frozen.needed("second", self.frozen.second)
+        whole = teachers.whole_view(swapped.shape[0], second.shrink)
         source = ops.stop_gradient(second(seen["source"], whole)[1])
         source = self.frozen.person_vector(1, seen["person"], source)
-        return source, second(swapped, seen["look"])[1]
+        return source, second(swapped, seen["view"])[1]
 
-    def _features(
-        self, seen: Mapping[str, Any], made: Mapping[str, Any]
-    ) -> tuple[list[Tensor], list[Tensor]]:
+    def _features(self, seen: Seen, made: Made) -> tuple[list[Tensor], list[Tensor]]:
         features = self.frozen.perceptual.features
         if features is None:
             return seen["target_maps"], made["maps"]
@@ -295,7 +295,7 @@ class FaceDancer(System):
     def _swapped_back(
         self,
         networks: Mapping[str, keras.Model],
-        seen: Mapping[str, Any],
+        seen: Seen,
         swapped: Tensor,
     ) -> dict:
         """Swaps every n-th row of the global batch back.
@@ -304,7 +304,7 @@ class FaceDancer(System):
         places; a place that is left over has the weight 0.
         """
         rows, weights = terms.rows_to_cycle(
-            seen["row"], self.recipe.options.cycle_every, self.batch_size
+            seen["row"], self._options.cycle_every, self.batch_size
         )
         reference, vector, swapped = (
             part[rows] if isinstance(rows, slice) else ops.take(part, rows, axis=0)
@@ -321,7 +321,7 @@ class FaceDancer(System):
         """
         return frozenset() if phase.self_pairs else VECTOR
 
-    def watch(self, seen: Mapping[str, Any], made: Mapping[str, Any]) -> dict:
+    def watch(self, seen: Seen, made: Made) -> dict:
         """Returns sums of the cosines of swapped faces of other people.
 
         Args:
@@ -340,7 +340,7 @@ class FaceDancer(System):
             "cosine_apart": ops.sum(other * apart),
         }
 
-    def watched(self, sums: Mapping[str, Any]) -> dict:
+    def watched(self, sums: Sums) -> dict:
         """Returns the mean cosines of swapped faces of other people.
 
         Args:
@@ -352,25 +352,26 @@ class FaceDancer(System):
         names = ("cosine_to_source", "cosine_to_target", "cosine_apart")
         return {name: sums[name] / others for name in names}
 
-    def _perceptual(self, seen: Mapping[str, Any], made: Mapping[str, Any]) -> dict:
+    def _perceptual(self, seen: Seen, made: Made) -> dict:
         relative = self.frozen.perceptual.relative
         compared = seen["same"] + seen["known"]
+        before, after = made["features"]
         return {
-            "perceptual": perceptual_sum(compared, *made["features"], relative),
+            "perceptual": perceptual_sum(compared, before, after, relative),
             "compared": ops.sum(compared),
         }
 
-    def _ifsr(self, seen: Mapping[str, Any], made: Mapping[str, Any]) -> dict:
+    def _ifsr(self, seen: Seen, made: Made) -> dict:
         distances = ifsr.distances(seen["target_maps"], made["maps"])
-        options = self.recipe.options
+        options = self._options
         if options.ifsr_per_sample:
             values = ifsr.hinge(distances, self.frozen.margins, options.ifsr_scale)
             return {"ifsr": ops.sum(values)}
         return {"ifsr_distances": ops.sum(distances, axis=0)}
 
-    def _ifsr_value(self, sums: Mapping[str, Any], batch: int) -> Tensor:
+    def _ifsr_value(self, sums: Sums, batch: int) -> Tensor:
         means = sums["ifsr_distances"] / batch
-        return ifsr.hinge(means, self.frozen.margins, self.recipe.options.ifsr_scale)
+        return ifsr.hinge(means, self.frozen.margins, self._options.ifsr_scale)
 
 
 def _generate(

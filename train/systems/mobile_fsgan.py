@@ -107,12 +107,6 @@ class MobileFSGAN(System):
         return recipe
 
     @property
-    def _teacher(self) -> teachers.Teacher:
-        if self.frozen.teacher is None:
-            raise ValueError("MobileFSGAN needs an identity encoder")
-        return self.frozen.teacher
-
-    @property
     def _options(self) -> MobileOptions:
         return cast(MobileOptions, self.recipe.options)
 
@@ -224,7 +218,7 @@ class MobileFSGAN(System):
     def _seen_by_teacher(self, image: Tensor) -> tuple[list[Tensor], Tensor]:
         """Returns the teacher's maps and vectors of whole crops."""
         teacher = self._teacher
-        return teacher(image, teachers.whole_look(image.shape[0], teacher.shrink))
+        return teacher(image, teachers.whole_view(image.shape[0], teacher.shrink))
 
     def _identity(self, ending: str, seen: Seen, made: Made) -> Sums:
         vector = self._seen_by_teacher(made[f"swapped{ending}"])[1]

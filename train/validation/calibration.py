@@ -19,10 +19,14 @@ from matplotlib.figure import Figure
 
 from facedancer import images
 from facedancer.errors import InputError
-from facedancer.train.frozen.teachers import Teacher, whole_look
+from facedancer.train.frozen.teachers import Teacher, whole_view
 from facedancer.train.objective import ifsr
 
 PAIRS = ("target_swapped", "target_source", "swapped_source")
+
+# A batch of target, swapped and source (or None), each `(batch, height, width, 3)`
+# float32 in [-1, 1].
+Triple = tuple[np.ndarray, np.ndarray, np.ndarray | None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +52,7 @@ class Distances:
 
     def summary(self) -> dict:
         """Returns the means of all pairs and the equal-error thresholds, by map."""
-        found = {
+        found: dict[str, dict] = {
             f"mean_{pair}": dict(
                 zip(self.taps, map(float, v.mean(axis=0)), strict=True)
             )
@@ -84,24 +88,23 @@ def equal_error(near: np.ndarray, far: np.ndarray) -> tuple[float, float]:
 
 def measure(
     teacher: Teacher,
-    triples: Iterable[tuple[np.ndarray, np.ndarray, np.ndarray | None]],
+    triples: Iterable[Triple],
 ) -> Distances:
     """Returns the distances of all triples.
 
     Args:
         teacher: The encoder with the taps of interest.
-        triples: Batches of target, swapped and source (or None), each `(batch, height,
-            width, 3)` float32 in [-1, 1].
+        triples: Batches of them.
 
     Raises:
         InputError: If there is no triple.
     """
     found: dict[str, list[np.ndarray]] = {}
     for target, swapped, source in triples:
-        maps = {"target": target, "swapped": swapped, "source": source}
+        shown = {"target": target, "swapped": swapped, "source": source}
         maps = {
-            name: teacher(image, whole_look(len(image), teacher.shrink))[0]
-            for name, image in maps.items()
+            name: teacher(image, whole_view(len(image), teacher.shrink))[0]
+            for name, image in shown.items()
             if image is not None
         }
         for pair in PAIRS:
@@ -117,7 +120,7 @@ def measure(
 
 def read_triples(
     folder: str | os.PathLike, size: int, batch: int = 16
-) -> Iterator[tuple[np.ndarray | None, ...]]:
+) -> Iterator[Triple]:
     """Yields batches of triples from `target/`, `swapped/` and perhaps `source/`.
 
     Args:
@@ -142,11 +145,11 @@ def read_triples(
         )
     for start in range(0, len(names), batch):
         chosen = names[start : start + batch]
-        parts = [
-            _read(paths, chosen, size) if (paths := by_name.get(part)) else None
-            for part in ("target", "swapped", "source")
-        ]
-        yield tuple(parts)
+        target, swapped = (
+            _read(by_name[part], chosen, size) for part in ("target", "swapped")
+        )
+        sources = by_name.get("source")
+        yield target, swapped, _read(sources, chosen, size) if sources else None
 
 
 def _read(
@@ -174,7 +177,7 @@ def histograms(distances: Distances) -> Figure:
     for number, tap in enumerate(distances.taps):
         axes = figure.add_subplot(rows, columns, number + 1)
         top = max(values[:, number].max() for values in distances.values.values())
-        bins = np.linspace(0.0, float(top) * 1.02 + 1e-6, 40)
+        bins = np.linspace(0.0, float(top) * 1.02 + 1e-6, 40).tolist()
         for pair, values in distances.values.items():
             label = pair.replace("_", " - ")
             axes.hist(values[:, number], bins, alpha=0.5, label=label, density=True)

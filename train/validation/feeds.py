@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 
@@ -36,8 +37,10 @@ class Pairs:
         Args:
             count: How many.
         """
-        parts = {k: v if v is None else v[:count] for k, v in vars(self).items()}
-        return Pairs(**parts)
+        parts: dict[str, Any] = {
+            k: v if v is None else v[:count] for k, v in vars(self).items()
+        }
+        return dataclasses.replace(self, **parts)
 
     def of_all(self, columns: Pairs) -> Pairs:
         """Returns every target of these with every source of others, row by row.
@@ -47,15 +50,12 @@ class Pairs:
         """
         rows, count = len(self), len(columns)
 
-        def tiled(array: np.ndarray | None) -> np.ndarray | None:
-            return None if array is None else np.concatenate([array] * rows)
-
-        return Pairs(
-            np.repeat(self.targets, count, axis=0),
-            tiled(columns.sources),
-            tiled(columns.vectors),
-            tiled(columns.labels),
-        )
+        sources: dict[str, Any] = {
+            name: array if array is None else np.concatenate([array] * rows)
+            for name, array in vars(columns).items()
+        }
+        targets = np.repeat(self.targets, count, axis=0)
+        return dataclasses.replace(columns, **{**sources, "targets": targets})
 
 
 def _identity(pairs: Pairs, contract: SwapContract) -> np.ndarray:

@@ -58,14 +58,14 @@ def read_pairs(
     if aligned is not None:
         found = reader.index.alignment
         check_equal(found, aligned, data_dir, "the generator needs it")
-    targets, sources, people = [], [], []
+    read = []
     for number in range(-(-count // settings.batch_size)):
         target, source, _, _, person = reader.rows(number, 0, settings.batch_size)
-        targets.append(target)
-        sources.append(source)
-        people.append(person)
-    targets, sources = (_signed(np.concatenate(part)) for part in (targets, sources))
-    return Pairs(targets, sources, labels=np.concatenate(people))
+        read.append((target, source, person))
+    targets, sources, people = (
+        np.concatenate(part) for part in zip(*read, strict=True)
+    )
+    return Pairs(_signed(targets), _signed(sources), labels=people)
 
 
 def _signed(images: np.ndarray) -> np.ndarray:
@@ -152,13 +152,13 @@ class Validation:
     ) -> None:
         self.judge, self.contract = judge, contract
         self.embedders = embedders or {}
-        vectors = teacher and vectors_of(teacher, pairs.sources)
-        self.pairs = dataclasses.replace(pairs, vectors=vectors)
-        self._themselves = dataclasses.replace(
-            pairs,
-            sources=pairs.targets,
-            vectors=teacher and vectors_of(teacher, pairs.targets),
-        )
+        self.pairs = pairs
+        self._themselves = dataclasses.replace(pairs, sources=pairs.targets)
+        if teacher is not None:
+            self.pairs, self._themselves = (
+                dataclasses.replace(one, vectors=vectors_of(teacher, one.sources))
+                for one in (self.pairs, self._themselves)
+            )
         if judge is not None:
             self._sources = vectors_of(judge, pairs.sources)
             self._targets = vectors_of(judge, pairs.targets)
@@ -176,7 +176,12 @@ class Validation:
 
         Args:
             generator: See `swap`.
+
+        Raises:
+            ValueError: If there is no judge.
         """
+        if self.judge is None:
+            raise ValueError("Nothing can be measured without a judge")
         targets, kind = self.pairs.targets, self.contract.identity.kind
         swapped = swap(generator, self.pairs, self.contract).clip(-1, 1)
         found = normalize(vectors_of(self.judge, swapped))
