@@ -19,7 +19,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from facedancer import model_files, untrusted
+from facedancer import model_files, portable, untrusted
 from facedancer.arcface_model.encoder import Encoder
 from facedancer.errors import InputError
 from facedancer.tensors import Tensor
@@ -184,11 +184,13 @@ def read_onnx(
         raise InputError(
             'Reading ONNX needs the package onnx: pip install "facedancer[export]"'
         ) from None
+    portable.check_foreign(path)
     try:
         with untrusted.faults(path, "not an ONNX model"):
-            return _read_graph(path, onnx, onnx.load(path).graph)
-    except (DecodeError, onnx.checker.ValidationError) as error:
-        why = untrusted.first_line(error)  # as weights in a file elsewhere
+            model = onnx.load(path, "protobuf", load_external_data=False)
+            return _read_graph(path, onnx, model.graph)
+    except DecodeError as error:
+        why = untrusted.first_line(error)
         raise InputError(f"{path}: not an ONNX model ({why})") from None
 
 

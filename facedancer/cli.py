@@ -74,7 +74,7 @@ def guard(work: Callable[[], int | None]) -> int | None:
         except OSError as error:
             if stopping.is_interrupt(error):
                 raise
-            return _failed(files.in_words(error))
+            return _failed(files.in_print(files.in_words(error)))
     _say(stopping.word())
     return stopping.status()
 
@@ -112,4 +112,4 @@ class _UntilStopped:
 
 
 def _one_line(error: InputError) -> str:
-    return re.sub(r"\s+", " ", str(error))
+    return files.in_print(re.sub(r"\s+", " ", str(error)))

@@ -16,6 +16,7 @@ from absl import flags
 from facedancer.errors import InputError
 from facedancer.settings import Leaf, did_you_mean, flat, from_flat, leaves
 
+_MAX_CONFIG = 1 << 20  # letters of a file of settings; that of a training has 6,000
 _BOOLEAN_WORDS = {"true": "true", "false": "false", "1": "true", "0": "false"}
 _SEVERAL = {str: "words", int: "whole numbers", float: "numbers"}
 _KINDS = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
@@ -173,8 +174,13 @@ def _config_words(
 def _read_config(path: str) -> dict[str, Any]:
     try:
         with open(path, encoding="utf-8") as file:
-            found = json.load(file)
-    except (OSError, ValueError) as error:
+            text = file.read(_MAX_CONFIG + 1)
+        if len(text) > _MAX_CONFIG:
+            raise ValueError(f"it is longer than {_MAX_CONFIG:,} letters")
+        if "\\u0000" in text:
+            raise ValueError("no setting holds the letter NUL")
+        found = json.loads(text)
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"--config: {path} cannot be read: {error}") from None
     if not isinstance(found, dict):
         raise InputError(f"--config: {path} must hold a JSON object of settings")

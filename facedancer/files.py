@@ -193,6 +193,17 @@ def in_letters(path: str | os.PathLike) -> str:
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
+def in_print(text: str) -> str:
+    """Returns text as one line that tells a terminal nothing.
+
+    Args:
+        text: The text; line ends, escapes and the like become `\\xNN`, `\\uNNNN`.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
 def temporary_name(path: str | os.PathLike) -> pathlib.Path:
     """Returns a new hidden name beside a path, of the same ending.
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import keras
+import numpy as np
 
 from facedancer import model_files, untrusted
 from facedancer.errors import InputError
@@ -44,6 +45,8 @@ _KINDS = {
 }
 _OPERATIONS = ("keras.src.ops.numpy", "keras.src.ops.nn", "keras.src.ops.image")
 _OWN = "facedancer>"
+_REACHES = ("dilation_rate", "pool_size", "strides")  # of layers, in pixels
+_MAX_REACH = 1024
 
 
 def load_network(path: str | os.PathLike) -> keras.Model:
@@ -68,7 +71,18 @@ def load_network(path: str | os.PathLike) -> keras.Model:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
 
     with untrusted.faults(path, "not a Keras model"):
-        return model_files.build(make, held, path)
+        network = model_files.build(make, held, path)
+    with untrusted.faults(path, "a network that cannot be run"):
+        _try_out(network)
+    return network
+
+
+def _try_out(network: keras.Model) -> None:
+    """Calls a network of known input shapes once; some say only then what is wrong."""
+    shapes = [tensor.shape[1:] for tensor in network.inputs]
+    if all(None not in shape for shape in shapes):
+        zeros = [np.zeros((1, *shape), np.float32) for shape in shapes]
+        network.predict_on_batch(zeros if len(zeros) > 1 else zeros[0])
 
 
 def check_classes(found: model_files.ModelFile) -> None:
@@ -78,7 +92,8 @@ def check_classes(found: model_files.ModelFile) -> None:
         found: What `model_files.read_model_file` gave.
 
     Raises:
-        InputError: If it names one; the text says which.
+        InputError: If it names one, or a layer reaches farther than any picture; the
+            text says which.
     """
     whole = {**found.whole, "compile_config": None}  # how it was trained is not read
     for described in _described(whole):
@@ -88,6 +103,20 @@ def check_classes(found: model_files.ModelFile) -> None:
                 "that only computes. Build the network from layers of Keras: "
                 "convolutions, norms, activations and the like"
             )
+        _check_reach(described, found.path)
+
+
+def _check_reach(described: dict, path: os.PathLike) -> None:
+    """Refuses steps and gaps for which a library would pad pictures without end."""
+    config = described.get("config")
+    for name in _REACHES if isinstance(config, dict) else ():
+        values = config.get(name)
+        for value in values if isinstance(values, list) else [values]:
+            if isinstance(value, int) and abs(value) > _MAX_REACH:
+                raise InputError(
+                    f"{path}: {name} must be at most {_MAX_REACH} in a layer. "
+                    f"Received: {value}"
+                )
 
 
 def _described(value: Any) -> Iterator[dict]:
@@ -107,16 +136,23 @@ def _is_known(described: dict) -> bool:
     name, module = described["class_name"], described.get("module")
     if not isinstance(name, str):
         return False
-    if name == "function":  # an activation by its name
-        return _offers(keras.activations, described.get("config"), types.FunctionType)
     registered = str(described.get("registered_name") or name)
     if registered.startswith(_OWN):  # by its package: a class of this project
         return keras.saving.get_registered_object(registered) is not None
+    if not _is_of_keras(module):
+        return False
+    if name == "function":  # an activation by its name
+        return _offers(keras.activations, described.get("config"), types.FunctionType)
     if module in _OPERATIONS:
         return name.isidentifier()
     if name in LAYERS | MODELS | _VALUES:
         return True
     return any(_offers(place, name, kind) for place, kind in _KINDS.items())
+
+
+def _is_of_keras(module: Any) -> bool:
+    """Keras imports the module that is named; older ones import any."""
+    return module is None or str(module).split(".")[0] in ("keras", "builtins")
 
 
 def _offers(place: types.ModuleType, name: Any, kind: type) -> bool:

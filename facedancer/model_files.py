@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import math
 import os
 import pathlib
 import re
@@ -21,6 +22,8 @@ from facedancer import stopping, untrusted
 from facedancer.errors import InputError
 
 SMALL = 1 << 25  # weights that any machine has room for; 128 MiB
+MAX_MAP = 1 << 28  # numbers that a layer may give for one example; 1 GiB
+MAX_LAYERS = 5000  # the largest published network has some 300
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,6 +75,12 @@ def read_model_file(path: str | os.PathLike) -> ModelFile:
     config = whole.get("config")
     if not isinstance(config, dict) or "class_name" not in whole:
         raise InputError(f"{path}: its description is damaged (no class or config)")
+    layers = config.get("layers")
+    if isinstance(layers, list) and len(layers) > MAX_LAYERS:
+        raise InputError(
+            f"{path}: describes a network of {len(layers):,} layers; at most "
+            f"{MAX_LAYERS:,} are built"
+        )
     name = str(whole["class_name"]).split(">")[-1]
     return ModelFile(path, kind, name, config, whole)
 
@@ -98,8 +107,9 @@ def build(
     """Returns a model that a file describes, if the file holds weights for it.
 
     A description of a few bytes can ask for terabytes. So the model is first made in a
-    scope in which Keras reserves nothing for its weights, and these are counted; in a
-    thread of its own, as Keras keeps what it has to reserve later by thread.
+    scope in which Keras reserves nothing for its weights, and these are counted, and
+    what its layers give; in a thread of its own, as Keras keeps what it has to reserve
+    later by thread.
 
     Args:
         make: Makes the model.
@@ -107,20 +117,38 @@ def build(
         path: The file, for the message.
 
     Raises:
-        InputError: If the model has more weights than that, and `SMALL`.
+        InputError: If the model has more weights than that, and `SMALL`, or a layer of
+            it gives more than `MAX_MAP`.
     """
     with ThreadPoolExecutor(1) as pool:
-        needed = pool.submit(_count_weights, make).result()
+        needed, largest = pool.submit(_count_numbers, make).result()
     if needed > max(held, SMALL):
         raise InputError(
             f"{path}: describes a network of {needed:,} weights and holds {held:,}"
         )
+    if largest > MAX_MAP:
+        raise InputError(
+            f"{path}: describes a network of which a layer gives {largest:,} numbers; "
+            f"at most {MAX_MAP:,} can be computed"
+        )
     return make()
 
 
-def _count_weights(make: Callable[[], keras.Model]) -> int:
+def _count_numbers(make: Callable[[], keras.Model]) -> tuple[int, int]:
+    """Returns the number of weights, and of what the largest layer gives."""
     with keras.StatelessScope(initialize_variables=False):
-        return make().count_params()
+        model = make()
+        return model.count_params(), max(_sizes_of_maps(model), default=0)
+
+
+def _sizes_of_maps(model: keras.Model) -> Iterator[int]:
+    """Yields how many numbers each layer gives; axes that are open count as 1."""
+    for layer in model.layers if isinstance(model, keras.Model) else ():
+        if isinstance(layer, keras.Model):
+            yield from _sizes_of_maps(layer)
+        for node in getattr(layer, "_inbound_nodes", ()):
+            for tensor in node.output_tensors:
+                yield math.prod(length or 1 for length in tensor.shape[1:])
 
 
 def load_own(found: ModelFile, cls: type[keras.Model]) -> keras.Model:

@@ -13,7 +13,7 @@ import dataclasses
 import json
 import os
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from facedancer import files, protobuf, untrusted, weights
@@ -41,6 +41,8 @@ _NODES, _ARRAYS, _SPARSE = 1, 5, 15
 _OPERATION, _DOMAIN, _ATTRIBUTES = 4, 7, 5
 _TENSOR, _ELSEWHERE, _LOCATION = 5, 13, 14
 _KEY, _VALUE = 1, 2
+# What networks of others are made of besides.
+_OF_OTHERS = OPERATIONS | {"ConstantOfShape", "Dropout"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -192,14 +194,31 @@ def says_what_it_is(path: str | os.PathLike) -> bool:
     return False
 
 
-def _described(path: pathlib.Path) -> bytes | None:
+def check_foreign(path: str | os.PathLike) -> None:
+    """Refuses an ONNX file of others that reads other files or does not only compute.
+
+    Args:
+        path: The file.
+
+    Raises:
+        InputError: If it is missing or damaged, or holds functions, loops, operations
+            that networks here are not made of, or arrays that lie in other files.
+    """
+    path = pathlib.Path(path)
+    with untrusted.faults(path, "not an ONNX model"):
+        _described(path, _OF_OTHERS)
+
+
+def _described(
+    path: pathlib.Path, operations: Collection[str] = OPERATIONS
+) -> bytes | None:
     """Returns the description in a file; refuses what it must not hold."""
     text = None
     for number, value in protobuf.fields(memoryview(path.read_bytes())):
         if number == _FUNCTIONS:
             raise InputError("defines functions of its own")
         if number == _GRAPH:
-            _check_graph(value)
+            _check_graph(value, operations)
         if number == _METADATA:
             entry = dict(protobuf.fields(value))
             if bytes(entry[_KEY]) == KEY.encode():
@@ -207,20 +226,20 @@ def _described(path: pathlib.Path) -> bytes | None:
     return text
 
 
-def _check_graph(graph: memoryview) -> None:
+def _check_graph(graph: memoryview, operations: Collection[str]) -> None:
     for number, value in protobuf.fields(graph):
         if number == _NODES:
-            _check_node(value)
+            _check_node(value, operations)
         elif number == _ARRAYS:
             _check_array(value)
         elif number == _SPARSE:
             raise InputError("holds sparse arrays")
 
 
-def _check_node(node: memoryview) -> None:
+def _check_node(node: memoryview, operations: Collection[str]) -> None:
     for number, value in protobuf.fields(node):
         text = bytes(value).decode() if number in (_OPERATION, _DOMAIN) else ""
-        if number == _OPERATION and text not in OPERATIONS:
+        if number == _OPERATION and text not in operations:
             raise InputError(f"holds the operation {text}, which no network here has")
         if number == _DOMAIN and text not in ("", "ai.onnx"):
             raise InputError(f"holds operations of {text}")

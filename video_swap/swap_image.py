@@ -44,16 +44,16 @@ def main(settings: ImageSettings) -> int:
         InputError: If a file cannot be used, or no face is swapped.
     """
     path = pathlib.Path(settings.img_path)
-    photo = images.read_photo(path, settings.max_pixels)
-    output = _checked_output(settings, path, photo)
+    photos = [images.read_photo(path, settings.max_pixels)]
+    output = _checked_output(settings, path, photos[0])
     with claims.claimed(output):
-        return _swap(settings, path, photo, output)
+        return _swap(settings, path, photos, output)
 
 
 def _swap(
     settings: ImageSettings,
     path: pathlib.Path,
-    photo: image_colours.Photo,
+    photos: list[image_colours.Photo],
     output: pathlib.Path,
 ) -> int:
     # Here, so that --help and a mistyped flag need not wait for the network library.
@@ -62,6 +62,7 @@ def _swap(
     labeller = labels.Labeller(settings.label)
     swapper, names = options.make_swapper(settings, path)
     labeller.generator = names["generator"]
+    photo = photos.pop()  # the only one who holds it: it can be large
     result = swapper.swap_frame(photo.pixels)
     swapped = sum(rule is not None for rule in result.rules)
     if not swapped:
@@ -74,6 +75,7 @@ def _swap(
     result_photo = dataclasses.replace(photo, pixels=result.image)
     if settings.compare:
         result_photo = _beside(photo, result_photo)
+    del photo
     signed = save(result_photo, output, path, labeller)
     report = {
         "input": str(path),
@@ -128,7 +130,8 @@ def save(
     """Writes a marked and signed photo; it appears whole or not at all.
 
     Args:
-        photo: What to write. PNG and WebP keep its alpha channel.
+        photo: What to write; its pixels may be changed. PNG and WebP keep its alpha
+            channel.
         output: The file.
         target: The photo that was changed.
         labeller: Marks and signs.
@@ -136,7 +139,8 @@ def save(
     Returns:
         What became of the provenance, in words.
     """
-    marked = labeller.mark(photo.pixels.copy(), 0)
+    pixels = photo.pixels if photo.alpha is None else photo.pixels.copy()
+    marked = labeller.mark(pixels, 0)
     if photo.alpha is not None:
         marked = _with_alpha(marked, photo, photo.alpha)
     with files.whole(output) as temporary:

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from facedancer import cli, images
+from facedancer import cli, files, images
 from facedancer.errors import InputError
 from facedancer.settings import positional
 from facedancer.video_swap.media import pictures, video_reader
@@ -211,9 +211,15 @@ def verdict(found: dict) -> str:
 def in_words(found: dict) -> list[str]:
     """Returns what `examine` found, as lines to print.
 
+    Each is one line: what a file says cannot look like a verdict of this program.
+
     Args:
         found: Its result.
     """
+    return [files.in_print(line) for line in _lines_of(found)]
+
+
+def _lines_of(found: dict) -> list[str]:
     lines = [f"{found['path']}:"]
     if not found["signed"]:
         lines.append("  no signature")

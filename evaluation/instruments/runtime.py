@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from facedancer import openvino_core, untrusted
+from facedancer import openvino_core, portable, untrusted
 from facedancer.errors import InputError
 
 ENDINGS = (".onnx", ".tflite")
@@ -50,6 +50,8 @@ class PortableNetwork:
     ) -> tuple[openvino.CompiledModel, tuple[int, ...]]:
         if not pathlib.Path(model).is_file():
             raise InputError(f"{model}: no such file")
+        if portable.is_portable(model):
+            portable.check_foreign(model)
         core = openvino_core.core()
         try:
             graph = core.read_model(str(model))

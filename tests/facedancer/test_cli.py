@@ -207,6 +207,9 @@ class ConfigTest(testing.TestCase):
     @parameterized.parameters(
         ("[1]", "must hold a JSON object of settings"),
         ("{", "cannot be read"),
+        ('{"name": "a\\u0000b"}', "cannot be read: no setting holds the letter NUL"),
+        ("[" * 100_000, "cannot be read: maximum recursion depth"),
+        (" " * (1 << 20) + "{}", "cannot be read: it is longer than 1,048,576"),
         ('{"coumt": 1}', r"unknown setting coumt. Did you mean count\?"),
         ('{"pace": {"rate": -1}}', "--rate must be greater than 0. Received: -1.0"),
     )

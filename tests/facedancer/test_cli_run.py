@@ -22,7 +22,7 @@ PROGRAM = """
     from facedancer.errors import InputError
 
     def badly():
-        raise InputError("a bad\\nfile")
+        raise InputError("a bad\\nfile\\x1b[2K")
 
     def interrupted():
         raise KeyboardInterrupt
@@ -82,7 +82,7 @@ class RunTest(testing.TestCase):
     @parameterized.parameters(
         (["--end=well"], 0, ""),
         (["--end=partly"], 2, ""),
-        (["--end=badly"], 1, "Error: a bad file\n"),
+        (["--end=badly"], 1, "Error: a bad file\\x1b[2K\n"),
         (["something"], 1, "Error: Unexpected arguments: something\n"),
         (["--end=never"], 1, "Error: --end must be one of well, "),
         (["--ende=well"], 1, "Error: Unknown flag --ende. Did you mean --end?"),

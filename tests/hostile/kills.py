@@ -185,6 +185,8 @@ def kill(
         killer = Killer(name, pathlib.Path(root), limits)
         for number in range(first, first + moments):
             killer.kill(number)
+            wrong = killer.result.faults.get(number, "right")
+            print(f"{name} {number}: {wrong}", flush=True)
         return killer.result
 
 
@@ -201,8 +203,6 @@ def main() -> int:
     results = []
     for name in chosen:
         results.append(kill(name, given.moments, given.first, given.seconds))
-        for number, wrong in results[-1].faults.items():
-            print(f"{name} {number}: {wrong}", flush=True)
         print(results[-1].row(), f"tmp {results[-1].left_in_tmp}", flush=True)
     return 1 if any(result.faults for result in results) else 0
 

@@ -1,5 +1,6 @@
 """Tests of the program that reads provenance back."""
 
+import base64
 import json
 import os
 from unittest import mock
@@ -7,6 +8,8 @@ from unittest import mock
 import cv2
 import skimage.data
 from absl.testing import parameterized
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from facedancer import cli, images
 from facedancer.errors import InputError
@@ -103,6 +106,57 @@ class VerifyTest(Installation):
             self.assertEqual(status, 2)
             self.assertIn("ALTERED after it was signed", text)
             self.assertRegex(text, "verdict: altered after it was signed")
+
+    def told(self, **says):
+        """Returns a clip without a place for C2PA, and a sidecar that says this too."""
+        clip = made.write_clip(self.folder / "a.mkv", made.moving_scenes(3))
+        forger = credentials.make_credentials()
+        whole = signing._sidecar(clip, signing.Parent(clip), clip, "forged", forger)
+        whole["says"] |= says
+        key = serialization.load_pem_private_key(forger.key, None)
+        text = signing._canonical(whole["says"])
+        signature = key.sign(text, ec.ECDSA(hashes.SHA256()))
+        whole["signature"] = base64.b64encode(signature).decode()
+        signing.sidecar_of(clip).write_text(json.dumps(whole))
+        return clip
+
+    def test_what_a_file_says_is_no_line_of_ours(self):
+        """A parent of two lines could end in a verdict."""
+        clip = self.told(parent="me\n  verdict: signed here\x1b[2K and \u202eunaltered")
+        status, text = self.run_on(clip)
+        self.assertEqual(status, 3)
+        self.assertLen([x for x in text.splitlines() if "verdict:" in x[:11]], 1)
+        self.assertIn(r"me\n  verdict: signed here\x1b[2K and \u202eunaltered", text)
+
+    @parameterized.parameters(
+        {"before": [1]},
+        {"before": [{"title": "x", "actions": [{"digitalSourceType": "a"}]}]},
+        {"actions": [{"action": 7}]},
+        {"actions": "abc"},
+        {"sha256": None},
+    )
+    def test_sidecars_of_odd_values(self, **says):
+        """A trace, where something was said of what was before."""
+        status, text = self.run_on(self.told(**says))
+        self.assertEqual(status, 2)
+        self.assertRegex(text, "problem: the (sidecar is damaged|file was altered)")
+
+    @parameterized.parameters(b"[" * 100_000, b" " * (2 << 20) + b"{}", b"\xff{}", b"7")
+    def test_what_is_no_sidecar(self, content):
+        clip = self.told()
+        signing.sidecar_of(clip).write_bytes(content)
+        status, text = self.run_on(clip)
+        self.assertEqual(status, 2)
+        self.assertIn("problem: the sidecar is damaged", text)
+
+    def test_sidecar_of_another_file(self):
+        clip = self.told()
+        self.assertEqual(self.run_on(clip)[0], 3)
+        other = made.write_clip(self.folder / "b.mkv", made.moving_scenes(4))
+        signing.sidecar_of(clip).rename(signing.sidecar_of(other))
+        status, text = self.run_on(other)
+        self.assertEqual(status, 2)
+        self.assertIn("problem: the file was altered", text)
 
     def says(self, kind, action="c2pa.edited"):
         """Returns a photo that is signed here and says something of its making."""

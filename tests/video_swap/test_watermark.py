@@ -1,6 +1,8 @@
 """Tests of the watermark: what it lives through, and that nobody sees it."""
 
 import io
+import tracemalloc
+from unittest import mock
 
 import av
 import cv2
@@ -91,6 +93,34 @@ class WatermarkTest(testing.TestCase):
         found = watermark.detect(marker(moved, 1))
         self.assertTrue(found.found)
         self.assertEqual(found.payload, PAYLOAD)
+
+    @parameterized.parameters((300, 500), (700, 513), (257, 1100))
+    def test_strips_give_what_the_whole_gives(self, height, width):
+        photo = cv2.resize(self.photos()[0], (width, height))
+        change = watermark.difference(photo, PAYLOAD)
+        whole = watermark.add(photo, watermark.at_size(change, (width, height)))
+        strips = photo.copy()
+        watermark.add_in_strips(strips, change)
+        off = np.abs(strips.astype(int) - whole)
+        self.assertLessEqual(off.max(), 1)  # rounding
+        self.assertLess((off > 0).mean(), 0.01)
+        self.assertEqual(watermark.detect(strips).payload, PAYLOAD)
+
+    def test_a_large_picture_is_marked_in_little_memory(self):
+        """Floats of its size took 2.5 GB for 14000 x 14000."""
+        photo = cv2.resize(self.photos()[0], (4200, 3800))
+        peaks = []
+        for large in (1 << 26, 1 << 20):
+            with mock.patch.object(watermark, "_LARGE", large):
+                marker = watermark.Marker(PAYLOAD)
+                marker(photo[:600, :600].copy(), 0)  # what it computes once
+                tracemalloc.start()
+                marked = marker(photo.copy(), 0)
+                peaks.append(tracemalloc.get_traced_memory()[1] / photo.nbytes)
+                tracemalloc.stop()
+                self.assertTrue(watermark.detect(marked).found)
+        self.assertGreater(peaks[0], 3)
+        self.assertLess(peaks[1], 2.5)  # of which 1 is the copy here
 
     def test_plain_areas_are_hardly_changed(self):
         photo = self.photos()[0].copy()

@@ -125,7 +125,7 @@ def open_reader(job: ClipJob) -> pictures.ClipReader:
     """
     clip = job.clip
     reader: pictures.ClipReader
-    if pictures.is_picture(job.path):
+    if pictures.reads(job.path):
         reader = pictures.PictureReader(
             job.path,
             clip.start,
@@ -326,7 +326,12 @@ def _write_animation(
     with files.whole(job.output) as temporary:
         longer = pictures.write_animation(temporary, _timed(steps, base))
         _check_swapped(job, entries)
-        if longer:
+        if longer < 0:
+            reader.notes.append(
+                f"{job.output.name}: runs {-longer} ms shorter than the input, it can "
+                "show no picture for longer. Write .mp4"
+            )
+        elif longer:
             reader.notes.append(
                 f"{job.output.name}: runs {longer} ms longer than the input, a GIF "
                 "shows no picture for less than 20 ms. Raise --sample_rate"

@@ -155,7 +155,7 @@ def find(
 def _frames(path: pathlib.Path, max_pixels: int) -> Iterator[View]:
     """Yields the frames of a clip that are searched."""
     reader: pictures.ClipReader
-    if pictures.is_picture(path):
+    if pictures.reads(path):
         info = pictures.PictureReader(path, max_pixels=max_pixels).info
         every = _every(info)
         reader = pictures.PictureReader(path, every=every, max_pixels=max_pixels)

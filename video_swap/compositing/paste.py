@@ -7,6 +7,8 @@ import numpy as np
 
 from facedancer import alignment
 
+_STRIP_PIXELS = 1 << 22  # of a frame that are blended at once
+
 
 def paste(
     frame: np.ndarray, swapped: np.ndarray, mask: np.ndarray, matrix: np.ndarray
@@ -28,10 +30,20 @@ def paste(
     if box is None:
         return
     left, top, right, bottom = box
-    part = frame[top:bottom, left:right]
-    shifted = matrix.copy()
-    shifted[:, 2] += matrix[:, :2] @ (left, top)
-    image, mask = _to_frame(swapped, mask, shifted, part.shape[:2])
+    # Strips, as the floats of a large face are many times its picture.
+    rows = max(1, _STRIP_PIXELS // (right - left))
+    for upper in range(top, bottom, rows):
+        part = frame[upper : min(upper + rows, bottom), left:right]
+        shifted = matrix.copy()
+        shifted[:, 2] += matrix[:, :2] @ (left, upper)
+        _blend(part, swapped, mask, shifted)
+
+
+def _blend(
+    part: np.ndarray, swapped: np.ndarray, mask: np.ndarray, matrix: np.ndarray
+) -> None:
+    """Blends a crop into a part of a frame, in place."""
+    image, mask = _to_frame(swapped, mask, matrix, part.shape[:2])
     left, top, width, height = cv2.boundingRect((mask > 0.0).astype(np.uint8))
     if not width:
         return

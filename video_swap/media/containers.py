@@ -20,6 +20,7 @@ _CONTAINERS = (
     "vc1,cavsvideo,dirac,dnxhd,yuv4mpegpipe,gif,apng,wav,mp3,flac,aac,ac3,amr,caf,aiff"
 )
 _ONLY = {"format_whitelist": _CONTAINERS, "protocol_whitelist": "file"}
+_EBML, _SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"  # of Matroska
 _NO_FILM = (
     av.stream.Disposition.attached_pic
     | av.stream.Disposition.timed_thumbnails
@@ -114,6 +115,35 @@ def packets_of(
             yield None, error.strerror
             return
         yield packet, ""
+
+
+def is_cut(path: str | os.PathLike) -> bool:
+    """Returns whether a Matroska or WebM file ends before it says it does.
+
+    FFmpeg reads what is there and says nothing.
+
+    Args:
+        path: The file, of any kind.
+    """
+    with open(path, "rb") as file:
+        head = file.read(256)
+    if not head.startswith(_EBML):
+        return False
+    size, start = _ebml_size(head, len(_EBML))
+    start += size
+    if size > len(head) or head[start : start + 4] != _SEGMENT:
+        return False
+    size, start = _ebml_size(head, start + 4)
+    return start + size > os.path.getsize(path)
+
+
+def _ebml_size(head: bytes, at: int) -> tuple[int, int]:
+    """Returns a length, 0 if it is left open, and where what has it begins."""
+    if at >= len(head) or not head[at]:
+        return 0, at
+    count = 9 - head[at].bit_length()
+    value = int.from_bytes(head[at : at + count], "big") & (1 << 7 * count) - 1
+    return (0 if value == (1 << 7 * count) - 1 else value), at + count
 
 
 @contextlib.contextmanager

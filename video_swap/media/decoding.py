@@ -121,6 +121,7 @@ class Decoding:
         self._failed: list[int] = []  # about when the decoder complained
         self._counted = False
         self._promised = Fraction(0)
+        self._cut = False
 
     def __iter__(self) -> Iterator[Decoded]:
         with containers.open_input(self.path) as container:
@@ -145,8 +146,9 @@ class Decoding:
         self.clock = Clock(round(1 / self.rate / base), base, jumps)
         self.damage = Damage(base, self.clock.step)
         self._counted = stream.codec_context.codec.canonical_name in _ONE_EACH
-        if container.format.name.startswith("mov"):
+        if container.format.name.startswith(("mov", "avi")):
             self._promised = (stream.duration or 0) * base
+        self._cut = containers.is_cut(self.path)
 
     def _timed(
         self, container: av.container.InputContainer, stream: av.VideoStream
@@ -228,6 +230,8 @@ class Decoding:
         end = (clock.last - clock.first) * base
         if self._promised - end > _ENDS_EARLY + 4 / self.rate:
             self.damage.add(clock.last + 1, clock.first + int(self._promised / base))
+        elif self._cut:
+            self.damage.add(clock.last + 1, clock.last + 1)
 
     def notes(self) -> list[str]:
         """Returns one line for each kind of thing that was mended or left out."""

@@ -210,7 +210,10 @@ class _Joining:
         segment.
         """
         times = self.times
-        shift = -round(self.rest.first / times.base) - video_writer.ahead(times.base)
+        # In the clip's own units: an hour is no whole number of all of them.
+        unit = self.info.time_base
+        earlier = self.rest.first + video_writer.ahead(unit) * unit
+        shift = -round(earlier / times.base)
         index = 0
         for path in self.segments:
             for packet in _read_packets(path):

@@ -18,6 +18,8 @@ from facedancer.errors import InputError
 from facedancer.video_swap.media import video_reader
 
 ANIMATIONS = (".gif", ".webp")
+_ONLY_READ = (".avif", ".avifs")  # FFmpeg takes an animation's first picture for all
+_LONGEST = {".gif": 655_350, ".webp": (1 << 24) - 1}  # milliseconds of one picture
 _MILLISECOND = Fraction(1, 1000)
 _SEQUENCE_RATE = 25  # images a second of a folder, for times only
 
@@ -34,6 +36,15 @@ def is_picture(path: str | os.PathLike) -> bool:
     path = pathlib.Path(path)
     nameless = not path.suffix and not path.is_file()
     return is_animation(path) or path.is_dir() or nameless
+
+
+def reads(path: str | os.PathLike) -> bool:
+    """Returns whether `PictureReader` is what reads an input.
+
+    Args:
+        path: A file or folder.
+    """
+    return is_picture(path) or pathlib.Path(path).suffix.lower() in _ONLY_READ
 
 
 def is_animation(path: str | os.PathLike) -> bool:
@@ -264,7 +275,8 @@ def write_animation(
     """Writes a GIF or animated WebP that repeats for ever.
 
     Of a GIF times are rounded to 10 ms without adding up, and no picture is shown for
-    less than 20 ms, which browsers would take for 100.
+    less than 20 ms, which browsers would take for 100. None is shown for more than 11
+    minutes in a GIF and 4.6 hours in a WebP.
 
     Args:
         path: The file; its ending decides.
@@ -272,12 +284,14 @@ def write_animation(
         quality: Of WebP, 1 to 100.
 
     Returns:
-        By how many milliseconds it became longer than `frames`, 0 for rounding.
+        By how many milliseconds it became longer than `frames`, 0 for rounding; below 0
+        if it became shorter.
 
     Raises:
         InputError: If there is no frame or the disk is full.
     """
-    times = _Durations(*((1, 1) if _is_webp(path) else (10, 20)))
+    longest = _LONGEST[pathlib.Path(path).suffix.lower()]
+    times = _Durations(*((1, 1) if _is_webp(path) else (10, 20)), longest)
     rest = _noted(frames, times)
     first = next(rest, None)
     if first is None:
@@ -312,23 +326,27 @@ class _Durations:
     Args:
         grid: All are multiples of so many milliseconds.
         min_length: None is shorter.
+        max_length: None is longer.
     """
 
-    def __init__(self, grid: int, min_length: int) -> None:
-        self.grid, self.min_length = grid, min_length
+    def __init__(self, grid: int, min_length: int, max_length: int) -> None:
+        self.grid, self.min_length, self.max_length = grid, min_length, max_length
         self.rounded: list[int] = []
-        self.exact, self.shown = Fraction(0), 0
+        self.exact, self.cut, self.shown = Fraction(0), Fraction(0), 0
 
     def add(self, milliseconds: int | Fraction) -> None:
-        self.exact += milliseconds
+        held = min(Fraction(milliseconds), Fraction(self.max_length))
+        self.cut += milliseconds - held  # what follows is shown for as long as it was
+        self.exact += held
         length = round(self.exact / self.grid) * self.grid - self.shown
-        self.rounded.append(max(length, self.min_length))
+        length = min(max(length, self.min_length), self.max_length)
+        self.rounded.append(length)
         self.shown += self.rounded[-1]
 
     @property
     def longer(self) -> int:
-        late = round(self.shown - self.exact)
-        return late if late > self.grid else 0
+        late = round(self.shown - self.exact - self.cut)
+        return late if late > self.grid or self.cut else 0
 
 
 def _is_webp(path: str | os.PathLike) -> bool:

@@ -19,6 +19,7 @@ _KINDS = ("audio", "subtitle")
 _EDIT_LISTS = ("mp4", "mov", "ipod")
 _SLACK = Fraction(1, 10)  # seconds that times may go back without being another clock
 _LEAP = 10  # seconds ahead that may be another clock
+_WRAPPED = 1 << 31  # units; FFmpeg says so of an Ogg's last packet for a bit below 0
 _BESIDE = 2  # seconds by which sound stands before or behind its picture in a file
 
 
@@ -222,7 +223,9 @@ class Copier:
             before = follower.stamp is not None
             stamp = round((follower.end - follower.offsets[follower.at]) / base)
             stamp = stamp if before else round(self.span[0] / base)
-        length = (packet.duration or 0) * base
+        if not 0 <= (packet.duration or 0) < _WRAPPED:
+            packet.duration = 0
+        length = packet.duration * base
         if packet.stream.type == "subtitle":
             offset = self.rest.offsets[self.followers[self.main.index].at]
         else:

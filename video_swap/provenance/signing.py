@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 import facedancer
-from facedancer import files, stopping
+from facedancer import files, stopping, untrusted
 from facedancer.errors import InputError
 from facedancer.video_swap.provenance import manifests
 from facedancer.video_swap.provenance.credentials import Credentials
@@ -48,6 +48,7 @@ _SETTINGS = {
 }
 # Kind of the box that holds all manifests of a file (C2PA specification: C2PA Box).
 _STORE = bytes.fromhex("63327061 0011 0010 8000 00AA00389B71")
+_MAX_SIDECAR = 1 << 20  # bytes; one has some 3,000
 _NOT_TRUSTED = "signingCredential.untrusted"
 
 
@@ -359,15 +360,18 @@ def _load_sidecar(
     """Returns claim, signature, certificates and the first of these.
 
     Raises:
-        ValueError: If it is not what `_sidecar` gives; `KeyError`, `TypeError` and
-            `AttributeError` come of wrong kinds of values too.
+        ValueError: If it is not what `_sidecar` gives; other `READING_ERRORS` come of
+            wrong kinds of values too.
     """
-    stored = json.loads(sidecar.read_text())
+    if sidecar.stat().st_size > _MAX_SIDECAR:
+        raise ValueError("it is larger than any sidecar")
+    stored = json.loads(sidecar.read_bytes())
     says, chain = stored["says"], stored["certificates"].encode()
     leaf = x509.load_pem_x509_certificate(chain)
     texts = [text for action in says["actions"] for text in action.values()]
-    if not all(isinstance(text, str) for text in texts):
-        raise ValueError("`actions` must hold text")
+    # what was there before is proved by C2PA's chain alone
+    if "before" in says or not all(isinstance(text, str) for text in texts):
+        raise ValueError("`actions` must hold text, and nothing may be said of before")
     return says, base64.b64decode(stored["signature"]), chain, leaf
 
 
@@ -379,7 +383,8 @@ def _read_sidecar(
         key = leaf.public_key()
         if not isinstance(key, ec.EllipticCurvePublicKey):
             raise ValueError("the key must be one of an elliptic curve")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        name = leaf.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
+    except (*untrusted.READING_ERRORS, exceptions.UnsupportedAlgorithm):
         return Claim(True, problems=("the sidecar is damaged",))
     problems = []
     try:
@@ -388,12 +393,6 @@ def _read_sidecar(
         problems.append("the sidecar was altered")
     if says.get("sha256") != sha256_of(path):
         problems.append("the file was altered")
-    name = leaf.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
-    return Claim(
-        True,
-        not problems,
-        str(name[0].value) if name else "",
-        says,
-        tuple(problems),
-        own is not None and chain.strip() == own.chain.strip(),
-    )
+    known = own is not None and chain.strip() == own.chain.strip()
+    signer = str(name[0].value) if name else ""
+    return Claim(True, not problems, signer, says, tuple(problems), known)

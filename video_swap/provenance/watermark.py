@@ -57,6 +57,8 @@ _QUIET = 0.9  # root mean square of a mark, in 1/255, up to which it may be stro
 _LOUDEST = 0.6  # root mean square of a mark over what is allowed
 _ROUNDS = 4  # of the solution: rounding to whole numbers takes a part of each
 _LUMA = np.array(LUMA, np.float32)
+_LARGE = 1 << 26  # pixels of a picture that is marked strip by strip: more than of 8K
+_STRIP = 256  # rows
 
 
 @dataclasses.dataclass(frozen=True)
@@ -163,6 +165,29 @@ def add(image: np.ndarray, sized: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
     return cv2.subtract(cv2.add(image, more), less)
 
 
+def add_in_strips(image: np.ndarray, change: np.ndarray) -> None:
+    """Adds a difference to a large picture in place, as `add` does.
+
+    What is added is nowhere there at full size, which takes several times the memory
+    of the picture.
+
+    Args:
+        image: `(height, width, 3)` uint8 RGB, changed.
+        change: What `difference` gave.
+    """
+    height, width = image.shape[:2]
+    wide = cv2.resize(change, (width, len(change)), interpolation=cv2.INTER_LINEAR)
+    for top in range(0, height, _STRIP):
+        strip = image[top : top + _STRIP]
+        at = (np.arange(top, top + len(strip)) + 0.5) * len(change) / height - 0.5
+        at = at.clip(0, len(change) - 1).astype(np.float32)
+        above = at.astype(int)
+        below = np.minimum(above + 1, len(change) - 1)
+        part = (at - above)[:, None]
+        rows = wide[above] * (1 - part) + wide[below] * part
+        strip[...] = add(strip, at_size(rows, (width, len(strip))))
+
+
 class Marker:
     """Marks the frames of a clip, or pictures one by one.
 
@@ -180,10 +205,14 @@ class Marker:
         """Returns a marked picture.
 
         Args:
-            image: `(height, width, 3)` uint8 RGB.
+            image: `(height, width, 3)` uint8 RGB; one of more than 67 million pixels
+                is changed in place.
             index: Number of the frame in its segment, from 0 in order: what is added
                 begins anew with each, so that one can be made without the others.
         """
+        if image.shape[0] * image.shape[1] > _LARGE:
+            add_in_strips(image, difference(image, self.payload))
+            return image
         if (
             self._sized is None
             or index % REUSED == 0
