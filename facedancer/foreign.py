@@ -109,7 +109,9 @@ def check_classes(found: model_files.ModelFile) -> None:
 def _check_reach(described: dict, path: os.PathLike) -> None:
     """Refuses steps and gaps for which a library would pad pictures without end."""
     config = described.get("config")
-    for name in _REACHES if isinstance(config, dict) else ():
+    if not isinstance(config, dict):
+        return
+    for name in _REACHES:
         values = config.get(name)
         for value in values if isinstance(values, list) else [values]:
             if isinstance(value, int) and abs(value) > _MAX_REACH:
