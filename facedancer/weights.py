@@ -95,7 +95,7 @@ CATALOGUE = {
         "and 400 of CelebAMask-HQ; 600 people and 120 photos held out",
         card="docs/model_cards/retinaface_mobilenet025.md",
         portable="retinaface_mobilenet025.onnx",
-        portable_sha256="dbab9e85c0e65074740e21ac671a302a0c1113b3e49d5d743946322f1aee6d16",
+        portable_sha256="9352f7d663df96cc167809753664355ab6f0a7d4134e7d216ccfb4918c21f13a",
     ),
 }
 

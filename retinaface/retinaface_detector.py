@@ -82,7 +82,8 @@ class RetinaFaceDetector(Detector):
         size = [-(-side // MULTIPLE) * MULTIPLE for side in (height, width)]
         padded = np.empty((n, *size, 3), np.float32)
         config = self.network.get_config()
-        padded[:] = (127.5,) * 3 if config["signed"] else config["mean"][::-1]
+        colour = (127.5,) * 3 if config["signed"] else config["mean"][::-1]
+        padded[:, height:] = padded[:, :height, width:] = colour
         padded[:, :height, :width] = batch
         return padded
 

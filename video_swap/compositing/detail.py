@@ -19,9 +19,9 @@ REFINERS = ("none", "detail")
 MIN_SCALE = 1.3  # frame pixels a generator's pixel, from which detail is taken over
 _MAX_SIDE = 768  # of a refined crop: larger faces are enlarged from it
 _BLUR = 0.6  # standard deviation of the fine part's border, in generator's pixels
-_AGREEMENT = (
-    15.0  # difference of two colours, of 255, at which 1/e of the detail is left
-)
+# Difference of two colours, of 255, at which 1/e of the detail is left.
+_AGREEMENT = 15.0
+_MEAN = np.full((1, 3), 1 / 3, np.float32)  # of the colours
 
 
 def refine(
@@ -68,6 +68,6 @@ def add_detail(swapped: np.ndarray, target: np.ndarray, scale: float) -> np.ndar
     difference = cv2.subtract(target, swapped)
     fine = cv2.subtract(difference, cv2.GaussianBlur(difference, (0, 0), sigma))
     coarse = cv2.GaussianBlur(difference, (0, 0), 1.5 * sigma)
-    distance = np.abs(coarse).mean(axis=2) / _AGREEMENT
-    weight = np.exp(-np.square(distance, out=distance))
-    return cv2.add(swapped, fine * weight[..., None])
+    distance = cv2.transform(np.abs(coarse), _MEAN)
+    weight = cv2.exp(cv2.multiply(distance, distance, scale=-1 / _AGREEMENT**2))
+    return cv2.add(swapped, cv2.multiply(fine, cv2.merge([weight] * 3)))
