@@ -14,6 +14,7 @@ FOLDERS = (
     "arcface_model",
     "retinaface",
     "evaluation",
+    "ui",
 )
 
 packages = ["facedancer", "facedancer.pretrained"]
@@ -75,6 +76,8 @@ setup(
         "mtcnn": ["mtcnn>=1.0.0"],
         "beam": ["apache-beam[tfrecord]"],
         "tensorboard": ["tensorboard"],
+        "docs": ["mkdocs-material", "mkdocstrings[python]"],
+        "notebook": ["ipykernel", "nbclient"],
         "test": [
             "jax>=0.7",  # both drivers of a step are compared
             "jedi",  # a test asks it for definitions, as an editor does
@@ -87,6 +90,7 @@ setup(
             "pytest-xdist",  # files share the cores
             "ruff",
             "scikit-image",  # photos, and another's SSIM
+            "selenium",  # drives Chromium as it is installed; downloads none
             "tensorboard",
         ],
     },
@@ -119,6 +123,7 @@ setup(
             "facedancer-evaluate = facedancer.programs:evaluate",
             "facedancer-compare-reports = facedancer.programs:compare_reports",
             "facedancer-demo = facedancer.programs:demo",
+            "facedancer-ui = facedancer.programs:ui",
         ]
     },
 )

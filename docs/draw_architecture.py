@@ -18,6 +18,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 PICTURE, PAGE = "docs/images/architecture.svg", "docs/architecture.md"
 BEGIN, END = "<!-- made by draw_architecture.py -->", "<!-- end -->"
 FOLDERS = (
+    "ui",
     "train",
     "evaluation",
     "dataset",
@@ -45,6 +46,7 @@ COLOURS = {
     "video_swap": "#d8cdec",
     "train": "#bfe0dd",
     "evaluation": "#f0cfdd",
+    "ui": "#efe3a8",
 }
 WIDTH, MARGIN, GAP, LINE, HEAD, CHAR = 1180, 24, 26, 34, 68, 7.4
 

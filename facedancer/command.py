@@ -65,6 +65,7 @@ COMMANDS = {
     ),
     "pairs": Command("Write a list of pairs to measure.", "make_pairs"),
     "compare": Command("Set two reports side by side.", "compare_reports"),
+    "ui": Command("Swap, verify and look at results in a browser.", "ui"),
     "weights": Command("List weights, or check files of them.", "list_weights"),
     "convert": Command("Convert a network's file, to .onnx too.", "convert"),
     "export": Command("Export a network to ONNX, LiteRT or OpenVINO.", "export"),

@@ -1,8 +1,9 @@
 """Libraries neither send statistics nor leave files in the home folder.
 
 `facedancer/__init__.py` calls this before anything else is imported, in every process:
-OpenVINO reports its import, and Keras writes `~/.keras/keras.json`, as soon as they are
-imported, whoever does it. A user's own settings files are read as ever.
+OpenVINO reports its import, Gradio its pages, and Keras writes `~/.keras/keras.json`,
+as soon as they are imported, whoever does it. A user's own settings files are read as
+ever.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ NOWHERE = os.path.join(os.devnull, "facedancer")
 
 
 def silence_libraries() -> None:
-    """Keeps OpenVINO from reporting its use, Keras and Matplotlib from the home folder.
+    """Keeps OpenVINO and Gradio from reporting, Keras and Matplotlib from the home.
 
     What is imported already is not changed.
     """
@@ -31,6 +32,9 @@ def silence_libraries() -> None:
     if not all(map(os.path.isdir, _matplotlib_folders(home))):
         os.environ.setdefault("MPLCONFIGDIR", NOWHERE)
         logging.getLogger("matplotlib").addFilter(_is_news)
+    # Gradio asks for news of itself, and tells of each page; its helpers as well.
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 
 
 def _matplotlib_folders(home: str) -> tuple[str, ...]:

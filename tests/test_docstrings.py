@@ -10,7 +10,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).parents[1]
 FOLDERS = (
-    "facedancer retinaface arcface_model models dataset train video_swap evaluation"
+    "facedancer retinaface arcface_model models dataset train video_swap evaluation ui"
 ).split()
 FILES = [
     path

@@ -18,7 +18,7 @@ JUMPS = [
     ),
     ("train/calibrate_margins.py", "load_generator", "models/published/reading.py"),
     (
-        "video_swap/verify.py",
+        "video_swap/clips/examining.py",
         "credentials, signing, watermark",
         "video_swap/provenance/watermark.py",
     ),

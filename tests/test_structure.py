@@ -29,8 +29,10 @@ MAY_IMPORT = {
         "retinaface",
         "video_swap",
     },
+    "ui": {"facedancer", "video_swap"},
 }
 NO_TENSORFLOW = {"facedancer", "models", "retinaface", "arcface_model", "evaluation"}
+NO_TENSORFLOW |= {"ui"}
 # The rooms of a folder, in their order: a room imports from earlier tuples and from
 # itself. The top level of a folder holds its programs, their settings and its face.
 ROOMS = {
@@ -60,6 +62,7 @@ ROOMS = {
         ("measuring",),
         ("report",),
     ),
+    "ui": (("session",), ("page",)),
 }
 MAX_FILES = 12  # of a room, its face left out
 # TensorFlow also stands in the engines of `video_swap/`, and nowhere else there.

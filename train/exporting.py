@@ -51,6 +51,19 @@ def trained_swapper(
     return system.swapper(networks)
 
 
+def check(formats: tuple[str, ...]) -> None:
+    """Refuses formats that cannot be written here, before anything is read or written.
+
+    Args:
+        formats: Keys of `ENDINGS`.
+
+    Raises:
+        InputError: If a package is missing.
+    """
+    for kind in formats:
+        model_export.check(pathlib.Path(f"export{ENDINGS[kind]}"))
+
+
 def export(
     generator: Network,
     folder: str | os.PathLike,
@@ -72,8 +85,7 @@ def export(
     Raises:
         InputError: If a format needs a package that is missing.
     """
+    check(formats)
     endings = [".keras", ".h5", *(ENDINGS[kind] for kind in formats)]
     paths = [pathlib.Path(folder, name + ending) for ending in endings]
-    for path in paths:
-        model_export.check(path)
     return [(path, model_export.export(generator, path)) for path in paths]

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 from absl import logging
 
+from facedancer import weights
 from facedancer.alignment import Alignment, check_equal
 from facedancer.arcface_model import fold, load_encoder
 from facedancer.arcface_model.encoder import Encoder
@@ -112,11 +113,16 @@ def load_networks(config: TrainConfig) -> Networks:
 
 
 def _encoder(config: TrainConfig) -> Encoder | None:
-    """Returns the identity encoder, None where none is given and none is needed."""
+    """Returns the identity encoder, the packaged one where none is given.
+
+    None where none is needed either.
+    """
     if config.frozen.arcface_path:
         return fold(load_encoder(config.frozen.arcface_path))
     if "teacher" in system_of(config).needs_frozen(config.training_recipe):
-        raise InputError("--arcface_path must be given to train")
+        packaged = weights.find("encoder")
+        logging.info("Identity encoder: %s, the packaged one", packaged.name)
+        return fold(load_encoder(packaged))
     return None
 
 

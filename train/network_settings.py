@@ -64,7 +64,7 @@ class FrozenSettings(Checked):
     """Networks that only look on.
 
     Attributes:
-        arcface_path: File of the identity encoder.
+        arcface_path: File of the identity encoder; empty: the packaged one.
         second_arcface_path: File of a second identity encoder for the loss.
         perceptual: Perceptual network: vgg16 (from the folder of Keras), encoder
             (the identity encoder's own maps), none, or a weights file of VGG16,

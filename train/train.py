@@ -1,9 +1,7 @@
 """Trains a face swapper, or exports a trained one.
 
-    python train/train.py --data_dir="shards/faces_train_*" \\
-        --arcface_path=arcface_model/ArcFace-Res50.h5 --log_name=first
-    python train/train.py --data_dir=x --arcface_path=x --log_name=first \\
-        --load 30000 --export True
+    python train/train.py --data_dir="shards/faces_train_*" --log_name=first
+    python train/train.py --log_name=first --load=30000 --export True
 
 The run's folder, `--log_dir/--log_name`, holds config.json, metrics.jsonl, curves.png,
 checkpoints/, samples/ and tensorboard/. Started again, the training goes on from its

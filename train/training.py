@@ -93,9 +93,10 @@ def export(config: TrainConfig) -> list[tuple[pathlib.Path, float]]:
         config: The settings.
 
     Raises:
-        InputError: If there is no such checkpoint.
+        InputError: If there is no such checkpoint, or a format cannot be written here.
     """
     output, saved = config.output, assembly.checkpoints_of(config)
+    exporting.check(output.export_formats)
     number = saved.find(output.load or "latest")
     arrays, record = checkpoints.read(saved.path(number))
     name = record.get("system", config.system.system)  # early records do not say it

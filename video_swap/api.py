@@ -10,6 +10,7 @@ Results are marked, and signed when they are saved, as those of the programs are
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import difflib
 import logging
@@ -36,6 +37,8 @@ from facedancer.video_swap.api_results import (
 )
 from facedancer.video_swap.clips import clip_job, plan
 from facedancer.video_swap.clips.clip_stages import StageSettings
+from facedancer.video_swap.clips.people import Person
+from facedancer.video_swap.clips.people import find as find_people
 from facedancer.video_swap.media import video_writer
 from facedancer.video_swap.provenance import labels
 from facedancer.video_swap.swapping import identities, networks
@@ -104,6 +107,37 @@ class Swapper:
     def names(self) -> dict[str, str]:
         """Generator, encoder, detector and engine at work, by role."""
         return dict(self._loaded.names)
+
+    def with_settings(self, **settings: Any) -> Swapper:
+        """Returns a swapper of the same networks that puts faces back another way.
+
+        Args:
+            **settings: Settings of how faces are put back by the names of their flags,
+                such as `strength=1.2` or `mask="legacy"`; the others stay.
+
+        Raises:
+            InputError: If a value cannot be used.
+            TypeError: If there is no setting of that name.
+        """
+        other, now = copy.copy(self), dataclasses.asdict(self._swap_settings)
+        (other._swap_settings,) = _settings((SwapSettings,), now | settings)
+        return other
+
+    def people(self, target: str | os.PathLike) -> list[Person]:
+        """Returns the people of a photo or clip, numbered as by `facedancer faces`.
+
+        Args:
+            target: A photo, a video, an animation or a folder of pictures.
+
+        Raises:
+            InputError: If it cannot be read or shows no face.
+        """
+        return find_people(
+            pathlib.Path(target),
+            self._loaded.detector,
+            self._loaded.embedder,
+            self._swap_settings.threshold,
+        )
 
     def faces(self, photo: Photo) -> FoundFaces:
         """Returns the faces of a photo.

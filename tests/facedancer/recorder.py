@@ -66,7 +66,25 @@ def record(folder: pathlib.Path, words: Sequence[object]) -> Recorded:
         folder: An empty folder.
         words: Arguments for Python, as `-m`, `facedancer.video_swap.demo`.
     """
-    hook, home, log = folder / "hook", folder / "home", folder / "log"
+    done = subprocess.run(
+        [sys.executable, *map(str, words)],
+        env=environment(folder),
+        cwd=folder / "work",
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    return look(folder, done.returncode, done.stdout)
+
+
+def environment(folder: pathlib.Path) -> dict[str, str]:
+    """Returns the environment of programs that are recorded, with an empty home.
+
+    Args:
+        folder: An empty folder; `work` in it is to be worked in.
+    """
+    hook, home = folder / "hook", folder / "home"
     for made in (hook, home, folder / "work"):
         made.mkdir(parents=True)
     (hook / "sitecustomize.py").write_text(_SITECUSTOMIZE)
@@ -75,25 +93,27 @@ def record(folder: pathlib.Path, words: Sequence[object]) -> Recorded:
         for name, value in os.environ.items()
         if not name.startswith(("XDG_", "KERAS_HOME", "MPLCONFIGDIR"))
     }
-    done = subprocess.run(
-        [sys.executable, *map(str, words)],
-        env=kept
-        | {
-            "HOME": str(home),
-            "PYTHONPATH": os.pathsep.join([str(hook), str(ROOT)]),
-            "RECORDED": str(log),
-            "XDG_CONFIG_HOME": str(folder / "config"),
-        },
-        cwd=folder / "work",
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
+    return kept | {
+        "HOME": str(home),
+        "PYTHONPATH": os.pathsep.join([str(hook), str(ROOT)]),
+        "RECORDED": str(folder / "log"),
+        "XDG_CONFIG_HOME": str(folder / "config"),
+    }
+
+
+def look(folder: pathlib.Path, status: int, output: str) -> Recorded:
+    """Returns what was recorded up to now.
+
+    Args:
+        folder: That of `environment`.
+        status: Exit status of the program.
+        output: What it wrote.
+    """
+    home, log = folder / "home", folder / "log"
     lines = [line.split(" ", 2) for line in log.read_text().splitlines()]
     return Recorded(
-        done.returncode,
-        done.stdout,
+        status,
+        output,
         tuple(number for number, what, _ in lines if what == "started"),
         tuple(text for _, what, text in lines if what == "sent"),
         tuple(sorted(str(path.relative_to(home)) for path in home.rglob("*"))),

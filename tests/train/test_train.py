@@ -1,5 +1,6 @@
 """The program: flags, refusals, a whole run, a killed run."""
 
+import importlib.util
 import json
 import os
 import pathlib
@@ -7,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -219,7 +221,6 @@ class RunTest(testing.TestCase):
     def test_refusals(self):
         for words, message in (
             (("--data_dir=",), "--data_dir must be given"),
-            (("--arcface_path=",), "--arcface_path must be given"),
             ((f"--data_dir={self.folder}/none_*",), "none_"),
             (("--arcface_path=none.keras",), "none.keras"),
             (("--ifsr_blocks=conv9", "--ifsr_margin=0.1"), "no such IFSR blocks"),
@@ -241,6 +242,19 @@ class RunTest(testing.TestCase):
             with self.assertRaisesRegex(InputError, message):
                 train.main(settings(*self.words(*words)))
         self.assertFalse((self.folder / "runs").exists())
+
+    def test_packaged_encoder_where_none_is_given(self):
+        networks = loading.load_networks(settings(*self.words("--arcface_path=")))
+        told = networks.structures["generator"].encoder
+        self.assertEqual(told, "mobilefacenet@05295e97")
+
+    def test_missing_export_package_stops_before_a_checkpoint_is_read(self):
+        words = self.words("--export=True", "--export_formats=onnx,litert")
+        find = importlib.util.find_spec
+        absent = lambda name: None if name == "ai_edge_litert" else find(name)  # noqa: E731
+        with mock.patch.object(importlib.util, "find_spec", absent):
+            with self.assertRaisesRegex(InputError, "ai_edge_litert not installed"):
+                train.main(settings(*words))
 
     def test_fine_tuning_a_published_pair(self):
         published = testing.shared("interop", "tf215")

@@ -141,3 +141,23 @@ def test_errors(swapper, face, tmp_path):
         swapper.swap(path, source=face).save(path)
     with pytest.raises(InputError, match="Give `output`"):
         swapper.swap_video("clip.mp4", source=face)
+
+
+def test_other_settings_with_the_same_networks(swapper, face, other):
+    stronger = swapper.with_settings(strength=1.5)
+    assert stronger.names == swapper.names
+    plain = swapper.swap(face, source=other).image
+    assert (stronger.swap(face, source=other).image != plain).any()
+    np.testing.assert_array_equal(swapper.swap(face, source=other).image, plain)
+    with pytest.raises(InputError, match="strength"):
+        swapper.with_settings(strength=9.0)
+    with pytest.raises(TypeError, match="Did you mean strength"):
+        swapper.with_settings(strenght=1.0)
+
+
+def test_people_are_numbered_from_the_left(swapper, face, tmp_path):
+    both = np.concatenate([face, face[:, ::-1]], axis=1)
+    found = swapper.people(images.write_image(tmp_path / "both.png", both))
+    assert [one.number for one in found] == [1, 2]
+    with pytest.raises(InputError, match="no such file"):
+        swapper.people(tmp_path / "none.png")

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from facedancer import cli, images
 from facedancer.errors import InputError
 from facedancer.video_swap import verify
+from facedancer.video_swap.clips import examining
 from facedancer.video_swap.provenance import credentials, signing
 from tests.video_swap import made
 from tests.video_swap.made import Installation
@@ -77,10 +78,10 @@ class VerifyTest(Installation):
                 self.assertRegex(text, "verdict: .*signed by somebody unknown here")
                 self.assertNotIn("this installation", text)
                 credentials.load_credentials()
-            found = verify.examine(str(output), str(chain))
-            self.assertEqual(verify.status_of(found), 0)
+            found = examining.examine(str(output), str(chain))
+            self.assertEqual(examining.status_of(found), 0)
             with self.assertRaisesRegex(InputError, "none.pem: No such file"):
-                verify.examine(str(output), str(self.folder / "none.pem"))
+                examining.examine(str(output), str(self.folder / "none.pem"))
 
     def test_own_key_is_damaged(self):
         _, output, _ = self.signed_photo()
@@ -217,7 +218,7 @@ class VerifyTest(Installation):
             self.assertEqual(status, 2)
             self.assertIn("ALTERED after it was signed", text)
             self.assertRegex(text, "watermark: cannot be read .*not a video|decoded")
-            self.assertIsNone(verify.examine(str(output))["watermark"])
+            self.assertIsNone(examining.examine(str(output))["watermark"])
 
     @parameterized.parameters(b"", b"nothing" * 500)
     def test_damage_is_no_signature(self, content):
@@ -225,8 +226,8 @@ class VerifyTest(Installation):
         path.write_bytes(content)
         self.assertFalse(signing.read(path).signed)
         with self.assertRaisesRegex(InputError, "x.mp4: not a video"):
-            verify.examine(str(path))
+            examining.examine(str(path))
 
     def test_missing_file(self):
         with self.assertRaisesRegex(InputError, "none.png: no such file"):
-            verify.examine(str(self.folder / "none.png"))
+            examining.examine(str(self.folder / "none.png"))

@@ -1,0 +1,1 @@
+"""What is seen in the browser: tabs, their events, what may be loaded."""
