@@ -110,7 +110,7 @@ class OnnxTest(testing.TestCase):
 
     @parameterized.parameters("beside.bin", "../beside.bin", "/etc/hostname")
     def test_arrays_of_other_files(self, name):
-        """Those beside the network were read, of the evaluation those above it too."""
+        """Those beside the network were read, by both."""
 
         def change(onnx, graph):
             array = graph.initializer[0]
