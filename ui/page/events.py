@@ -153,9 +153,7 @@ class Events:
         )
 
     @in_sentences
-    def choose(
-        self, number: int | None, word: str | None, request: gr.Request
-    ) -> tuple[Any, ...]:
+    def choose(self, number: int | None, word: str | None, request: gr.Request) -> Any:
         """Says who a person becomes.
 
         Args:
@@ -167,7 +165,7 @@ class Events:
         if number in session.becomes and word in _choices(session):
             place = _choices(session).index(word) - 1
             session.becomes[number] = None if place < 0 else place
-        return self._people(session)
+        return self._people(session)[0]
 
     @in_sentences
     def agree(self, agreed: bool, request: gr.Request) -> Any:

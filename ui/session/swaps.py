@@ -142,7 +142,7 @@ def swap(
             photo.save(output)
             count = sum(photo.swapped)
             done = f"{count} of {len(photo.faces)} faces were swapped."
-            words = (done, photo.provenance)
+            words: tuple[str, ...] = (done, photo.provenance)
         else:
             ending = _ending(target)
             output = session.place(f"{target.stem}_swapped{ending}")
