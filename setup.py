@@ -68,6 +68,7 @@ setup(
         "cpu": TRAIN,  # its earlier name
         "gpu": ["tensorflow[and-cuda]>=2.19", *KERAS],
         "onnxruntime": ["onnxruntime"],
+        "litert": ["ai-edge-litert"],  # swaps with .tflite files
         "heif": ["pillow-heif"],  # photos of phones
         "jax": ["jax>=0.7", *KERAS],
         "export": ["onnx", "tf2onnx", "onnxruntime", "ai-edge-litert"],
@@ -79,6 +80,7 @@ setup(
         "docs": ["mkdocs-material", "mkdocstrings[python]"],
         "notebook": ["ipykernel", "nbclient"],
         "test": [
+            "ai-edge-litert",  # the engine litert
             "jax>=0.7",  # both drivers of a step are compared
             "jedi",  # a test asks it for definitions, as an editor does
             "matplotlib",

@@ -5,14 +5,20 @@ Such a file says itself what it is: under `KEY` its metadata holds a JSON object
 file it was made from) and what this kind needs to be used, such as its contract. It is
 made by `portable_writing`; here it is read, and files that do other than compute are
 refused.
+
+A generator may also be a LiteRT file, `.tflite`, for phones. Its description is packed
+behind the network as a zip archive with the entry `NOTE`, where LiteRT's own tools put
+such files, too; LiteRT reads past it.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import os
 import pathlib
+import zipfile
 from collections.abc import Collection, Iterator
 from typing import Any
 
@@ -21,7 +27,8 @@ from facedancer.contract import IdentityInput, InputContract, SwapContract
 from facedancer.errors import InputError
 
 KEY = "facedancer"
-ENDING = ".onnx"
+ENDING, LITERT = ".onnx", ".tflite"
+NOTE = "facedancer.json"
 CACHE = "FACEDANCER_CACHE"  # environment variable: folder of converted networks
 # What networks are made of here. Others can ask for any amount of memory (Tile), run
 # for ever (Loop) or call what a library brings along.
@@ -97,7 +104,16 @@ def is_portable(path: str | os.PathLike) -> bool:
     Args:
         path: The file.
     """
-    return pathlib.Path(path).suffix.lower() == ENDING
+    return pathlib.Path(path).suffix.lower() in (ENDING, LITERT)
+
+
+def is_litert(path: str | os.PathLike) -> bool:
+    """Whether a file goes by the name of a LiteRT network.
+
+    Args:
+        path: The file.
+    """
+    return pathlib.Path(path).suffix.lower() == LITERT
 
 
 def find(kind: str, path: str | os.PathLike = "") -> PortableFile | None:
@@ -147,6 +163,17 @@ def read(path: str | os.PathLike, kind: str = "") -> PortableFile:
     path = pathlib.Path(path)
     if not path.is_file():
         raise InputError(f"{path}: no such file")
+    described = _litert_note(path) if is_litert(path) else _onnx_note(path)
+    facts = untrusted.parse_json(described, path)
+    found = str(facts.pop("kind", "nothing"))
+    if kind and found != kind:
+        raise InputError(f"{path}: expected the network of a {kind}, found {found}")
+    if not isinstance(facts.get("name"), str):
+        raise InputError(f"{path}: its description is damaged (no name)")
+    return PortableFile(path, found, facts)
+
+
+def _onnx_note(path: pathlib.Path) -> bytes:
     with untrusted.faults(path, "no ONNX file, or a damaged one"):
         described = _described(path)
     if described is None:
@@ -155,13 +182,39 @@ def read(path: str | os.PathLike, kind: str = "") -> PortableFile:
             "`facedancer convert NETWORK.keras NETWORK.onnx`; of encoders of others "
             "`facedancer encoder` makes a .keras file first"
         )
-    facts = untrusted.parse_json(described, path)
-    found = str(facts.pop("kind", "nothing"))
-    if kind and found != kind:
-        raise InputError(f"{path}: expected the network of a {kind}, found {found}")
-    if not isinstance(facts.get("name"), str):
-        raise InputError(f"{path}: its description is damaged (no name)")
-    return PortableFile(path, found, facts)
+    return described
+
+
+def _litert_note(path: pathlib.Path) -> bytes:
+    """Returns the description behind a LiteRT network."""
+    with open(path, "rb") as file:
+        begin = file.read(8)
+    if begin[4:] != b"TFL3":  # what every such file is marked with
+        raise InputError(f"{path}: no LiteRT file, or a damaged one")
+    if not zipfile.is_zipfile(path):
+        raise InputError(
+            f"{path}: a LiteRT file that does not say what it is. Make it by "
+            "`facedancer export NETWORK.keras NETWORK.tflite`"
+        )
+    with untrusted.open_zip(path, "its description is damaged") as archive:
+        return untrusted.read_entry(archive, NOTE)
+
+
+def write_litert(
+    path: str | os.PathLike, network: bytes, facts: dict[str, Any]
+) -> None:
+    """Writes a LiteRT network with its description; it appears whole or not at all.
+
+    Args:
+        path: The file.
+        network: A LiteRT model.
+        facts: The description, `kind` included; ready for JSON.
+    """
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        entry = zipfile.ZipInfo(NOTE)  # of a fixed date: the same bytes each time
+        archive.writestr(entry, json.dumps(facts, sort_keys=True))
+    files.write_atomic(path, network + packed.getvalue())
 
 
 def write(path: str | os.PathLike, onnx_model: bytes, facts: dict[str, Any]) -> None:

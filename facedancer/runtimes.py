@@ -1,6 +1,6 @@
-"""Runs portable networks (`portable`) by OpenVINO or ONNX Runtime.
+"""Runs portable networks (`portable`) by OpenVINO, ONNX Runtime or LiteRT.
 
-Both are called alike: float32 arrays `(n, ...)` by the names of the inputs give float32
+All are called alike: float32 arrays `(n, ...)` by the names of the inputs give float32
 arrays by the names of the outputs.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import collections
 import importlib.util
+import os
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -33,6 +34,7 @@ PROVIDERS = {
 }
 
 
+_SIGNATURE = "serving_default"  # by which a LiteRT network is called
 _REFUSALS = (
     "EPFail",
     "Fail",
@@ -205,6 +207,57 @@ class OnnxRuntime:
         """
         found = self.session.run(self.outputs, dict(feeds))
         return dict(zip(self.outputs, found, strict=True))
+
+
+class LiteRTRuntime:
+    """Runs a LiteRT network on the CPU, one example after the other.
+
+    Args:
+        file: The network, `.tflite`.
+        outputs: Names of the outputs that are wanted; None: all.
+        threads: Of one example.
+
+    Raises:
+        InputError: If LiteRT is not installed or cannot read the file.
+    """
+
+    name = "litert"
+
+    def __init__(
+        self,
+        file: PortableFile,
+        outputs: Sequence[str] | None = None,
+        threads: int | None = None,
+    ):
+        if importlib.util.find_spec("ai_edge_litert") is None:
+            raise InputError(
+                "LiteRT is not installed. Install it with: pip install "
+                '"facedancer[litert]"'
+            )
+        from ai_edge_litert import interpreter
+
+        threads = threads or os.cpu_count()
+        with untrusted.faults(file.path, "LiteRT cannot read it"):
+            network = interpreter.Interpreter(str(file.path), num_threads=threads)
+            self._run = network.get_signature_runner(_SIGNATURE)
+            known = tuple(self._run.get_output_details())
+        check_outputs(file, outputs or (), known)
+        self.outputs = list(outputs or known)
+
+    def __call__(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Returns the outputs by name, float32.
+
+        Args:
+            feeds: `(n, ...)` float32 arrays by the names of the inputs.
+        """
+        count = len(next(iter(feeds.values())))
+        rows = [
+            self._run(**{name: array[k : k + 1] for name, array in feeds.items()})
+            for k in range(count)
+        ]
+        return {
+            name: np.concatenate([row[name] for row in rows]) for name in self.outputs
+        }
 
 
 def _onnxruntime(device: str) -> types.ModuleType:

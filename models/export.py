@@ -4,8 +4,9 @@
 
 The ending of the second argument decides: `.keras`, `.h5`, `.onnx`, `.tflite` (LiteRT),
 `.xml` (OpenVINO, with a `.bin` beside it); a name without an ending becomes a
-TensorFlow SavedModel. The exported file is run on a seeded random input and the largest
-difference to Keras is printed.
+TensorFlow SavedModel. A LiteRT file may hold 16 or 8 bits (`--precision=int8`) and
+swaps without TensorFlow (`--engine=litert`). The exported file is run on a seeded
+random input and the largest difference to Keras is printed.
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ import pathlib
 import keras
 import numpy as np
 
-from facedancer import claims, cli, files, openvino_core
+from facedancer import claims, cli, files, openvino_core, portable, runtimes
 from facedancer.errors import InputError
-from facedancer.models import saving
+from facedancer.models import litert, saving
 from facedancer.models.architectures import fuse
 from facedancer.models.published import reading
 from facedancer.network import Network
-from facedancer.settings import positional
+from facedancer.settings import Checked, choice, positional
 from facedancer.tensors import Tensor
 
 # Ending: Keras's name of the format, and the packages that write and run it.
@@ -39,41 +40,49 @@ _NATIVE = (".keras", ".h5")
 
 
 @dataclasses.dataclass(frozen=True)
-class ExportSettings:
+class ExportSettings(Checked):
     """What is exported, and where to.
 
     Attributes:
         source: A generator, as `facedancer-convert` reads it.
         destination: The file or folder; its ending decides the format.
         fused: Export the fused form: the same function with fewer operations.
+        precision: Of a LiteRT file: f32, f16 (weights of 16 bits) or int8 (integers,
+            their ranges from a few faces).
     """
 
     source: str = positional("IN.keras")
     destination: str = positional("OUT")
     fused: bool = True
+    precision: str = choice("f32", litert.PRECISIONS)
 
 
-def export(model: Network, path: str | os.PathLike) -> float:
+def export(model: Network, path: str | os.PathLike, precision: str = "f32") -> float:
     """Writes a model for a runtime, runs it there and compares.
 
     Args:
         model: A generator or discriminator, of any form.
         path: The file or folder; its ending decides the format, see `FORMATS`.
+        precision: See `ExportSettings`.
 
     Returns:
         The largest difference between the outputs of the runtime and of Keras.
 
     Raises:
-        InputError: If the ending is unknown or a package is missing.
+        InputError: If the ending is unknown, a package is missing or the format has
+            no such precision.
     """
     path = pathlib.Path(path)
-    check(path)
+    check(path, precision)
     inputs = model.example_inputs(batch=1)
     expected = model.named(inputs)
     if path.suffix in _NATIVE:
         saving.save(model, path)
         with saving.quiet():
             found = keras.saving.load_model(path).named(inputs)
+    elif path.suffix == portable.LITERT:
+        litert.save(model, path, precision)
+        found = _RUN[path.suffix](path, inputs)
     else:
         companions = (".bin",) if path.suffix == ".xml" else ()
         kind = FORMATS[path.suffix][0]
@@ -96,11 +105,12 @@ def _export(
         raise files.not_written(path, error) from None
 
 
-def check(path: pathlib.Path) -> None:
+def check(path: pathlib.Path, precision: str = "f32") -> None:
     """Refuses a format that cannot be written here.
 
     Args:
         path: The file or folder to be written.
+        precision: See `ExportSettings`.
 
     Raises:
         InputError: If the ending is unknown or a package is missing.
@@ -111,6 +121,11 @@ def check(path: pathlib.Path) -> None:
             f"{path}: unknown format. Expected a name that ends in "
             f"{', '.join(ending for ending in known if ending)}, or in nothing for a "
             "SavedModel"
+        )
+    if precision != "f32" and path.suffix != portable.LITERT:
+        raise InputError(
+            f"--precision={precision} is for LiteRT, a name that ends in "
+            f"{portable.LITERT}. Received: {path}"
         )
     packages = FORMATS.get(path.suffix, ("", ()))[1]
     missing = [name for name in packages if importlib.util.find_spec(name) is None]
@@ -141,10 +156,8 @@ def _run_onnx(
 def _run_litert(
     path: pathlib.Path, inputs: dict[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
-    litert = importlib.import_module("ai_edge_litert.interpreter")
-    interpreter = litert.Interpreter(model_path=str(path), num_threads=2)
-    runner = interpreter.get_signature_runner("serving_default")
-    return runner(**inputs)
+    file = portable.PortableFile(path, "", {})  # a discriminator has no description
+    return runtimes.LiteRTRuntime(file)(inputs)
 
 
 def _run_openvino(
@@ -172,13 +185,17 @@ def main(settings: ExportSettings) -> int:
     Args:
         settings: What the flags say.
     """
-    check(pathlib.Path(settings.destination))
+    check(pathlib.Path(settings.destination), settings.precision)
     model = reading.load_generator(settings.source)
     if settings.fused:
         model = fuse(model)
     with claims.claimed(settings.destination):
-        difference = export(model, settings.destination)
-    print(f"{settings.destination}: largest output difference {difference:.2e}")
+        difference = export(model, settings.destination, settings.precision)
+    size = saving.bytes_of(settings.destination) / 1e6
+    print(
+        f"{settings.destination}: {size:.1f} MB, largest output difference "
+        f"{difference:.2e}"
+    )
     return cli.DONE
 
 

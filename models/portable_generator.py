@@ -24,9 +24,20 @@ def save(generator: Network, path: str | os.PathLike, facts: dict) -> None:
         path: The file.
         facts: Where it comes from: `licence`, `source` and the like.
     """
-    contract = generator.contract
     fused = _fused(generator)
-    described = {
+    described = describe(generator)
+    feeds = fused.example_inputs(batch=1)
+    portable_writing.save(with_named_ends(fused), path, feeds, facts | described)
+
+
+def describe(generator: Network) -> dict[str, Any]:
+    """Returns what a generator's portable file says of it.
+
+    Args:
+        generator: What `load_generator` or a builder gave.
+    """
+    contract = generator.contract
+    return {
         "kind": "generator",
         "name": generator.name,
         "image": dataclasses.asdict(contract.image),
@@ -34,8 +45,6 @@ def save(generator: Network, path: str | os.PathLike, facts: dict) -> None:
         "inputs": list(contract.inputs),
         "outputs": list(contract.outputs),
     }
-    feeds = fused.example_inputs(batch=1)
-    portable_writing.save(with_named_ends(fused), path, feeds, facts | described)
 
 
 def _fused(generator: Network) -> Network:

@@ -102,3 +102,17 @@ def difference(first: dict, second: dict) -> float:
         for name, values in first.items()
     ]
     return float(max(apart))
+
+
+def bytes_of(path: str | os.PathLike) -> int:
+    """Returns how large an exported network is, with what belongs to it.
+
+    Args:
+        path: A file, or a folder of files; of OpenVINO the `.xml`.
+    """
+    path = pathlib.Path(path)
+    if path.is_dir():
+        return sum(one.stat().st_size for one in path.rglob("*") if one.is_file())
+    weights = path.with_suffix(".bin")
+    beside = weights.stat().st_size if path.suffix == ".xml" else 0
+    return path.stat().st_size + beside

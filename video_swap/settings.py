@@ -10,7 +10,7 @@ from facedancer.video_swap.compositing import colour_transfer, detail, masks
 from facedancer.video_swap.provenance.labels import LabelSettings
 from facedancer.video_swap.swapping import source_faces
 
-ENGINES = ("auto", "keras", "openvino", "onnxruntime")
+ENGINES = ("auto", "keras", "openvino", "onnxruntime", "litert")
 DEVICES = ("auto", "cpu", "cuda", "coreml", "directml")
 PRECISIONS = ("f32", "bf16", "f16", "int8")
 ORDERS = ("all", "largest", "best", "left", "right", "top", "bottom")
@@ -51,8 +51,8 @@ class NetworkSettings(Checked):
     """Which networks, and what runs them.
 
     Attributes:
-        facedancer_path: Generator, .onnx (by facedancer convert), .h5 or .keras; empty:
-            the packaged one.
+        facedancer_path: Generator, .onnx (by facedancer convert), .tflite (by
+            facedancer export), .h5 or .keras; empty: the packaged one.
         arcface_path: Identity encoder, in the same forms; empty: the packaged one.
         retina_path: Face detector, in the same forms; empty: the packaged one; mtcnn:
             that package.
@@ -60,11 +60,12 @@ class NetworkSettings(Checked):
             then hair, hands and what else covers a face stays. Empty: none.
         device_id: Number of TensorFlow's GPU; -1 for the CPU.
         engine: What runs the networks: auto (openvino on a CPU, keras where TensorFlow
-            has a GPU), keras, openvino or onnxruntime.
+            has a GPU), keras, openvino, onnxruntime or litert (also of a .tflite).
         device: Where ONNX Runtime computes: cuda (NVIDIA), coreml (Mac), directml
             (Windows) or cpu; another than cpu means --engine=onnxruntime.
-        precision: Arithmetic of the generator: f32, bf16, f16 (keras only) or int8
-            (openvino only: colours off by half a step of 255 on average, some by more).
+        precision: Arithmetic of the generator: f32, bf16, f16 (keras, litert) or int8
+            (openvino: colours off by half a step of 255 on average, some by more;
+            litert). A .tflite file has its own.
         occlusion: none, or generator: leave out what the generator's own fusion masks
             take from the target. See also --parsing_path.
         score_threshold: Smallest score of a face, 0 to 1. A false face is seen at once,

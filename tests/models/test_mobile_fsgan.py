@@ -138,3 +138,22 @@ class LayersTest(testing.TestCase):
         found = np.asarray(ReflectPadding2D(1)(x))[0, :, :, 0]
         rows = [[4, 3, 4, 5, 4], [1, 0, 1, 2, 1], [4, 3, 4, 5, 4], [1, 0, 1, 2, 1]]
         self.assert_close(found, np.array(rows), atol=0)
+
+
+@pytest.mark.parametrize("bounded", [False, True])
+def test_shares_of_mixes(bounded):
+    config = dataclasses.replace(TINY, bounded=bounded)
+    network = MobileFSGANGenerator(config)
+    for layer in network.layers:
+        if layer.name.endswith("_share"):
+            layer.set_weights([w + 30.0 for w in layer.get_weights()])
+    shares = keras.Model(network.inputs, network.fusion_masks)
+    found = shares(list(network.example_inputs(1).values()))
+    largest = max(float(ops.max(one)) for one in found)
+    assert (largest <= 1.0) == bounded
+    assert MobileFSGANGenerator.from_config(network.get_config()).config == config
+
+
+def test_published_shares_have_no_limits():
+    assert not presets.PRESETS["mobile_fsgan_256"].bounded
+    assert presets.PRESETS["mobile_fsgan_lite_128"].bounded

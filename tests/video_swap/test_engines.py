@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from absl.testing import parameterized
 
-from facedancer import testing
+from facedancer import sample_photos, testing
 from facedancer.errors import InputError
 from facedancer.models import fuse, get_preset
 from facedancer.video_swap import settings
@@ -144,7 +144,7 @@ class EngineTest(testing.TestCase):
             make.make_engine(self.generator, "keras", "int8")
 
     def test_example_faces_differ(self):
-        faces = quantization.example_faces(40)
+        faces = sample_photos.example_faces(40)
         self.assertEqual((faces.shape, faces.dtype), ((12, 40, 40, 3), np.uint8))
         self.assertLen({face.tobytes() for face in faces}, 12)
 

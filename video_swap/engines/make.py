@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from facedancer.errors import InputError
-from facedancer.portable import PortableFile
+from facedancer.portable import PortableFile, is_litert
 from facedancer.video_swap import settings
 from facedancer.video_swap.engines.keras_engine import KerasEngine
+from facedancer.video_swap.engines.litert_engine import LiteRTEngine
 from facedancer.video_swap.engines.onnxruntime_engine import OnnxRuntimeEngine
 from facedancer.video_swap.engines.openvino_engine import OpenVINOEngine
 
@@ -25,8 +26,11 @@ if TYPE_CHECKING:
     from facedancer.models.families.built_network import SwapperNetwork
 
 # "auto" takes the first that suits the machine and the precision. OpenVINO leaves
-# machines with a GPU to Keras, so ONNX Runtime is asked last.
-ENGINES = {one.name: one for one in (OpenVINOEngine, KerasEngine, OnnxRuntimeEngine)}
+# machines with a GPU to Keras, so ONNX Runtime and LiteRT are asked last.
+ENGINES = {
+    one.name: one
+    for one in (OpenVINOEngine, KerasEngine, OnnxRuntimeEngine, LiteRTEngine)
+}
 
 
 def choose(name: str = "auto", precision: str = "f32", device: str = "auto") -> str:
@@ -104,6 +108,16 @@ def make_engine(
         InputError: If a name or precision is unknown or the engine is missing.
     """
     chosen = choose(name, precision, device)
+    litert = isinstance(generator, PortableFile) and is_litert(generator.path)
+    if litert and name == "auto":
+        chosen = LiteRTEngine.name
+    if chosen == LiteRTEngine.name:
+        return LiteRTEngine(generator, precision, outputs, embed)
+    if isinstance(generator, PortableFile) and litert:
+        raise InputError(
+            f"{generator.path}: a LiteRT file is for --engine=litert. Received: "
+            f"--engine={name}"
+        )
     if chosen == OnnxRuntimeEngine.name:
         place = "cpu" if device == "auto" else device
         return OnnxRuntimeEngine(generator, precision, outputs, embed, place)

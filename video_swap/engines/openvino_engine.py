@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from facedancer import openvino_core, runtimes
+from facedancer import openvino_core, runtimes, sample_photos
 from facedancer.errors import InputError
 from facedancer.portable import PortableFile
 from facedancer.video_swap.engines import devices, quantization
@@ -101,7 +101,7 @@ class OpenVINOEngine:
     ) -> None:
         if embed is None:
             raise ValueError("int8 needs `embed` for its example faces. Received: None")
-        faces = quantization.example_faces(self.contract.image.size)
+        faces = sample_photos.example_faces(self.contract.image.size)
         feeds = {
             "target": self.contract.image.from_uint8(faces),
             "identity": np.roll(embed(faces), 1, axis=0),

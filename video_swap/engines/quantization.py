@@ -12,43 +12,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 
-from facedancer import openvino_core, sample_photos
+from facedancer import openvino_core
 
 if TYPE_CHECKING:
     import openvino
 
 _WIDER = 1.1  # other faces go beyond what the examples showed
 _FEWEST = 4  # channels up to which a convolution is taken for one of the picture
-
-
-def example_faces(size: int) -> np.ndarray:
-    """Returns views of a face: light and dark, upright and tilted, mirrored.
-
-    Eileen Collins, see `sample_photos`.
-
-    Args:
-        size: Side in pixels.
-
-    Returns:
-        `(12, size, size, 3)` uint8 RGB.
-    """
-    photo, views = sample_photos.read("collins")[20:240, 120:340], []
-    for i, gain in enumerate((1.0, 0.6, 1.3, 0.35)):
-        for angle in (-12.0, 0.0, 15.0):
-            turn = cv2.getRotationMatrix2D((110, 110), angle, 1.0)
-            view = cv2.warpAffine(
-                photo, turn, (220, 220), borderMode=cv2.BORDER_REFLECT
-            )
-            view = (view[:, :: -1 if i % 2 else 1] * gain).clip(0, 255)
-            shape = (size, size)
-            view = cv2.resize(
-                view.astype(np.uint8), shape, interpolation=cv2.INTER_AREA
-            )
-            views.append(view)
-    return np.stack(views)
 
 
 def quantize(model: openvino.Model, examples: list[dict]) -> int:

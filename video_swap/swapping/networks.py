@@ -59,6 +59,8 @@ def load_networks(settings: NetworkSettings) -> Networks:
         InputError: If a file is missing or of another kind, or two do not fit together.
     """
     engine_name = make.choose(settings.engine, settings.precision, settings.device)
+    if settings.engine == "auto" and portable.is_litert(settings.facedancer_path):
+        engine_name = "litert"
     detector, embedder = load_finders(settings)
     path, generator = _generator(settings.facedancer_path, engine_name)
     contract = generator.contract
@@ -130,7 +132,10 @@ def _generator(
     path: str, engine: str
 ) -> tuple[pathlib.Path, SwapperNetwork | PortableFile]:
     """Returns the file of the generator, and what an engine takes of it."""
-    file = portable.find("generator", path) if engine != "keras" else None
+    file = None
+    # LiteRT reads no ONNX: it is given the network that the packaged file came from.
+    if engine != "keras" and (engine != "litert" or portable.is_portable(path)):
+        file = portable.find("generator", path)
     if file is not None:
         return pathlib.Path(path or file.path), file
     found = pathlib.Path(path or weights.find("generator"))

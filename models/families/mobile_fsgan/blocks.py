@@ -23,11 +23,12 @@ class MobileParts(LayerParts):
     Args:
         width: Channels of every map.
         dtype: Policy of the layers; `None` is the global one.
+        bounded: See `config.MobileGeneratorConfig`.
     """
 
-    def __init__(self, width: int, dtype: Dtype = None) -> None:
+    def __init__(self, width: int, dtype: Dtype = None, bounded: bool = False) -> None:
         super().__init__(dtype=dtype)
-        self.width = width
+        self.width, self.bounded = width, bounded
 
     def batch_norm(self, x: Tensor, name: str, affine: bool = True) -> Tensor:
         """Returns a batch norm over all replicas."""
@@ -61,6 +62,13 @@ class MobileParts(LayerParts):
     def pointwise(self, x: Tensor, name: str) -> Tensor:
         """Returns a 1x1 convolution with bias."""
         return self.conv(x, self.width, 1, name)
+
+    def share(self, x: Tensor, name: str) -> Tensor:
+        """Returns a map of one channel: how much of `x` a mix takes."""
+        kind = "sigmoid" if self.bounded else None
+        return keras.layers.Conv2D(1, 1, activation=kind, dtype=self.dtype, name=name)(
+            x
+        )
 
     def aligned_up(self, x: Tensor, name: str) -> Tensor:
         """Returns a map of twice the size, the corners kept."""
@@ -164,8 +172,8 @@ def decoder_block(
 ) -> Tensor:
     """Returns a residual block of the map mixed with the target's attributes.
 
-    The mixing map is not bounded: `p * x + (1 - p) * attribute` with `p` of a 1x1
-    convolution of `x`, as published.
+    `p * x + (1 - p) * attribute` with `p` of a 1x1 convolution of `x`; as published it
+    is not bounded.
 
     Args:
         parts: What to build from.
@@ -173,6 +181,6 @@ def decoder_block(
         attribute: The attribute stream's map of the same shape.
         name: Begins the layers' names.
     """
-    p = parts.conv(x, 1, 1, f"{name}_share")
+    p = parts.share(x, f"{name}_share")
     mixed = parts.blend(p, attribute, x, f"{name}_mixed")
     return parts.add(x, branch(parts, mixed, name), name)

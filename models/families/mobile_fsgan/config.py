@@ -22,6 +22,9 @@ class MobileGeneratorConfig(StructureRecord):
         width: Channels of every map.
         blocks: How many residual blocks work on a map of full, half and quarter size.
         stages: How often the identity's stream is halved.
+        bounded: Keep the share of each mix of target and identity in [0, 1] by a
+            sigmoid; published is false, a number without limits, whose powers can run
+            over in bright parts of a picture.
         identity_size: Length of the identity vector.
         encoder: Name of the identity encoder that gives the vectors; empty: unknown.
         template: Key of `alignment.TEMPLATES` the crops are aligned to.
@@ -36,6 +39,7 @@ class MobileGeneratorConfig(StructureRecord):
     width: int = 64
     blocks: tuple[int, int, int] = (2, 3, 4)
     stages: int = 5
+    bounded: bool = False
     identity_size: int = 512
     encoder: str = ""
     template: str = "arcface"

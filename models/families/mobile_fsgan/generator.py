@@ -119,5 +119,5 @@ class MobileFSGANGenerator(SwapperNetwork):
         name: str = "generator",
     ) -> None:
         record, policy = self.resolve(config, dtype)
-        parts = blocks.MobileParts(record.width, policy)
+        parts = blocks.MobileParts(record.width, policy, record.bounded)
         super().__init__(record, parts, name, form=form, dtype=policy.name)
