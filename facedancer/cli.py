@@ -46,8 +46,7 @@ def run(main: Callable[[Any], int | None], settings: type) -> None:
             stream.reconfigure(errors="backslashreplace")
     if usage.is_wanted(sys.argv[1:]):
         doc = main.__globals__["__doc__"]
-        sys.stdout.write(usage.text(sys.argv[0], doc, settings))
-        sys.exit(DONE)
+        usage.show(usage.text(sys.argv[0], doc, settings))
 
     def guarded(_: list[str]) -> int | None:
         return guard(lambda: main(parse(settings, sys.argv[1:])))
@@ -74,6 +73,8 @@ def guard(work: Callable[[], int | None]) -> int | None:
         except OSError as error:
             if stopping.is_interrupt(error):
                 raise
+            if isinstance(error, BrokenPipeError) and not usage.is_heard():
+                return usage.UNHEARD
             return _failed(files.in_print(files.in_words(error)))
     _say(stopping.word())
     return stopping.status()

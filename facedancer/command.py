@@ -79,11 +79,9 @@ def main() -> None:
     """Starts the program that the command line names, and ends the process."""
     words = sys.argv[1:]
     if not words or usage.is_wanted(words[:1]):
-        sys.stdout.write(_text() + "\n")
-        sys.exit(0)
+        usage.show(_text() + "\n")
     if words[0] == "--version":
-        sys.stdout.write(f"facedancer {facedancer.__version__}\n")
-        sys.exit(0)
+        usage.show(f"facedancer {facedancer.__version__}\n")
     if words[0] not in COMMANDS:
         hint = did_you_mean(words[0], COMMANDS) or "."
         _fail(f"Unknown command {words[0]}{hint} `facedancer --help` lists all")

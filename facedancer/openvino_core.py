@@ -9,15 +9,31 @@ one core, and it lives as long as the process.
 from __future__ import annotations
 
 import functools
+import os
 import typing
 
 if typing.TYPE_CHECKING:
     import openvino
 
+CACHE = "FACEDANCER_CACHE"  # environment variable: folder of converted networks
+
 
 @functools.cache
 def core() -> openvino.Core:
-    """Returns the `openvino.Core` that everything here compiles its networks with."""
+    """Returns the `openvino.Core` that everything here compiles its networks with.
+
+    Compiled networks are kept where the environment variable `CACHE` names a folder,
+    and nowhere else: without being asked nothing is left on the disk.
+
+    Raises:
+        OSError: If that folder cannot be made.
+    """
     import openvino
 
-    return openvino.Core()
+    core = openvino.Core()
+    if os.environ.get(CACHE):
+        folder = os.path.join(os.environ[CACHE], "compiled")
+        os.makedirs(folder, exist_ok=True)
+        if os.access(folder, os.W_OK):
+            core.set_property({"CACHE_DIR": folder})
+    return core

@@ -25,11 +25,11 @@ from typing import Any
 from facedancer import files, protobuf, untrusted, weights
 from facedancer.contract import IdentityInput, InputContract, SwapContract
 from facedancer.errors import InputError
+from facedancer.openvino_core import CACHE
 
 KEY = "facedancer"
 ENDING, LITERT = ".onnx", ".tflite"
 NOTE = "facedancer.json"
-CACHE = "FACEDANCER_CACHE"  # environment variable: folder of converted networks
 # What networks are made of here. Others can ask for any amount of memory (Tile), run
 # for ever (Loop) or call what a library brings along.
 OPERATIONS = frozenset(

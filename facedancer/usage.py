@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import pathlib
+import select
+import sys
 import textwrap
 from collections.abc import Iterator
+from typing import NoReturn
 
 from facedancer.settings import Leaf, leaves
 
 _WORDS = {"--help", "-help", "-h", "--helpfull", "--helpshort"}
+UNHEARD = 141  # status of a program whose output nobody reads, as of SIGPIPE
 _VALUES = {str: "TEXT", int: "N", float: "X"}
 _WIDTH = 88
 _COMMON = {
@@ -28,6 +33,36 @@ def is_wanted(words: list[str]) -> bool:
     """
     before = words[: words.index("--")] if "--" in words else words
     return bool(_WORDS & set(before))
+
+
+def show(words: str) -> NoReturn:
+    """Prints a text and ends the process.
+
+    Args:
+        words: The text, with its last line's end.
+    """
+    try:
+        sys.stdout.write(words)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        is_heard()
+        sys.exit(UNHEARD)
+    sys.exit(0)
+
+
+def is_heard() -> bool:
+    """Returns whether somebody reads what is printed; if not, the rest goes nowhere.
+
+    After `facedancer weights list | head -1` nobody does, and nothing is wrong.
+    """
+    number = sys.stdout.fileno()
+    reader = select.poll()
+    reader.register(number, 0)
+    if not reader.poll(0):
+        return True
+    with open(os.devnull, "w") as nothing:
+        os.dup2(nothing.fileno(), number)
+    return False
 
 
 def text(program: str, doc: str | None, settings: type) -> str:

@@ -18,8 +18,7 @@ import typing
 from facedancer import cli, places, stopping
 from facedancer.errors import InputError
 from facedancer.settings import setting
-from facedancer.video_swap.media import pictures, video_writer
-from facedancer.video_swap.provenance import labels
+from facedancer.video_swap.encode_settings import EncodeSettings
 from facedancer.video_swap.settings import ClipSettings, SharedSettings, StageSettings
 
 if typing.TYPE_CHECKING:
@@ -45,7 +44,7 @@ class VideoSettings(SharedSettings):
     output: str = setting("", essential=True)
     clip: ClipSettings = ClipSettings()
     stages: StageSettings = StageSettings()
-    encode: video_writer.EncodeSettings = video_writer.EncodeSettings()
+    encode: EncodeSettings = EncodeSettings()
 
 
 def main(settings: VideoSettings) -> int:
@@ -57,6 +56,7 @@ def main(settings: VideoSettings) -> int:
     # Here, so that --help and a mistyped flag need not wait for the network library.
     from facedancer.video_swap import options
     from facedancer.video_swap.clips import clip_job
+    from facedancer.video_swap.provenance import labels
 
     job = make_job(settings)
     labeller = labels.Labeller(settings.label)
@@ -108,6 +108,7 @@ def default_output(path: pathlib.Path) -> pathlib.Path:
         path: The input.
     """
     from facedancer.video_swap import options
+    from facedancer.video_swap.media import pictures
 
     kept = path.suffix.lower() in (*pictures.ANIMATIONS, ".mkv")
     ending = path.suffix if kept else ".mp4"

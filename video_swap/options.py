@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import pathlib
+import typing
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -14,7 +15,6 @@ import numpy as np
 from facedancer import files
 from facedancer.contract import SwapContract
 from facedancer.errors import InputError
-from facedancer.video_swap.clips import people
 from facedancer.video_swap.settings import (
     PeopleSettings,
     SharedSettings,
@@ -23,6 +23,9 @@ from facedancer.video_swap.settings import (
 )
 from facedancer.video_swap.swapping import identities, networks
 from facedancer.video_swap.swapping.swapper import FaceSwapper
+
+if typing.TYPE_CHECKING:
+    from facedancer.video_swap.clips import people
 
 OWN = "own"  # the one person that a generator knows by itself
 
@@ -52,6 +55,8 @@ def make_swapper(
     )
     rules = make_rules(given.people, reader, loaded.contract)
     if given.people.pick:
+        from facedancer.video_swap.clips import people  # FFmpeg's libraries
+
         found = people.find(
             pathlib.Path(target),
             loaded.detector,

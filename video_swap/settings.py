@@ -6,14 +6,16 @@ import dataclasses
 
 from facedancer.image_formats import MAX_PIXELS
 from facedancer.settings import Checked, choice, ranged, repeated, setting
-from facedancer.video_swap.compositing import colour_transfer, detail, masks
-from facedancer.video_swap.provenance.labels import LabelSettings
-from facedancer.video_swap.swapping import source_faces
 
 ENGINES = ("auto", "keras", "openvino", "onnxruntime", "litert")
 DEVICES = ("auto", "cpu", "cuda", "coreml", "directml")
 PRECISIONS = ("f32", "bf16", "f16", "int8")
 ORDERS = ("all", "largest", "best", "left", "right", "top", "bottom")
+MASKS = ("face", "legacy")
+COLOURS = ("none", "lab", "adain", "adain_xyz", "hist_match", "target_chroma")
+REFINERS = ("none", "detail")
+# Which face of a source photo; or a number, 1 for the leftmost.
+SOURCE_FACES = ("main", "largest", "best", "left", "right", "top", "bottom")
 
 
 def split_pair(pair: str) -> tuple[str, str]:
@@ -44,6 +46,31 @@ def split_pick(pair: str) -> tuple[int, str]:
     if not (sign and source and number.isascii() and number.isdecimal()):
         raise ValueError(f"--pick must be NUMBER=SOURCE. Received: {pair}")
     return int(number), source
+
+
+def check_face(which: str) -> None:
+    """Refuses what names no face.
+
+    Args:
+        which: A word of `SOURCE_FACES`, or a number from 1 on, from the left.
+
+    Raises:
+        ValueError: If it is neither.
+    """
+    if which not in SOURCE_FACES and not face_number(which):
+        raise ValueError(
+            f"--source_face must be one of {', '.join(SOURCE_FACES)}, or a number: 1 "
+            f"is the leftmost face of the photo. Received: {which}"
+        )
+
+
+def face_number(which: str) -> int:
+    """Returns the number of a face; 0 where it is given by a word.
+
+    Args:
+        which: See `check_face`.
+    """
+    return int(which) if which.isascii() and which.isdecimal() else 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,11 +147,11 @@ class SwapSettings(Checked):
     faces: str = choice("all", ORDERS)
     threshold: float = ranged(0.0, low=-1.0, high=1.0)
     strength: float = ranged(1.0, low=0.0, high=2.0)
-    mask: str = choice("face", masks.MASKS)
-    colour: str = choice("none", colour_transfer.KINDS)
+    mask: str = choice("face", MASKS)
+    colour: str = choice("none", COLOURS)
     sharpen: float = ranged(0.0, low=0.0, high=5.0)
     match_sharpness: bool = False
-    refine: str = choice("detail", detail.REFINERS)
+    refine: str = choice("detail", REFINERS)
     pixel_boost: int = ranged(1, low=1, high=4)
 
 
@@ -224,12 +251,12 @@ class PeopleSettings(Checked):
     pick: tuple[str, ...] = repeated(essential=True)
     only: tuple[str, ...] = repeated(essential=True)
     never: tuple[str, ...] = repeated(flag="except", essential=True)
-    source_face: str = source_faces.DEFAULT
+    source_face: str = SOURCE_FACES[0]
     align_source: bool = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        source_faces.check(self.source_face)
+        check_face(self.source_face)
         if not (self.swap_source or self.map or self.pick):
             raise ValueError(
                 "Whose face is to be put in? Give --swap_source=PHOTO, "
@@ -245,6 +272,26 @@ class PeopleSettings(Checked):
             split_pair(pair)
         for pair in self.pick:
             split_pick(pair)
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelSettings(Checked):
+    """How outputs are labelled.
+
+    Attributes:
+        provenance: on, or off for research: then neither signature nor watermark.
+        visible_label: Write that faces were swapped into the picture.
+        signing_key: Private key, PEM, curve P-256; empty: the one of this installation.
+        signing_certificate: Its certificates, PEM; empty: those of this installation.
+
+    Raises:
+        ValueError: If `provenance` is neither on nor off.
+    """
+
+    provenance: str = choice("on", ("on", "off"))
+    visible_label: bool = False
+    signing_key: str = ""
+    signing_certificate: str = ""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
+import typing
 
-import numpy as np
-
-from facedancer import claims, cli, files, image_colours, images, places
+from facedancer import claims, cli, files, places
 from facedancer.errors import InputError
 from facedancer.settings import setting
-from facedancer.video_swap.provenance import labels
 from facedancer.video_swap.settings import SharedSettings
+
+if typing.TYPE_CHECKING:
+    import numpy as np
+
+    from facedancer import image_colours
+    from facedancer.video_swap.provenance import labels
 
 _LABEL = 64  # levels by which a readable label changes a pixel, and no watermark does
 
@@ -43,6 +47,9 @@ def main(settings: ImageSettings) -> int:
     Raises:
         InputError: If a file cannot be used, or no face is swapped.
     """
+    # Here, so that --help and a mistyped flag need not wait for any library.
+    from facedancer import images
+
     path = pathlib.Path(settings.img_path)
     photos = [images.read_photo(path, settings.max_pixels)]
     output = _checked_output(settings, path, photos[0])
@@ -56,8 +63,8 @@ def _swap(
     photos: list[image_colours.Photo],
     output: pathlib.Path,
 ) -> int:
-    # Here, so that --help and a mistyped flag need not wait for the network library.
     from facedancer.video_swap import options
+    from facedancer.video_swap.provenance import labels
 
     labeller = labels.Labeller(settings.label)
     swapper, names = options.make_swapper(settings, path)
@@ -98,6 +105,7 @@ def _checked_output(
     settings: ImageSettings, path: pathlib.Path, photo: image_colours.Photo
 ) -> pathlib.Path:
     """Returns where the result goes; what cannot be written there is refused."""
+    from facedancer import images
     from facedancer.video_swap import options
 
     output = pathlib.Path(settings.output or options.default_output(path, ".png"))
@@ -112,6 +120,8 @@ def _checked_output(
 def _beside(
     photo: image_colours.Photo, swapped: image_colours.Photo
 ) -> image_colours.Photo:
+    import numpy as np
+
     from facedancer.video_swap.clips import clip_stages
 
     pixels = clip_stages.side_by_side(photo.pixels, swapped.pixels)
@@ -139,6 +149,8 @@ def save(
     Returns:
         What became of the provenance, in words.
     """
+    from facedancer import images
+
     pixels = photo.pixels if photo.alpha is None else photo.pixels.copy()
     marked = labeller.mark(pixels, 0)
     if photo.alpha is not None:
@@ -152,6 +164,10 @@ def _with_alpha(
     marked: np.ndarray, photo: image_colours.Photo, alpha: np.ndarray
 ) -> np.ndarray:
     """Adds the alpha channel; what a visible label covers is opaque."""
+    import numpy as np
+
+    from facedancer import image_colours
+
     changed = np.abs(marked.astype(np.int16) - photo.pixels).max(axis=2)
     alpha = np.where(changed > _LABEL, 255, alpha).astype(np.uint8)
     return np.dstack([image_colours.off_white(marked, alpha), alpha])

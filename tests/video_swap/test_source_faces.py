@@ -6,6 +6,7 @@ from absl.testing import parameterized
 from facedancer import images, testing
 from facedancer.errors import InputError
 from facedancer.faces import Faces
+from facedancer.video_swap.settings import check_face
 from facedancer.video_swap.swapping import identities, source_faces
 from tests.video_swap import made
 
@@ -29,7 +30,7 @@ class PickTest(testing.TestCase):
         ("3", 2),
     )
     def test_each_word(self, which, expected):
-        source_faces.check(which)
+        check_face(which)
         self.assertEqual(source_faces.pick(FACES, SIZE, which, "x.jpg"), expected)
 
     def test_a_face_at_the_edge_can_be_too_large_to_be_passed_over(self):
@@ -48,7 +49,7 @@ class PickTest(testing.TestCase):
     @parameterized.parameters("", "0", "-1", "1.5", "middle", "²")
     def test_unknown_words(self, which):
         with self.assertRaisesRegex(ValueError, "main, largest, .* 1 is the leftmost"):
-            source_faces.check(which)
+            check_face(which)
 
     def test_note(self):
         note = source_faces.note(FACES, 0, "main", "x.jpg")

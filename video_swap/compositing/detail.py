@@ -15,7 +15,6 @@ import numpy as np
 
 from facedancer import alignment
 
-REFINERS = ("none", "detail")
 MIN_SCALE = 1.3  # frame pixels a generator's pixel, from which detail is taken over
 _MAX_SIDE = 768  # of a refined crop: larger faces are enlarged from it
 _BLUR = 0.6  # standard deviation of the fine part's border, in generator's pixels

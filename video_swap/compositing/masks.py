@@ -10,7 +10,6 @@ import numpy as np
 
 from facedancer import outlines
 
-MASKS = ("face", "legacy")
 _FEATHER = 0.045  # of the crop's side: standard deviation of the soft edge
 _FADE = 0.08  # of the crop's side: over which any mask falls to 0 at the border
 _HEAD = 1.15  # size of a face in front with its temples and ears, to its outline

@@ -2,37 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import pathlib
 
 import cv2
 import numpy as np
 
-from facedancer.settings import Checked, choice
 from facedancer.video_swap.provenance import credentials, signing, watermark
+from facedancer.video_swap.settings import LabelSettings
 
 _TEXT = "AI face swap"
-
-
-@dataclasses.dataclass(frozen=True)
-class LabelSettings(Checked):
-    """How outputs are labelled.
-
-    Attributes:
-        provenance: on, or off for research: then neither signature nor watermark.
-        visible_label: Write that faces were swapped into the picture.
-        signing_key: Private key, PEM, curve P-256; empty: the one of this installation.
-        signing_certificate: Its certificates, PEM; empty: those of this installation.
-
-    Raises:
-        ValueError: If `provenance` is neither on nor off.
-    """
-
-    provenance: str = choice("on", ("on", "off"))
-    visible_label: bool = False
-    signing_key: str = ""
-    signing_certificate: str = ""
 
 
 class Labeller:

@@ -17,7 +17,7 @@ from facedancer.errors import InputError
 from facedancer.faces import Faces
 from facedancer.photo_search import search_photos
 from facedancer.video_swap.compositing import pixel_aspect
-from facedancer.video_swap.settings import ORDERS
+from facedancer.video_swap.settings import ORDERS, SOURCE_FACES
 from facedancer.video_swap.swapping import source_faces
 
 # From which cosine on two photos are taken as one person: by encoder where it was
@@ -74,7 +74,7 @@ class IdentityReader:
         detector: Any,
         embedder: Embedder,
         align: bool = True,
-        face: str = source_faces.DEFAULT,
+        face: str = SOURCE_FACES[0],
         max_pixels: int = images.MAX_PIXELS,
     ) -> None:
         self.detector, self.embedder, self.align = detector, embedder, align

@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 import functools
 import pathlib
+from collections.abc import Callable
+from concurrent import futures
 from typing import TYPE_CHECKING
 
-from facedancer import keras_needed, portable, weights
+from facedancer import keras_needed, openvino_core, portable, weights
 from facedancer.arcface_model.embedding import Embedder
 from facedancer.arcface_model.loading import load_embedder
 from facedancer.arcface_model.portable_encoder import PortableEncoder
@@ -61,20 +63,17 @@ def load_networks(settings: NetworkSettings) -> Networks:
     engine_name = make.choose(settings.engine, settings.precision, settings.device)
     if settings.engine == "auto" and portable.is_litert(settings.facedancer_path):
         engine_name = "litert"
-    detector, embedder = load_finders(settings)
-    path, generator = _generator(settings.facedancer_path, engine_name)
-    contract = generator.contract
-    outputs = None
-    if settings.occlusion == "generator":
-        outputs = (*contract.outputs, "fusion_mask")
-    engine = make.make_engine(
-        generator,
-        engine_name,
-        settings.precision,
-        outputs,
-        functools.partial(identities.embed_crops, embedder),
-        settings.device,
-    )
+    if engine_name == "openvino" and _all_portable(settings):
+        # Compiling one keeps one core busy: beside each other they take half the time.
+        openvino_core.core()
+        with futures.ThreadPoolExecutor(1) as beside:
+            finders = beside.submit(load_finders, settings).result
+            path, contract, engine = _load_engine(settings, engine_name, finders)
+            detector, embedder = finders()
+    else:
+        detector, embedder = load_finders(settings)
+        finders = functools.partial(tuple, (detector, embedder))
+        path, contract, engine = _load_engine(settings, engine_name, finders)
     names = {
         "generator": path.name,
         "encoder": embedder.encoder.name_with_hash,
@@ -88,6 +87,32 @@ def load_networks(settings: NetworkSettings) -> Networks:
         names["parser"] = pathlib.Path(settings.parsing_path).name
     warnings = check_encoder(contract.identity, embedder.encoder)
     return Networks(engine, contract, detector, embedder, names, parser, warnings)
+
+
+def _all_portable(settings: NetworkSettings) -> bool:
+    paths = (settings.facedancer_path, settings.arcface_path, settings.retina_path)
+    return all(not path or portable.is_portable(path) for path in paths)
+
+
+def _load_engine(
+    settings: NetworkSettings,
+    engine_name: str,
+    finders: Callable[[], tuple[Detector, Embedder]],
+) -> tuple[pathlib.Path, SwapContract, make.Engine]:
+    """Returns the file of the generator, its contract, and what runs it."""
+    path, generator = _generator(settings.facedancer_path, engine_name)
+    outputs = None
+    if settings.occlusion == "generator":
+        outputs = (*generator.contract.outputs, "fusion_mask")
+    engine = make.make_engine(
+        generator,
+        engine_name,
+        settings.precision,
+        outputs,
+        lambda crops: identities.embed_crops(finders()[1], crops),
+        settings.device,
+    )
+    return path, generator.contract, engine
 
 
 def load_finders(settings: NetworkSettings) -> tuple[Detector, Embedder]:

@@ -6,9 +6,8 @@ import numpy as np
 
 from facedancer.errors import InputError
 from facedancer.faces import Faces
+from facedancer.video_swap.settings import face_number
 
-DEFAULT = "main"
-WORDS = ("main", "largest", "best", "left", "right", "top", "bottom")
 _IN_WORDS = {
     "main": "the largest near the middle",
     "best": "the one found most surely",
@@ -19,40 +18,20 @@ _IN_WORDS = {
 }
 
 
-def check(which: str) -> None:
-    """Refuses what names no face.
-
-    Args:
-        which: A word of `WORDS`, or a number from 1 on, from the left.
-
-    Raises:
-        ValueError: If it is neither.
-    """
-    if which not in WORDS and not _number(which):
-        raise ValueError(
-            f"--source_face must be one of {', '.join(WORDS)}, or a number: 1 is the "
-            f"leftmost face of the photo. Received: {which}"
-        )
-
-
-def _number(which: str) -> int:
-    return int(which) if which.isascii() and which.isdecimal() else 0
-
-
 def pick(faces: Faces, size: tuple[int, int], which: str, name: str) -> int:
     """Returns the place of the face that is meant.
 
     Args:
         faces: At least one.
         size: Height and width of the photo.
-        which: See `check`. `main` is the largest near the middle: its area counts less
-            the farther it lies from there, at the edge a good third.
+        which: See `settings.check_face`. `main` is the largest near the middle: its
+            area counts less the farther it lies from there, at the edge a good third.
         name: Of the photo, for the message.
 
     Raises:
         InputError: If the number is larger than that of the faces.
     """
-    number = _number(which)
+    number = face_number(which)
     order = from_left(faces)
     if number:
         if number > len(faces):
@@ -107,7 +86,7 @@ def note(faces: Faces, taken: int, which: str, name: str) -> str:
     Args:
         faces: The faces.
         taken: Place of the one that was taken.
-        which: See `check`.
+        which: See `settings.check_face`.
         name: Of the photo.
     """
     if len(faces) < 2:
@@ -123,8 +102,8 @@ def in_words(which: str) -> str:
     """Returns a choice in words.
 
     Args:
-        which: See `check`.
+        which: See `settings.check_face`.
     """
-    if _number(which):
+    if face_number(which):
         return f"number {which} from the left"
     return _IN_WORDS.get(which, f"the {which}")
