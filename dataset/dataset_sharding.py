@@ -17,10 +17,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from facedancer import claims, cli, progress
+from facedancer import beam_runner, claims, cli, progress
 from facedancer.dataset.jobs import report, workers
 from facedancer.dataset.photos import image_header, listing
-from facedancer.dataset.shards import beam_runner, manifest, sharding, splits
+from facedancer.dataset.shards import manifest, sharding, splits
 from facedancer.errors import InputError
 from facedancer.settings import Checked, choice, ranged, setting
 
@@ -179,7 +179,9 @@ def _write_shards(
 ) -> None:
     tasks = (plan.task(shard) for shard in range(plan.num_shards))
     if settings.runner != "local":
-        beam_runner.run(tasks, settings.runner, settings.beam_options)
+        beam_runner.run(
+            sharding.process_shard, tasks, settings.runner, settings.beam_options
+        )
         return
     if settings.num_workers == 1:
         results = workers.run_in_threads(sharding.process_shard, tasks, _THREADS)

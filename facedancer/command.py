@@ -8,7 +8,10 @@ nothing.
 from __future__ import annotations
 
 import dataclasses
+import glob
+import os
 import sys
+from collections.abc import Iterator
 
 import facedancer
 from facedancer import programs, usage
@@ -128,6 +131,9 @@ def _swap(words: list[str]) -> tuple[str, list[str]]:
         if usage.is_wanted(words):
             return "swap_video", words
         _fail("Which photo or clip? Give it with -t. Received: no target")
+    if _several(words):
+        names = dict.fromkeys(_TARGET, "--target")
+        return "swap_many", [_long(word, names) for word in words]
     from facedancer import image_formats  # imports Pillow: only where it is needed
 
     is_photo = image_formats.is_photo(str(target))
@@ -137,9 +143,25 @@ def _swap(words: list[str]) -> tuple[str, list[str]]:
     return program, [_long(word, names) for word in words]
 
 
+def _several(words: list[str]) -> bool:
+    """Whether a command line names many sources or targets, or may do so."""
+    targets = list(_values_of(words, _TARGET))
+    patterns = [*targets, *_values_of(words, ("--swap_source",))]
+    output = "".join(_values_of(words, ("--output",)))
+    return (
+        len(targets) > 1
+        or any(glob.has_magic(one) and not os.path.lexists(one) for one in patterns)
+        or any(word in output for word in ("{target}", "{source}"))
+        or any(_values_of(words, ("--runner",)))
+    )
+
+
 def _value_of(words: list[str], names: tuple[str, ...]) -> str | None:
+    return next(_values_of(words, names), None)
+
+
+def _values_of(words: list[str], names: tuple[str, ...]) -> Iterator[str]:
     for word, following in zip(words, [*words[1:], None], strict=True):
         name, sign, value = word.partition("=")
-        if name in names:
-            return value if sign else following
-    return None
+        if name in names and (sign or following is not None):
+            yield value if sign else str(following)

@@ -32,7 +32,7 @@ def check_places(settings: object, places: Mapping[str, str | os.PathLike]) -> N
             raise InputError(
                 f"--{name} and --{other} must be two files. Received: {path} for both"
             )
-    for flag, value in _values(settings):
+    for flag, value in named_paths(settings):
         for name, path in wanted.items():
             if flag not in wanted:
                 _check_input(name, path, flag, pathlib.Path(value))
@@ -76,7 +76,7 @@ def check_folder(
     path = pathlib.Path(path)
     if path.exists() and not path.is_dir():
         raise InputError(f"--{name}: {path} is a file; give a folder")
-    for flag, value in _values(settings):
+    for flag, value in named_paths(settings):
         given = pathlib.Path(value)
         if flag == name or not (path.exists() and given.exists()):
             continue
@@ -111,8 +111,12 @@ def _final(path: pathlib.Path) -> pathlib.Path:
     return path.parent.resolve() / path.name if path.name != ".." else path.resolve()
 
 
-def _values(settings: object) -> Iterator[tuple[str, str]]:
-    """Yields flags and the paths they may hold, also of `--map REFERENCE=SOURCE`."""
+def named_paths(settings: object) -> Iterator[tuple[str, str]]:
+    """Yields flags and the paths they may hold, also of `--map REFERENCE=SOURCE`.
+
+    Args:
+        settings: Record of a program's settings.
+    """
     for name, value in flat(settings).items():
         for word in value if isinstance(value, list | tuple) else [value]:
             if isinstance(word, str):

@@ -23,6 +23,7 @@ from facedancer.video_swap.settings import ClipSettings, SharedSettings, StageSe
 
 if typing.TYPE_CHECKING:
     from facedancer.video_swap.clips import clip_job
+    from facedancer.video_swap.swapping import networks
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -53,6 +54,19 @@ def main(settings: VideoSettings) -> int:
     Args:
         settings: What the flags say.
     """
+    return print_summary(swap(settings))
+
+
+def swap(settings: VideoSettings, loaded: networks.Networks | None = None) -> dict:
+    """Writes a clip with swapped faces and returns the report, ready for JSON.
+
+    Args:
+        settings: What the flags say.
+        loaded: The networks they name, where they are there already.
+
+    Raises:
+        InputError: If a file cannot be used, or no face is swapped.
+    """
     # Here, so that --help and a mistyped flag need not wait for the network library.
     from facedancer.video_swap import options
     from facedancer.video_swap.clips import clip_job
@@ -60,7 +74,7 @@ def main(settings: VideoSettings) -> int:
 
     job = make_job(settings)
     labeller = labels.Labeller(settings.label)
-    swapper, names = options.make_swapper(settings, settings.vid_path)
+    swapper, names = options.make_swapper(settings, settings.vid_path, loaded)
     labeller.generator = names["generator"]
     job = dataclasses.replace(
         job, describe=options.fingerprint(settings, swapper, names)
@@ -68,7 +82,7 @@ def main(settings: VideoSettings) -> int:
     report = clip_job.swap_clip(job, swapper, labeller)
     report["networks"] = names
     options.write_report(settings.report, report)
-    return print_summary(report)
+    return report
 
 
 def make_job(settings: VideoSettings) -> clip_job.ClipJob:

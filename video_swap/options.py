@@ -16,6 +16,7 @@ from facedancer import files
 from facedancer.contract import SwapContract
 from facedancer.errors import InputError
 from facedancer.video_swap.settings import (
+    NetworkSettings,
     PeopleSettings,
     SharedSettings,
     split_pair,
@@ -31,21 +32,22 @@ OWN = "own"  # the one person that a generator knows by itself
 
 
 def make_swapper(
-    given: SharedSettings, target: str | os.PathLike = ""
+    given: SharedSettings,
+    target: str | os.PathLike = "",
+    loaded: networks.Networks | None = None,
 ) -> tuple[FaceSwapper, dict[str, str]]:
     """Returns the swapper that the settings describe, and the names of its networks.
 
     Args:
         given: The settings.
         target: The photo or clip, whose people `--pick` counts.
+        loaded: Its networks, where they are there already.
 
     Raises:
         InputError: If a flag, a photo or a network cannot be used.
     """
     _check_paths(given)
-    loaded = networks.load_networks(given.networks)
-    for warning in loaded.warnings:
-        logging.getLogger("absl").warning(warning)
+    loaded = loaded or load(given.networks)
     reader = identities.IdentityReader(
         loaded.detector,
         loaded.embedder,
@@ -77,6 +79,21 @@ def make_swapper(
         loaded.parser,
     )
     return swapper, loaded.names
+
+
+def load(given: NetworkSettings) -> networks.Networks:
+    """Returns the networks that the settings name; says what is to be known of them.
+
+    Args:
+        given: The settings.
+
+    Raises:
+        InputError: If one cannot be used.
+    """
+    loaded = networks.load_networks(given)
+    for warning in loaded.warnings:
+        logging.getLogger("absl").warning(warning)
+    return loaded
 
 
 def _check_paths(given: SharedSettings) -> None:

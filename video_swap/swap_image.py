@@ -19,6 +19,7 @@ if typing.TYPE_CHECKING:
 
     from facedancer import image_colours
     from facedancer.video_swap.provenance import labels
+    from facedancer.video_swap.swapping import networks
 
 _LABEL = 64  # levels by which a readable label changes a pixel, and no watermark does
 
@@ -47,6 +48,25 @@ def main(settings: ImageSettings) -> int:
     Raises:
         InputError: If a file cannot be used, or no face is swapped.
     """
+    report = swap(settings)
+    print(
+        f"{report['faces_swapped']} of {report['faces_found']} faces swapped. "
+        f"Provenance: {report['provenance']}"
+    )
+    print(report["output"])
+    return cli.DONE
+
+
+def swap(settings: ImageSettings, loaded: networks.Networks | None = None) -> dict:
+    """Writes a photo with swapped faces and returns the report, ready for JSON.
+
+    Args:
+        settings: What the flags say.
+        loaded: The networks they name, where they are there already.
+
+    Raises:
+        InputError: If a file cannot be used, or no face is swapped.
+    """
     # Here, so that --help and a mistyped flag need not wait for any library.
     from facedancer import images
 
@@ -54,7 +74,7 @@ def main(settings: ImageSettings) -> int:
     photos = [images.read_photo(path, settings.max_pixels)]
     output = _checked_output(settings, path, photos[0])
     with claims.claimed(output):
-        return _swap(settings, path, photos, output)
+        return _swap(settings, path, photos, output, loaded)
 
 
 def _swap(
@@ -62,12 +82,13 @@ def _swap(
     path: pathlib.Path,
     photos: list[image_colours.Photo],
     output: pathlib.Path,
-) -> int:
+    loaded: networks.Networks | None,
+) -> dict:
     from facedancer.video_swap import options
     from facedancer.video_swap.provenance import labels
 
     labeller = labels.Labeller(settings.label)
-    swapper, names = options.make_swapper(settings, path)
+    swapper, names = options.make_swapper(settings, path, loaded)
     labeller.generator = names["generator"]
     photo = photos.pop()  # the only one who holds it: it can be large
     result = swapper.swap_frame(photo.pixels)
@@ -96,9 +117,7 @@ def _swap(
         "provenance": signed,
     }
     options.write_report(settings.report, report)
-    print(f"{swapped} of {len(result.faces)} faces swapped. Provenance: {signed}")
-    print(output)
-    return cli.DONE
+    return report
 
 
 def _checked_output(

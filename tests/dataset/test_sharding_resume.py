@@ -6,9 +6,9 @@ import shutil
 
 from absl.testing import parameterized
 
-from facedancer import cli
+from facedancer import beam_runner, cli
 from facedancer.dataset import dataset_sharding
-from facedancer.dataset.shards import beam_runner, shard_index, sharding
+from facedancer.dataset.shards import shard_index, sharding
 from facedancer.errors import InputError
 from tests.dataset import fixtures
 from tests.dataset.fixtures import SIZE, ShardingTestCase

@@ -26,7 +26,7 @@ def started(monkeypatch):
                 monkeypatch.setattr(
                     programs, name, lambda name=name: found.append((name, *sys.argv))
                 )
-        for name in ("swap_image", "swap_video"):
+        for name in ("swap_image", "swap_video", "swap_many"):
             monkeypatch.setattr(
                 programs, name, lambda name=name: found.append((name, *sys.argv))
             )
@@ -90,6 +90,27 @@ def test_what_is_no_picture_goes_to_the_program_of_clips(started, tmp_path):
     assert started("swap", "-s", "a", "-t", tmp_path)[0] == "swap_video"
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("-t", "clips/*.mp4", "-o", "out/x.mp4"),
+        ("-t", "a.mp4", "-t", "b.jpg"),
+        ("-t=a.mp4", "-o=out/{target}-me.mp4"),
+        ("-t", "a.mp4", "--runner", "FnApiRunner"),
+    ],
+)
+def test_several_targets_are_one_batch(started, words):
+    found = started("swap", "-s", "me.jpg", *words)
+    assert found[0] == "swap_many"
+    targets = ["--target" in word for word in found]
+    assert sum(targets) == sum(word.startswith("-t") for word in words)
+
+
+def test_a_file_with_the_letters_of_a_pattern_is_one_file(started, tmp_path):
+    path = picture(tmp_path / "[me].png")
+    assert started("swap", "-s", "me.jpg", "-t", path)[0] == "swap_image"
+
+
 def run(*words):
     return subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "facedancer", *words],
@@ -110,6 +131,26 @@ def test_list_version_and_typing_errors_import_no_network():
     wrong = run("swop")
     assert wrong.returncode == 1
     assert "Unknown command swop. Did you mean swap?" in wrong.stderr
+
+
+@pytest.mark.parametrize("words", [("--help",), ("--strenght=2", "-t", "x.mp4")])
+def test_flags_of_a_swap_need_no_library(words):
+    done = run("swap", *words)
+    heavy = ("keras", "openvino", "numpy", "cv2", "av", "c2pa", "cryptography")
+    assert not [name for name in heavy if f" {name}\n" in done.stderr]
+    if words[0] != "--help":
+        assert done.returncode == 1
+        assert "Did you mean --strength?" in done.stderr
+
+
+@pytest.mark.parametrize("words", ["--help", "swap --help", "weights list"])
+def test_a_reader_may_go_early(words):
+    # The shell keeps the program's status; `true` reads nothing.
+    line = f"{sys.executable} -m facedancer {words} | true; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(
+        ["bash", "-c", line], capture_output=True, text=True, cwd=ROOT, check=False
+    )
+    assert (done.returncode, done.stderr) in ((141, ""), (0, ""))
 
 
 def test_swap_without_target(started, capsys):

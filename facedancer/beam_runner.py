@@ -1,9 +1,9 @@
-"""The plan of a set of shards, handed to Apache Beam.
+"""Tasks whose results are files, handed to Apache Beam: shards, swapped clips.
 
-Beam distributes the very function that local workers call, so the bytes are the same
-and a shard that exists is skipped; Beam's own file writing is not used, as it cannot
-resume. All workers must see the photos' and the target folder under the same path (a
-shared file system). The runners:
+Beam distributes the very function that is called without it, so the results are the
+same and a file that exists is skipped; Beam's own file writing is not used, as it
+cannot resume. All workers must see the input and the target folder under the same path
+(a shared file system). The runners:
 
     FnApiRunner      in this process; --beam_options=--direct_num_workers=2,\
 --direct_running_mode=multi_processing for several
@@ -20,10 +20,9 @@ its own first: FnApiRunner stays offline.
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from facedancer.dataset.shards import sharding
 from facedancer.errors import InputError
 
 RUNNERS = (
@@ -41,12 +40,16 @@ def installed() -> bool:
 
 
 def run(
-    tasks: Iterable[dict[str, Any]], runner: str, options: tuple[str, ...] = ()
+    function: Callable[[Any], Any],
+    tasks: Iterable[Any],
+    runner: str,
+    options: tuple[str, ...] = (),
 ) -> None:
-    """Writes shards with a Beam pipeline and waits for its end.
+    """Calls a function for each task in a Beam pipeline and waits for the end.
 
     Args:
-        tasks: From `sharding.Plan.task`.
+        function: Of a module, so that workers can import it; what it gives is dropped.
+        tasks: What can be pickled.
         runner: One of `RUNNERS`.
         options: Pipeline options as on a command line.
 
@@ -67,5 +70,5 @@ def run(
             pipeline
             | "Plan" >> beam.Create(list(tasks))
             | "Spread" >> beam.Reshuffle()
-            | "WriteShard" >> beam.Map(sharding.process_shard)
+            | "Work" >> beam.Map(function)
         )
