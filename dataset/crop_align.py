@@ -4,12 +4,15 @@
 
 The target folder mirrors the photos' folders. Beside the crops lie `report.jsonl`,
 one line a photo, and `summary.json`. Started again, the program does what is missing.
+With --split train=.9,test=.1 people are put into several such folders by a rule, see
+`shards.splits`; who comes new moves others, so then all is made anew (--overwrite).
 """
 
 from __future__ import annotations
 
 import collections
 import dataclasses
+import hashlib
 import itertools
 import json
 import os
@@ -22,13 +25,14 @@ import numpy as np
 from facedancer import claims, cli, contact_sheet, files, images, progress
 from facedancer.dataset.jobs import report, workers
 from facedancer.dataset.photos import aligning, listing
+from facedancer.dataset.shards import splits
 from facedancer.errors import InputError
 
 CHUNK = 16  # photos a task; fixed, as a batch's make-up moves results by a rounding
 # Settings that change no crop.
 _FREE = (
     *("data_dir", "target_dir", "device_id", "num_workers", "overwrite"),
-    *("contact_sheet", "max_pixels"),
+    *("contact_sheet", "max_pixels", "split", "seed"),
 )
 _MAX_PICTURES = 80
 
@@ -55,7 +59,7 @@ def main(settings: aligning.AlignSettings) -> int:
     if not counts["done"]:
         raise InputError(
             f"{settings.data_dir}: no photo gave a crop ({words}). "
-            f"See {os.path.join(settings.target_dir, report.NAME)}"
+            f"See {report.NAME} in {settings.target_dir}"
         )
     failed = any(counts[status] for status in aligning.FAILURES)
     return cli.PARTIAL if failed else cli.DONE
@@ -77,17 +81,73 @@ def align_folder(
     """
     paths = listing.list_photos(settings.data_dir)
     _check_folders(settings)
+    parts = split_photos(paths, settings)
     with claims.claimed(settings.target_dir, folder=True):
-        return _align(paths, settings, detector, show_progress)
+        for part in parts:  # all are looked at before any is changed
+            _claim_target(part, write=False)
+        counts: collections.Counter = collections.Counter()
+        for part in parts:
+            counts += _align(part, detector, show_progress)
+    return counts
 
 
-def _align(
-    paths: list[str],
-    settings: aligning.AlignSettings,
-    detector: Any,
-    show_progress: bool,
-) -> collections.Counter:
-    _claim_target(settings)
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """One set of photos, and where its crops go.
+
+    Attributes:
+        paths: The photos.
+        settings: Their target folder is that of the set.
+        rule: Which set it is, and who is in it, in words; empty: there is but one.
+    """
+
+    paths: list[str]
+    settings: aligning.AlignSettings
+    rule: str = ""
+
+
+def split_photos(paths: list[str], settings: aligning.AlignSettings) -> list[Part]:
+    """Returns the sets that photos are put into; the people of each are its own.
+
+    Args:
+        paths: As `listing.list_photos` gives them.
+        settings: What, where and how.
+
+    Raises:
+        InputError: If a set would be empty, or crops that were not split lie there.
+    """
+    if not settings.split:
+        return [Part(paths, settings)]
+    if report.read_settings(settings.target_dir) is not None:
+        raise InputError(
+            f"{settings.target_dir} holds crops that were made without --split. Give "
+            "another --target_dir"
+        )
+    # A photo in no folder is a person of its own.
+    people = [listing.parent(path) or path for path in paths]
+    sizes = splits.parse_sizes(settings.split)
+    part_by_name = splits.split_names(people, sizes, settings.seed)
+    parts = []
+    for name in sizes:
+        names = sorted(one for one, part in part_by_name.items() if part == name)
+        text = "\n".join(names).encode(errors="surrogateescape")
+        digest = hashlib.sha256(text).hexdigest()[:16]
+        words = ",".join(settings.split)
+        rule = f"{name} of {words}, seed {settings.seed}, people {digest}"
+        chosen = [
+            path
+            for path, person in zip(paths, people, strict=True)
+            if part_by_name[person] == name
+        ]
+        target = os.path.join(settings.target_dir, name)
+        here = dataclasses.replace(settings, target_dir=target)
+        parts.append(Part(chosen, here, rule))
+    return parts
+
+
+def _align(part: Part, detector: Any, show_progress: bool) -> collections.Counter:
+    paths, settings = part.paths, part.settings
+    _claim_target(part)
     kept = report.Report(os.path.join(settings.target_dir, report.NAME), paths)
     open_chunks = _unfinished_chunks(paths, kept, settings)
     finished = len(paths) - sum(len(chunk) for chunk in open_chunks)
@@ -108,7 +168,7 @@ def _align(
             kept.append(reports)
             bar.update(len(task))
     counts = kept.finish()
-    _write_summary(settings, counts, complete=True)
+    _write_summary(part, counts, complete=True)
     if settings.contact_sheet:
         _write_contact_sheets(settings)
     return counts
@@ -170,10 +230,11 @@ def _dropped_folder(settings: aligning.AlignSettings) -> pathlib.Path:
     return pathlib.Path(settings.target_dir.rstrip("/") + ".dropped")
 
 
-def _claim_target(settings: aligning.AlignSettings) -> None:
+def _claim_target(part: Part, write: bool = True) -> None:
     """Refuses a folder with crops of other settings, or empties it if told to."""
+    settings = part.settings
     folder = pathlib.Path(settings.target_dir)
-    wanted = _shaping(settings)
+    wanted = _shaping(part)
     found = report.read_settings(folder)
     if found is None and folder.is_dir() and any(_visible(folder)):
         raise InputError(
@@ -181,35 +242,44 @@ def _claim_target(settings: aligning.AlignSettings) -> None:
             "write and might overwrite. Give a new or empty folder as --target_dir"
         )
     if found is not None and found != wanted:
-        names = sorted(k for k in wanted if found.get(k) != wanted[k])
+        both = wanted | found
+        names = sorted(k for k in both if found.get(k) != wanted.get(k))
         if not settings.overwrite:
             raise InputError(
                 f"{folder} holds crops made with other values of "
                 f"{', '.join('--' + name for name in names)}. Give another "
                 "--target_dir, or --overwrite to make them anew"
+                + (
+                    ". People who came new or are gone move others between the sets"
+                    if names == ["split"]
+                    else ""
+                )
             )
+        if not write:
+            return
         for entry in report.read_report(folder):
             for face in entry.get("faces", ()):
                 if "output" in face:
                     (folder / face["output"]).unlink(missing_ok=True)
         (folder / report.NAME).unlink(missing_ok=True)
-    _write_summary(settings, collections.Counter(), complete=False)
+    if write:
+        _write_summary(part, collections.Counter(), complete=False)
 
 
 def _visible(folder: pathlib.Path) -> Iterator[pathlib.Path]:
     return (path for path in folder.iterdir() if not path.name.startswith("."))
 
 
-def _shaping(settings: aligning.AlignSettings) -> dict:
-    values = dataclasses.asdict(settings)
-    return {name: value for name, value in values.items() if name not in _FREE}
+def _shaping(part: Part) -> dict:
+    values = dataclasses.asdict(part.settings)
+    shaping = {name: value for name, value in values.items() if name not in _FREE}
+    return shaping | ({"split": part.rule} if part.rule else {})
 
 
-def _write_summary(
-    settings: aligning.AlignSettings, counts: collections.Counter, complete: bool
-) -> None:
+def _write_summary(part: Part, counts: collections.Counter, complete: bool) -> None:
+    settings = part.settings
     summary = {
-        "settings": _shaping(settings),
+        "settings": _shaping(part),
         "complete": complete,
         "photos": sum(counts.values()),
         "statuses": {name: counts[name] for name in aligning.STATUSES if counts[name]},

@@ -64,6 +64,10 @@ class AlignSettings(Checked):
         num_workers: Processes, each with its own detector.
         overwrite: Begin anew if the target folder holds crops made with other settings.
         contact_sheet: Write pictures of what was dropped beside the target folder.
+        split: Several sets at once, such as train=.9,test=.1: fractions of the people
+            (folders of photos). Each set goes into a folder of its name in the target
+            folder, and nobody is in two.
+        seed: Of the split.
 
     Raises:
         ValueError: If a value is out of its range.
@@ -75,6 +79,7 @@ class AlignSettings(Checked):
         "template": "Crops",
         "min_sharpness": "What is dropped",
         "num_workers": "The run",
+        "split": "Sets",
     }
 
     data_dir: str = setting(essential=True)
@@ -98,6 +103,8 @@ class AlignSettings(Checked):
     num_workers: int = ranged(1, low=1, high=1024, essential=True)
     overwrite: bool = setting(False, essential=True)
     contact_sheet: bool = True
+    split: tuple[str, ...] = setting((), essential=True)
+    seed: int = 0
 
 
 def align_photos(
