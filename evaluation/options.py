@@ -34,17 +34,28 @@ class Loaded:
 
     Attributes:
         tools: What measures pairs.
-        judge: What judges identity.
+        judge: What judges identity; None: it is left out.
         networks: By role, name with hash and file, for the report.
         official: Whether the Frechet distance is the published one.
         notes: What is left out for lack of a network.
     """
 
     tools: Tools
-    judge: instruments.Instrument
+    judge: Instrument | None
     networks: dict[str, dict]
     official: bool
     notes: tuple[str, ...]
+
+    def without_judge(self, why: str) -> Loaded:
+        """Returns the same networks but for the judge.
+
+        Args:
+            why: Note for the report.
+        """
+        kept = [one for one in self.tools.instruments if one is not self.judge]
+        networks = {role: one for role, one in self.networks.items() if role != "judge"}
+        tools = dataclasses.replace(self.tools, instruments=tuple(kept))
+        return Loaded(tools, None, networks, self.official, (why, *self.notes))
 
 
 def load(settings: EvaluateSettings) -> Loaded:

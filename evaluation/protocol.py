@@ -41,16 +41,12 @@ def evaluate(settings: EvaluateSettings) -> document.Report:
         settings: The settings.
 
     Raises:
-        InputError: If an input cannot be used, or the judge is the generator's own.
+        InputError: If an input cannot be used, or the named judge is the generator's
+            own.
     """
     pairs = _pairs(settings)
     swapper = _swapper(settings)
-    loaded = options.load(settings)
-    warning = judges.refuse_own(
-        loaded.judge.name,
-        "" if swapper is None else swapper.encoder_name,
-        settings.allow_same_judge,
-    )
+    loaded, warning = _with_judge(options.load(settings), swapper, settings)
     name = pathlib.Path(settings.results or settings.swapped_video).name
     result = document.Report(
         swapper=name if swapper is None else swapper.name,
@@ -71,6 +67,22 @@ def evaluate(settings: EvaluateSettings) -> document.Report:
         logging.getLogger("absl").warning("%s", note)
     loaded.tools.cache.save()
     return result
+
+
+def _with_judge(
+    loaded: Loaded, swapper: swappers.Swapper | None, settings: EvaluateSettings
+) -> tuple[Loaded, str]:
+    """Returns the networks, without a judge where none is fit, and the warning."""
+    own = "" if swapper is None else swapper.encoder_name
+    judge = "" if loaded.judge is None else loaded.judge.name
+    if settings.judge_path or settings.allow_same_judge or judge != own:
+        return loaded, judges.refuse_own(judge, own, settings.allow_same_judge)
+    return loaded.without_judge(
+        "Not measured: identity, with retrieval, verification and the studies of it. "
+        f"The only encoder here, {judge}, is the one the generator was trained with, "
+        "and figures by it would be too good. Give another one with --judge_path "
+        "(facedancer distill trains one), or --allow_same_judge"
+    ), ""
 
 
 def _pairs(settings: EvaluateSettings) -> list[pair_lists.Pair]:
@@ -113,7 +125,7 @@ def _swapper(settings: EvaluateSettings) -> swappers.Swapper | None:
         swap_settings = SwapSettings(mask=settings.mask)
     except ValueError as error:
         raise InputError(str(error)) from None
-    encoder = networks.contract.identity.encoder if settings.facedancer_path else ""
+    encoder = networks.contract.identity.encoder
     return swappers.GeneratorSwapper(networks, encoder, swap_settings)
 
 
@@ -134,10 +146,10 @@ def _add_pairs(
     }
     result.notes += [f"Skipped: {line}" for line in measured.skipped[:20]]
     builder = figures.compute(measured, settings.seed, settings.draws, loaded.official)
-    if settings.wants("look_alikes"):
+    if settings.wants("look_alikes") and loaded.judge is not None:
         studies.add_look_alikes(builder, measured)
     result.figures, result.values = builder.figures, builder.values
-    nearer = builder.values["id_nearer"]
+    nearer = builder.values.get("id_nearer", np.zeros(0))
     if np.isfinite(nearer).any() and np.nanmean(nearer) < _HARDLY:
         result.notes.append(
             "The results still show the people of the targets: only "
@@ -153,25 +165,26 @@ def _add_pairs(
         for pair in measured.pairs
     ]
     result.studies += _from_measurements(measured, builder, settings)
-    if swapper is not None:
+    if swapper is not None and loaded.judge is not None:
         _add_experiments(result, measured, swapper, loaded, settings)
 
 
 def _from_measurements(
     measured: measure.Measured, builder: figures.Builder, settings: EvaluateSettings
 ) -> list[studies.Study]:
-    found = [studies.similarity(builder), studies.pose_spread(builder, "pnp")]
-    if "pose" in measured.vectors:
-        found[-1] = studies.pose_spread(builder, "net")
-    if settings.wants("match_curve"):
+    kind = "net" if "pose" in measured.vectors else "pnp"
+    judged = "identity" in measured.vectors
+    found = [studies.similarity(builder)] if judged else []
+    found.append(studies.pose_spread(builder, kind))
+    if judged and settings.wants("match_curve"):
         found.append(studies.match_curves(measured))
-    if settings.wants("map") and len(measured.pairs) >= 3:
+    if judged and settings.wants("map") and len(measured.pairs) >= 3:
         found += [studies.plane_map(measured, m, settings.seed) for m in settings.maps]
-    if settings.wants("failures"):
+    if judged and settings.wants("failures"):
         likeness = np.where(measured.found, builder.values["id_source"], np.nan)
         title = "Failures: least like the source"
         found.append(studies.failures(measured, likeness, "failures_identity", title))
-        kind = "net" if "pose" in measured.vectors else "pnp"
+    if settings.wants("failures"):
         off = -builder.values[f"pose_{kind}_l2"]
         title = "Failures: pose lost (minus degrees)"
         found.append(studies.failures(measured, off, "failures_pose", title))
@@ -186,6 +199,8 @@ def _add_experiments(
     settings: EvaluateSettings,
 ) -> None:
     judge, locator = loaded.judge, loaded.tools.locator
+    if judge is None:
+        return
     few = slice(0, _FEW)
     sources, targets = measured.faces["source"][few], measured.faces["target"][few]
     if settings.wants("heat_map"):
@@ -242,7 +257,8 @@ def _add_clip(
         face = locator.largest([Photo.of_file(settings.swap_source)])[0]
         if face is None:
             raise InputError(f"{settings.swap_source}: no face was found")
-        vector = judge.run(judge.cut(face.photo.read(), face)[None])[0]
+        if judge is not None:
+            vector = judge.run(judge.cut(face.photo.read(), face)[None])[0]
     if settings.swapped_video:
         both = clips.read_both(settings.target_video, settings.swapped_video)
     elif swapper is None or face is None:
@@ -250,7 +266,9 @@ def _add_clip(
     else:
         both = clips.swap_frames(settings.target_video, swapper, face, locator)
     measured = clips.measure(both, locator, judge, vector)
-    result.figures += clips.figures(measured, judge.name, settings.seed)
+    result.figures += clips.figures(
+        measured, "" if judge is None else judge.name, settings.seed
+    )
     lines = {
         "difference to the next frame, movement undone (of 255)": {
             "result": measured.swapped_flicker,

@@ -40,7 +40,8 @@ class EvaluateSettings(Checked):
         arcface_path: Encoder of the generator; empty: the packaged one.
         retina_path: Face detector; empty: the packaged one; mtcnn: that package.
         judge_path: Encoder that judges identity: .keras, .h5, .onnx or .tflite; empty:
-            the packaged one.
+            the packaged one, and where the generator was trained with that, none:
+            identity is left out.
         judge_mean: For .onnx and .tflite: mean of each RGB channel in [0, 1], which is
             subtracted.
         judge_std: For .onnx and .tflite: what each channel is divided by.

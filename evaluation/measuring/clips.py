@@ -99,7 +99,7 @@ def swap_frames(
 def measure(
     frames: Iterable[tuple[np.ndarray, np.ndarray]],
     locator: Locator,
-    judge: Instrument,
+    judge: Instrument | None,
     source: np.ndarray | None = None,
 ) -> ClipMeasured:
     """Returns the measurements of a video.
@@ -107,7 +107,7 @@ def measure(
     Args:
         frames: Iterable of target frame and swapped frame, uint8 RGB.
         locator: Finds the faces.
-        judge: Gives identity vectors.
+        judge: Gives identity vectors; None leaves identity out.
         source: `(d,)` of the source by the judge; None if unknown.
 
     Raises:
@@ -127,7 +127,10 @@ def measure(
 
 
 def _measure_frame(
-    target: np.ndarray, swapped: np.ndarray, locator: Locator, judge: Instrument
+    target: np.ndarray,
+    swapped: np.ndarray,
+    locator: Locator,
+    judge: Instrument | None,
 ) -> dict[str, Any]:
     photos = [Photo.of_pixels("target", target), Photo.of_pixels("swapped", swapped)]
     face = locator.largest(photos[:1])[0]
@@ -135,9 +138,11 @@ def _measure_frame(
     if face is None:
         return row
     made = locator.nearest(photos[1:], [face], keep=False)[0]
-    vectors = [
-        judge.run(judge.cut(one.photo.read(), one)[None])[0] for one in (face, made)
-    ]
+    vectors = [np.full(1, np.nan, np.float32)] * 2
+    if judge is not None:
+        vectors = [
+            judge.run(judge.cut(one.photo.read(), one)[None])[0] for one in (face, made)
+        ]
     near = np.abs(target.astype(np.int16) - swapped).max(axis=2) <= 2
     mask = _mask(face, target.shape)
     return row | {

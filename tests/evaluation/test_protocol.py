@@ -248,6 +248,29 @@ class ProtocolTest(testing.TestCase):
             made = protocol.evaluate(settings)
         self.assertIn("are too good", made.notes[0])
 
+    def test_without_another_judge_identity_is_left_out_and_said(self):
+        swapper = mock.Mock(encoder_name=self.encoder.name_with_hash)
+        swapper.name, swapper.swap = "made", swappers.CopySwapper().swap
+        settings = self.settings(judge_path="", pairs=3)
+        shipped = mock.patch.object(
+            options.weights, "find_portable", lambda _: pathlib.Path(__file__)
+        )
+        with mock.patch.object(protocol, "_swapper", lambda _: swapper), shipped:
+            made = protocol.evaluate(settings)
+            again = protocol.evaluate(
+                dataclasses.replace(settings, allow_same_judge=True, studies=("none",))
+            )
+        self.assertIn("Not measured: identity", made.notes[0])
+        self.assertIn("--judge_path", made.notes[0])
+        self.assertNotIn("judge", made.networks)
+        keys = {figure.key for figure in made.figures}
+        self.assertIn("pose_pnp_l2", keys)
+        self.assertEqual(keys & {"id_source", "retrieval_image_1", "judge_auc"}, set())
+        names = {study.key for study in made.studies}
+        self.assertEqual(names, {"pose_pnp", "failures_pose"})
+        self.assertIn("id_source", {figure.key for figure in again.figures})
+        document.write(self.tempdir(), made)
+
 
 class GeneratorTest(testing.TestCase):
     """A generator in the loop: studies that only it can do."""
