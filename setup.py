@@ -74,6 +74,7 @@ setup(
         "export": ["onnx", "tf2onnx", "onnxruntime", "ai-edge-litert"],
         "evaluation": ["matplotlib", "scikit-learn"],
         "ui": ["gradio>=6"],
+        "hub": ["huggingface_hub>=1"],  # weights get
         "mtcnn": ["mtcnn>=1.0.0"],
         "beam": ["apache-beam[tfrecord]"],
         "tensorboard": ["tensorboard"],

@@ -69,7 +69,9 @@ COMMANDS = {
     "pairs": Command("Write a list of pairs to measure.", "make_pairs"),
     "compare": Command("Set two reports side by side.", "compare_reports"),
     "ui": Command("Swap, verify and look at results in a browser.", "ui"),
-    "weights": Command("List weights, or check files of them.", "list_weights"),
+    "weights": Command(
+        "List weights, check files of them, get published ones.", "list_weights"
+    ),
     "convert": Command("Convert a network's file, to .onnx too.", "convert"),
     "export": Command("Export a network to ONNX, LiteRT or OpenVINO.", "export"),
     "encoder": Command("Turn an ONNX encoder into .keras.", "onnx_encoder"),

@@ -1,12 +1,13 @@
-"""Lists the weights of the catalogue, or checks files against it.
+"""Lists the weights of the catalogue, checks files against it, or gets a published one.
 
     facedancer weights list
     facedancer weights verify
     facedancer weights verify generator.keras
+    facedancer weights get NAME --accept_licence=LICENCE
 
 Files lie in the folder that the environment variable FACEDANCER_WEIGHTS names, or in
 the package. Exit status of verify: 0 all as in the catalogue, 2 a file is missing or
-another. Nothing is fetched.
+another. Nothing is fetched but by get, and by that nothing that cannot be checked.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 
-from facedancer import cli, files, weights
+from facedancer import cli, files, published_files, weights
 from facedancer.errors import InputError
-from facedancer.settings import Checked, positional
+from facedancer.settings import Checked, positional, setting
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,19 +25,30 @@ class WeightsSettings(Checked):
     """What is done.
 
     Attributes:
-        action: list or verify.
-        path: For verify: the file, of any name; empty: all files of the catalogue.
+        action: list, verify or get.
+        path: For verify: the file, of any name; empty: all files of the catalogue. For
+            get: name of a published file, which goes to the folder that the environment
+            variable FACEDANCER_WEIGHTS names.
+        accept_licence: For get: the licence of the file, by its name, as list shows it.
     """
 
-    action: str = positional("list|verify", choices=("list", "verify"))
+    action: str = positional("list|verify|get", choices=("list", "verify", "get"))
     path: str = positional("FILE", "")
+    accept_licence: str = setting("", essential=True)
 
 
 def main(settings: WeightsSettings) -> int:
+    if settings.action == "get":
+        path = published_files.get(settings.path, settings.accept_licence)
+        licence = published_files.PUBLISHED[settings.path].licence
+        print(f"{path}: as in the catalogue, under {licence}")
+        return cli.DONE
     if settings.action == "list":
         if settings.path:
             raise InputError(f"list takes no file. Received: {settings.path}")
-        print("\n\n".join("\n".join(described(one)) for one in weights.CATALOGUE))
+        texts = ["\n".join(described(one)) for one in weights.CATALOGUE]
+        texts += ["\n".join(published(one)) for one in published_files.PUBLISHED]
+        print("\n\n".join(texts))
         return cli.DONE
     if settings.path:
         print(recognised(settings.path))
@@ -59,6 +71,21 @@ def described(name: str) -> list[str]:
         lines += [f"    sha256 {digest}"]
     lines.append(f"  trained on: {entry.trained_on}")
     return [*lines, f"  card: {entry.card}"]
+
+
+def published(name: str) -> list[str]:
+    """Returns the lines that tell of a file that others published.
+
+    Args:
+        name: Its key in `published_files.PUBLISHED`.
+    """
+    entry = published_files.PUBLISHED[name]
+    lines = [f"{name}: {entry.kind}, published by others, {entry.licence}"]
+    lines += [f"  {weights.location(entry.file) or f'{entry.file} (not there)'}"]
+    lines += [f"    sha256 {entry.sha256 or 'not known here: weights get refuses it'}"]
+    if entry.belongs:
+        lines.append(f"  belongs with: {', '.join(entry.belongs)}")
+    return [*lines, f"  see: {entry.page}"]
 
 
 def checked() -> tuple[list[str], bool]:
