@@ -78,8 +78,8 @@ def get(name: str, accepted: str = "") -> pathlib.Path:
     """
     if name not in PUBLISHED:
         raise InputError(
-            f"There is no published file {name}{did_you_mean(name, PUBLISHED)} "
-            f"Known: {', '.join(PUBLISHED)}"
+            f"There is no published file {name or 'without a name'}"
+            f"{did_you_mean(name, PUBLISHED) or '.'} Known: {', '.join(PUBLISHED)}"
         )
     entry = PUBLISHED[name]
     if not entry.is_pinned:

@@ -37,8 +37,10 @@ if typing.TYPE_CHECKING:
 DEFAULT_OUTPUT = "results/{target}-{source}{ending}"
 _REPORT = "report.json"
 # Settings that change no result.
-_FREE = ("target", "output", "swap_source", "report", "runner", "beam_options")
-_FREE += ("resume", "interrupted")
+_FREE = (
+    *("target", "output", "swap_source", "report", "runner", "beam_options"),
+    *("resume", "interrupted"),
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

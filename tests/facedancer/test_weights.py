@@ -49,8 +49,8 @@ class WeightsTest(testing.TestCase):
         path.write_bytes(b"other")
         with self.assertRaisesRegex(InputError, "none of the files of the catalogue"):
             self.run_program("verify", str(path))
-        with self.assertRaisesRegex(ValueError, "must be one of list, verify"):
-            self.run_program("get")
+        with self.assertRaisesRegex(ValueError, "must be one of list, verify, get"):
+            self.run_program("fetch")
 
     def test_which_file_is_taken(self):
         """A folder of the user goes before the package, also with a .keras file."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import pathlib
 from collections.abc import Callable
 from concurrent import futures
@@ -67,13 +66,12 @@ def load_networks(settings: NetworkSettings) -> Networks:
         # Compiling one keeps one core busy: beside each other they take half the time.
         openvino_core.core()
         with futures.ThreadPoolExecutor(1) as beside:
-            finders = beside.submit(load_finders, settings).result
-            path, contract, engine = _load_engine(settings, engine_name, finders)
-            detector, embedder = finders()
+            others = beside.submit(load_finders, settings)
+            path, contract, engine = _load_engine(settings, engine_name, others.result)
+            detector, embedder = others.result()
     else:
-        detector, embedder = load_finders(settings)
-        finders = functools.partial(tuple, (detector, embedder))
-        path, contract, engine = _load_engine(settings, engine_name, finders)
+        finders = detector, embedder = load_finders(settings)
+        path, contract, engine = _load_engine(settings, engine_name, lambda: finders)
     names = {
         "generator": path.name,
         "encoder": embedder.encoder.name_with_hash,
