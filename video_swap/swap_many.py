@@ -259,7 +259,8 @@ def run(
     missing = [task for task in tasks if task.key not in finished]
     if settings.runner == "local":
         for number, task in enumerate(missing, 1):
-            print(f"[{number}/{len(missing)}] {task.output}", flush=True)
+            name = files.in_print(task.output)
+            print(f"[{number}/{len(missing)}] {name}", flush=True)
             if swap_one(task)["status"] == "interrupted":
                 break
     elif missing:
@@ -386,9 +387,11 @@ def table(entries: Sequence[dict[str, Any]]) -> list[str]:
     Args:
         entries: What became of each pair.
     """
-    wide = max((len(entry["output"]) for entry in entries), default=0)
-    lines = [f"{one['status']:<8} {one['output']:<{wide}}  " for one in entries]
-    reasons = [entry.get("reason", "") for entry in entries]
+    names = [files.in_print(entry["output"]) for entry in entries]
+    wide = max(map(len, names), default=0)
+    both = zip(entries, names, strict=True)
+    lines = [f"{one['status']:<8} {name:<{wide}}  " for one, name in both]
+    reasons = [files.in_print(entry.get("reason", "")) for entry in entries]
     return [(a + b).rstrip() for a, b in zip(lines, reasons, strict=True)]
 
 
