@@ -258,11 +258,12 @@ def draw_folder(canvas: Canvas, rooms: dict, folder: str, x, y, width, height) -
     canvas.box(x, y, width, height, COLOURS[folder])
     top = rooms[folder, TOP]
     canvas.word(x + 12, y + 22, f"{folder}/", 16, "start", "bold")
-    about = textwrap.shorten(
-        top.about.rstrip("."), int(width / 6.6), placeholder=" ..."
-    )
+    about = top.about.rstrip(".")
+    about = textwrap.shorten(about, int(width / 6.6), placeholder=" ...")
     canvas.word(x + 12, y + 40, about, 12, "start")
-    canvas.word(x + 12, y + 57, " · ".join(top.programs), 11, "start")
+    programs = " · ".join(top.programs)
+    size = min(11.0, round((width - 24) / (0.53 * max(len(programs), 1)), 1))
+    canvas.word(x + 12, y + 57, programs, size, "start")
     for level, row in enumerate(reversed(_rows(rooms, folder))):
         step = width / len(row)
         for place, name in enumerate(row):
@@ -392,8 +393,7 @@ def page(text: str, root: pathlib.Path = ROOT) -> str:
 def main() -> None:
     """Writes both files."""
     (ROOT / PICTURE).write_text(picture())
-    path = ROOT / PAGE
-    path.write_text(page(path.read_text()))
+    (ROOT / PAGE).write_text(page((ROOT / PAGE).read_text()))
 
 
 if __name__ == "__main__":

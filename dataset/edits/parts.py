@@ -132,7 +132,8 @@ def beard(
     cover = _beard_area(np.asarray(landmarks, np.float64), size)
     hairs = 0.85 + 0.15 * paint.noise(random, size, (size, size // 2))
     cover = random.uniform(0.6, 0.95) * cover * np.clip(hairs, 0.5, 1.0)
-    light = cv2.GaussianBlur(photo @ np.array(LUMA, np.float32), (0, 0), size / 60)
+    luma = photo @ np.array(LUMA, np.float32)
+    light: np.ndarray = cv2.GaussianBlur(luma, (0, 0), size / 60)
     light = light / max(_skin_light(photo, landmarks), 1.0)
     image = 255.0 * colour * np.clip(light, 0.3, 1.3)[..., None]
     return Part(image.astype(np.float32), cover, np.zeros_like(cover))
@@ -179,12 +180,13 @@ def _face(landmarks: np.ndarray, random: np.random.Generator) -> made_face.MadeF
     found = pose.solve_pose(landmarks)
     turn = np.clip(np.nan_to_num(found), -_MAX_TURN, _MAX_TURN)
     turn[1] *= _NOD
+    yaw, pitch, roll = map(float, turn)
     person = made_face.make_identity(seeds[0])
     person = dataclasses.replace(person, beard=0.0, marks=())
     face = made_face.make_face(person, seeds[1], hair=made_face.make_hair(seeds[2]))
     return dataclasses.replace(
         face,
-        pose=made_face.Pose(*map(float, turn), scale=0.62),
+        pose=made_face.Pose(yaw, pitch, roll, scale=0.62),
         expression=made_face.Expression(),
         scene=dataclasses.replace(_CLEAN, seed=face.scene.seed),
     )
@@ -201,7 +203,7 @@ def _drawn(
 
 def _laid(mask: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
     """Returns a mask of the made picture as one of the photo, smooth at its edge."""
-    grey = np.repeat(np.uint8(255 * np.clip(mask, 0, 1))[..., None], 3, axis=2)
+    grey = (255 * np.clip(mask, 0, 1)).astype(np.uint8)[..., None].repeat(3, axis=2)
     return alignment.crop(grey, matrix, size)[..., 0].astype(np.float32) / 255.0
 
 

@@ -125,6 +125,9 @@ class GeneratorSwapper:
         networks: What `load_networks` gave.
         encoder_name: The encoder the generator was trained with, empty if unknown.
         settings: How faces are put back.
+
+    Raises:
+        InputError: If the generator is not told by an identity vector.
     """
 
     def __init__(
@@ -135,6 +138,16 @@ class GeneratorSwapper:
     ) -> None:
         self.networks, self.settings = networks, settings or SwapSettings()
         self.name = networks.names["generator"]
+        if (kind := networks.contract.identity.kind) != "vector":
+            told = {
+                "label": "a person's number",
+                "none": "nothing",
+            }
+            raise InputError(
+                "What is measured is how well photos of anybody are followed: the "
+                "generator must take identity vectors. "
+                f"Received: {self.name}, which is told {told[kind]}"
+            )
         self.encoder_name = encoder_name or networks.names["encoder"]
 
     def swap(

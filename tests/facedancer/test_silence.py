@@ -78,8 +78,9 @@ class SilenceTest(testing.TestCase):
         folder = self.tempdir()
         (folder / ".keras").mkdir()
         (folder / ".keras" / "keras.json").write_text('{"epsilon": 0.5}')
+        given = {"HOME": str(folder), "KERAS_BACKEND": "numpy"}  # quick to import
         program = "import facedancer, keras; print(keras.config.epsilon())"
-        words = f"import os; os.environ['HOME'] = {str(folder)!r}; {program}"
+        words = f"import os; os.environ.update({given!r}); {program}"
         self.assertTrue(self.check(["-c", words]).strip().endswith("0.5"))
 
     def photos(self):

@@ -9,6 +9,7 @@ from unittest import mock
 
 import h5py
 import numpy as np
+import pytest
 from absl.testing import parameterized
 
 from facedancer import cli, models, testing
@@ -62,6 +63,7 @@ class ConvertTest(testing.TestCase):
         self.assertIn("fusions affa d_affa do_affa, mapping 5, identity 4", printed)
         self.assertIn(f"{self.model.count_params():,} parameters, 0.0", printed)
         self.assertIn(" G multiply-accumulates per example\n", printed)
+        self.assertRegex(printed, r"^generator, .*\n.*difference \d\.\d\de-\d\d\n$")
         difference = float(printed.split("largest output difference ")[1])
         self.assertLess(difference, 1e-5)
         again = models.load_generator(path)
@@ -140,6 +142,7 @@ class ConvertTest(testing.TestCase):
             self.run_main(*paths, *arguments[2:])
         self.assertEqual([p.name for p in self.folder.iterdir()], ["published.h5"])
 
+    @pytest.mark.large  # the same `main` runs above, without a new interpreter
     def test_program(self):
         program = [sys.executable, ROOT / "models" / "convert.py"]
         done = subprocess.run(

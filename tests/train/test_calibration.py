@@ -1,11 +1,15 @@
 """Margins from triples: by hand, from folders, by the program."""
 
+import functools
 import json
+import pathlib
+import tempfile
+from unittest import mock
 
 import numpy as np
 
 from facedancer import cli, images, testing
-from facedancer.arcface_model import build_mobilefacenet
+from facedancer.arcface_model import load_encoder
 from facedancer.errors import InputError
 from facedancer.models import build_generator
 from facedancer.train import calibrate_margins
@@ -47,16 +51,23 @@ class CalibrationTest(testing.TestCase):
 
 
 class ProgramTest(testing.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        folder = pathlib.Path(cls.enterClassContext(tempfile.TemporaryDirectory()))
+        cls.encoder = tiny.write_encoder(folder)
+        read_once = functools.cache(load_encoder)
+        cls.enterClassContext(
+            mock.patch.object(calibrate_margins, "load_encoder", read_once)
+        )
+
     def setUp(self):
         super().setUp()
         self.folder = self.tempdir()
-        build_mobilefacenet(tiny.VECTOR, image_size=32, width=0.125).save(
-            self.folder / "encoder.keras"
-        )
 
     def run_program(self, *words):
         words = [
-            f"--arcface_path={self.folder / 'encoder.keras'}",
+            f"--arcface_path={self.encoder}",
             f"--output={self.folder / 'margins.json'}",
             *words,
         ]

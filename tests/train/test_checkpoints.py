@@ -37,9 +37,16 @@ BEFORE = {
 
 
 class CheckpointsTest(testing.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.state, cls.other = make_state(), make_state(seed=1)
+        cls.arrays, cls.others = cls.state.to_arrays(), cls.other.to_arrays()
+
     def setUp(self):
         super().setUp()
-        self.state = make_state()
+        self.state.set_arrays(self.arrays, 0)
+        self.other.set_arrays(self.others, 0)
         self.folder = self.tempdir() / "deep" / "checkpoints"
         self.saved = checkpoints.Checkpoints(self.folder, keep=2)
 
@@ -52,7 +59,7 @@ class CheckpointsTest(testing.TestCase):
             for variable in optimizer.variables:
                 variable.assign(keras.ops.ones_like(variable) * (3 + number))
         self.save(12)
-        other = make_state(seed=1)
+        other = self.other
         record = self.saved.restore(other, 12)
         self.assertEqual((other.step, record["generator"]), (12, {"a": 1}))
         expected, found = self.state.to_arrays(), other.to_arrays()
@@ -73,7 +80,7 @@ class CheckpointsTest(testing.TestCase):
         record = np.frombuffer(b'{"generator": {"a": 1}, "step": 7}', np.uint8)
         self.folder.mkdir(parents=True)
         np.savez(self.saved.path(7), record=record, **old)
-        other = make_state(seed=1)
+        other = self.other
         self.saved.restore(other, 7)
         self.assertEqual(other.step, 7)
         for name, array in other.to_arrays().items():
@@ -113,7 +120,7 @@ class CheckpointsTest(testing.TestCase):
             ):
                 self.save(2)
         self.assertEqual(os.listdir(self.folder), ["step_00000001.npz"])
-        self.saved.restore(make_state(), 1)
+        self.saved.restore(self.other, 1)
 
     def test_what_a_killed_process_left_is_no_checkpoint(self):
         self.folder.mkdir(parents=True)

@@ -42,8 +42,10 @@ class SecondSystemTest(testing.TestCase):
         pattern = tiny.write_shards(cls.folder)
         cls.words = [f"--data_dir={pattern}", "--log_dir=runs", "--batch_size=4"]
         cls.words += ["--save_every=1", "--keep=9", "--weights=difference=2"]
-        for steps in (2, 3):
-            assert train.main(parse(*cls.words, f"--steps={steps}")) == 0
+        judge = f"--eval_arcface_path={tiny.write_encoder(cls.folder)}"
+        measured = (f"--eval_dir={pattern}", judge, "--eval_pairs=4")
+        for steps, more in ((2, ()), (3, measured)):
+            assert train.main(parse(*cls.words, *more, f"--steps={steps}")) == 0
         cls.saved = checkpoints.Checkpoints("runs/facedancer/checkpoints")
 
     def read(self, step):
@@ -64,7 +66,8 @@ class SecondSystemTest(testing.TestCase):
             ]
             self.assertGreater(max(moved), 0.0)
         lines = pathlib.Path("runs/facedancer/metrics.jsonl").read_text().splitlines()
-        values = json.loads(lines[-1])
+        trained = [one for one in map(json.loads, lines) if one["kind"] == "train"]
+        values = trained[-1]
         total = 2 * values["difference"] + 0.1 * values["adversarial"]
         self.assertAlmostEqual(values["g_loss"], total, places=5)
         samples = sorted(
@@ -72,17 +75,27 @@ class SecondSystemTest(testing.TestCase):
         )
         self.assertEqual(samples, ["swaps_00000002.png", "swaps_00000003.png"])
 
+    def test_it_is_validated_by_its_labels(self):
+        lines = pathlib.Path("runs/facedancer/metrics.jsonl").read_text().splitlines()
+        (found,) = (one for one in map(json.loads, lines) if one["kind"] == "eval")
+        self.assertEqual(found["step"], 3)
+        names = {"cosine_to_source", "cosine_to_target", "closer_to_source", "change"}
+        self.assertLessEqual(names, set(found))
+        self.assertGreater(found["change"], 0.0)
+        # It cannot be told to show the target's own person.
+        self.assertNotIn("self_reconstruction", found)
+
     def test_the_other_driver_goes_on(self):
         folder = self.tempdir()
         code = (
             f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
+            "sys.modules['tensorflow'] = None  # cannot be imported\n"
             "from tests.train import second_system\n"
             "from facedancer import cli\n"
             "from facedancer.train import train\n"
             "from facedancer.train.config import TrainConfig\n"
             "with second_system.registered():\n"
             "    status = train.main(cli.parse(TrainConfig, sys.argv[1:]))\n"
-            "assert 'tensorflow' not in sys.modules\n"
             "sys.exit(status)\n"
         )
         words = ["--system=plum", *self.words, "--steps=4", f"--log_name={folder.name}"]

@@ -1,5 +1,6 @@
 """The program: flags, refusals, a whole run, a killed run."""
 
+import functools
 import importlib.util
 import json
 import os
@@ -7,6 +8,7 @@ import pathlib
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from unittest import mock
 
@@ -16,7 +18,7 @@ from absl import flags
 from absl.testing import parameterized
 
 from facedancer import cli, command_line, testing, usage
-from facedancer.arcface_model import build_mobilefacenet
+from facedancer.arcface_model import build_mobilefacenet, load_encoder
 from facedancer.errors import InputError
 from facedancer.models import load_discriminator, load_generator
 from facedancer.settings import flat, from_flat
@@ -200,14 +202,18 @@ class FlagsTest(testing.TestCase):
 
 
 class RunTest(testing.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        folder = pathlib.Path(cls.enterClassContext(tempfile.TemporaryDirectory()))
+        cls.encoder = tiny.write_encoder(folder)
+        cls.pattern = tiny.write_shards(folder)
+
     def setUp(self):
         super().setUp()
         self.folder = self.tempdir()
         self.addCleanup(os.chdir, os.getcwd())
         os.chdir(self.folder)
-        self.encoder = self.folder / "encoder.keras"
-        build_mobilefacenet(tiny.VECTOR, image_size=32, width=0.125).save(self.encoder)
-        self.pattern = tiny.write_shards(self.folder)
 
     def words(self, *more):
         return (
@@ -218,6 +224,7 @@ class RunTest(testing.TestCase):
             *more,
         )
 
+    @mock.patch.object(loading, "load_encoder", functools.cache(load_encoder))
     def test_refusals(self):
         for words, message in (
             (("--data_dir=",), "--data_dir must be given"),

@@ -7,7 +7,7 @@ import cv2
 import keras
 import numpy as np
 
-from facedancer.arcface_model import Encoder
+from facedancer.arcface_model import Encoder, build_mobilefacenet
 from facedancer.dataset.shards import records
 from facedancer.models.families.facedancer.config import (
     DiscriminatorConfig,
@@ -196,6 +196,13 @@ def run(train_step, batches):
         names = train_step.names[phase]
         found.append(dict(zip(names, np.asarray(values), strict=True)))
     return found
+
+
+def write_encoder(folder):
+    """Writes a narrow MobileFaceNet of `VECTOR` numbers; returns its file."""
+    path = folder / "encoder.keras"
+    build_mobilefacenet(VECTOR, image_size=32, width=0.125).save(path)
+    return path
 
 
 def write_shards(folder, count=12, size=24, people=4, name="faces_train"):

@@ -122,7 +122,7 @@ class WithoutKerasTest(testing.TestCase):
 
 class PackagedTest(testing.TestCase):
     @parameterized.parameters(*KINDS)
-    def test_the_shipped_file_is_what_the_program_makes(self, kind):
+    def test_the_shipped_file_is_the_network_of_the_catalogue(self, kind):
         source, shipped = weights.find(kind), portable.find(kind)
         entry = next(one for one in weights.CATALOGUE.values() if one.kind == kind)
         self.assertEqual(shipped.path.name, entry.portable)
@@ -131,6 +131,12 @@ class PackagedTest(testing.TestCase):
         self.assertEqual(files.file_hash(source), entry.sha256)
         self.assertEqual(shipped.facts["licence"], entry.licence)
         self.assertLess(shipped.path.stat().st_size, 25e6)
+        self.assertEqual(shipped.kind, kind)
+
+    @pytest.mark.large  # half a minute each
+    @parameterized.parameters(*KINDS)
+    def test_the_shipped_file_is_what_the_program_makes(self, kind):
+        source, shipped = weights.find(kind), portable.find(kind)
         found = converting.convert(source, self.tempdir() / "again.onnx")
         self.assertEqual((found.kind, found.facts), (kind, shipped.facts))
         feeds, _ = converting.examples(shipped, source)
