@@ -10,7 +10,8 @@ import gradio as gr
 from facedancer.ui.page.events import Events
 from facedancer.ui.session import swaps
 from facedancer.ui.settings import MAX_UPLOAD
-from facedancer.video_swap.compositing import colour_transfer, masks
+from facedancer.video_swap.compositing import colour_transfer
+from facedancer.video_swap.settings import MASKS
 
 # Letters that every machine has: a theme of gradio would ask a server for its own.
 FONT = ("system-ui", "sans-serif")
@@ -102,7 +103,7 @@ def _swap_tab(events: Events) -> None:
 def _controls() -> tuple[gr.Radio, gr.Slider, gr.Dropdown, gr.Slider]:
     gr.Markdown("### 3. How?")
     with gr.Row():
-        mask = gr.Radio(list(masks.MASKS), value="face", label="Mask", elem_id="mask")
+        mask = gr.Radio(list(MASKS), value="face", label="Mask", elem_id="mask")
         strength = gr.Slider(
             0.0, 2.0, 1.0, step=0.05, label="Strength", elem_id="strength"
         )
