@@ -92,14 +92,20 @@ class SessionTest(testing.TestCase):
     def test_pages_have_folders_of_their_own_until_they_end(self):
         one, other = self.sessions.of("a"), self.sessions.of("b")
         self.assertIs(self.sessions.of("a"), one)
-        upload = self.folder / "photo.png"
+        upload = self.sessions.folder / "hash" / "photo.png"
+        upload.parent.mkdir()
         upload.write_text("x")
-        taken = one.take(upload)
-        self.assertFalse(upload.exists())
+        taken, equal = one.take(upload), other.take(upload)  # sent by both pages
         self.assertIn(one.folder, taken.parents)
+        self.assertIn(other.folder, equal.parents)
         self.sessions.end("a")
         self.assertFalse(one.folder.exists())
-        self.assertTrue(other.folder.exists())
+        self.assertEqual(equal.read_text(), "x")
+        self.assertTrue(upload.exists())
+        self.sessions.end("b")
+        self.assertFalse(upload.exists())
+        with self.assertRaisesRegex(InputError, "photo.png is no longer there"):
+            self.sessions.of("c").take(upload)
         self.sessions.close()
         self.assertFalse(self.sessions.folder.exists())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import os
 import pathlib
@@ -9,6 +10,7 @@ import secrets
 import shutil
 import tempfile
 import threading
+from collections.abc import Iterable
 
 from facedancer import image_formats
 from facedancer.errors import InputError
@@ -33,12 +35,56 @@ class Source:
     identity: Identity
 
 
+class Uploads:
+    """Files that the server received, kept while a page needs them.
+
+    Equal files of two pages lie in one place, so none of the pages may take it away.
+    """
+
+    def __init__(self) -> None:
+        self._users: collections.Counter[pathlib.Path] = collections.Counter()
+        self._lock = threading.Lock()
+
+    def take(self, upload: pathlib.Path, place: pathlib.Path) -> None:
+        """Puts a file at another place too.
+
+        Args:
+            upload: Where the server put it.
+            place: On the same disk.
+
+        Raises:
+            InputError: If it is gone.
+        """
+        with self._lock:
+            try:
+                os.link(upload, place)
+            except FileNotFoundError:
+                raise InputError(
+                    f"{upload.name} is no longer there. Choose it once more"
+                ) from None
+            self._users[upload] += 1
+
+    def leave(self, uploads: Iterable[pathlib.Path]) -> None:
+        """Removes files that no page needs any longer.
+
+        Args:
+            uploads: What one page took.
+        """
+        with self._lock:
+            for upload in uploads:
+                self._users[upload] -= 1
+                if not self._users[upload]:
+                    del self._users[upload]
+                    upload.unlink(missing_ok=True)
+
+
 class Session:
     """One open page: its photos, its target, who becomes whom.
 
     Args:
         folder: Its own, removed by `close`.
         networks: Networks, and what runs them.
+        uploads: What the server received for all pages.
 
     Attributes:
         sources: Whose faces may be put in, in the order they came.
@@ -50,8 +96,11 @@ class Session:
         result: What was written last.
     """
 
-    def __init__(self, folder: pathlib.Path, networks: NetworkSettings) -> None:
-        self.folder, self._networks = folder, networks
+    def __init__(
+        self, folder: pathlib.Path, networks: NetworkSettings, uploads: Uploads
+    ) -> None:
+        self.folder, self._networks, self._uploads = folder, networks, uploads
+        self._taken: list[pathlib.Path] = []
         self.sources: list[Source] = []
         self.target: pathlib.Path | None = None
         self.people: list[Person] = []
@@ -84,13 +133,19 @@ class Session:
         return folder / name
 
     def take(self, upload: str | os.PathLike) -> pathlib.Path:
-        """Returns an uploaded file's new place in the folder of the session.
+        """Returns an uploaded file's place in the folder of the session.
 
         Args:
             upload: Where the server put it.
+
+        Raises:
+            InputError: If it is gone.
         """
         path = pathlib.Path(upload)
-        return pathlib.Path(shutil.move(path, self.place(path.name)))
+        place = self.place(path.name)
+        self._uploads.take(path, place)
+        self._taken.append(path)
+        return place
 
     def add_source(self, path: pathlib.Path) -> Source:
         """Adds somebody whose face may be put in; returns who.
@@ -132,6 +187,8 @@ class Session:
     def close(self) -> None:
         """Ends what is under way and removes the folder."""
         self.stopped.set()
+        self._uploads.leave(self._taken)
+        self._taken.clear()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -157,6 +214,7 @@ class Sessions:
         self.folder = pathlib.Path(self._temporary.name).resolve()
         self._networks, self._lock = networks, threading.Lock()
         self._open: dict[str, Session] = {}
+        self._uploads = Uploads()
 
     def of(self, key: str) -> Session:
         """Returns the session of a page.
@@ -168,7 +226,7 @@ class Sessions:
             if key not in self._open:
                 folder = self.folder / f"page-{secrets.token_hex(16)}"
                 folder.mkdir()
-                self._open[key] = Session(folder, self._networks)
+                self._open[key] = Session(folder, self._networks, self._uploads)
             return self._open[key]
 
     def end(self, key: str) -> None:
