@@ -5,7 +5,8 @@
 The target folder mirrors the photos' folders. Beside the crops lie `report.jsonl`,
 one line a photo, and `summary.json`. Started again, the program does what is missing.
 With --split train=.9,test=.1 people are put into several such folders by a rule, see
-`facedancer.dataset.shards.splits`; who comes new moves others, so then all is made anew (--overwrite).
+`facedancer.dataset.shards.splits`; who comes new moves others, so then all is made anew
+(--overwrite).
 """
 
 from __future__ import annotations
