@@ -6,7 +6,6 @@ import dataclasses
 import os
 from typing import Any
 
-from facedancer import portable_writing
 from facedancer.errors import InputError
 from facedancer.models.architectures import fuse
 from facedancer.models.saving import with_named_ends
@@ -24,6 +23,8 @@ def save(generator: Network, path: str | os.PathLike, facts: dict) -> None:
         path: The file.
         facts: Where it comes from: `licence`, `source` and the like.
     """
+    from facedancer import portable_writing  # brings TensorFlow along
+
     fused = _fused(generator)
     described = describe(generator)
     feeds = fused.example_inputs(batch=1)

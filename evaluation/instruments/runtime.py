@@ -50,7 +50,7 @@ class PortableNetwork:
     ) -> tuple[openvino.CompiledModel, tuple[int, ...]]:
         if not pathlib.Path(model).is_file():
             raise InputError(f"{model}: no such file")
-        if portable.is_portable(model):
+        if pathlib.Path(model).suffix.lower() == portable.ENDING:
             portable.check_foreign(model)
         core = openvino_core.core()
         try:

@@ -314,6 +314,9 @@ class RuntimeTest(testing.TestCase):
     def test_no_network(self):
         path = self.tempdir() / "net.onnx"
         path.write_text("nothing")
+        with self.assertRaisesRegex(InputError, "not an ONNX model"):
+            runtime.PortableNetwork(path)
+        path = path.rename(path.with_suffix(".tflite"))
         with self.assertRaisesRegex(InputError, "cannot be read"):
             runtime.PortableNetwork(path)
 

@@ -90,7 +90,8 @@ class ExportTest(testing.TestCase):
         with contextlib.redirect_stdout(io.StringIO()) as printed:
             self.assertEqual(export.main(cli.parse(export.ExportSettings, words)), 0)
         self.assertIn(
-            "out.keras: largest output difference 0.00e+00", printed.getvalue()
+            "out.keras: 0.2 MB, largest output difference 0.00e+00",
+            printed.getvalue(),
         )
         again = type(models.load_generator(path)).__name__
         self.assertEqual(again, "FaceDancerFused" if fused else "FaceDancerGenerator")

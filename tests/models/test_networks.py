@@ -241,7 +241,7 @@ def test_same_output_with_jax(tmp_path):
         "assert keras.backend.backend() == 'jax'\n"
         "x = np.load(sys.argv[1] + '/x.npz'); x = [x['arr_0'], x['arr_1']]\n"
         "model = models.load_generator(sys.argv[1] + '/model.h5')\n"
-        "outputs = [model(x), models.fuse(model)(x)]\n"
+        "outputs = [m.predict_on_batch(x) for m in (model, models.fuse(model))]\n"
         "np.savez(sys.argv[1] + '/y.npz', *outputs)\n"
         "assert 'tensorflow' not in sys.modules\n"
     )
