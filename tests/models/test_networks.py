@@ -228,6 +228,7 @@ class DiscriminatorTest(testing.TestCase):
         self.assertEqual(keras.backend.standardize_dtype(output.dtype), "float32")
 
 
+@pytest.mark.large  # compiling takes a minute and a half
 @pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="jax is absent")
 def test_same_output_with_jax(tmp_path):
     keras.utils.set_random_seed(0)

@@ -97,7 +97,6 @@ def test_what_is_no_image_gets_a_sentence(server, folder):
     assert "Traceback" not in server.output
 
 
-@pytest.mark.large  # not yet seen passing under pytest
 def test_two_browsers_do_not_mix(server, group):
     with (
         browser.Browser(server.address) as one,
@@ -118,7 +117,6 @@ def test_two_browsers_do_not_mix(server, group):
         one.says("#people", "2: stays as it is")
 
 
-@pytest.mark.large  # not yet seen passing under pytest
 def test_report_and_training_are_shown(server, folder):
     report, run = folder / "report", folder / "run"
     black = np.zeros((9, 12, 3), np.uint8)
@@ -166,7 +164,6 @@ def test_clip(server, folder, size):
         assert page.asked_elsewhere() == []
 
 
-@pytest.mark.large  # not yet seen passing under pytest
 def test_nothing_is_sent_and_nothing_stays(tmp_path, group):
     running = browser.Server(tmp_path)
     with browser.Browser(running.address) as page:
