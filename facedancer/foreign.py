@@ -64,7 +64,10 @@ def load_network(path: str | os.PathLike) -> keras.Model:
     if found.kind == "h5":
         held = model_files.count_numbers(found.path)
     else:
-        with model_files.weights_file(found.path, found.kind) as weights:
+        with (
+            untrusted.faults(path),
+            model_files.weights_file(found.path, found.kind) as weights,
+        ):
             held = model_files.count_numbers(weights)
 
     def make() -> keras.Model:

@@ -219,6 +219,10 @@ def weights_file(path: pathlib.Path, kind: str) -> Iterator[pathlib.Path]:
     Args:
         path: The model file, whatever its name.
         kind: `"keras"` or `"h5"`.
+
+    Raises:
+        InputError: If the archive is damaged, or the block raises one; of that the name
+            of the unpacked file, which nobody knows, is left out.
     """
     if kind == "h5" and re.search(r"(?<!\.weights)\.h5$", path.name):
         yield path
@@ -226,10 +230,13 @@ def weights_file(path: pathlib.Path, kind: str) -> Iterator[pathlib.Path]:
     with tempfile.TemporaryDirectory() as folder:
         if kind == "keras":
             with untrusted.open_zip(path, "damaged .keras file") as archive:
-                unpacked = archive.extract("model.weights.h5", folder)
-            yield pathlib.Path(unpacked)
+                made = archive.extract("model.weights.h5", folder)
         else:
-            yield pathlib.Path(shutil.copy(path, pathlib.Path(folder) / "model.h5"))
+            made = shutil.copy(os.fspath(path), os.path.join(folder, "model.h5"))
+        try:
+            yield pathlib.Path(made)
+        except InputError as error:
+            raise InputError(str(error).replace(f"{made}: ", "")) from error
 
 
 def group_weights(

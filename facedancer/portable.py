@@ -43,7 +43,9 @@ OPERATIONS = frozenset(
     """.split()
 )
 # Numbers of the fields of ONNX's messages (onnx.proto).
-_GRAPH, _FUNCTIONS, _METADATA = 7, 25, 14
+_GRAPH, _FUNCTIONS, _METADATA, _OPSETS = 7, 25, 14, 8
+_VERSION = 2
+_MAX_OPSET = 64  # far above those there are; beyond it OpenVINO crashes
 _NODES, _ARRAYS, _SPARSE = 1, 5, 15
 _OPERATION, _DOMAIN, _ATTRIBUTES = 4, 7, 5
 _TENSOR, _ELSEWHERE, _LOCATION = 5, 13, 14
@@ -268,6 +270,8 @@ def _described(
     """Returns the description in a file; refuses what it must not hold."""
     text = None
     for number, value in protobuf.fields(memoryview(path.read_bytes())):
+        if number == _OPSETS:
+            _check_opset(value)
         if number == _FUNCTIONS:
             raise InputError("defines functions of its own")
         if number == _GRAPH:
@@ -277,6 +281,12 @@ def _described(
             if bytes(entry[_KEY]) == KEY.encode():
                 text = bytes(entry[_VALUE])
     return text
+
+
+def _check_opset(described: memoryview) -> None:
+    version = dict(protobuf.fields(described)).get(_VERSION, 0)
+    if not isinstance(version, int) or version > _MAX_OPSET:
+        raise InputError(f"names opset {version}, which there is not")
 
 
 def _check_graph(graph: memoryview, operations: Collection[str]) -> None:

@@ -73,7 +73,8 @@ class OpenVINORuntime:
         Args:
             feeds: `(n, ...)` float32 arrays by the names of the inputs.
         """
-        found = self._for(feeds)(dict(feeds))
+        with untrusted.faults(self._file.path, "OpenVINO cannot run it"):
+            found = self._for(feeds)(dict(feeds))
         return {port.get_any_name(): np.array(found[port]) for port in found}
 
     def _for(self, feeds: Mapping[str, np.ndarray]) -> openvino.CompiledModel:
@@ -177,18 +178,20 @@ class OnnxRuntime:
         device: str = "cpu",
     ):
         runtime = _onnxruntime(device)
+        self._path, self._refusals = file.path, _refusals(runtime)
         providers = [PROVIDERS[device][0]]
         if device != "cpu":  # for operations that the device does not have
             providers.append(PROVIDERS["cpu"][0])
         options = runtime.SessionOptions()
-        options.log_severity_level = 3  # errors only
+        options.log_severity_level = 4  # errors are raised, and need not be printed
         try:
             self.session = runtime.InferenceSession(
                 str(file.path), options, providers=providers
             )
-        except _refusals(runtime) as error:
+        except self._refusals as error:
             raise InputError(
-                f"{file.path}: ONNX Runtime cannot read it ({error})"
+                f"{file.path}: ONNX Runtime cannot read it "
+                f"({untrusted.first_line(error)})"
             ) from error
         known = [one.name for one in self.session.get_outputs()]
         check_outputs(file, outputs or (), known)
@@ -205,7 +208,13 @@ class OnnxRuntime:
         Args:
             feeds: `(n, ...)` float32 arrays by the names of the inputs.
         """
-        found = self.session.run(self.outputs, dict(feeds))
+        try:
+            found = self.session.run(self.outputs, dict(feeds))
+        except self._refusals as error:
+            reason = untrusted.first_line(error)
+            raise InputError(
+                f"{self._path}: ONNX Runtime cannot run it ({reason})"
+            ) from error
         return dict(zip(self.outputs, found, strict=True))
 
 

@@ -1,9 +1,9 @@
 """Libraries neither send statistics nor leave files in the home folder.
 
 `facedancer/__init__.py` calls this before anything else is imported, in every process:
-OpenVINO reports its import, Gradio its pages, and Keras writes `~/.keras/keras.json`,
-as soon as they are imported, whoever does it. A user's own settings files are read as
-ever.
+OpenVINO and ONNX Runtime report their import, Gradio its pages, and Keras writes
+`~/.keras/keras.json`, as soon as they are imported, whoever does it. A user's own
+settings files are read as ever.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ NOWHERE = os.path.join(os.devnull, "facedancer")
 
 
 def silence_libraries() -> None:
-    """Keeps OpenVINO and Gradio from reporting, Keras and Matplotlib from the home.
+    """Keeps libraries from reporting, Keras and Matplotlib from the home.
 
     What is imported already is not changed.
     """
@@ -35,6 +35,9 @@ def silence_libraries() -> None:
     # Gradio asks for news of itself, and tells of each page; its helpers as well.
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    # From 1.32 on it keeps a number of the machine and what it will send in the cache,
+    # and sends it by native code, which no hook of Python sees.
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 
 def _matplotlib_folders(home: str) -> tuple[str, ...]:

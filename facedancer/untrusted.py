@@ -87,11 +87,14 @@ def faults(path: str | os.PathLike, what: str = "the file is damaged") -> Iterat
 def first_line(error: BaseException) -> str:
     """Returns what an error says first, or its kind where it says nothing.
 
+    OpenVINO says first where in its sources it stands; that is left out.
+
     Args:
         error: The error.
     """
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0][:200] if lines else type(error).__name__
+    said = [line for line in lines if not line.startswith("Exception from src/")]
+    return (said or lines)[0][:200] if lines else type(error).__name__
 
 
 def check_size(path: str | os.PathLike, claimed: int) -> None:

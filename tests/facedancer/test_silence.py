@@ -15,12 +15,17 @@ pytest.importorskip("openvino")
 
 # What the libraries do at their import and at their work, in the order of our programs.
 LIBRARIES = """
-import facedancer
+import importlib.util
+from facedancer import portable
 import keras, matplotlib.figure, matplotlib.font_manager, openvino, tensorflow as tf
 network = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
 call = tf.function(network, input_signature=[tf.TensorSpec((None, 4))])
 openvino.convert_model(call.get_concrete_function())
 network.export("network.xml", format="openvino", verbose=False)
+if importlib.util.find_spec("onnxruntime"):
+    import onnxruntime
+    path = portable.find("detector").path
+    onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
 print("done")
 """
 # As libraries send: from a child of their own, with all errors swallowed.

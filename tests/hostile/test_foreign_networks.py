@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 from absl.testing import parameterized
 
-from facedancer import foreign, model_files, models, testing
+from facedancer import (
+    foreign,
+    model_files,
+    models,
+    portable,
+    protobuf,
+    runtimes,
+    testing,
+)
 from facedancer.arcface_model import onnx_network
 from facedancer.errors import InputError
 from facedancer.evaluation.instruments import runtime
@@ -107,6 +115,24 @@ class OnnxTest(testing.TestCase):
         for load in (onnx_network.load_onnx_encoder, runtime.PortableNetwork):
             with self.assertRaisesRegex(InputError, f"^{path}: .*{words}"):
                 load(path)
+
+    def test_a_version_that_there_is_not(self):
+        """OpenVINO ended in a segmentation fault."""
+        path = self.changed(lambda onnx, graph: None)
+        path.write_bytes(path.read_bytes() + protobuf.field(8, b"\x10\x8f\x4e"))
+        self.refused(path, "names opset 9999")
+
+    @parameterized.parameters(runtimes.OpenVINORuntime, runtimes.OnnxRuntime)
+    def test_what_cannot_be_run_is_one_line(self, run):
+        """Each ended in a trace of its own."""
+        if run is runtimes.OnnxRuntime:
+            pytest.importorskip("onnxruntime")
+        network = run(portable.find("detector"))
+        odd = {"image": np.zeros((1, 33, 40, 3), np.float32)}
+        with self.assertRaisesRegex(InputError, "onnx: .* cannot run it .*[a-z]") as e:
+            network(odd)
+        self.assertNotIn("\n", str(e.exception))
+        self.assertNotIn("Exception from src/", str(e.exception))
 
     @parameterized.parameters("beside.bin", "../beside.bin", "/etc/hostname")
     def test_arrays_of_other_files(self, name):
