@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import pathlib
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,13 +12,13 @@ import numpy as np
 from facedancer import portable, runtimes
 from facedancer.errors import InputError
 from facedancer.portable import PortableFile
-from facedancer.video_swap.engines import devices
+from facedancer.video_swap.engines import devices, runtime_engine
 
 if TYPE_CHECKING:
     from facedancer.models.families.built_network import SwapperNetwork
 
 
-class LiteRTEngine:
+class LiteRTEngine(runtime_engine.RuntimeEngine):
     """Runs a swapper by LiteRT.
 
     Args:
@@ -34,7 +33,7 @@ class LiteRTEngine:
             precision, or there is no such output.
     """
 
-    name = "litert"
+    name, package = "litert", "ai_edge_litert"
     precisions = ("f32", "f16", "int8")
 
     def __init__(
@@ -57,24 +56,6 @@ class LiteRTEngine:
             path = pathlib.Path(folder, f"generator{portable.LITERT}")
             litert.save(fuse(generator), path, precision)
             self._run = runtimes.LiteRTRuntime(portable.read(path), wanted)
-
-    @classmethod
-    def suits(cls, precision: str) -> bool:
-        """Whether it can be taken on this machine.
-
-        Args:
-            precision: What is asked for.
-        """
-        installed = importlib.util.find_spec("ai_edge_litert") is not None
-        return installed and precision in cls.precisions
-
-    def __call__(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Returns the outputs by name, float32.
-
-        Args:
-            feeds: `(n, ...)` arrays by the names of the inputs.
-        """
-        return self._run(feeds)
 
 
 def _precision_of(file: PortableFile, asked: str) -> str:

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import importlib.util
 import pathlib
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from facedancer import runtimes
 from facedancer.portable import PortableFile
-from facedancer.video_swap.engines import devices
+from facedancer.video_swap.engines import devices, runtime_engine
 
 if TYPE_CHECKING:
     from facedancer.models.families.built_network import SwapperNetwork
 
 
-class OnnxRuntimeEngine:
+class OnnxRuntimeEngine(runtime_engine.RuntimeEngine):
     """Runs a swapper by ONNX Runtime.
 
     Args:
@@ -34,7 +33,7 @@ class OnnxRuntimeEngine:
             precision is another or there is no such output.
     """
 
-    name = "onnxruntime"
+    name, package = "onnxruntime", "onnxruntime"
     precisions = ("f32",)
 
     def __init__(
@@ -57,24 +56,6 @@ class OnnxRuntimeEngine:
             path = pathlib.Path(folder, "generator.onnx")
             portable_generator.save(generator, path, {})
             self._run = _runtime(portable.read(path), outputs, device)
-
-    @classmethod
-    def suits(cls, precision: str) -> bool:
-        """Whether it can be taken on this machine.
-
-        Args:
-            precision: What is asked for.
-        """
-        installed = importlib.util.find_spec("onnxruntime") is not None
-        return installed and precision in cls.precisions
-
-    def __call__(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Returns the outputs by name, float32.
-
-        Args:
-            feeds: `(n, ...)` arrays by the names of the inputs.
-        """
-        return self._run(feeds)
 
 
 def _runtime(
