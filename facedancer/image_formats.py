@@ -20,6 +20,7 @@ from collections.abc import Iterator
 import PIL
 from PIL import Image
 
+from facedancer import untrusted
 from facedancer.errors import InputError
 
 # Endings by Pillow's name of the format.
@@ -37,6 +38,7 @@ FORMATS = {
     "HEIF": (".heic", ".heif", ".hif"),  # with the extra `heif` only
 }
 EXTENSIONS = tuple(ending for endings in FORMATS.values() for ending in endings)
+NO_IMAGE = "not an image that can be read"
 MAX_PIXELS = 200_000_000
 # An animation's decoder keeps several pictures of its size, with alpha, at the same
 # time: each of its pixels counts so often. 8K (33 million) is read by default.
@@ -149,19 +151,20 @@ def _head(source: str | os.PathLike | bytes) -> bytes:
 
 
 def check_is_file(path: str | os.PathLike) -> None:
-    """Refuses folders, and pipes and devices, which would be waited for without end.
+    """Refuses folders, empty files, and pipes and devices: they are waited for.
 
     Args:
         path: What is to be read.
 
     Raises:
-        InputError: If it is no ordinary file.
+        InputError: If it is no ordinary file, or has no bytes.
         OSError: If there is nothing.
     """
     mode = os.stat(path).st_mode
     if not stat.S_ISREG(mode):
         kind = "a folder" if stat.S_ISDIR(mode) else "a pipe or device"
         raise InputError(f"{path}: {kind}, where an image file is needed")
+    untrusted.check_not_empty(path, NO_IMAGE)
 
 
 def _is_heif(head: bytes) -> bool:
@@ -181,12 +184,12 @@ def _register_heif(prefix: str) -> None:
 
 def _not_known(head: bytes) -> str:
     if not head:
-        return "not an image that can be read: it is empty"
+        return f"{NO_IMAGE}: it is empty"
     if head.startswith((b"%!PS", b"\xc5\xd0\xd3\xc6")):
-        return "not an image that can be read: PostScript, which is a program"
+        return f"{NO_IMAGE}: PostScript, which is a program"
     if head.startswith(_BEGINNINGS) or _is_heif(head):
         return "damaged image (its header is cut off or broken)"
-    return f"not an image that can be read. Known formats: {' '.join(FORMATS)}"
+    return f"{NO_IMAGE}. Known formats: {' '.join(FORMATS)}"
 
 
 def _reason(error: BaseException) -> str:

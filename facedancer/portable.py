@@ -165,6 +165,7 @@ def read(path: str | os.PathLike, kind: str = "") -> PortableFile:
     path = pathlib.Path(path)
     if not path.is_file():
         raise InputError(f"{path}: no such file")
+    untrusted.check_not_empty(path, "no ONNX or LiteRT file")
     described = _litert_note(path) if is_litert(path) else _onnx_note(path)
     facts = untrusted.parse_json(described, path)
     found = str(facts.pop("kind", "nothing"))

@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import mmap
 import os
 import struct
 import tokenize
@@ -55,6 +56,7 @@ READING_ERRORS = (
     zipfile.BadZipFile,
     zlib.error,
 )
+_COLLECTION = b"GCOL\1\0\0\0"  # where texts of any length lie in HDF5
 _DEFLATE, _SHUFFLE, _CHECKSUM = 1, 2, 3  # all else loads a plugin or is never written
 
 
@@ -95,6 +97,23 @@ def first_line(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     said = [line for line in lines if not line.startswith("Exception from src/")]
     return (said or lines)[0][:200] if lines else type(error).__name__
+
+
+def check_not_empty(path: str | os.PathLike, what: str) -> None:
+    """Refuses a file of no bytes before it is opened.
+
+    What the system shows as files, below `/proc`, has no size either, and reading some
+    of it waits without end.
+
+    Args:
+        path: The file; it exists.
+        what: What it is not, for the message.
+
+    Raises:
+        InputError: If it is empty.
+    """
+    if not os.path.getsize(path):
+        raise InputError(f"{path}: {what}: it is empty")
 
 
 def check_size(path: str | os.PathLike, claimed: int) -> None:
@@ -228,8 +247,7 @@ def open_h5(
 
     # HDF5 prints a trace of its own where an exception lets go of its objects.
     with stopping.postponed(), faults(path, what), h5py.File(path, "r") as file:
-        claimed = sum(map(_claimed_bytes, _objects(file)))
-        check_size(path, claimed)
+        _check_claims(path, file)
         yield file
 
 
@@ -283,6 +301,40 @@ def _refuse(item: h5py.Group | h5py.Dataset, why: str) -> None:
     )
 
 
+def _check_claims(path: str | os.PathLike, file: h5py.File) -> None:
+    objects = list(_objects(file))
+    check_size(path, sum(map(_claimed_bytes, objects)))
+    longest = max(map(_longest_list, objects))
+    check_size(path, longest * (_longest_text(path) if longest > 1 else 1))
+
+
+def _longest_list(item: h5py.Group | h5py.Dataset) -> int:
+    """Returns the most texts of any length that an attribute lists."""
+    import h5py
+
+    kinds = (h5py.h5a.open(item.id, os.fsencode(name)) for name in item.attrs)
+    lists = (math.prod(kind.shape or ()) for kind in kinds if kind.dtype.hasobject)
+    return max(lists, default=0)
+
+
+def _longest_text(path: str | os.PathLike) -> int:
+    """Returns how many bytes the longest text can have that lists may name.
+
+    All entries of a list can name the same text, and each is read anew. Texts lie in
+    collections that begin with their size (HDF5 File Format Specification 3.0, III.E).
+    """
+    size = os.path.getsize(path)
+    longest, at = 0, -1
+    with (
+        open(path, "rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as held,
+    ):
+        while (at := held.find(_COLLECTION, at + 1)) >= 0:
+            (said,) = struct.unpack("<Q", held[at + 8 : at + 16].ljust(8, b"\0"))
+            longest = max(longest, min(said, size - at))
+    return longest
+
+
 def _claimed_bytes(item: h5py.Group | h5py.Dataset) -> int:
     """Returns what reading an array and the attributes needs; refuses odd ones."""
     import h5py
@@ -291,7 +343,7 @@ def _claimed_bytes(item: h5py.Group | h5py.Dataset) -> int:
     for name in item.attrs:
         attribute = h5py.h5a.open(item.id, os.fsencode(name))
         count = math.prod(attribute.shape or ())
-        # Many places of a list can point to one text, so their number is limited.
+        # Entries of a list can all name one text, see `_longest_text`.
         if attribute.dtype.hasobject and count > MAX_TEXTS:
             _refuse(item, f"the attribute {name} is a list of {count:,} texts")
         total += count * attribute.dtype.itemsize

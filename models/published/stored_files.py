@@ -53,6 +53,7 @@ def read(path: str | os.PathLike, stem: str) -> StoredModel:
         raise InputError(f"{path}: no such file")
     if path.suffix == ".json":
         return _read_checkpoint(path)
+    untrusted.check_not_empty(path, "no model file")
     with path.open("rb") as file:
         start = file.read(8)
     if start.startswith(b"PK"):

@@ -182,6 +182,15 @@ def _detector_words(source, out):
 
 
 @contextlib.contextmanager
+def _eagerly():
+    """Spares the minute in which a training step is compiled."""
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+
+
+@contextlib.contextmanager
 def _judging():
     """Lets an evaluation find dots and judge by a tiny network."""
     judge = judges.KerasJudge(build_mobilefacenet(embedding_size=8, width=0.125))
@@ -278,5 +287,6 @@ PROGRAMS = {
         ],
         _students,
         names,
+        patch=_eagerly,
     ),
 }

@@ -11,6 +11,7 @@ leftovers.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import os
 import pathlib
@@ -88,7 +89,11 @@ class Killer:
         words = self.program.words(self.inputs, places.output)
 
         def start():
-            with self.program.patch():
+            with contextlib.ExitStack() as stack:
+                try:
+                    stack.enter_context(self.program.patch())
+                except KeyboardInterrupt:  # the program is not there yet
+                    raise SystemExit(STATUS[signal.SIGINT]) from None
                 program(self.program.command, words)()
 
         return run(start, places, self.limits, told)

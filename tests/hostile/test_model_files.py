@@ -4,6 +4,7 @@ import dataclasses
 import json
 import pathlib
 import re
+import struct
 from collections.abc import Callable
 
 import h5py
@@ -132,6 +133,27 @@ class DamagedTest(testing.TestCase):
         self.check(kind, range(100, 130))
 
 
+def _pointed_at(data: bytes, short: int, long: int) -> bytes:
+    """Lets what names texts of the length `short` name the one of the length `long`.
+
+    HDF5 names a text by its length, the address of a collection and a number in it.
+    """
+
+    def names(length):
+        for found in re.finditer(re.escape(struct.pack("<I", length)), data):
+            entry = data[found.start() : found.start() + 16]
+            if len(entry) == 16:
+                address = struct.unpack("<IQI", entry)[1]
+                if data[address : address + 4] == b"GCOL":
+                    yield found.start(), entry
+
+    (entry,) = {entry for _, entry in names(long)}
+    changed = bytearray(data)
+    for at, _ in list(names(short)):
+        changed[at : at + 16] = entry
+    return bytes(changed)
+
+
 class Hdf5Test(testing.TestCase):
     """An `.h5` file that names other files, or claims more than it has."""
 
@@ -158,6 +180,22 @@ class Hdf5Test(testing.TestCase):
     def test_refused(self, name):
         path = self.attacked(model_files.H5_ATTACKS[name])
         with self.assertRaisesRegex(InputError, f"^{path}: .*{self.WORDS[name]}"):
+            with untrusted.open_h5(path):
+                self.fail("the file was opened")
+
+    def test_a_list_whose_entries_all_name_one_long_text(self):
+        """A file of 2 MB took 6 GB: each entry is read for itself."""
+        path = self.tempdir() / "weights.h5"
+        texts, long = [f"layer{i:04}" for i in range(3000)], "x" * 2_000_003
+        with h5py.File(path, "w") as file:
+            names = file.create_group("model_weights").attrs
+            names.create("layer_names", texts, dtype=h5py.string_dtype())
+        with untrusted.open_h5(path) as file:
+            self.assertEqual(list(file["model_weights"].attrs["layer_names"]), texts)
+        with h5py.File(path, "a") as file:
+            file.attrs["model_config"] = long
+        path.write_bytes(_pointed_at(path.read_bytes(), len("layer0000"), len(long)))
+        with self.assertRaisesRegex(InputError, f"^{path}: .* claims to hold 6,0"):
             with untrusted.open_h5(path):
                 self.fail("the file was opened")
 

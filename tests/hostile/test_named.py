@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import os
 import re
 import struct
 import subprocess
@@ -21,6 +22,7 @@ from facedancer import (
     cli,
     files,
     images,
+    portable,
     stopping,
     testing,
     untrusted,
@@ -29,10 +31,27 @@ from facedancer.dataset import dataset_sharding
 from facedancer.dataset.reading import pair_reader
 from facedancer.dataset.shards import records, sharding
 from facedancer.errors import InputError
-from facedancer.video_swap.media import video_reader
+from facedancer.models.published import stored_files
+from facedancer.video_swap.media import containers, video_reader
 from tests.dataset import fixtures
 from tests.hostile import fuzz_clips, harness, seeds
 from tests.video_swap import made
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/maps"), reason="no /proc")
+@pytest.mark.parametrize(
+    "read, words",
+    [
+        (images.read_image, "not an image that can be read: it is empty"),
+        (containers.open_input, "not a video that can be read: it is empty"),
+        (lambda path: stored_files.read(path, "gen"), "no model file: it is empty"),
+        (portable.read, "no ONNX or LiteRT file: it is empty"),
+    ],
+)
+def test_files_of_the_system_are_not_read(read, words):
+    """They have no size, and some (/proc/kmsg) are waited for without end."""
+    with pytest.raises(InputError, match=f"^/proc/self/maps: {words}"):
+        read("/proc/self/maps")
 
 
 class ImageTest(testing.TestCase):

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 
 import av
 
+from facedancer import untrusted
 from facedancer.errors import InputError
 
 # What holds its picture and sound itself. Left out is what names other files or places
@@ -49,6 +50,7 @@ def open_input(path: str | os.PathLike) -> av.container.InputContainer:
     """
     if not pathlib.Path(path).is_file():
         raise InputError(f"{path}: no such file")
+    untrusted.check_not_empty(path, "not a video that can be read")
     try:
         container = av.open(
             url(path), metadata_errors="replace", container_options=dict(_ONLY)
