@@ -24,6 +24,7 @@ from facedancer.train.config import DeviceSettings, TrainConfig
 from facedancer.train.frozen.compiled import compiled
 from facedancer.train.loading import Networks
 from facedancer.train.loop.checkpoints import Checkpoints
+from facedancer.train.loop.clock import Clock
 from facedancer.train.loop.journal import Journal
 from facedancer.train.loop.loop import Loop, Plan
 from facedancer.train.step import state
@@ -131,6 +132,12 @@ def make_driver(config: TrainConfig) -> Any:
     from facedancer.train.drivers import distribution, tensorflow_driver
 
     distribution.quiet()
+    timed = config.optimisation.max_minutes or config.output.save_minutes
+    if timed and distribution.of_several_processes(devices.strategy):
+        raise InputError(
+            "Several workers would end and save at different steps by their clocks. "
+            "Leave --max_minutes and --save_minutes out, or train with one process"
+        )
     strategy = distribution.make_strategy(
         devices.strategy, devices.devices, devices.device_id
     )
@@ -180,13 +187,16 @@ def build_step(config: TrainConfig, networks: Networks, driver: Any) -> DividedS
         raise InputError(str(error)) from None
 
 
-def build_loop(config: TrainConfig, step: DividedStep, networks: Networks) -> Loop:
+def build_loop(
+    config: TrainConfig, step: DividedStep, networks: Networks, clock: Clock
+) -> Loop:
     """Returns the loop around a step.
 
     Args:
         config: The settings.
         step: The training step.
         networks: Of the settings.
+        clock: What ends the training and saves states by time.
 
     Raises:
         InputError: If the validation's shards or networks are missing.
@@ -217,6 +227,7 @@ def build_loop(config: TrainConfig, step: DividedStep, networks: Networks) -> Lo
         record_of(config, networks.structures),
         show,
         validate,
+        clock=clock,
     )
 
 

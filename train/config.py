@@ -110,6 +110,7 @@ class OutputSettings(Checked):
             the run's folder.
         log_every: Steps between lines of the log.
         save_every: Steps between checkpoints.
+        save_minutes: Minutes between checkpoints, besides those by steps; 0: none.
         sample_every: Steps between sample pictures.
         keep: Checkpoints kept, besides the best.
         alarm_steps: After so many steps an alarm may tell that swapped equals target.
@@ -124,6 +125,7 @@ class OutputSettings(Checked):
     chkp_dir: str = ""
     log_every: int = ranged(50, low=1)
     save_every: int = ranged(1000, low=1)
+    save_minutes: float = ranged(0.0, low=0.0)
     sample_every: int = ranged(1000, low=1)
     keep: int = ranged(3, low=1)
     alarm_steps: int = 5000

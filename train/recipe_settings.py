@@ -113,6 +113,8 @@ class OptimisationSettings(Checked):
 
     Attributes:
         steps: Steps of the training.
+        max_minutes: End with a checkpoint after so many minutes since the start, though
+            steps are left; 0: train all steps.
         batch_size: Pairs per step, over all devices.
         accumulation: Work through each batch in so many parts, to save memory.
         lr: Learning rate; published is 1e-4.
@@ -127,6 +129,7 @@ class OptimisationSettings(Checked):
     """
 
     steps: int = ranged(500_000, low=1, essential=True)
+    max_minutes: float = ranged(0.0, low=0.0)
     batch_size: int = ranged(10, low=1, essential=True)
     accumulation: int = ranged(1, low=1)
     lr: float | None = overrides("lr", Optimisation)

@@ -14,6 +14,7 @@ from facedancer.errors import InputError
 from facedancer.train import assembly, exporting, loading
 from facedancer.train.config import TrainConfig
 from facedancer.train.loop import alarms, checkpoints
+from facedancer.train.loop.clock import Clock
 from facedancer.train.systems import SYSTEMS
 
 
@@ -27,6 +28,7 @@ def train(config: TrainConfig) -> int:
         InputError: If the settings, files or data cannot be used, another process
             trains in the run's folder, or a loss is not finite.
     """
+    clock = Clock(config.optimisation.max_minutes, config.output.save_minutes)
     if not config.data.data_dir:
         raise InputError("--data_dir must be given to train")
     saved = assembly.checkpoints_of(config)
@@ -36,10 +38,12 @@ def train(config: TrainConfig) -> int:
         if driver.chief:
             for folder in {assembly.run_folder(config), saved.folder}:
                 claimed.enter_context(claims.claimed(folder, folder=True))
-        return _train(config, driver, saved)
+        return _train(config, driver, saved, clock)
 
 
-def _train(config: TrainConfig, driver: Any, saved: checkpoints.Checkpoints) -> int:
+def _train(
+    config: TrainConfig, driver: Any, saved: checkpoints.Checkpoints, clock: Clock
+) -> int:
     """Trains in a run's folder that no other process has; returns the exit status."""
     start = _start(config, saved)
     with driver.scope():
@@ -51,7 +55,7 @@ def _train(config: TrainConfig, driver: Any, saved: checkpoints.Checkpoints) -> 
             saved.restore(step.state, start)
             if driver.chief:
                 saved.set_aside(start)
-        loop = assembly.build_loop(config, step, networks)
+        loop = assembly.build_loop(config, step, networks, clock)
     if driver.chief:
         assembly.write_settings(config)
     logging.info(
@@ -68,6 +72,13 @@ def _train(config: TrainConfig, driver: Any, saved: checkpoints.Checkpoints) -> 
         loop.run(driver.batches(form, data, step.taken))
     except alarms.NotFiniteError as error:
         raise InputError(str(error)) from None
+    if loop.out_of_time:
+        logging.info(
+            "--max_minutes=%g are over after step %d of %d; the same command goes on",
+            config.optimisation.max_minutes,
+            step.taken,
+            config.optimisation.steps,
+        )
     logging.info("Done. Curves: %s", loop.journal.curves() or "none")
     driver.wait_for_all()
     return cli.DONE

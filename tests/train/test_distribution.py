@@ -1,5 +1,6 @@
 """Two worker processes equal one; TF_CONFIG; data reach the replicas in order."""
 
+import dataclasses
 import json
 import os
 import pathlib
@@ -17,6 +18,8 @@ from facedancer import testing
 from facedancer.arcface_model import build_mobilefacenet
 from facedancer.dataset.reading import pairs, readers
 from facedancer.errors import InputError
+from facedancer.train import assembly
+from facedancer.train.config import TrainConfig
 from facedancer.train.drivers import distribution
 from tests.train import test_step, test_train, tiny
 
@@ -89,6 +92,24 @@ class StrategyTest(testing.TestCase):
         text = f'{{"cluster": {{"worker": ["a:1", "b:1"]}}, "task": {task}}}'
         with self.assertRaisesRegex(InputError, "one of .*'worker', 0.*'worker', 1"):
             self.make(text)
+
+    @parameterized.parameters(
+        ("optimisation", "max_minutes"), ("output", "save_minutes")
+    )
+    def test_clocks_of_several_processes(self, group, name):
+        config = TrainConfig()
+        config = dataclasses.replace(
+            config,
+            **{group: dataclasses.replace(getattr(config, group), **{name: 9.0})},
+        )
+        cluster = {"worker": ["a:1", "b:1"]}
+        text = json.dumps({"cluster": cluster, "task": {"type": "worker", "index": 0}})
+        with mock.patch.dict(os.environ, {"TF_CONFIG": text}):
+            with self.assertRaisesRegex(InputError, "at different steps .*max_minutes"):
+                assembly.make_driver(config)
+            alone = dataclasses.replace(config.devices, strategy="one")
+            made = assembly.make_driver(dataclasses.replace(config, devices=alone))
+        self.assertEqual(made.replicas, 1)
 
     def test_task_that_is_not_in_the_cluster(self):
         for index in (2, -1, "x", True):

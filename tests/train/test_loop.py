@@ -1,5 +1,7 @@
 """The loop: resume equals undisturbed, NaN stops it, what a run leaves behind."""
 
+import contextlib
+import itertools
 import json
 from unittest import mock
 
@@ -9,7 +11,7 @@ from absl import logging
 from absl.testing import parameterized
 
 from facedancer import testing
-from facedancer.train.loop import alarms, loop
+from facedancer.train.loop import alarms, clock, loop
 from facedancer.train.loop.checkpoints import Checkpoints
 from facedancer.train.loop.journal import Journal
 from facedancer.train.objective import adversary
@@ -27,6 +29,50 @@ def batches(first, count=100, nan_at=None):
         if number == nan_at:
             one["target"] = one["target"] * np.nan
         yield one
+
+
+class Counting:
+    """A step that only counts."""
+
+    names, batch_size = {"one": ["loss"]}, 2
+
+    def __init__(self):
+        self.taken, self.state, self.saved = 0, None, []
+        self.driver = mock.Mock(clear_errors=contextlib.nullcontext)
+        self.recipe = mock.Mock(learning_rate=lambda *_: 1e-4)
+
+    def set_learning_rate(self, rate):
+        pass
+
+    def __call__(self, batch):
+        self.taken += 1
+        return "one", np.array([0.5])
+
+    def save(self, *_):
+        self.saved.append(self.taken)
+
+
+class ClockTest(testing.TestCase):
+    def run_by(self, told, steps):
+        step, journal = Counting(), Journal(self.tempdir())
+        plan = loop.Plan(steps, log_every=50, save_every=50)
+        run = loop.Loop(step, plan, journal, checkpoints=step, clock=told(step))
+        run.run(itertools.repeat({}))
+        logged = [one["step"] for one in journal.entries()]
+        return step.saved, logged, run.out_of_time
+
+    def test_time_is_up(self):
+        seconds = iter(range(0, 4000, 40))  # at each look 40 s later
+        found = self.run_by(lambda _: clock.Clock(3.9, 0.0, lambda: next(seconds)), 90)
+        self.assertEqual(found, ([6], [6], True))  # 240 s are more than 234
+
+    def test_saved_by_time(self):
+        found = self.run_by(lambda s: clock.Clock(0.0, 2.0, lambda: 60.0 * s.taken), 55)
+        self.assertEqual(found, ([*range(2, 55, 2), 55], [50, 55], False))
+
+    def test_steps_alone(self):
+        found = self.run_by(lambda _: None, 55)
+        self.assertEqual(found, ([50, 55], [50, 55], False))
 
 
 class LoopTest(testing.TestCase):

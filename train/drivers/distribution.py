@@ -34,7 +34,7 @@ def make_strategy(
     Raises:
         InputError: If a device or TF_CONFIG is missing, or TF_CONFIG is incomplete.
     """
-    if kind == "multi_worker" or (kind == "auto" and _workers() > 1):
+    if of_several_processes(kind):
         # Before anything asks for devices: afterwards it is too late for collectives.
         return _multi_worker(devices)
     gpus = tf.config.list_logical_devices("GPU")
@@ -64,6 +64,15 @@ def _multi_worker(devices: tuple[str, ...]) -> tf.distribute.Strategy:
             f"Received: {', '.join(devices)}"
         )
     return tf.distribute.MultiWorkerMirroredStrategy()
+
+
+def of_several_processes(kind: str) -> bool:
+    """Returns whether this process is one of several that train together.
+
+    Args:
+        kind: One of `STRATEGIES`.
+    """
+    return kind == "multi_worker" or (kind == "auto" and _workers() > 1)
 
 
 def _workers() -> int:

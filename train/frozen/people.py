@@ -7,10 +7,13 @@ gains nothing by that.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import keras
 import numpy as np
 from keras import ops
 
+from facedancer.dataset.reading import pair_reader
 from facedancer.dataset.shards import shard_index
 from facedancer.dataset.shards.records import CorruptRecordError
 from facedancer.errors import InputError
@@ -93,25 +96,21 @@ def read(
         )
     identity: list[int] = []
     vectors: list[np.ndarray] = []
-    for first in range(0, len(index), _BATCH):
-        photos = range(first, min(first + _BATCH, len(index)))
-        found = _images(index, photos, size, on_corrupt == "skip")
-        if found:
-            images = np.stack(list(found.values())).astype(np.float32) / 127.5 - 1.0
-            vectors.append(teacher.embed(images))
-            identity += [index.identity[photo] for photo in found]
-    return People(np.array(identity), np.concatenate(vectors))
 
-
-def _images(
-    index: shard_index.ShardIndex, photos: range, size: int, skip: bool
-) -> dict[int, np.ndarray]:
-    """Returns the photos that can be read, by their places."""
-    found = {}
-    for photo in photos:
+    def image(photo: int) -> np.ndarray | None:
         try:
-            found[photo] = index.image(photo, size)
+            return index.image(photo, size)
         except CorruptRecordError:
-            if not skip:
+            if on_corrupt != "skip":
                 raise
-    return found
+            return None
+
+    with ThreadPoolExecutor(pair_reader.parallel_calls()) as pool:
+        for first in range(0, len(index), _BATCH):
+            photos = range(first, min(first + _BATCH, len(index)))
+            found = zip(photos, pool.map(image, photos), strict=True)
+            if good := {photo: one for photo, one in found if one is not None}:
+                images = np.stack(list(good.values())).astype(np.float32) / 127.5 - 1.0
+                vectors.append(teacher.embed(images))
+                identity += [index.identity[photo] for photo in good]
+    return People(np.array(identity), np.concatenate(vectors))

@@ -13,6 +13,7 @@ from absl import logging
 from facedancer.tensors import Tensor
 from facedancer.train.loop import alarms
 from facedancer.train.loop.checkpoints import Checkpoints
+from facedancer.train.loop.clock import Clock
 from facedancer.train.loop.journal import Journal
 from facedancer.train.step.divided_step import DividedStep
 from facedancer.train.step.state import State
@@ -110,6 +111,10 @@ class Loop:
         show: Called with the journal when pictures are due.
         validate: Returns measures by name; None for no validation.
         score: The name of the measure that tells the best checkpoint.
+        clock: Ends and saves by time; None: only steps count.
+
+    Attributes:
+        out_of_time: Whether the time was up before all steps were taken.
     """
 
     def __init__(
@@ -122,11 +127,14 @@ class Loop:
         show: Callable[[Journal, int], None] | None = None,
         validate: Callable[[], dict[str, float]] | None = None,
         score: str = "cosine_to_source",
+        clock: Clock | None = None,
     ) -> None:
         self.step, self.plan, self.journal = step, plan, journal
         self.checkpoints, self.record = checkpoints, record or {}
         self.show, self.validate, self.score = show, validate, score
         self._guard = alarms.Guard()
+        self._clock = clock or Clock()
+        self.out_of_time = False
 
     @property
     def state(self) -> State:
@@ -134,7 +142,7 @@ class Loop:
         return self.step.state
 
     def run(self, batches: Iterable[dict]) -> None:
-        """Trains to the end of the plan.
+        """Trains to the end of the plan: all steps taken, or out of time.
 
         Args:
             batches: Batches from the state's step on.
@@ -147,7 +155,7 @@ class Loop:
         errors = self.step.driver.clear_errors()
         with errors, contextlib.closing(_timed(batches)) as supply:
             interval = Interval(self._guard)
-            while self.step.taken < self.plan.steps:
+            while self.step.taken < self.plan.steps and not self.out_of_time:
                 batch, waited = next(supply)
                 interval.waited += waited
                 interval = self._one(batch, interval)
@@ -159,7 +167,8 @@ class Loop:
         phase, values = self.step(batch)
         step = self.step.taken
         interval.add(step, self.step.names[phase], values)
-        if plan.due(plan.log_every, step):
+        self.out_of_time = self._clock.is_up()
+        if self.out_of_time or plan.due(plan.log_every, step):
             self._log(interval)
             interval = Interval(self._guard)
         if self.show and plan.due(plan.sample_every, step):
@@ -167,10 +176,12 @@ class Loop:
         score = None
         if self.validate and plan.due(plan.eval_every, step):
             score = self._validated(self.validate(), step)
-        if score is not None or plan.due(plan.save_every, step):
+        by_time = self.out_of_time or self._clock.save_due()
+        if by_time or score is not None or plan.due(plan.save_every, step):
             interval.means()  # never save what is not finite
             if self.journal.active:
                 self.checkpoints.save(self.state, self.record, score)
+            self._clock.saved()
         return interval
 
     def _learning_rate(self, step: int) -> float:
