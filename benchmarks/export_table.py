@@ -26,7 +26,6 @@ from facedancer.models import export, load_generator, portable_generator, saving
 from facedancer.models.architectures import ARCHITECTURES
 from facedancer.network import Network
 from facedancer.settings import Checked, ranged
-from facedancer.vectors import normalize
 
 _LITERT = ("f32", "f16", "int8")
 
@@ -88,8 +87,6 @@ def _feeds(network: Network) -> dict[str, np.ndarray]:
     faces = sample_photos.example_faces(contract.image.size)
     feeds = network.example_inputs(batch=len(faces))
     feeds["target"] = contract.image.from_uint8(faces)
-    if contract.identity.unit:
-        feeds["identity"] = normalize(feeds["identity"])
     return feeds
 
 

@@ -20,7 +20,6 @@ import numpy as np
 from facedancer import files, portable, sample_photos
 from facedancer.models import portable_generator, saving
 from facedancer.network import Network
-from facedancer.vectors import normalize
 
 PRECISIONS = ("f32", "f16", "int8")
 
@@ -99,6 +98,4 @@ def _examples(network: Network) -> Iterator[dict[str, np.ndarray]]:
         feeds = network.example_inputs(batch=1, seed=number)
         if contract:
             feeds["target"] = contract.image.from_uint8(faces[number : number + 1])
-            if contract.identity.unit:
-                feeds["identity"] = normalize(feeds["identity"])
         yield feeds

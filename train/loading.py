@@ -16,6 +16,7 @@ from facedancer.arcface_model.encoder import Encoder
 from facedancer.contract import SwapContract
 from facedancer.dataset.shards import shard_index
 from facedancer.errors import InputError
+from facedancer.models.architectures import ARCHITECTURES
 from facedancer.models.published import reading
 from facedancer.train.config import TrainConfig
 from facedancer.train.frozen import people, perceptual, projector, proxy
@@ -133,16 +134,31 @@ def _start(config: TrainConfig) -> dict[str, keras.Model]:
         "generator": networks.init_generator,
         "discriminator": networks.init_discriminator,
     }
-    roles = system_of(config).networks
+    system = system_of(config)
+    roles = system.networks
     for name, path in given.items():
         if path and name not in roles:
             raise InputError(
                 f"--init_{name} is for a {name}; --system={config.system.system} "
                 f"trains {', '.join(roles)}"
             )
-    return {
+    found = {
         name: reading.load(path, roles[name]) for name, path in given.items() if path
     }
+    for name, network in found.items():
+        _check_family(name, given[name], network, system)
+    return found
+
+
+def _check_family(name: str, path: str, network: Any, system: type[System]) -> None:
+    """Refuses to fine-tune the network of another system."""
+    wanted, found = system.family(), type(network).__name__
+    if found not in wanted.classes():
+        theirs = [a.title for a in ARCHITECTURES.values() if found in a.classes()]
+        raise InputError(
+            f"--init_{name}={path}: a network of {' or '.join(theirs) or found}; "
+            f"--system={system.name} fine-tunes those of {wanted.title}"
+        )
 
 
 def structures_of(

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
+import numpy as np
 
 from facedancer.contract import SwapContract
 from facedancer.network import Network
 from facedancer.tensors import Dtype
+from facedancer.vectors import normalize
 
 
 class BuiltNetwork(Network):
@@ -84,3 +86,19 @@ class SwapperNetwork(BuiltNetwork):
     def contract(self) -> SwapContract:
         """The `SwapContract` of the config."""
         return self._config.contract
+
+    def example_inputs(self, batch: int = 2, seed: int = 0) -> dict[str, np.ndarray]:
+        """Returns seeded inputs by name, see `Network.example_inputs`.
+
+        Args:
+            batch: How many examples.
+            seed: Of the random numbers.
+
+        Returns:
+            As of any network, but identities have length one where the contract says
+            so: what a swapper never sees may end in numbers without end.
+        """
+        made = super().example_inputs(batch, seed)
+        if "identity" in made and self.contract.identity.unit:
+            made["identity"] = normalize(made["identity"])
+        return made

@@ -99,6 +99,13 @@ class NetworkTest(testing.TestCase):
         wanted = 0.1 * np.asarray(x).mean((0, 1, 2))
         self.assert_close(after[2], wanted, atol=1e-6)
 
+    def test_example_identities_are_what_the_network_is_told(self):
+        """Ten times as long, mixes without bounds ended in NaN and no export agreed."""
+        network = MobileFSGANGenerator(TINY)
+        self.assertTrue(network.contract.identity.unit)
+        found = np.linalg.norm(network.example_inputs(3)["identity"], axis=1)
+        np.testing.assert_allclose(found, 1.0, 1e-6)
+
     def test_identity_and_target_both_matter(self):
         network = MobileFSGANGenerator(TINY)
         target, identity = (network.example_inputs(2)[k] for k in network.feed_names)

@@ -17,10 +17,12 @@ import pytest
 from absl import flags
 from absl.testing import parameterized
 
-from facedancer import cli, command_line, testing, usage
+from facedancer import cli, command_line, testing, usage, weights
 from facedancer.arcface_model import build_mobilefacenet, load_encoder
 from facedancer.errors import InputError
 from facedancer.models import load_discriminator, load_generator
+from facedancer.models.families.mobile_fsgan.config import MobileGeneratorConfig
+from facedancer.models.families.mobile_fsgan.generator import MobileFSGANGenerator
 from facedancer.settings import flat, from_flat
 from facedancer.train import assembly, loading, train
 from facedancer.train.config import TrainConfig
@@ -287,6 +289,23 @@ class RunTest(testing.TestCase):
         )
         with self.assertRaisesRegex(InputError, "vectors of 512, the encoder gives 8"):
             loading.load_networks(settings(*self.words(*words)))
+
+    def test_networks_of_another_system_are_not_fine_tuned(self):
+        other = self.folder / "other.keras"
+        small = MobileGeneratorConfig(image_size=32, width=6, stages=4, identity_size=8)
+        MobileFSGANGenerator(small).save(other)
+        own = weights.find("generator")
+        for system, path, message in (
+            (
+                "facedancer",
+                other,
+                "of MobileFSGAN; --system=facedancer .*FaceDancer",
+            ),
+            ("mobile_fsgan", own, "of FaceDancer; --system=mobile_fsgan .*MobileFSGAN"),
+        ):
+            words = self.words(f"--system={system}", f"--init_generator={path}")
+            with self.assertRaisesRegex(InputError, f"{path.name}: .*{message}"):
+                loading.load_networks(settings(*words))
 
     def test_config_of_a_run_comes_back_as_flags(self):
         words = ("--i_lambda=3", "--up_types=affa,concat", "--noflip", "--ema=0.5")
