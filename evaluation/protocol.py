@@ -10,6 +10,7 @@ import numpy as np
 
 from facedancer.errors import InputError
 from facedancer.evaluation import options
+from facedancer.evaluation.inputs import known_people
 from facedancer.evaluation.inputs import pairs as pair_lists
 from facedancer.evaluation.inputs.locating import Locator
 from facedancer.evaluation.inputs.photos import Face, Photo
@@ -27,7 +28,11 @@ from facedancer.evaluation.plots import charts
 from facedancer.evaluation.report import document
 from facedancer.evaluation.report.document import Report
 from facedancer.evaluation.settings import EvaluateSettings
-from facedancer.video_swap.swapping.networks import NetworkSettings, load_networks
+from facedancer.video_swap.swapping.networks import (
+    Networks,
+    NetworkSettings,
+    load_networks,
+)
 from facedancer.video_swap.swapping.swapper import SwapSettings
 
 _FEW = 8  # pairs that the costly studies take
@@ -54,7 +59,7 @@ def evaluate(settings: EvaluateSettings) -> document.Report:
         settings=dataclasses.asdict(settings),
         notes=[*([warning] if warning else []), *loaded.notes],
     )
-    if isinstance(swapper, swappers.GeneratorSwapper):
+    if isinstance(swapper, swappers.NetworkSwapper):
         result.networks |= {
             f"swap: {role}": {"name": text}
             for role, text in swapper.networks.names.items()
@@ -92,6 +97,10 @@ def _pairs(settings: EvaluateSettings) -> list[pair_lists.Pair]:
         found = pair_lists.read_pairs(settings.pairs_csv, settings.data_dir)
     elif settings.data_dir:
         photos = pair_lists.photos_by_label(settings.data_dir)
+        if settings.known_dir:
+            known = known_people.read(settings.known_dir)
+            count = settings.pairs or 500
+            return known_people.make_pairs(known, photos, count, settings.seed)
         return pair_lists.make_pairs(
             photos, settings.pairs or 500, settings.seed, settings.same_share
         )
@@ -125,8 +134,30 @@ def _swapper(settings: EvaluateSettings) -> swappers.Swapper | None:
         swap_settings = SwapSettings(mask=settings.mask)
     except ValueError as error:
         raise InputError(str(error)) from None
-    encoder = networks.contract.identity.encoder
-    return swappers.GeneratorSwapper(networks, encoder, swap_settings)
+    return _told_swapper(networks, swap_settings, settings.known_dir)
+
+
+def _told_swapper(
+    networks: Networks, swap_settings: SwapSettings, known_dir: str
+) -> swappers.NetworkSwapper:
+    """Returns the swapper for what the generator is told."""
+    told, name = networks.contract.identity, networks.names["generator"]
+    if told.kind == "vector":
+        if known_dir:
+            raise InputError(
+                "--known_dir is for generators that are told a number or nothing: "
+                f"leave it out. Received: {name}, which takes identity vectors"
+            )
+        return swappers.GeneratorSwapper(networks, told.encoder, swap_settings)
+    if not known_dir:
+        kinds = {"label": "a person's number", "none": "nothing"}
+        raise InputError(
+            "A generator that takes no identity vectors is judged by photos of the "
+            f"people it knows: give --known_dir. Received: {name}, which is told "
+            f"{kinds[told.kind]}"
+        )
+    numbers = known_people.read(known_dir).numbers(told)
+    return swappers.KnownSwapper(networks, numbers, swap_settings)
 
 
 def _add_pairs(
@@ -216,7 +247,9 @@ def _add_experiments(
     if not settings.wants("interpolation"):
         return
     if not isinstance(swapper, swappers.IdentitySwapper):
-        result.notes.append("No interpolation of identity: only a generator can do it")
+        result.notes.append(
+            "No interpolation of identity: only a generator told vectors can do it"
+        )
     elif len(sources) > 1:
         result.studies.append(
             experiments.interpolation(
@@ -234,7 +267,9 @@ def _two_people(
     """Returns faces of two people, of those with the most photos."""
     if not settings.data_dir:
         return studies.most_photographed(measured)
-    photos = pair_lists.photos_by_label(settings.data_dir)
+    photos = dict(pair_lists.photos_by_label(settings.data_dir))
+    if settings.known_dir:
+        photos = dict(known_people.read(settings.known_dir).photos)
     order = sorted(photos, key=lambda label: (-len(photos[label]), label))
     people: dict[str, list[Face]] = {}
     for label in order[:10]:

@@ -6,6 +6,7 @@ import dataclasses
 
 from facedancer.evaluation.plots import embedding_maps
 from facedancer.settings import Checked, choice, ranged, setting
+from facedancer.video_swap.compositing.mask_kinds import MASKS
 
 SWAPPERS = ("generator", "copy", "paste")
 STUDIES = (
@@ -26,6 +27,10 @@ class EvaluateSettings(Checked):
     Attributes:
         out: Folder for the report; index.html in it is the page to look at.
         data_dir: One folder of photos a person: pairs are drawn from it.
+        known_dir: Photos of the people that the generator knows, where it is told a
+            number (--facedancer_path's input is a label) or nothing: sources are drawn
+            from them. A folder a person, in the order of the numbers or called NUMBER
+            or NUMBER_NAME; photos in no folder are of the one person it shows.
         pairs_csv: List of pairs, see make_pairs; relative paths start at --data_dir, or
             without it at the list's folder.
         results: Folder of triples made by any program: pairs.csv with a column swapped,
@@ -65,7 +70,7 @@ class EvaluateSettings(Checked):
         maps: How identity vectors are drawn in the plane: pca, tsne, umap.
         rounds: How often results are fed back in the study drift.
         draws: Of the bootstrap.
-        mask: Shape that a generator's face is pasted with: face or legacy.
+        mask: Shape that a generator's face is pasted with.
         device_id: Number of the GPU; -1 for the CPU.
         engine: What runs the generator: auto, keras or openvino.
         target_video: A video to measure flicker on.
@@ -85,6 +90,7 @@ class EvaluateSettings(Checked):
 
     out: str = setting(essential=True)
     data_dir: str = setting("", essential=True)
+    known_dir: str = ""
     pairs_csv: str = setting("", essential=True)
     results: str = setting("", essential=True)
     pairs: int = ranged(500, low=0, essential=True)
@@ -111,7 +117,7 @@ class EvaluateSettings(Checked):
     maps: tuple[str, ...] = ("pca",)
     rounds: int = ranged(10, low=1)
     draws: int = ranged(1000, low=20)
-    mask: str = "face"
+    mask: str = choice("face", MASKS)
     device_id: int = 0
     engine: str = "auto"
     target_video: str = ""
@@ -127,6 +133,11 @@ class EvaluateSettings(Checked):
             )
         if self.results and (self.pairs_csv or self.data_dir):
             raise ValueError("--results brings its own pairs: give it alone")
+        if self.known_dir and (self.results or self.same_share):
+            raise ValueError(
+                "--known_dir says who is put on photos of others: leave out --results "
+                "and --same_share"
+            )
         if self.swapped_video and not self.target_video:
             raise ValueError("--swapped_video needs --target_video")
         if self.target_video and not (self.swapped_video or self.swap_source):

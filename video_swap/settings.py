@@ -6,12 +6,12 @@ import dataclasses
 
 from facedancer.image_formats import MAX_PIXELS
 from facedancer.settings import Checked, choice, ranged, repeated, setting
+from facedancer.video_swap.compositing.mask_kinds import MASKS
 
 ENGINES = ("auto", "keras", "openvino", "onnxruntime", "litert")
 DEVICES = ("auto", "cpu", "cuda", "coreml", "directml")
 PRECISIONS = ("f32", "bf16", "f16", "int8")
 ORDERS = ("all", "largest", "best", "left", "right", "top", "bottom")
-MASKS = ("face", "legacy")
 COLOURS = ("none", "lab", "adain", "adain_xyz", "hist_match", "target_chroma")
 REFINERS = ("none", "detail")
 # Which face of a source photo; or a number, 1 for the leftmost.
@@ -129,8 +129,8 @@ class SwapSettings(Checked):
             0: the encoder's own.
         strength: Identity of the result: 0 the target's, 1 the source's, above 1
             exaggerated.
-        mask: Shape that is pasted: face (brows to chin, soft) or legacy (the original's
-            soft rectangle).
+        mask: Shape that is pasted: face is that of the face, brows to chin, legacy the
+            original's soft rectangle.
         colour: Colour correction: none, lab, adain, adain_xyz, hist_match or
             target_chroma (the target's colours).
         sharpen: Amount of sharpening of the swapped face; 0 for none.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import pathlib
+from collections.abc import Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -118,16 +119,102 @@ class PasteSwapper:
         return result
 
 
-class GeneratorSwapper:
+class NetworkSwapper:
     """Runs a generator as the swapping programs do, and pastes its face back.
+
+    Args:
+        networks: What `load_networks` gave.
+        settings: How faces are put back.
+    """
+
+    def __init__(
+        self, networks: Networks, settings: SwapSettings | None = None
+    ) -> None:
+        self.networks, self.settings = networks, settings or SwapSettings()
+        self.name = networks.names["generator"]
+
+    def _swap(
+        self, told: Sequence[np.ndarray | int], targets: Sequence[Face]
+    ) -> list[np.ndarray]:
+        """Returns the results for what the generator is told of each target."""
+        rules = [identities.Rule(str(i), None, one) for i, one in enumerate(told)]
+        swapper = FaceSwapper(
+            self._finite,
+            self.networks.contract,
+            self.networks.detector,
+            self.networks.embedder,
+            rules,
+            self.settings,
+        )
+        frames = [target.photo.read() for target in targets]
+        jobs = [[FaceJob(target.landmarks, i)] for i, target in enumerate(targets)]
+        return swapper.swap_frames(frames, jobs)
+
+    def _finite(self, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Runs the engine; values that are no numbers would become black faces."""
+        made = self.networks.engine(feeds)
+        if not all(np.isfinite(values).all() for values in made.values()):
+            raise InputError(
+                f"The generator {self.name} gave values that are not finite "
+                f"({self.networks.names.get('engine', 'engine unknown')}). Try "
+                "--engine=keras; if that gives the same, its weights are damaged"
+            )
+        return made
+
+
+class KnownSwapper(NetworkSwapper):
+    """A generator that is told a number, or nothing: it shows people it knows.
+
+    Args:
+        networks: What `load_networks` gave.
+        numbers: Number of the person on each source photo, by its whole path; one that
+            shows one person only looks at none.
+        settings: How faces are put back.
+    """
+
+    def __init__(
+        self,
+        networks: Networks,
+        numbers: Mapping[pathlib.Path, int],
+        settings: SwapSettings | None = None,
+    ) -> None:
+        super().__init__(networks, settings)
+        self.encoder_name = networks.contract.identity.encoder
+        self.numbers = numbers
+
+    def swap(
+        self, sources: Sequence[Face], targets: Sequence[Face]
+    ) -> list[np.ndarray]:
+        """Returns the results, a list of `(height, width, 3)` uint8 RGB.
+
+        Args:
+            sources: Photos of who is put in.
+            targets: Faces that are changed.
+
+        Raises:
+            InputError: If it is not known who is on a source photo.
+        """
+        return self._swap([self._number(face) for face in sources], targets)
+
+    def _number(self, face: Face) -> int:
+        if self.networks.contract.identity.kind == "none":
+            return 0
+        path = face.photo.path
+        if path is None or path.resolve() not in self.numbers:
+            raise InputError(
+                f"{self.name} is told a person's number: each source must be a photo "
+                f"of --known_dir. Received: {face.photo.name}"
+            )
+        return self.numbers[path.resolve()]
+
+
+class GeneratorSwapper(NetworkSwapper):
+    """A generator that is told identity vectors, so it follows photos of anybody.
 
     Args:
         networks: What `load_networks` gave.
         encoder_name: The encoder the generator was trained with, empty if unknown.
         settings: How faces are put back.
-
-    Raises:
-        InputError: If the generator is not told by an identity vector.
     """
 
     def __init__(
@@ -136,18 +223,7 @@ class GeneratorSwapper:
         encoder_name: str = "",
         settings: SwapSettings | None = None,
     ) -> None:
-        self.networks, self.settings = networks, settings or SwapSettings()
-        self.name = networks.names["generator"]
-        if (kind := networks.contract.identity.kind) != "vector":
-            told = {
-                "label": "a person's number",
-                "none": "nothing",
-            }
-            raise InputError(
-                "What is measured is how well photos of anybody are followed: the "
-                "generator must take identity vectors. "
-                f"Received: {self.name}, which is told {told[kind]}"
-            )
+        super().__init__(networks, settings)
         self.encoder_name = encoder_name or networks.names["encoder"]
 
     def swap(
@@ -187,26 +263,4 @@ class GeneratorSwapper:
         Raises:
             InputError: If the generator gives values that are not finite.
         """
-        rules = [identities.Rule(str(i), None, v) for i, v in enumerate(vectors)]
-        swapper = FaceSwapper(
-            self._finite,
-            self.networks.contract,
-            self.networks.detector,
-            self.networks.embedder,
-            rules,
-            self.settings,
-        )
-        frames = [target.photo.read() for target in targets]
-        jobs = [[FaceJob(target.landmarks, i)] for i, target in enumerate(targets)]
-        return swapper.swap_frames(frames, jobs)
-
-    def _finite(self, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Runs the engine; values that are no numbers would become black faces."""
-        made = self.networks.engine(feeds)
-        if not all(np.isfinite(values).all() for values in made.values()):
-            raise InputError(
-                f"The generator {self.name} gave values that are not finite "
-                f"({self.networks.names.get('engine', 'engine unknown')}). Try "
-                "--engine=keras; if that gives the same, its weights are damaged"
-            )
-        return made
+        return self._swap(list(vectors), targets)

@@ -1,5 +1,6 @@
 """Tests of `video_swap.compositing`: paste, masks, pixel_boost, colour_transfer."""
 
+import functools
 from unittest import mock
 
 import cv2
@@ -7,7 +8,15 @@ import numpy as np
 from absl.testing import parameterized
 
 from facedancer import alignment, testing
-from facedancer.video_swap.compositing import colour_transfer, masks, paste, pixel_boost
+from facedancer.evaluation.settings import EvaluateSettings
+from facedancer.video_swap import settings
+from facedancer.video_swap.compositing import (
+    colour_transfer,
+    mask_kinds,
+    masks,
+    paste,
+    pixel_boost,
+)
 
 
 def photo(height=120, width=200):
@@ -114,6 +123,23 @@ class PasteTest(testing.TestCase):
 
 
 class MaskTest(testing.TestCase):
+    def test_kinds_are_what_settings_list(self):
+        landmarks = alignment.template(80)
+        for name, shape in mask_kinds.MASKS.items():
+            mask = shape(landmarks, 80)
+            self.assertEqual((mask.shape, mask.dtype), ((80, 80), np.float32))
+            self.assertBetween(float(mask[50, 40]), 0.9, 1.0, name)
+            self.assertEqual(float(mask[0].max()), 0.0, name)
+        records = (
+            settings.SwapSettings,
+            functools.partial(EvaluateSettings, out="x", data_dir="d"),
+        )
+        for record in records:
+            with self.assertRaisesRegex(ValueError, "must be one of face, legacy"):
+                record(mask="oval")
+            with mock.patch.dict(mask_kinds.MASKS, {"oval": mask_kinds.face}):
+                self.assertEqual(record(mask="oval").mask, "oval")
+
     def test_legacy_rectangle(self):
         mask = masks.legacy_mask(256)
         # A blurred step is one half at the edge: rows 77 and 240, columns 32 and 224.

@@ -11,7 +11,7 @@ from facedancer.ui.page.events import Events
 from facedancer.ui.session import swaps
 from facedancer.ui.settings import MAX_UPLOAD
 from facedancer.video_swap.compositing import colour_transfer
-from facedancer.video_swap.settings import MASKS
+from facedancer.video_swap.compositing.mask_kinds import MASKS
 
 # Letters that every machine has: a theme of gradio would ask a server for its own.
 FONT = ("system-ui", "sans-serif")

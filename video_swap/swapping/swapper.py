@@ -17,6 +17,7 @@ from facedancer.photo_search import search_photos
 from facedancer.video_swap.compositing import (
     colour_transfer,
     detail,
+    mask_kinds,
     masks,
     paste,
     pixel_aspect,
@@ -282,11 +283,7 @@ class FaceSwapper:
         made: dict[str, np.ndarray],
     ) -> None:
         settings, size = self.settings, len(crop.image)
-        mask = (
-            masks.legacy_mask(size)
-            if settings.mask == "legacy"
-            else masks.face_mask(crop.landmarks, size)
-        )
+        mask = mask_kinds.MASKS[settings.mask](crop.landmarks, size)
         if len(crop.fronts):
             mask = mask * masks.uncovered(crop.fronts, size)
         mask = masks.by_outputs(made, mask)
