@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import keras
 from keras import layers
@@ -11,15 +11,14 @@ from keras import layers
 from facedancer.arcface_model.encoder import Encoder
 from facedancer.tensors import Tensor
 
-# Stage, channels, expanded channels of the first block and of the others, blocks.
+# Stage, channels, expanded channels of the first block and of the others.
 STAGES = (
-    (2, 64, 128, 128, 5),
-    (3, 128, 256, 256, 7),
-    (4, 128, 512, 256, 3),
+    (2, 64, 128, 128),
+    (3, 128, 256, 256),
+    (4, 128, 512, 256),
 )
-# One map at stride 4 and two at stride 8. The maps at stride 16 tell people apart too
-# well to be held to those of the target.
-TAPS = ("stage2_block5_out", "stage3_block4_out", "stage3_block7_out")
+BLOCKS = (5, 7, 3)  # of each stage, as published
+MAX_BLOCKS = 24
 
 
 @keras.saving.register_keras_serializable(package="facedancer")
@@ -35,12 +34,14 @@ class MobileFaceNet(Encoder):
         embedding_size: Length of the identity vector.
         image_size: Side of the input in pixels, a multiple of 16.
         width: Factor on all inner channels but the last 512.
+        blocks: Blocks of stages 2, 3 and 4, each in [1, 24].
         folded_from: Empty, or the `name_with_hash` of the encoder whose batch norms
             are folded into this one's convolutions (`fold`).
         name: Name of the model.
 
     Raises:
-        ValueError: If the image size is no multiple of 16.
+        ValueError: If the image size is no multiple of 16, or `blocks` are not three
+            numbers in that range.
 
     Reference:
         - [Chen et al., 2018](https://arxiv.org/abs/1804.07573)
@@ -48,7 +49,21 @@ class MobileFaceNet(Encoder):
 
     architecture = "mobilefacenet"
     value_range = "signed"
-    taps = TAPS
+
+    @property
+    def taps(self) -> tuple[str, ...]:
+        """Names of the layers whose maps IFSR compares by default.
+
+        One map at stride 4 and two at stride 8. The maps at stride 16 tell people apart
+        too well to be held to those of the target.
+        """
+        second, third, _ = self.get_config()["blocks"]
+        names = (
+            f"stage2_block{second}_out",
+            f"stage3_block{(third + 1) // 2}_out",
+            f"stage3_block{third}_out",
+        )
+        return tuple(dict.fromkeys(names))
 
     @staticmethod
     def norm_names(conv: str) -> tuple[str, ...]:
@@ -64,6 +79,7 @@ class MobileFaceNet(Encoder):
         embedding_size: int = 128,
         image_size: int = 112,
         width: float = 1.0,
+        blocks: Sequence[int] = BLOCKS,
         folded_from: str = "",
         name: str = "mobilefacenet",
         **kwargs: object,
@@ -73,9 +89,14 @@ class MobileFaceNet(Encoder):
                 "`image_size` must be a multiple of 16. "
                 f"Received: image_size={image_size}"
             )
+        if len(blocks) != len(STAGES) or not all(1 <= x <= MAX_BLOCKS for x in blocks):
+            raise ValueError(
+                f"`blocks` must be {len(STAGES)} numbers in [1, {MAX_BLOCKS}]. "
+                f"Received: blocks={tuple(blocks)}"
+            )
         unit = functools.partial(_unit, folded=bool(folded_from))
         image = layers.Input((image_size, image_size, 3), name="image")
-        x = _trunk(image, width, unit)
+        x = _trunk(image, width, blocks, unit)
         x = unit(x, 512, 1, "head_conv")
         x = unit(x, 0, image_size // 16, "head_global", padding="valid", prelu=False)
         x = layers.Flatten(name="head_flatten")(x)
@@ -90,12 +111,16 @@ class MobileFaceNet(Encoder):
             embedding_size=embedding_size,
             image_size=image_size,
             width=width,
+            blocks=list(blocks),
             folded_from=folded_from,
         )
 
 
 def build_mobilefacenet(
-    embedding_size: int = 128, image_size: int = 112, width: float = 1.0
+    embedding_size: int = 128,
+    image_size: int = 112,
+    width: float = 1.0,
+    blocks: Sequence[int] = BLOCKS,
 ) -> MobileFaceNet:
     """Returns a MobileFaceNet with new weights.
 
@@ -103,21 +128,25 @@ def build_mobilefacenet(
         embedding_size: Length of the identity vector.
         image_size: Side of the input in pixels, a multiple of 16.
         width: Factor on the inner channels.
+        blocks: Blocks of stages 2, 3 and 4.
 
     Raises:
-        ValueError: If the image size is no multiple of 16.
+        ValueError: If the image size is no multiple of 16, or `blocks` are not three
+            numbers in [1, 24].
     """
-    return MobileFaceNet(embedding_size, image_size, width)
+    return MobileFaceNet(embedding_size, image_size, width, blocks)
 
 
-def _trunk(image: Tensor, width: float, unit: Callable[..., Tensor]) -> Tensor:
+def _trunk(
+    image: Tensor, width: float, blocks: Sequence[int], unit: Callable[..., Tensor]
+) -> Tensor:
     def scaled(channels: int) -> int:
         return max(8, round(channels * width))
 
     x = unit(image, scaled(64), 3, "stage1_conv", stride=2)
     x = unit(x, 0, 3, "stage1_depthwise")
-    for stage, channels, first, others, blocks in STAGES:
-        for block in range(1, blocks + 1):
+    for (stage, channels, first, others), count in zip(STAGES, blocks, strict=True):
+        for block in range(1, count + 1):
             x = _block(
                 x,
                 scaled(channels),

@@ -27,7 +27,8 @@ from facedancer.train.config import TrainConfig
 from facedancer.train.objective import losses
 from facedancer.train.systems.base import Fed
 from facedancer.video_swap.swapping import identities, swapper
-from tests.dataset import fixtures
+from tests.dataset import detectors, fixtures
+from tests.train import tiny
 
 SIZE, SHRUNK = 16, Alignment("arcface", 0.8)
 SMALL = (
@@ -50,7 +51,7 @@ def align(photos, folder, **options):
     settings = aligning.AlignSettings(
         str(photos), str(folder), im_size=SIZE, contact_sheet=False, **options
     )
-    counts = crop_align.align_folder(settings, fixtures.BoxDetector())
+    counts = crop_align.align_folder(settings, detectors.BoxDetector())
     assert counts["done"] == 4
     return folder
 
@@ -79,9 +80,10 @@ def chain(tmp_path_factory):
     ):
         align(folder / "photos", folder / name, **options)
         pack(folder / name, folder / f"{name}_shards")
-    encoder = arcface_model.build_mobilefacenet(8, image_size=32, width=0.125)
-    encoder.save(folder / "encoder.keras")
-    return folder
+    tiny.write_encoder(folder)
+    tiny.eagerly(True)
+    yield folder
+    tiny.eagerly(False)
 
 
 def settings(chain, shards="shrunk_shards", *more):
@@ -118,14 +120,14 @@ def swap_is_cut_like_the_crops(chain, path):
     photo = images.read_image(next((chain / "photos" / "ann").iterdir()))
     trained = images.read_image(next((chain / "shrunk" / "ann").iterdir()))
     contract = load_generator(path).contract
-    (faces,) = fixtures.BoxDetector().detect_batch([photo])
+    (faces,) = detectors.BoxDetector().detect_batch([photo])
     assert len(faces) == 1
     encoder = arcface_model.load_encoder(chain / "encoder.keras")
     vector = np.ones(8, np.float32)
     made = swapper.FaceSwapper(
         None,
         contract,
-        fixtures.BoxDetector(),
+        detectors.BoxDetector(),
         arcface_model.Embedder(encoder),
         [identities.Rule("x", None, vector)],
     )

@@ -13,7 +13,7 @@ JUMPS = [
     ("train/loading.py", "fold(load_encoder", "arcface_model/loading.py"),
     (
         "train/distill_encoder.py",
-        "import Encoder, verification",
+        "import Encoder, mobilefacenet, verification",
         "arcface_model/verification.py",
     ),
     ("train/calibrate_margins.py", "load_generator", "models/published/reading.py"),

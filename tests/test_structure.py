@@ -72,10 +72,33 @@ IDS = [str(path.relative_to(ROOT)) for path in FILES]
 
 
 @functools.cache
+def tree_of(path):
+    return ast.parse(path.read_text())
+
+
+def each_file(check):
+    """Returns a test for each folder that says all faults of its files at once."""
+
+    @pytest.mark.parametrize("folder", list(MAY_IMPORT))
+    def test(folder):
+        faults = []
+        for path in FILES:
+            if path.is_relative_to(ROOT / folder):
+                try:
+                    check(path)
+                except AssertionError as fault:
+                    faults.append(str(fault))
+        assert not faults, "\n".join(faults)
+
+    test.__doc__ = check.__doc__
+    return test
+
+
+@functools.cache
 def imports(path):
     """Returns `(line, dotted name)` of every import in a file."""
     found = []
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Import):
             found += [(node.lineno, alias.name) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -84,7 +107,7 @@ def imports(path):
     return found
 
 
-@pytest.mark.parametrize("path", FILES, ids=IDS)
+@each_file
 def test_imports(path):
     folder = path.relative_to(ROOT).parts[0]
     for line, name in imports(path):
@@ -125,7 +148,7 @@ def module_of(name):
     return parts
 
 
-@pytest.mark.parametrize("path", FILES, ids=IDS)
+@each_file
 def test_rooms_stand_in_their_order(path):
     parts = path.relative_to(ROOT).with_suffix("").parts
     room, levels = room_of(parts), ROOMS.get(parts[0], ())
@@ -149,7 +172,7 @@ def programs():
     }
 
 
-@pytest.mark.parametrize("path", FILES, ids=IDS)
+@each_file
 def test_rooms_import_no_program(path):
     """What a program and another file need lies in a room, not in the program."""
     if room_of(path.relative_to(ROOT).parts) is None:
@@ -175,19 +198,25 @@ def test_rooms_are_small_and_known():
             assert len(files) <= MAX_FILES, f"{folder}/{room} has {len(files)} files"
 
 
-@pytest.mark.parametrize("path", FILES, ids=IDS)
+@functools.cache
+def hidden_by_files():
+    used = {name.split(".")[0] for p in FILES for _, name in imports(p)}
+    return (set(sys.stdlib_module_names) | used) - {"facedancer", "__future__"}
+
+
+@each_file
 def test_file_name_hides_no_module(path):
     """`python dataset/crop_align.py` puts `dataset/` in front of `sys.path`."""
     if len(path.relative_to(ROOT).parts) > 2:
         return  # in a room, where no program lies
-    used = {name.split(".")[0] for p in FILES for _, name in imports(p)}
-    hidden = (set(sys.stdlib_module_names) | used) - {"facedancer", "__future__"}
-    assert path.stem not in hidden, f"{path.name} would hide the module {path.stem}"
+    assert path.stem not in hidden_by_files(), (
+        f"{path.name} would hide the module {path.stem}"
+    )
 
 
-@pytest.mark.parametrize("path", FILES, ids=IDS)
+@each_file
 def test_docstrings(path):
-    tree = ast.parse(path.read_text())
+    tree = tree_of(path)
     assert ast.get_docstring(tree), f"{path}: no module docstring"
     for node in ast.walk(tree):
         if not isinstance(node, ast.ClassDef | ast.FunctionDef):
@@ -257,15 +286,15 @@ def public_functions(tree):
                     yield method
 
 
-@pytest.mark.parametrize("path", FILES, ids=IDS)
+@each_file
 def test_public_names_are_documented(path):
-    for node in public_functions(ast.parse(path.read_text())):
+    for node in public_functions(tree_of(path)):
         if node.name not in PROGRAM_FUNCTIONS:
             place = f"{path.relative_to(ROOT)}:{node.lineno} {node.name}"
             assert ast.get_docstring(node), f"{place}: no docstring"
 
 
-@pytest.mark.parametrize("path", FILES, ids=IDS)
+@each_file
 def test_sizes(path):
     """Short files and functions, so that a newcomer finds the line to change."""
     text = path.read_text()
@@ -288,9 +317,22 @@ def test_test_files_are_short_too():
     assert not {name for name, count in lines.items() if count > 400}
 
 
-@pytest.mark.parametrize("path", FILES, ids=IDS)
+def test_marks_stand_beneath_parameters():
+    """absl's list of parameters takes a mark that stands above it, and loses it."""
+    wrong = []
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        for node in ast.walk(tree_of(path)):
+            names = [ast.unparse(x) for x in getattr(node, "decorator_list", ())]
+            listed = [k for k, x in enumerate(names) if x.startswith("parameterized.")]
+            marks = [k for k, x in enumerate(names) if x.startswith("pytest.mark")]
+            if listed and marks and min(marks) < max(listed):
+                wrong.append(f"{path.relative_to(ROOT)}:{node.lineno}")
+    assert not wrong
+
+
+@each_file
 def test_libraries_do_not_print(path):
-    tree = ast.parse(path.read_text())
+    tree = tree_of(path)
     if "__name__ == " in path.read_text() or path.name == "cli.py":
         return  # a program
     for node in ast.walk(tree):

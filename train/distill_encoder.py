@@ -26,13 +26,14 @@ from keras import ops
 
 from facedancer import arcface_model, claims, cli, files, images, optimizers, places
 from facedancer.alignment import Alignment, check_equal
-from facedancer.arcface_model import Encoder, verification
+from facedancer.arcface_model import Encoder, mobilefacenet, verification
 from facedancer.dataset.jobs import report
 from facedancer.errors import InputError
 from facedancer.settings import Checked, ranged, setting
 from facedancer.train.distillation import face_views
 from facedancer.train.distillation.agreement import distillation_loss
 
+NORM_BATCHES = 24  # over which means and variances are averaged
 Step = Callable[[tf.Tensor], tf.Tensor]  # from a batch of crops to the mean loss
 
 
@@ -50,6 +51,7 @@ class DistillSettings(Checked):
         hint_weight: Weight of each hint beside the embedding.
         image_size: Side of the student's input in pixels, a multiple of 16.
         width: Factor on the student's channels.
+        blocks: Blocks of the student's three stages.
         init: Encoder of this program to start from; empty for new weights.
         steps: Number of updates.
         batch_size: Faces an update.
@@ -68,6 +70,7 @@ class DistillSettings(Checked):
     hint_weight: float = ranged(0.25, low=0.0)
     image_size: int = ranged(112, low=16)
     width: float = ranged(1.0, above=0.0)
+    blocks: tuple[int, ...] = mobilefacenet.BLOCKS
     init: str = ""
     steps: int = ranged(20_000, low=1)
     batch_size: int = ranged(32, low=1)
@@ -199,7 +202,10 @@ def build_student(teacher: Encoder, settings: DistillSettings) -> Encoder:
     """
     try:
         return arcface_model.build_mobilefacenet(
-            teacher.embedding_size, settings.image_size, settings.width
+            teacher.embedding_size,
+            settings.image_size,
+            settings.width,
+            settings.blocks,
         )
     except ValueError as error:
         raise InputError(str(error)) from None
@@ -221,7 +227,7 @@ def load_like(student: Encoder, path: str) -> Encoder:
         raise InputError(
             f"--init: {path} is {found.name} for {found.contract.size} px, expected an "
             f"encoder of the same layers for {student.contract.size} px: set "
-            "--image_size and --width as they were when it was made."
+            "--image_size, --width and --blocks as they were when it was made."
         )
     return found
 
@@ -301,9 +307,7 @@ def _save(manager: tf.train.CheckpointManager) -> None:
         raise files.not_written(manager.directory, error) from None
 
 
-def measure_norms(
-    encoder: Encoder, settings: DistillSettings, batches: int = 24
-) -> None:
+def measure_norms(encoder: Encoder, settings: DistillSettings) -> None:
     """Sets the statistics of the batch norms to those of the encoder's own weights.
 
     Averaged weights are smaller than the ones the statistics were gathered with.
@@ -311,13 +315,12 @@ def measure_norms(
     Args:
         encoder: The encoder with averaged weights.
         settings: Names the crops.
-        batches: Batches over which means and variances are averaged.
     """
     kind = keras.layers.BatchNormalization
     norms = [layer for layer in encoder.layers if isinstance(layer, kind)]
     paths = images.list_images(settings.data_dir)
     draw = np.random.default_rng(settings.seed)
-    for number in range(batches):
+    for number in range(NORM_BATCHES):
         for layer in norms:
             layer.momentum = number / (number + 1)
         chosen = [paths[k] for k in draw.choice(len(paths), settings.batch_size)]

@@ -111,6 +111,22 @@ class EncodersTest(testing.TestCase):
         with self.assertRaisesRegex(ValueError, "multiple of 16. Received: .*=100"):
             arcface_model.build_mobilefacenet(image_size=100)
 
+    def test_a_shallower_one(self):
+        encoder = arcface_model.build_mobilefacenet(
+            12, 32, width=0.125, blocks=(2, 1, 1)
+        )
+        self.assertEqual(encoder.taps, ("stage2_block2_out", "stage3_block1_out"))
+        path = self.tempdir() / "shallow.keras"
+        encoder.save(path)
+        self.assertEqual(
+            arcface_model.load_encoder(path).name_with_hash, encoder.name_with_hash
+        )
+        for blocks in ((5, 7), (5, 7, 0), (5, 7, 25)):
+            with self.assertRaisesRegex(
+                ValueError, r"3 numbers in \[1, 24\]. Received"
+            ):
+                arcface_model.build_mobilefacenet(blocks=blocks)
+
     def test_trains_in_half_precision(self):
         keras.config.set_dtype_policy("mixed_bfloat16")
         encoder = SMALL["mobilefacenet"]()

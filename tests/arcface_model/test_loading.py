@@ -16,7 +16,9 @@ from facedancer import arcface_model, resnet50, testing
 from facedancer.errors import InputError
 
 SMALL = {
-    "mobilefacenet": lambda: arcface_model.build_mobilefacenet(12, 32, width=0.125),
+    "mobilefacenet": lambda: arcface_model.build_mobilefacenet(
+        12, 32, width=0.125, blocks=(1, 1, 1)
+    ),
     "resnet50": lambda: arcface_model.build_resnet50(12, 32, width=8, dropout=0.25),
 }
 

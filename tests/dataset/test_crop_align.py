@@ -14,7 +14,7 @@ from facedancer.dataset import crop_align
 from facedancer.dataset.photos import aligning
 from facedancer.errors import InputError
 from facedancer.faces import Faces
-from tests.dataset import fixtures
+from tests.dataset import detectors, fixtures
 
 
 class AlignTestCase(testing.TestCase):
@@ -28,7 +28,7 @@ class AlignTestCase(testing.TestCase):
         return aligning.AlignSettings(str(self.data), str(self.target), **options)
 
     def align(self, detector=None, **options):
-        detector = detector or fixtures.BoxDetector()
+        detector = detector or detectors.BoxDetector()
         return crop_align.align_folder(self.settings(**options), detector)
 
     def report(self):
@@ -100,7 +100,7 @@ class AlignFolderTest(AlignTestCase):
         class Anywhere:
             def detect_batch(self, batch):
                 assert all(p.shape == (150, 200, 3) for p in batch)
-                return [fixtures.BoxDetector().detect(fixtures.photo())] * len(batch)
+                return [detectors.BoxDetector().detect(fixtures.photo())] * len(batch)
 
         self.assertEqual(self.align(Anywhere()), {"done": 1})
 
@@ -212,7 +212,7 @@ class ChoiceTest(AlignTestCase):
         upright = fixtures.photo()
         images.write_image(self.data / "a.png", np.rot90(upright, -turns))
 
-        class Upright(fixtures.BoxDetector):
+        class Upright(detectors.BoxDetector):
             def detect(self, photo):
                 same = photo.shape == upright.shape and (photo == upright).all()
                 return super().detect(photo) if same else Faces.empty()
@@ -289,13 +289,13 @@ class ResumeTest(AlignTestCase):
     def test_a_worker_that_dies_loses_one_photo(self):
         killer = np.zeros((150, 200, 3), np.uint8)
         images.write_image(self.data / "bob/007.jpg", killer)
-        counts = self.align(fixtures.FragileDetector(), num_workers=2)
+        counts = self.align(detectors.FragileDetector(), num_workers=2)
         self.assertEqual(counts, {"done": 44, "worker_died": 1})
         entry = self.report()["bob/007.jpg"]
         self.assertEqual(entry["why"], "the worker process died")
 
 
-class Counting(fixtures.BoxDetector):
+class Counting(detectors.BoxDetector):
     photos = 0
 
     def detect_batch(self, batch):

@@ -53,7 +53,7 @@ def real_faces():
 
 class JudgeTest(testing.TestCase):
     def test_keras_judge_is_the_encoder(self):
-        encoder = build_mobilefacenet(embedding_size=8, width=0.125)
+        encoder = build_mobilefacenet(8, width=0.125, blocks=(1, 1, 1))
         path = self.tempdir() / "judge.keras"
         encoder.save(path)
         judge = judges.load_judge(path)
@@ -289,7 +289,7 @@ class InstrumentTest(testing.TestCase):
         self.assertAlmostEqual(len(np.unique(rows)), 25, delta=1)
 
     def test_encoder_features_are_means_of_maps(self):
-        encoder = build_mobilefacenet(embedding_size=8, width=0.125)
+        encoder = build_mobilefacenet(8, width=0.125, blocks=(1, 1, 1))
         features = instruments.EncoderFeatures(encoder)
         found = features.run(np.zeros((2, 112, 112, 3), np.uint8))
         taps = [encoder.get_layer(tap).output.shape[-1] for tap in encoder.taps]

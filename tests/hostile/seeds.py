@@ -12,7 +12,7 @@ from PIL import Image
 from facedancer import images
 from facedancer.contract import IdentityInput, InputContract, SwapContract
 from facedancer.video_swap.swapping import networks
-from tests.dataset import fixtures
+from tests.dataset import detectors, fixtures
 from tests.video_swap import made
 
 FACE = (made.RED, 14, 8, 30)  # colour, left, top, side: what the detectors find
@@ -75,7 +75,7 @@ def pictures() -> dict[str, bytes]:
     }
 
 
-class AnyDetector(fixtures.BoxDetector):
+class AnyDetector(detectors.BoxDetector):
     """Finds one face in the middle of every photo that is large enough."""
 
     def detect(self, photo):

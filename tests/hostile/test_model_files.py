@@ -43,7 +43,7 @@ class Kind:
 
 
 def save_encoder(path):
-    arcface_model.build_mobilefacenet(12, 32, width=0.125).save(path)
+    arcface_model.build_mobilefacenet(12, 32, width=0.125, blocks=(1, 1, 1)).save(path)
 
 
 def save_detector(path):

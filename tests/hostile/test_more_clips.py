@@ -74,8 +74,8 @@ class ClipTest(testing.TestCase):
             path.write_bytes(data)
             self.assertFalse(containers.is_cut(path))
 
-    @pytest.mark.skipif(not features.check("avif"), reason="Pillow without AVIF")
     @parameterized.parameters("o.mp4", "o.gif")
+    @pytest.mark.skipif(not features.check("avif"), reason="Pillow without AVIF")
     def test_animated_avif(self, name):
         """FFmpeg takes its first picture for all of it."""
         path = self.tempdir() / "a.avif"

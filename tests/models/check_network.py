@@ -16,12 +16,17 @@ def randomise(network, seed=4):
     return network
 
 
-def settle(network, feeds, steps=30):
-    """Moves the averages of batch norms to what these inputs make of the maps."""
-    if network.non_trainable_weights:
+def settle(network, feeds):
+    """Sets the averages of batch norms to what these inputs make of the maps."""
+    norms = [one for one in network._flatten_layers() if hasattr(one, "momentum")]
+    before = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 0.0
+    if norms:
         given = [feeds[name] for name in network.feed_names]
-        for _ in range(steps):
-            network(given if len(given) > 1 else given[0], training=True)
+        network(given if len(given) > 1 else given[0], training=True)
+    for norm, momentum in zip(norms, before, strict=True):
+        norm.momentum = momentum
 
 
 def check_network(network, folder, endings=(".keras", ".h5"), half="mixed_bfloat16"):

@@ -76,6 +76,6 @@ def test_table():
                 for config in one.presets[role].values()
             )
     assert architectures.roles()[:2] == ("generator", "discriminator")
-    encoder = arcface_model.build_mobilefacenet(8, image_size=32, width=0.125)
+    encoder = arcface_model.build_mobilefacenet(8, 32, width=0.125, blocks=(1, 1, 1))
     with pytest.raises(ValueError, match="must be of one of facedancer.*MobileFaceNet"):
         architectures.of(encoder)

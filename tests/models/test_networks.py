@@ -152,8 +152,8 @@ class GeneratorTest(testing.TestCase):
         model = randomise(models.build_generator(config, form))
         self._check_round_trip(model, loaders)
 
-    @pytest.mark.large  # `test_architectures` writes and reads each of them, too
     @parameterized.parameters(*"bcde", "lite_96")
+    @pytest.mark.large  # `test_architectures` writes and reads each of them, too
     def test_round_trip_of_presets(self, preset):
         config = narrow(f"facedancer_{preset}")
         model = randomise(models.build_generator(config))

@@ -80,7 +80,7 @@ class ProgramTest(testing.TestCase):
         self.assertEqual(record["pairs"], pairs)
         margins = ifsr.read_margins(self.folder / "margins.json", record["encoder"])
         self.assertStartsWith(margins.encoder, name)
-        self.assertLen(margins.values, 3)
+        self.assertLen(margins.values, 2)
         picture = images.read_image(self.folder / "margins.png")
         self.assertGreater(len(np.unique(picture)), 20)
 

@@ -2,18 +2,22 @@
 
 import dataclasses
 import pathlib
+from unittest import mock
 
 import keras
 import numpy as np
-import tensorflow as tf
 from absl.testing import parameterized
 
-from facedancer import arcface_model, cli, images, testing
+from facedancer import arcface_model, cli, images
 from facedancer.train import distill_encoder
 from facedancer.train.distillation import agreement
+from tests.train import tiny
+
+SMALL = {"image_size": 32, "width": 0.125, "blocks": (1, 1, 1)}
 
 
-class DistillTest(testing.TestCase):
+@mock.patch.object(distill_encoder, "NORM_BATCHES", 6)
+class DistillTest(tiny.EagerTestCase):
     def test_relative_error_by_hand(self):
         target = keras.ops.convert_to_tensor([[3.0, 4.0], [1.0, 0.0]])
         output = keras.ops.convert_to_tensor([[0.0, 0.0], [1.0, 0.0]])
@@ -41,7 +45,7 @@ class DistillTest(testing.TestCase):
             face = random.integers(0, 256, (28, 28, 3), np.uint8)
             path = folder / "faces" / f"p{index // 2}" / f"{index}.png"
             images.write_image(path, images.resize(face, 112))
-        teacher = arcface_model.build_mobilefacenet(8, image_size=48, width=0.125)
+        teacher = arcface_model.build_mobilefacenet(8, **SMALL | {"image_size": 48})
         teacher.save(folder / "teacher.keras")
         settings = distill_encoder.DistillSettings(
             data_dir=str(folder / "faces"),
@@ -51,14 +55,11 @@ class DistillTest(testing.TestCase):
             steps=2,
             batch_size=2,
             eval_every=2,
-            image_size=32,
-            width=0.125,
+            **SMALL,
         )
         return dataclasses.replace(settings, **changes)
 
     def test_runs_and_goes_on(self):
-        tf.config.run_functions_eagerly(True)  # three steps: tracing would cost more
-        self.addCleanup(tf.config.run_functions_eagerly, False)
         settings = self.make_run()
         distill_encoder.distill(settings)
         first = arcface_model.load_encoder(settings.output)
@@ -69,7 +70,7 @@ class DistillTest(testing.TestCase):
 
     def test_starts_from_another_student(self):
         settings = self.make_run(learning_rate=0.0, eval_dir="")
-        start = arcface_model.build_mobilefacenet(8, image_size=32, width=0.125)
+        start = arcface_model.build_mobilefacenet(8, **SMALL)
         path = str(pathlib.Path(settings.output).with_name("start.keras"))
         start.save(path)
         distill_encoder.distill(dataclasses.replace(settings, init=path))
@@ -84,10 +85,10 @@ class DistillTest(testing.TestCase):
 
     def test_norms_are_measured_with_the_weights_they_belong_to(self):
         settings = self.make_run()
-        encoder = arcface_model.build_mobilefacenet(8, image_size=32, width=0.125)
+        encoder = arcface_model.build_mobilefacenet(8, **SMALL)
         first = encoder.get_layer("stage1_conv")
         first.kernel.assign(3.0 * first.kernel)
-        distill_encoder.measure_norms(encoder, settings, batches=6)
+        distill_encoder.measure_norms(encoder, settings)
         crops = distill_encoder.read_crops(images.list_images(settings.data_dir), 32)
         signed = encoder.contract.from_unit(crops / np.float32(255))
         maps = np.asarray(keras.Model(encoder.inputs, first.output)(signed))

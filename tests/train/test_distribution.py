@@ -15,7 +15,6 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from facedancer import testing
-from facedancer.arcface_model import build_mobilefacenet
 from facedancer.dataset.reading import pairs, readers
 from facedancer.errors import InputError
 from facedancer.train import assembly
@@ -199,7 +198,7 @@ class TwoWorkersTest(testing.TestCase):
         """One run of two replicas; the worker stays until the chief is done."""
         folder = self.tempdir()
         encoder = folder / "encoder.keras"
-        build_mobilefacenet(tiny.VECTOR, image_size=32, width=0.125).save(encoder)
+        tiny.small_mobilefacenet().save(encoder)
         words = (
             *test_train.SMALL,
             *("--a_lambda=0", "--c_lambda=0", "--p_lambda=0", "--steps=2"),

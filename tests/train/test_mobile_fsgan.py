@@ -13,7 +13,6 @@ from absl.testing import parameterized
 from keras import ops
 
 from facedancer import cli, testing
-from facedancer.arcface_model import build_mobilefacenet
 from facedancer.dataset.shards import records
 from facedancer.models import load_generator
 from facedancer.train import train
@@ -160,7 +159,7 @@ class LossesTest(testing.TestCase):
         self.assertEqual(PUBLISHED.weights["perceptual"], 4.0)
 
 
-class StructureTest(testing.TestCase):
+class StructureTest(tiny.EagerTestCase):
     def test_each_discriminator_has_its_size(self):
         made = mobile_fsgan.MobileFSGAN.structures(
             "mobile_fsgan_lite_128", {"width": 8}, Fed(16, "e#1", "arcface", 0.9), {}
@@ -218,7 +217,7 @@ class RunTest(testing.TestCase):
             self.addCleanup(os.chdir, os.getcwd())
             os.chdir(folder)
             keras.utils.set_random_seed(2)
-            encoder = build_mobilefacenet(tiny.VECTOR, image_size=32, width=0.125)
+            encoder = tiny.small_mobilefacenet()
             encoder.save(folder / "encoder.keras")
             words = [
                 "--system=mobile_fsgan",

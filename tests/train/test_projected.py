@@ -34,7 +34,7 @@ def gradients_of(made, batch=None):
     return made.gradients(part, phase)
 
 
-class StepTest(testing.TestCase):
+class StepTest(tiny.EagerTestCase):
     """Beside the plain discriminator; N replicas, or parts, equal one."""
 
     RECIPE = RECIPE.changed(adversarial=0.5, r1_gamma=0.0)
@@ -83,6 +83,11 @@ class StepTest(testing.TestCase):
     def test_accumulation(self):
         other = make_step(self.RECIPE, accumulation=2)
         self.assert_equal_to_whole(other, [tiny.batch(8, k) for k in range(2)])
+
+
+@pytest.mark.large
+class TracedStepTest(StepTest):
+    eager = False
 
 
 class GradientsTest(testing.TestCase):

@@ -123,18 +123,19 @@ class ProxyTest(testing.TestCase):
             proxy.Proxy(maker.generator, np.zeros((3, 5), "float32"))
 
 
-def test_a_step_with_pseudo_targets():
-    """It is traced, its term is reported, and the proxy does not move."""
-    driver = tiny.tensorflow_driver()
-    with driver.scope():
-        system = tiny.make_system(RECIPE, 6)
-        frozen = dataclasses.replace(system.frozen, proxy=make_proxy())
-        system = facedancer.FaceDancer(RECIPE, frozen, 6)
-        new = state.build_state(system, tiny.builders(), "float32")
-        step = divided_step.DividedStep(system, new, driver)
-    before = [np.array(w) for w in frozen.proxy.generator.weights]
-    found = {name: value for name, value in batch().items() if name != "row"}
-    values = tiny.run(step, [found, found])
-    assert values[1]["truth"] > 0.0 and np.isfinite(values[1]["g_loss"])
-    for weight, old in zip(frozen.proxy.generator.weights, before, strict=True):
-        np.testing.assert_array_equal(np.array(weight), old)
+class StepTest(tiny.EagerTestCase):
+    def test_a_step_with_pseudo_targets(self):
+        """Its term is reported, and the proxy does not move."""
+        driver = tiny.tensorflow_driver()
+        with driver.scope():
+            system = tiny.make_system(RECIPE, 6)
+            frozen = dataclasses.replace(system.frozen, proxy=make_proxy())
+            system = facedancer.FaceDancer(RECIPE, frozen, 6)
+            new = state.build_state(system, tiny.builders(), "float32")
+            step = divided_step.DividedStep(system, new, driver)
+        before = [np.array(w) for w in frozen.proxy.generator.weights]
+        found = {name: value for name, value in batch().items() if name != "row"}
+        values = tiny.run(step, [found, found])
+        assert values[1]["truth"] > 0.0 and np.isfinite(values[1]["g_loss"])
+        for weight, old in zip(frozen.proxy.generator.weights, before, strict=True):
+            np.testing.assert_array_equal(np.array(weight), old)

@@ -23,13 +23,14 @@ SIMPLE = PLAIN.changed(
         "adversarial contrast cycle perceptual ifsr outside chroma".split(), 0.0
     ),
 )
+BOTH = SIMPLE.changed(adversarial=1.0)
 
 
 def weights_of(train_step):
     return train_step.state.to_arrays()
 
 
-class DividedStepTest(testing.TestCase):
+class DividedStepTest(tiny.EagerTestCase):
     """N replicas, or parts, equal one replica on the same global batch."""
 
     @classmethod
@@ -93,6 +94,29 @@ class DividedStepTest(testing.TestCase):
             tiny.make_step(batch_size=4, accumulation=3)
 
 
+@pytest.mark.large
+class TracedDividedStepTest(DividedStepTest):
+    eager = False
+
+
+class TracedTest(testing.TestCase):
+    def test_two_traced_replicas_equal_one_that_is_not(self):
+        recipe = SIMPLE.changed(ema=0.9, clip_norm=1.0)
+        found = []
+        for driver in (None, tiny.two_replicas()):
+            made = tiny.make_step(recipe, batch_size=8, sgd=True, driver=driver)
+            batch = tiny.halved(tiny.batch(8)) if driver else tiny.batch(8)
+            tiny.eagerly(driver is None)
+            self.addCleanup(tiny.eagerly, False)
+            found.append((tiny.run(made, [batch])[0], weights_of(made)))
+        (expected, arrays), (values, others) = found
+        self.assertEqual(list(values), list(expected))
+        for name in expected:
+            np.testing.assert_allclose(values[name], expected[name], 2e-5, 1e-6)
+        for name, array in arrays.items():
+            np.testing.assert_allclose(others[name], array, 0, 1e-5, err_msg=name)
+
+
 def gradients_of(train_step, phase=None, batch=None):
     """Gradients by player and sums of a step's first batch."""
     phase = phase or train_step.phase_of(0)
@@ -108,9 +132,9 @@ def seen_of(train_step, batch):
     return train_step.system.see(part, phase)
 
 
-class OptionsTest(testing.TestCase):
-    def gradients(self, margins=(0.01, 0.01), **changes):
-        recipe = PLAIN.changed(**changes)
+class OptionsTest(tiny.EagerTestCase):
+    def gradients(self, margins=(0.01, 0.01), recipe=PLAIN, **changes):
+        recipe = recipe.changed(**changes)
         train_step = tiny.make_step(recipe, batch_size=4, margins=margins)
         phase = train_step.phase_of(0)
         return train_step, phase, gradients_of(train_step, phase)
@@ -154,7 +178,8 @@ class OptionsTest(testing.TestCase):
     def test_real_images(self):
         sums = {}
         for real in ("source", "target"):
-            sums[real] = self.gradients(real_images=real)[2][1]
+            found = self.gradients(recipe=BOTH, real_images=real)
+            sums[real] = found[2][1]
         self.assertNotAlmostEqual(
             float(sums["source"]["d_real"]), float(sums["target"]["d_real"]), places=4
         )
@@ -163,12 +188,13 @@ class OptionsTest(testing.TestCase):
         )
 
     def test_hinge_on_the_mean_or_per_sample(self):
-        sums = self.gradients()[2][1]
+        alone = SIMPLE.changed(ifsr=1.0)
+        sums = self.gradients(recipe=alone)[2][1]
         margins = tuple(np.asarray(sums["ifsr_distances"]) / 4)
         values = []
         for per_sample in (False, True):
             train_step, phase, (_, sums) = self.gradients(
-                margins, ifsr_per_sample=per_sample, ifsr_scale=1.0
+                margins, alone, ifsr_per_sample=per_sample, ifsr_scale=1.0
             )
             values.append(float(train_step.report(sums, phase)["ifsr"]))
         self.assertAlmostEqual(values[0], 0.0, places=5)
@@ -186,7 +212,7 @@ class OptionsTest(testing.TestCase):
         """However the batch is divided, the same rows are swapped back."""
         recipe = SIMPLE.changed(cycle=1.0, cycle_every=3)
         found = []
-        for divided, parts in ((False, 1), (False, 2), (True, 1), (True, 2)):
+        for divided, parts in ((False, 1), (False, 2), (True, 2)):
             made = tiny.make_step(
                 recipe,
                 batch_size=8,
@@ -220,16 +246,12 @@ class OptionsTest(testing.TestCase):
 
     def test_cycle_on_a_part(self):
         for every, count in ((1, 4.0), (2, 2.0), (4, 1.0)):
-            sums = self.gradients(cycle_every=every)[2][1]
+            alone = SIMPLE.changed(cycle=1.0, cycle_every=every)
+            sums = self.gradients(recipe=alone)[2][1]
             self.assertEqual(float(sums["cycled"]), count)
 
 
-class ScheduleTest(testing.TestCase):
-    def setUp(self):
-        super().setUp()
-        tf.config.run_functions_eagerly(True)  # one step: tracing would cost more
-        self.addCleanup(tf.config.run_functions_eagerly, False)
-
+class ScheduleTest(tiny.EagerTestCase):
     def test_phases(self):
         recipe = PLAIN.changed(warmup_steps=3, r1_every=2)
         train_step = tiny.make_step(recipe, batch_size=4)
@@ -242,7 +264,7 @@ class ScheduleTest(testing.TestCase):
     def test_lazy_r1_has_the_matching_weight(self):
         grads = []
         for every in (1, 4):
-            train_step = tiny.make_step(PLAIN.changed(r1_every=every), batch_size=4)
+            train_step = tiny.make_step(BOTH.changed(r1_every=every), batch_size=4)
             both = [
                 gradients_of(train_step, Phase(with_r1=r1))[0]["d"]
                 for r1 in (True, False)
@@ -308,9 +330,9 @@ class ScheduleTest(testing.TestCase):
         self.assertAlmostEqual(norms[1], 0.5, delta=1e-3)
 
 
-class PrecisionTest(testing.TestCase):
-    @pytest.mark.large
+class PrecisionTest(tiny.EagerTestCase):
     @parameterized.parameters("mixed_bfloat16", "mixed_float16")
+    @pytest.mark.large
     def test_reduced_precision(self, precision):
         exact = tiny.make_step(PLAIN, batch_size=4)
         other = tiny.make_step(PLAIN, batch_size=4, precision=precision)

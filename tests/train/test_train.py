@@ -18,7 +18,7 @@ from absl import flags
 from absl.testing import parameterized
 
 from facedancer import cli, command_line, testing, usage, weights
-from facedancer.arcface_model import build_mobilefacenet, load_encoder
+from facedancer.arcface_model import load_encoder
 from facedancer.errors import InputError
 from facedancer.models import load_discriminator, load_generator
 from facedancer.models.families.mobile_fsgan.config import MobileGeneratorConfig
@@ -39,6 +39,8 @@ SMALL = (
     "--mapping_depth=1",
     "--mapping_size=8",
     "--perceptual=encoder",
+    "--ifsr_blocks=stage2_block1_out",
+    "--ifsr_margin=0.1",
     "--batch_size=4",
     "--log_every=1",
     "--eval_pairs=4",
@@ -203,7 +205,7 @@ class FlagsTest(testing.TestCase):
         self.assertIn("First of all:\n  --data_dir=TEXT", done.stdout)
 
 
-class RunTest(testing.TestCase):
+class RunTest(tiny.EagerTestCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
@@ -268,7 +270,7 @@ class RunTest(testing.TestCase):
     def test_fine_tuning_a_published_pair(self):
         published = testing.shared("interop", "tf215")
         wide = self.folder / "wide.keras"
-        build_mobilefacenet(512, image_size=32, width=0.125).save(wide)
+        tiny.small_mobilefacenet(512).save(wide)
         words = (
             f"--init_generator={published / 'gen_small_C.h5'}",
             f"--init_discriminator={published / 'disc_small.h5'}",

@@ -7,6 +7,7 @@ import cv2
 import keras
 import numpy as np
 
+from facedancer import testing
 from facedancer.arcface_model import Encoder, build_mobilefacenet
 from facedancer.dataset.shards import records
 from facedancer.models.families.facedancer.config import (
@@ -49,6 +50,30 @@ JUDGED = DIVIDED.changed(adversarial_projected=0.5, augment=diff_augment.WAYS)
 QUICK = EVERYTHING.changed(
     **dict.fromkeys(("adversarial", "cycle", "perceptual", "ifsr", "outside"), 0.0)
 )
+
+
+class EagerTestCase(testing.TestCase):
+    """Runs what is compiled op by op: for a few steps, tracing costs five times more.
+
+    That the traced step gives the same is said by `test_step.TracedTest` and, with all
+    terms and by halves, by the `large` tests.
+    """
+
+    eager = True
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        if cls.eager:
+            eagerly(True)
+            cls.addClassCleanup(eagerly, False)
+
+
+def eagerly(wanted):
+    """Switches compilation off or on."""
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(wanted)
 
 
 class TinyEncoder(Encoder):
@@ -198,10 +223,15 @@ def run(train_step, batches):
     return found
 
 
+def small_mobilefacenet(size=VECTOR):
+    """A MobileFaceNet of 32 pixels, narrow and shallow, that gives `size` numbers."""
+    return build_mobilefacenet(size, 32, width=0.125, blocks=(1, 1, 1))
+
+
 def write_encoder(folder):
-    """Writes a narrow MobileFaceNet of `VECTOR` numbers; returns its file."""
+    """Writes a small MobileFaceNet of `VECTOR` numbers; returns its file."""
     path = folder / "encoder.keras"
-    build_mobilefacenet(VECTOR, image_size=32, width=0.125).save(path)
+    small_mobilefacenet().save(path)
     return path
 
 

@@ -2,20 +2,17 @@
 
 import dataclasses
 import hashlib
-import os
 import pathlib
 from fractions import Fraction
-from unittest import mock
 
 import av
 import cv2
 import numpy as np
 from av.video.reformatter import ColorRange
 
-from facedancer import alignment, testing
+from facedancer import alignment
 from facedancer.contract import IdentityInput, InputContract, SwapContract
 from facedancer.faces import Faces
-from facedancer.models import GeneratorConfig, build_generator
 from facedancer.video_swap.media import video_reader
 from facedancer.video_swap.provenance import labels
 from facedancer.video_swap.swapping import identities, swapper
@@ -230,6 +227,9 @@ def sound_digests(path):
 
 def tiny_generator(encoder="", **values):
     """Returns a generator of 64 pixels with new weights, for vectors of 32."""
+    # Here, so that processes that swap by colour start without Keras.
+    from facedancer.models import GeneratorConfig, build_generator
+
     config = {
         "image_size": 64,
         "base_width": 4,
@@ -238,20 +238,6 @@ def tiny_generator(encoder="", **values):
         "identity_size": 32,
     }
     return build_generator(GeneratorConfig(**config | values, encoder=encoder))
-
-
-class Installation(testing.TestCase):
-    """A test with a configuration folder of its own."""
-
-    def setUp(self):
-        super().setUp()
-        self.folder = self.tempdir()
-        home = mock.patch.dict(os.environ, {"XDG_CONFIG_HOME": str(self.folder / "c")})
-        home.start()
-        self.addCleanup(home.stop)
-
-    def labeller(self, **settings):
-        return labels.Labeller(labels.LabelSettings(**settings))
 
 
 def read(path, **reading):

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from facedancer.errors import InputError
 from facedancer.video_swap.provenance import credentials
-from tests.video_swap.made import Installation
+from tests.video_swap.installation import Installation
 
 
 class CredentialsTest(Installation):

@@ -31,7 +31,7 @@ class ProgramTest(testing.TestCase):
         folder = tempfile.TemporaryDirectory()
         cls.addClassCleanup(folder.cleanup)
         cls.networks = pathlib.Path(folder.name)
-        cls.encoder = build_mobilefacenet(embedding_size=32)
+        cls.encoder = build_mobilefacenet(32, 32, width=0.125, blocks=(1, 1, 1))
         cls.encoder.save(cls.networks / "encoder.keras")
         generator = made.tiny_generator(cls.encoder.name_with_hash)
         generator.save(cls.networks / "generator.keras")

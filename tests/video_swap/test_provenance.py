@@ -14,7 +14,7 @@ from facedancer.errors import InputError
 from facedancer.video_swap.media import pictures
 from facedancer.video_swap.provenance import credentials, labels, signing
 from tests.video_swap import made
-from tests.video_swap.made import Installation
+from tests.video_swap.installation import Installation
 
 
 class ProvenanceTest(Installation):

@@ -17,7 +17,7 @@ from facedancer.video_swap import verify
 from facedancer.video_swap.clips import examining
 from facedancer.video_swap.provenance import credentials, signing
 from tests.video_swap import made
-from tests.video_swap.made import Installation
+from tests.video_swap.installation import Installation
 
 
 def brighter_png(path):
