@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import pathlib
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -139,7 +140,7 @@ def _swapper(settings: EvaluateSettings) -> swappers.Swapper | None:
 
 def _told_swapper(
     networks: Networks, swap_settings: SwapSettings, known_dir: str
-) -> swappers.NetworkSwapper:
+) -> swappers.Swapper:
     """Returns the swapper for what the generator is told."""
     told, name = networks.contract.identity, networks.names["generator"]
     if told.kind == "vector":
@@ -267,9 +268,10 @@ def _two_people(
     """Returns faces of two people, of those with the most photos."""
     if not settings.data_dir:
         return studies.most_photographed(measured)
-    photos = dict(pair_lists.photos_by_label(settings.data_dir))
+    photos: Mapping[str, Sequence[pathlib.Path]]
+    photos = pair_lists.photos_by_label(settings.data_dir)
     if settings.known_dir:
-        photos = dict(known_people.read(settings.known_dir).photos)
+        photos = known_people.read(settings.known_dir).photos
     order = sorted(photos, key=lambda label: (-len(photos[label]), label))
     people: dict[str, list[Face]] = {}
     for label in order[:10]:

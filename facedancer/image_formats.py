@@ -20,7 +20,6 @@ from collections.abc import Iterator
 import PIL
 from PIL import Image
 
-from facedancer import untrusted
 from facedancer.errors import InputError
 
 # Endings by Pillow's name of the format.
@@ -164,6 +163,8 @@ def check_is_file(path: str | os.PathLike) -> None:
     if not stat.S_ISREG(mode):
         kind = "a folder" if stat.S_ISDIR(mode) else "a pipe or device"
         raise InputError(f"{path}: {kind}, where an image file is needed")
+    from facedancer import untrusted  # imports NumPy, which flags do without
+
     untrusted.check_not_empty(path, NO_IMAGE)
 
 

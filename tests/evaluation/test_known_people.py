@@ -114,7 +114,8 @@ class ProtocolTest(testing.TestCase):
 
     def networks(self, settings):
         image = InputContract(64, "signed")
-        fed = ("target", "label") if self.told.kind == "label" else ("target",)
+        fed = {"label": ("label",), "none": (), "vector": ("identity",)}
+        fed = ("target", *fed[self.told.kind])
         return Networks(
             self.engine,
             SwapContract(image, self.told, fed),
