@@ -114,9 +114,9 @@ def measure(generator, precision, count, repeats):
     engine(feeds)
     for _ in range(repeats):
         whole = min(whole, seconds(lambda: engine(feeds)))
-        for place, one in enumerate(bare):
+        for index, one in enumerate(bare):
             one(2)
-            single[place] = min(single[place], seconds(lambda one=one: one(count)))
+            single[index] = min(single[index], seconds(lambda one=one: one(count)))
     return 1e3 * whole / count, layers, 1e3 * single / count
 
 

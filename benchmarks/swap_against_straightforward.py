@@ -125,12 +125,12 @@ def compare(swapper, generator, settings, size, faces):
     warm = np.zeros((1, *generator.input_shape[0][1:]), np.float32)
     identity = swapper.rules[0].source[None]
     generator.predict([warm, identity], verbose=0)
-    ways = {
+    detectors = {
         "as the original": OriginalSearch(swapper.detector, frames),
         "straightforward": swapper.detector,
     }
     plain = {}
-    for name, detector in ways.items():
+    for name, detector in detectors.items():
         with tempfile.TemporaryDirectory() as folder:
             plain[name] = straightforward(
                 detector, identity, generator, frames, pathlib.Path(folder)

@@ -262,8 +262,8 @@ def both(words):
                 if found := _ROW.fullmatch(line):
                     size, count, _, _, faces = found.groups()
                     new = dict.fromkeys(BACKENDS, 0.0)
-                    place = best.setdefault((int(size), int(count)), new)
-                    place[backend] = max(place[backend], float(faces))
+                    row = best.setdefault((int(size), int(count)), new)
+                    row[backend] = max(row[backend], float(faces))
             print(f"turn {turn + 1}, {backend}: done", flush=True)
     print(f"faces/s, {FLAGS.precision}, {FLAGS.recipe}, best of {FLAGS.turns} turns")
     print("size  batch  tensorflow       jax  jax/tensorflow")

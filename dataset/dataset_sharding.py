@@ -165,7 +165,7 @@ def write_sets(
     plans, broken = make_plans(settings)
     manifests = {}
     for plan in plans:
-        with claims.claimed(plan.place):
+        with claims.claimed(plan.stem_path):
             found = sharding.claim_target(plan, settings.overwrite)
             if found is None:
                 _write_shards(plan, settings, show_progress)

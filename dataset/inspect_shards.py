@@ -127,8 +127,8 @@ def inspect(
             # reservoir sampling (Vitter 1985, algorithm R)
             if len(picked) < pictures:
                 picked.append(_picture(features))
-            elif pictures and (place := random.integers(found.count)) < pictures:
-                picked[place] = _picture(features)
+            elif pictures and (slot := random.integers(found.count)) < pictures:
+                picked[slot] = _picture(features)
     return found, picked
 
 

@@ -190,10 +190,10 @@ class Editor:
         except InputError as error:
             return line | {"status": "unreadable", "why": str(error)}
         source = pathlib.Path(self._settings.data_dir, self._photos.paths[edit.photo])
-        place = os.path.join(self._settings.target_dir, edit.path)
-        files.write_atomic(f"{place}.original{source.suffix}", source.read_bytes())
+        output = os.path.join(self._settings.target_dir, edit.path)
+        files.write_atomic(f"{output}.original{source.suffix}", source.read_bytes())
         # Without a loss, so that what is not edited equals the photo.
-        images.write_image(f"{place}.edited.png", edited)
+        images.write_image(f"{output}.edited.png", edited)
         return line
 
     def _edited(self, edit: Edit, photo: np.ndarray) -> np.ndarray:

@@ -170,7 +170,7 @@ def move_outliers(
                 "that crop_align wrote"
             )
         out = find_outliers(embed(np.stack(crops)), settings.min_similarity)
-        found += [group[place] for place in np.flatnonzero(out)]
+        found += [group[index] for index in np.flatnonzero(out)]
     if found and not settings.dry_run:
         _move(settings, found)
     return found

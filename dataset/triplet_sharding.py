@@ -153,7 +153,7 @@ def write_sets(
     manifests = {}
     for kind, triplets in by_kind.items():
         plan = _make_plan(settings, kind, triplets)
-        with claims.claimed(plan.place):
+        with claims.claimed(plan.stem_path):
             found = sharding.claim_target(plan, settings.overwrite)
             manifests[plan.name] = found or _write_shards(plan, show_progress)
     return manifests, left_out

@@ -60,9 +60,9 @@ class Difference:
     @property
     def verdict(self) -> str:
         """`"better"`, `"worse"`, or empty where it may be chance or neither."""
-        sure = self.estimate.low > 0.0 or self.estimate.high < 0.0
+        significant = self.estimate.low > 0.0 or self.estimate.high < 0.0
         sign = _SIGN[self.figure.better] * np.sign(self.estimate.value)
-        if not sure or not sign or not self.same_network:
+        if not significant or not sign or not self.same_network:
             return ""
         return "better" if sign > 0 else "worse"
 

@@ -64,17 +64,19 @@ def _take_positional(
     leftover: list[str], settings: type, flag_values: flags.FlagValues
 ) -> None:
     """Gives the words without a flag to the settings that take such, in order."""
-    places = [leaf for leaf in leaves(settings) if leaf.rule.word]
-    free = [leaf for leaf in places if flag_values[leaf.name].value == _absent(leaf)]
+    positional = [leaf for leaf in leaves(settings) if leaf.rule.word]
+    free = [
+        leaf for leaf in positional if flag_values[leaf.name].value == _absent(leaf)
+    ]
     for leaf, word in zip(free, leftover, strict=False):
         flag_values[leaf.name].parse(word)
     if len(leftover) > len(free):
         raise InputError(f"Unexpected arguments: {' '.join(leftover[len(free) :])}")
     missing = free[len(leftover) :]
     if any(leaf.default is dataclasses.MISSING for leaf in missing):
+        words = " ".join(leaf.rule.word for leaf in positional)
         raise InputError(
-            f"Expected the arguments {' '.join(leaf.rule.word for leaf in places)}. "
-            f"Received: {' '.join(leftover) or 'none'}"
+            f"Expected the arguments {words}. Received: {' '.join(leftover) or 'none'}"
         )
 
 

@@ -43,9 +43,9 @@ def _tile(picture: np.ndarray, caption: str, side: int) -> np.ndarray:
     small = fitted(picture, height, width)
     top, left = (side - height) // 2, (side - width) // 2
     tile[top : top + height, left : left + width] = small
-    place = (2, side + CAPTION_HEIGHT - 4)
+    corner = (2, side + CAPTION_HEIGHT - 4)
     plain = caption.encode("ascii", "replace").decode()[-side // 6 :]
-    cv2.putText(tile, plain, place, cv2.FONT_HERSHEY_SIMPLEX, 0.33, (0, 0, 0), 1)
+    cv2.putText(tile, plain, corner, cv2.FONT_HERSHEY_SIMPLEX, 0.33, (0, 0, 0), 1)
     return tile
 
 
@@ -57,8 +57,8 @@ def fitted(picture: np.ndarray, height: int, width: int) -> np.ndarray:
         height: In pixels.
         width: In pixels.
     """
-    way = cv2.INTER_AREA if height < picture.shape[0] else cv2.INTER_LINEAR
-    return cv2.resize(picture, (width, height), interpolation=way)
+    interpolation = cv2.INTER_AREA if height < picture.shape[0] else cv2.INTER_LINEAR
+    return cv2.resize(picture, (width, height), interpolation=interpolation)
 
 
 def mark_face(

@@ -116,8 +116,8 @@ def _concerns(error: OSError, path: pathlib.Path) -> bool:
     """Returns whether an error is about a path that is written, or names none."""
     if not isinstance(error.filename, str | bytes | os.PathLike):
         return True
-    place = final_name(os.fsdecode(error.filename))
-    return place.stem.startswith(path.stem) or place in path.parents
+    location = final_name(os.fsdecode(error.filename))
+    return location.stem.startswith(path.stem) or location in path.parents
 
 
 def write_atomic(path: str | os.PathLike, data: bytes, durable: bool = False) -> None:
@@ -171,9 +171,10 @@ def in_words(error: OSError) -> str:
     Args:
         error: What the system said; of a network or a device it may name no file.
     """
-    place, reason = error.filename, error.strerror or str(error) or type(error).__name__
-    if isinstance(place, str | bytes | os.PathLike):
-        reason = f"{final_name(os.fsdecode(place))}: {reason}"
+    location = error.filename
+    reason = error.strerror or str(error) or type(error).__name__
+    if isinstance(location, str | bytes | os.PathLike):
+        reason = f"{final_name(os.fsdecode(location))}: {reason}"
     advice = ""
     if error.errno in _FULL:
         advice = ". Make room, or give another place"
@@ -256,9 +257,9 @@ def remove_leftovers(folder: str | os.PathLike, deep: bool = False) -> None:
         folder: Where; it may be missing.
         deep: Whether to look into all folders below too.
     """
-    for place, folders, names in os.walk(os.fsdecode(folder)):
+    for location, folders, names in os.walk(os.fsdecode(folder)):
         for name in [*folders, *names]:
-            path = pathlib.Path(place, name)
+            path = pathlib.Path(location, name)
             if name.startswith(".tmp-") and _is_left(path):
                 with contextlib.suppress(OSError):  # it is gone, or not ours to remove
                     remove(path)

@@ -152,7 +152,7 @@ def _is_known(described: dict) -> bool:
         return name.isidentifier()
     if name in LAYERS | MODELS | _VALUES:
         return True
-    return any(_offers(place, name, kind) for place, kind in _KINDS.items())
+    return any(_offers(module, name, kind) for module, kind in _KINDS.items())
 
 
 def _is_of_keras(module: Any) -> bool:
@@ -160,6 +160,6 @@ def _is_of_keras(module: Any) -> bool:
     return module is None or str(module).split(".")[0] in ("keras", "builtins")
 
 
-def _offers(place: types.ModuleType, name: Any, kind: type) -> bool:
-    made = vars(place).get(name) if isinstance(name, str) else None
+def _offers(module: types.ModuleType, name: Any, kind: type) -> bool:
+    made = vars(module).get(name) if isinstance(name, str) else None
     return isinstance(made, kind) or isinstance(made, type) and issubclass(made, kind)

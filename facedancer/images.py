@@ -237,8 +237,8 @@ def walk_images(folder: str | os.PathLike) -> Iterator[str]:
     seen, passed = set(), _PassedOver(folder)
     top = os.fsdecode(folder)
     walk = os.walk(top, onerror=passed.cannot_be_read, followlinks=True)
-    for place, folders, names in walk:
-        where = os.path.realpath(place)
+    for directory, folders, names in walk:
+        where = os.path.realpath(directory)
         if where in seen:
             passed.again += 1
             folders.clear()
@@ -246,10 +246,10 @@ def walk_images(folder: str | os.PathLike) -> Iterator[str]:
         seen.add(where)
         passed.hidden += sum(name.startswith(".") for name in folders)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        prefix = pathlib.Path(os.path.relpath(place, folder)).as_posix()
+        prefix = pathlib.Path(os.path.relpath(directory, folder)).as_posix()
         prefix = "" if prefix == "." else f"{prefix}/"
         for name in names:
-            if passed.takes(name) and passed.is_file(os.path.join(place, name)):
+            if passed.takes(name) and passed.is_file(os.path.join(directory, name)):
                 yield prefix + name
     passed.tell()
 

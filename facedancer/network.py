@@ -141,7 +141,7 @@ def _multiply_accumulates(node: keras.Node) -> int | None:
         return own(tuple(node.outputs[0].shape))
     weights = getattr(node.operation, "weights", ())
     kernels = [w for w in weights if "kernel" in w.name and len(w.shape) > 1]
-    places = node.outputs[0].shape[1:-1] if kernels else ()
-    if None in places:
+    positions = node.outputs[0].shape[1:-1] if kernels else ()
+    if None in positions:
         return None
-    return math.prod(places) * sum(math.prod(kernel.shape) for kernel in kernels)
+    return math.prod(positions) * sum(math.prod(kernel.shape) for kernel in kernels)

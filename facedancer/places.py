@@ -12,19 +12,19 @@ from facedancer.errors import InputError
 from facedancer.settings import flat
 
 
-def check_places(settings: object, places: Mapping[str, str | os.PathLike]) -> None:
+def check_places(settings: object, outputs: Mapping[str, str | os.PathLike]) -> None:
     """Refuses, before any work, to write where nothing can or may be written.
 
     Args:
         settings: Record of the program's settings; all files and folders it names, but
-            for `places`, are inputs.
-        places: What it will write, by flag; empty ones are not asked for.
+            for `outputs`, are inputs.
+        outputs: What it will write, by flag; empty ones are not asked for.
 
     Raises:
         InputError: If a place cannot be written, two of them are one, or one is an
             input or an image in a folder that is one.
     """
-    wanted = {name: pathlib.Path(path) for name, path in places.items() if str(path)}
+    wanted = {name: pathlib.Path(path) for name, path in outputs.items() if str(path)}
     for name, path in wanted.items():
         check_place(name, path)
     for (name, path), (other, there) in itertools.combinations(wanted.items(), 2):
@@ -50,7 +50,7 @@ def check_place(name: str, path: str | os.PathLike) -> None:
             file or cannot be written.
     """
     path = pathlib.Path(path)
-    above = next(place for place in path.absolute().parents if os.path.exists(place))
+    above = next(parent for parent in path.absolute().parents if os.path.exists(parent))
     writable = above.is_dir() and os.access(above, os.W_OK | os.X_OK)
     if path.is_dir() or not writable:
         raise InputError(

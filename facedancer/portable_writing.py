@@ -84,7 +84,7 @@ def _join_norms(model: onnx.ModelProto) -> None:
                     onnx.numpy_helper.from_array(arrays[ends[-1]], ends[-1])
                 )
         norm = f"{node.output[0]}_norm"
-        place = list(graph.node).index(node)
+        index = list(graph.node).index(node)
         graph.node.remove(node)
         pair = (
             onnx.helper.make_node(
@@ -95,7 +95,7 @@ def _join_norms(model: onnx.ModelProto) -> None:
             ),
         )
         for made_node in reversed(pair):
-            graph.node.insert(place, made_node)
+            graph.node.insert(index, made_node)
     _drop_unused(graph)
 
 

@@ -337,10 +337,10 @@ def from_flat(record: type, values: dict[str, Any]) -> Any:
     for name, value in values.items():
         if name not in known:
             raise ValueError(f"Unknown setting {name}{did_you_mean(name, known)}")
-        place = tree
+        branch = tree
         for step in known[name][:-1]:
-            place = place.setdefault(step, {})
-        place[known[name][-1]] = value
+            branch = branch.setdefault(step, {})
+        branch[known[name][-1]] = value
     return _built(record, tree)
 
 

@@ -74,9 +74,9 @@ def text(program: str, doc: str | None, settings: type) -> str:
         settings: The dataclass its flags come from.
     """
     found = list(leaves(settings))
-    places = [leaf.rule.word for leaf in found if leaf.rule.word]
+    positional = [leaf.rule.word for leaf in found if leaf.rule.word]
     about = (doc or "").strip().split("\n\n")[0]
-    call = [pathlib.Path(program).name, "[flags]", *places]
+    call = [pathlib.Path(program).name, "[flags]", *positional]
     lines = [about, "", f"Usage: {' '.join(call)}"]
     first = [leaf for leaf in found if leaf.rule.essential]
     rest = [leaf for leaf in found if not leaf.rule.essential]

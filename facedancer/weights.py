@@ -174,8 +174,8 @@ def location(file: str) -> pathlib.Path | None:
     Args:
         file: Its name.
     """
-    places = (folder / file for folder in _folders())
-    return next((path for path in places if path.is_file()), None)
+    candidates = (folder / file for folder in _folders())
+    return next((path for path in candidates if path.is_file()), None)
 
 
 def available(kind: str) -> bool:

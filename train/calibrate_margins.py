@@ -64,8 +64,8 @@ class CalibrationConfig(Checked):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        ways = bool(self.facedancer_path and self.data_dir), bool(self.pairs_dir)
-        if sum(ways) != 1:
+        given = bool(self.facedancer_path and self.data_dir), bool(self.pairs_dir)
+        if sum(given) != 1:
             raise ValueError(
                 "Give either --facedancer_path and --data_dir, or --pairs_dir"
             )

@@ -126,13 +126,13 @@ def random_warp(
     sigma = side * random.uniform(*_SIGMA)
     moved = np.stack([x, y], axis=-1) + random.normal(0, sigma, (_GRID, _GRID, 2))
     between = _interpolation(size)
-    way = np.einsum("rk,klc,sl->rsc", between, moved, between).astype(np.float32)
+    flow = np.einsum("rk,klc,sl->rsc", between, moved, between).astype(np.float32)
     warped = cv2.remap(
-        image, way, _ONE_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        image, flow, _ONE_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
     regular = np.linspace(0, size - 1, _GRID)
-    places = np.stack(np.meshgrid(regular, regular), axis=-1)
-    matrix = alignment.similarity(moved.reshape(-1, 2), places.reshape(-1, 2))
+    grid = np.stack(np.meshgrid(regular, regular), axis=-1)
+    matrix = alignment.similarity(moved.reshape(-1, 2), grid.reshape(-1, 2))
     straight = cv2.warpAffine(
         image, matrix, (size, size), borderMode=cv2.BORDER_REPLICATE
     )
@@ -141,8 +141,8 @@ def random_warp(
 
 def _interpolation(size: int) -> np.ndarray:
     """Returns weights `(size, 5)` from knots to pixels, corner knots on corners."""
-    place = np.linspace(0, _GRID - 1, size)
-    return np.maximum(0.0, 1.0 - np.abs(place[:, None] - np.arange(_GRID)))
+    position = np.linspace(0, _GRID - 1, size)
+    return np.maximum(0.0, 1.0 - np.abs(position[:, None] - np.arange(_GRID)))
 
 
 def match_colour(
@@ -253,10 +253,10 @@ def corrupt(
     cover = (np.asarray(mask) > 0).astype(np.float32)
     if random.random() < 0.9:
         small = int(random.integers(4, 16))
-        ways = (cv2.INTER_CUBIC, cv2.INTER_LINEAR)
+        interpolations = (cv2.INTER_CUBIC, cv2.INTER_LINEAR)
         down, up = random.integers(2, size=2)
-        tiny = cv2.resize(image, (small, small), interpolation=ways[down])
-        content = cv2.resize(tiny, (side, side), interpolation=ways[up])
+        tiny = cv2.resize(image, (small, small), interpolation=interpolations[down])
+        content = cv2.resize(tiny, (side, side), interpolation=interpolations[up])
         cover = _feather(cover, side // 20)
     else:
         grain = random.normal(0, 0.1 * 255, image.shape)

@@ -185,8 +185,8 @@ def _texture(skin: Skin) -> None:
     skin.colour *= 1.0 + tone * np.array([0.018, 0.025, 0.028], np.float32)
     redness = 0.12
     for side in (-1, 1):
-        place = (side * 0.36, skin.identity.eye_height + 0.3)
-        cover = skin.cover(_ellipse(place, (0.13, 0.11)), 0.07)
+        position = (side * 0.36, skin.identity.eye_height + 0.3)
+        cover = skin.cover(_ellipse(position, (0.13, 0.11)), 0.07)
         skin.colour *= 1.0 - redness * cover[..., None] * np.array([0.0, 0.6, 0.5])
 
 
@@ -195,8 +195,8 @@ def _soft_shadows(skin: Skin, expression: Expression) -> None:
     identity = skin.identity
     eyes, mouth = identity.eye_height, shape.mouth_middle(identity)
     for side in (-1, 1):
-        place = (side * identity.eye_distance, eyes - 0.03)
-        skin.shade(skin.cover(_ellipse(place, (0.14, 0.10)), 0.04), 0.16)
+        position = (side * identity.eye_distance, eyes - 0.03)
+        skin.shade(skin.cover(_ellipse(position, (0.14, 0.10)), 0.04), 0.16)
         inner = (side * identity.eye_distance * 0.55, eyes - 0.02)
         skin.shade(skin.cover(_ellipse(inner, (0.04, 0.07)), 0.03), 0.18)
     tip = eyes + identity.nose_length

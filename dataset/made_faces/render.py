@@ -144,11 +144,11 @@ def _draw_head(face: MadeFace, canvas: np.ndarray, label: np.ndarray) -> None:
     size = max(500, int(1.35 * face.pose.scale * label.shape[0]))
     skin = paint.paint(face.identity, face.hair, face.expression, size)
     points, normals = _geometry(face, skin)
-    place = shape.project(points, face.pose, *label.shape).astype(np.float32)
+    projected = shape.project(points, face.pose, *label.shape).astype(np.float32)
     turned = normals @ shape.rotation(face.pose).T.astype(np.float32)
     lit = skin.colour * _shading(turned, face.light, skin.label)
     seen = turned[..., 2] > 0.0
-    _splat(canvas, label, place[seen], lit[seen], skin.label[seen])
+    _splat(canvas, label, projected[seen], lit[seen], skin.label[seen])
 
 
 def _geometry(face: MadeFace, skin: paint.Skin) -> tuple[np.ndarray, np.ndarray]:
@@ -184,16 +184,16 @@ def _shading(normals: np.ndarray, light: Light, label: np.ndarray) -> np.ndarray
 def _splat(
     canvas: np.ndarray,
     label: np.ndarray,
-    place: np.ndarray,
+    projected: np.ndarray,
     colour: np.ndarray,
     kinds: np.ndarray,
 ) -> None:
     """Puts surface points into the canvas, the nearest of each pixel on top."""
     height, width = label.shape
-    column = np.rint(place[:, 0]).astype(np.int32)
-    row = np.rint(place[:, 1]).astype(np.int32)
+    column = np.rint(projected[:, 0]).astype(np.int32)
+    row = np.rint(projected[:, 1]).astype(np.int32)
     inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
-    order = np.argsort(place[inside, 2], kind="stable")
+    order = np.argsort(projected[inside, 2], kind="stable")
     at = (row[inside].astype(np.int64) * width + column[inside])[order]
     layer = np.zeros((height * width, 3), np.float32)
     covered = np.zeros(height * width, np.float32)

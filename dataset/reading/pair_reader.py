@@ -216,20 +216,20 @@ class PairReader:
         images = np.empty((count, stop - start, size, size, 3), np.uint8)
         identities = np.empty((2, stop - start), np.int64)
         draws = self.draws(number)
-        for place, row in enumerate(range(start, stop)):
+        for slot, row in enumerate(range(start, stop)):
             for role in range(1 if pairs.same[row] else 2):
                 photo = int((pairs.source if role else pairs.target)[row])
                 image, used = self.cache.get(photo)
-                identities[role:, place] = self.index.identity[used]
+                identities[role:, slot] = self.index.identity[used]
                 versions = self._versions(
                     image, used, pairs.target, role, (number, row)
                 )
                 versions = self._recoloured(versions, draws[row, role])
-                images[role, place] = versions["source" if role else "target"]
+                images[role, slot] = versions["source" if role else "target"]
                 if role == 0 and count == 3:
-                    images[2, place] = versions["distorted"]
+                    images[2, slot] = versions["distorted"]
             if pairs.same[row]:
-                images[1, place] = versions["source"]
+                images[1, slot] = versions["source"]
         same = pairs.same[start:stop].astype(np.float32)
         return images, same, identities
 
@@ -347,10 +347,10 @@ class PairReader:
         raise InputError(f"{self.settings.data_dir}: no record can be read")
 
     def _skip(self, photo: int, why: str) -> None:
-        place = self.index.place(photo)
+        location = self.index.location(photo)
         with self._lock:
-            new = place not in self.skipped
-            self.skipped[place] = why
+            new = location not in self.skipped
+            self.skipped[location] = why
         if new:
             logging.warning("Skipped (%d so far): %s", len(self.skipped), why)
 

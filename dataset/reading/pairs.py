@@ -113,7 +113,7 @@ def _read_batch(
     )
     size = settings.image_size
     images = tf.ensure_shape(images, (len(roles), rows, size, size, 3))
-    batch = {role: signed(images[place]) for place, role in enumerate(roles)}
+    batch = {role: signed(images[index]) for index, role in enumerate(roles)}
     if settings.jitter == "legacy":
         seed = tf.stack([tf.cast(settings.seed, tf.int64), number])
         salts = {"source": _JITTER_SOURCE}

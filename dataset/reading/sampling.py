@@ -151,8 +151,8 @@ class PairSampler:
             source = self._take(_SOURCE, number)
         if self.different:
             source = self._another_person(target, source, draws)
-        kin = draws.random(self.batch_size) < self.same_person_ratio
-        source = np.where(kin, self._kin(target, source, draws), source)
+        same_person = draws.random(self.batch_size) < self.same_person_ratio
+        source = np.where(same_person, self._same_person(target, source, draws), source)
         same = draws.random(self.batch_size) < self.same_ratio
         forced = draws.integers(self.batch_size)
         if self.same_ratio > 0 and not same.any():
@@ -163,7 +163,7 @@ class PairSampler:
         if self._groups:
             draws = np.random.default_rng([self.seed, stream, number])
             return self._pool[self._groups.draw(self.batch_size, draws)]
-        epoch, place = np.divmod(
+        epoch, position = np.divmod(
             np.arange(self.batch_size) + number * self.batch_size, len(self._pool)
         )
         windowed = stream == _SOURCE and self.window and self.shuffle
@@ -171,24 +171,26 @@ class PairSampler:
         taken = np.empty(self.batch_size, np.int64)
         for one in np.unique(epoch):
             rows = epoch == one
-            taken[rows] = take(stream, int(one), place[rows])
+            taken[rows] = take(stream, int(one), position[rows])
         return taken
 
-    def _from_order(self, stream: int, epoch: int, place: np.ndarray) -> np.ndarray:
-        return self._ordered(stream, epoch)[place]
+    def _from_order(self, stream: int, epoch: int, position: np.ndarray) -> np.ndarray:
+        return self._ordered(stream, epoch)[position]
 
-    def _from_windows(self, stream: int, epoch: int, place: np.ndarray) -> np.ndarray:
-        """Returns the sources at these places of the targets' order."""
+    def _from_windows(
+        self, stream: int, epoch: int, position: np.ndarray
+    ) -> np.ndarray:
+        """Returns the sources at these positions of the targets' order."""
         order = self._ordered(_TARGET, epoch)
         total = len(order)
         windows = -(-total // self.window)  # of sizes that differ by at most one
-        number = place * windows // total
-        taken = np.empty(len(place), np.int64)
+        number = position * windows // total
+        taken = np.empty(len(position), np.int64)
         for one in np.unique(number):
             first, last = -(-one * total // windows), -(-(one + 1) * total // windows)
             draws = np.random.default_rng([self.seed, stream, epoch, 2, int(one)])
             sources = _neighbours(order[first:last], draws)
-            taken[number == one] = sources[place[number == one] - first]
+            taken[number == one] = sources[position[number == one] - first]
         return taken
 
     def _ordered(self, stream: int, epoch: int) -> np.ndarray:
@@ -220,7 +222,7 @@ class PairSampler:
             return self._pool[self._groups.draw(count, draws)]
         return draws.choice(self._pool, count)
 
-    def _kin(
+    def _same_person(
         self, target: np.ndarray, source: np.ndarray, draws: np.random.Generator
     ) -> np.ndarray:
         """Returns another photo of each target's person, the source if none is."""

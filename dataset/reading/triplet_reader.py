@@ -146,15 +146,13 @@ class TripletReader:
         part = np.searchsorted(self._limits, random.random(photos.batch_size), "right")
         which = random.random(photos.batch_size)
         draws = random.random((photos.batch_size, 12))
-        for place, row in enumerate(range(start, stop)):
+        for slot, row in enumerate(range(start, stop)):
             if part[row] < len(self.triplets):
                 index = self.triplets[part[row]]
                 chosen = int(which[row] * len(index))
-                images[:, place], real = self._triplet(index, chosen)
-                marks[:, place], people[:, place] = (1.0, 0.0, real), -1
-            images[:, place] = self._changed(
-                images[:, place], marks[0, place], draws[row]
-            )
+                images[:, slot], real = self._triplet(index, chosen)
+                marks[:, slot], people[:, slot] = (1.0, 0.0, real), -1
+            images[:, slot] = self._changed(images[:, slot], marks[0, slot], draws[row])
         return images, marks, people
 
     def arrays(self, number: int) -> dict[str, np.ndarray]:
@@ -177,9 +175,9 @@ class TripletReader:
         self, index: shard_index.ShardIndex, number: int
     ) -> tuple[np.ndarray, float]:
         features = index.features(number)
-        size, place = self.settings.photos.image_size, index.place(number)
+        size, location = self.settings.photos.image_size, index.location(number)
         images = [
-            shard_index.decode_image(features.get(role), size, place, role)
+            shard_index.decode_image(features.get(role), size, location, role)
             for role in ROLES
         ]
         return np.stack(images), float(features.get("source_is_real", 1))

@@ -72,5 +72,5 @@ def _read_batch(
     people = tf.ensure_shape(people, (2, count))
     batch: dict[str, tf.Tensor] = {}
     for names, values in ((ROLES, images), (MARKS, marks), (PEOPLE, people)):
-        batch |= {name: values[place] for place, name in enumerate(names)}
+        batch |= {name: values[index] for index, name in enumerate(names)}
     return batch

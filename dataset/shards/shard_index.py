@@ -56,7 +56,7 @@ class ShardIndex:
     def __len__(self) -> int:
         return len(self.shard)
 
-    def place(self, photo: int) -> tuple[str, int]:
+    def location(self, photo: int) -> tuple[str, int]:
         """Returns the file of a record and its number in it."""
         return self.files[self.shard[photo]], int(self.number[photo])
 
@@ -69,7 +69,7 @@ class ShardIndex:
         Raises:
             CorruptRecordError: If it cannot be read or a checksum is wrong.
         """
-        file, number = self.place(photo)
+        file, number = self.location(photo)
         try:
             opened = os.open(file, os.O_RDONLY)
             try:
@@ -94,7 +94,9 @@ class ShardIndex:
         try:
             return records.decode_example(record)
         except InputError as error:
-            raise records.CorruptRecordError(*self.place(photo), str(error)) from None
+            raise records.CorruptRecordError(
+                *self.location(photo), str(error)
+            ) from None
 
     def image(self, photo: int, size: int, feature: str = "face") -> np.ndarray:
         """Returns a photo of a record, `(size, size, 3)` uint8 RGB.
@@ -107,12 +109,12 @@ class ShardIndex:
         Raises:
             CorruptRecordError: If it cannot be read.
         """
-        place, record = self.place(photo), self.record(photo)
+        location, record = self.location(photo), self.record(photo)
         try:
             data = records.bytes_feature(record, feature)
         except InputError as error:
-            raise records.CorruptRecordError(*place, str(error)) from None
-        return decode_image(data, size, place, feature)
+            raise records.CorruptRecordError(*location, str(error)) from None
+        return decode_image(data, size, location, feature)
 
     def landmarks(self, photo: int, size: int) -> np.ndarray | None:
         """Returns the landmarks of a record's photo, `(5, 2)` pixels, None if unknown.
@@ -130,7 +132,7 @@ class ShardIndex:
         sides = np.array([features["width"], features["height"]])
         if features["landmarks"].size != 10 or sides.min() < 1:
             why = "its `landmarks`, `height` or `width` cannot be right"
-            raise records.CorruptRecordError(*self.place(photo), why)
+            raise records.CorruptRecordError(*self.location(photo), why)
         points = features["landmarks"].reshape(5, 2).astype(np.float64)
         scale = size / sides
         return (points + 0.5) * scale - 0.5
@@ -335,7 +337,7 @@ def top_folder(path: str) -> str:
 def decode_image(
     data: bytes | memoryview | None,
     size: int,
-    place: tuple[str, int],
+    location: tuple[str, int],
     feature: str = "face",
 ) -> np.ndarray:
     """Returns an encoded image as `(size, size, 3)` uint8 RGB, resized only if needed.
@@ -343,24 +345,24 @@ def decode_image(
     Args:
         data: The encoded image.
         size: Side in pixels.
-        place: File and record it comes from, for the message.
+        location: File and record it comes from, for the message.
         feature: Its feature, for the message.
 
     Raises:
         CorruptRecordError: If it cannot be decoded.
     """
     if not data:
-        raise records.CorruptRecordError(*place, f"it has no feature `{feature}`")
+        raise records.CorruptRecordError(*location, f"it has no feature `{feature}`")
     try:
         image: np.ndarray | None = _decoded(bytes(data))
     except (InputError, cv2.error):
         image = None
     if image is None:
-        raise records.CorruptRecordError(*place, "its image cannot be decoded")
+        raise records.CorruptRecordError(*location, "its image cannot be decoded")
     if image.shape[:2] != (size, size):
         smaller = size < min(image.shape[:2])
-        way = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
-        image = cv2.resize(image, (size, size), interpolation=way)
+        interpolation = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
+        image = cv2.resize(image, (size, size), interpolation=interpolation)
     return image
 
 

@@ -57,7 +57,7 @@ class Plan:
     digest: str
 
     @property
-    def place(self) -> str:
+    def stem_path(self) -> str:
         """Where the set's files are, without what their names end in."""
         return os.path.join(self.target_dir, self.name)
 

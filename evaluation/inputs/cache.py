@@ -44,8 +44,8 @@ class Cache:
         table = self.tables.get(network)
         if table is None:
             table = self.tables[network] = self._read(network)
-        first = {key: place for place, key in reversed(list(enumerate(keys)))}
-        missing = sorted(place for key, place in first.items() if key not in table)
+        first = {key: index for index, key in reversed(list(enumerate(keys)))}
+        missing = sorted(index for key, index in first.items() if key not in table)
         made = {}
         if missing:
             rows = np.asarray(make(missing))

@@ -54,8 +54,8 @@ def draw_frames(
     for seen, frame in enumerate(VideoReader(path, hdr_mode="convert")):
         if len(kept) < count:
             kept.append((frame.index, frame.image))
-        elif (place := int(random.integers(seen + 1))) < count:
-            kept[place] = (frame.index, frame.image)
+        elif (slot := int(random.integers(seen + 1))) < count:
+            kept[slot] = (frame.index, frame.image)
     return sorted(kept, key=lambda entry: entry[0])
 
 

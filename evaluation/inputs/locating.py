@@ -44,8 +44,8 @@ class Locator:
             keep: Whether new results go to disk.
         """
 
-        def make(places: Sequence[int]) -> np.ndarray:
-            found = self.detector.detect_batch([photos[i].read() for i in places])
+        def make(indices: Sequence[int]) -> np.ndarray:
+            found = self.detector.detect_batch([photos[i].read() for i in indices])
             return np.stack([_packed(faces) for faces in found])
 
         if not photos:
@@ -110,10 +110,10 @@ def _whole(photo: Photo, aligned: alignment.Alignment) -> Face:
 
 def _packed(faces: Faces) -> np.ndarray:
     row = np.full((_MAX_FACES, _ROW), np.nan, np.float32)
-    for place in range(min(len(faces), _MAX_FACES)):
-        row[place, :4] = faces.boxes[place]
-        row[place, 4:14] = faces.landmarks[place].ravel()
-        row[place, 14] = faces.scores[place]
+    for index in range(min(len(faces), _MAX_FACES)):
+        row[index, :4] = faces.boxes[index]
+        row[index, 4:14] = faces.landmarks[index].ravel()
+        row[index, 14] = faces.scores[index]
     return row
 
 

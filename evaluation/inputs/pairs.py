@@ -132,8 +132,8 @@ def write_pairs(path: str | os.PathLike, pairs: Sequence[Pair]) -> None:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     for pair in pairs:
-        places = [_relative(p, root) for p in (pair.source, pair.target, pair.swapped)]
-        writer.writerow([*places, pair.source_label, pair.target_label])
+        paths = [_relative(p, root) for p in (pair.source, pair.target, pair.swapped)]
+        writer.writerow([*paths, pair.source_label, pair.target_label])
     files.write_atomic(path, os.fsencode(text.getvalue()))
 
 
@@ -178,15 +178,15 @@ def read_pairs(
 
 
 def _pair_of(
-    row: dict[str, str], root: pathlib.Path, wanted: Sequence[str], place: str
+    row: dict[str, str], root: pathlib.Path, wanted: Sequence[str], location: str
 ) -> Pair:
     for role in wanted:
         if not row[role]:
-            raise InputError(f"{place}: no {role}")
+            raise InputError(f"{location}: no {role}")
     files = {role: root / row[role] for role in _ROLES if row.get(role)}
     for file in files.values():
         if not file.is_file():
-            raise InputError(f"{place}: {file}: no such file")
+            raise InputError(f"{location}: {file}: no such file")
     return Pair(
         files["source"],
         files["target"],

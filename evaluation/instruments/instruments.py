@@ -64,8 +64,8 @@ class Instrument(abc.ABC):
             keep: Whether new results are put there.
         """
 
-        def make(places: Sequence[int]) -> np.ndarray:
-            crops = [self.cut(faces[i].photo.read(), faces[i]) for i in places]
+        def make(indices: Sequence[int]) -> np.ndarray:
+            crops = [self.cut(faces[i].photo.read(), faces[i]) for i in indices]
             return self.run(np.stack(crops))
 
         keys = [face.key for face in faces]

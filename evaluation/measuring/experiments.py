@@ -132,7 +132,7 @@ def drift(
 def _drift_study(lines: np.ndarray, strips: list[np.ndarray], rounds: int) -> Study:
     names = ("cosine with the source", "cosine with the target", "SSIM, first result")
     x = np.arange(1, rounds + 1)
-    curves = {name: lines[:, place].T for place, name in enumerate(names)}
+    curves = {name: lines[:, index].T for index, name in enumerate(names)}
     chart = images_stacked(
         charts.curves(x, curves, "times swapped", "likeness"), _strip(strips)
     )

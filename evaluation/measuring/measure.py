@@ -234,14 +234,14 @@ def _add_pixels(rows: list[dict], perception: Perception | None) -> None:
     """Compares target and result in one crop, placed by the target's face."""
     face_masks = []
     for row in rows:
-        places = row["target"].landmarks
-        matrix = instruments.wide_matrix(places, SIDE)
+        landmarks = row["target"].landmarks
+        matrix = instruments.wide_matrix(landmarks, SIDE)
         for role in ROLES:
-            own = row["source"].landmarks if role == "source" else places
+            own = row["source"].landmarks if role == "source" else landmarks
             row["thumbnail", role] = instruments.wide_crop(
                 row[role].photo.read(), own, SIDE
             )
-        mask = masks.face_mask(alignment.apply(matrix, places), SIDE)
+        mask = masks.face_mask(alignment.apply(matrix, landmarks), SIDE)
         a, b = row["thumbnail", "target"], row["thumbnail", "swapped"]
         inside, outside = background.inside_and_outside(background.ssim_map(a, b), mask)
         row["pixels", "ssim_inside"], row["pixels", "ssim_outside"] = inside, outside

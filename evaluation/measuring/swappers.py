@@ -112,9 +112,9 @@ class PasteSwapper:
         matrix = alignment.crop_matrix(target.landmarks, _PASTE_SIZE, "arcface", 0.8)
         own = alignment.crop_matrix(source.landmarks, _PASTE_SIZE, "arcface", 0.8)
         face = alignment.crop(source.photo.read(), own, _PASTE_SIZE)
-        places = alignment.apply(matrix, target.landmarks)
+        landmarks = alignment.apply(matrix, target.landmarks)
         result = target.photo.read().copy()
-        mask = masks.face_mask(places, _PASTE_SIZE)
+        mask = masks.face_mask(landmarks, _PASTE_SIZE)
         paste.paste(result, face.astype(np.float32), mask, matrix)
         return result
 

@@ -108,11 +108,11 @@ def differences(values_by_name: Mapping[str, np.ndarray], xlabel: str) -> bytes:
         xlabel: What they are.
     """
     figure, axes = _axes(6.4, 2.6, 1, len(values_by_name))
-    for place, (name, values) in zip(axes[0], values_by_name.items(), strict=True):
+    for panel, (name, values) in zip(axes[0], values_by_name.items(), strict=True):
         values = np.asarray(values)[np.isfinite(values)]
         top = max(float(np.quantile(values, 0.98)), 1e-6) if len(values) else 1.0
-        place.hist(values.clip(0, top), np.linspace(0, top, 31), color=SWAPPED)
-        place.set(title=name, xlabel=xlabel)
+        panel.hist(values.clip(0, top), np.linspace(0, top, 31), color=SWAPPED)
+        panel.set(title=name, xlabel=xlabel)
     axes[0, 0].set_ylabel("pairs")
     return _png(figure)
 
@@ -170,17 +170,17 @@ def heat_map(matrix: np.ndarray, groups: Sequence[tuple[str, int]]) -> bytes:
         groups: List of name and number of photos, in the order of the rows.
     """
     figure, axes = _axes(6.8, 5.6)
-    place = axes[0, 0]
-    shown = place.imshow(matrix, vmin=-0.2, vmax=1.0, cmap="viridis")
-    figure.colorbar(shown, ax=place, label="cosine", shrink=0.85)
+    panel = axes[0, 0]
+    shown = panel.imshow(matrix, vmin=-0.2, vmax=1.0, cmap="viridis")
+    figure.colorbar(shown, ax=panel, label="cosine", shrink=0.85)
     ends = np.cumsum([count for _, count in groups])
     for end in ends[:-1]:
-        place.axhline(end - 0.5, color="white", lw=1.5)
-        place.axvline(end - 0.5, color="white", lw=1.5)
+        panel.axhline(end - 0.5, color="white", lw=1.5)
+        panel.axvline(end - 0.5, color="white", lw=1.5)
     middles = ends - np.array([count for _, count in groups]) / 2 - 0.5
     names = [name for name, _ in groups]
-    place.set_xticks(middles, names, rotation=20, ha="right")
-    place.set_yticks(middles, names)
+    panel.set_xticks(middles, names, rotation=20, ha="right")
+    panel.set_yticks(middles, names)
     return _png(figure)
 
 
@@ -219,12 +219,12 @@ def over_time(
         xlabel: What the places are.
     """
     figure, axes = _axes(7.2, 1.9 * len(rows), len(rows), 1)
-    for place, (title, lines) in zip(axes[:, 0], rows.items(), strict=True):
+    for panel, (title, lines) in zip(axes[:, 0], rows.items(), strict=True):
         colours = (SWAPPED, TARGET, _GREY)
         for (text, values), colour in zip(lines.items(), colours, strict=False):
-            place.plot(values, color=colour, lw=1.2, label=text)
-        place.set_title(title, fontsize=10)
-        place.legend(frameon=False, fontsize=8)
+            panel.plot(values, color=colour, lw=1.2, label=text)
+        panel.set_title(title, fontsize=10)
+        panel.legend(frameon=False, fontsize=8)
     axes[-1, 0].set_xlabel(xlabel)
     return _png(figure)
 
@@ -241,19 +241,21 @@ def compared(
         names: What is compared, two words.
     """
     figure, axes = _axes(7.2, 1.2 + 0.28 * len(rows))
-    place = axes[0, 0]
+    panel = axes[0, 0]
     for line, (text, value, low, high, better) in enumerate(rows):
         half = max((high - low) / 2.0, 1e-12)
         good = value * better
-        sure = low > 0 or high < 0
-        colour = _GREY if not sure or not better else SWAPPED if good > 0 else SOURCE
+        significant = low > 0 or high < 0
+        colour = (
+            _GREY if not significant or not better else SWAPPED if good > 0 else SOURCE
+        )
         at = np.clip(value / half, -12, 12)
-        place.plot([at - 1, at + 1], [line, line], color=colour, lw=2)
-        place.plot(at, line, "o", color=colour, ms=4)
-        place.text(-13.5, line, text, ha="right", va="center", fontsize=8)
-    place.axvline(0, color="black", lw=0.8)
-    place.set(yticks=[], ylim=(len(rows) - 0.5, -0.5), xlim=(-13.2, 13.2))
-    place.set_xlabel(
+        panel.plot([at - 1, at + 1], [line, line], color=colour, lw=2)
+        panel.plot(at, line, "o", color=colour, ms=4)
+        panel.text(-13.5, line, text, ha="right", va="center", fontsize=8)
+    panel.axvline(0, color="black", lw=0.8)
+    panel.set(yticks=[], ylim=(len(rows) - 0.5, -0.5), xlim=(-13.2, 13.2))
+    panel.set_xlabel(
         f"{names[1]} less {names[0]},\n"
         "in half widths of the 95 % interval, at most 12;\n"
         "green better, brown worse, grey neither",

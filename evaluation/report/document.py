@@ -118,8 +118,8 @@ def _csv(report: Report) -> str:
     writer = csv.writer(text, lineterminator="\n")
     names = list(report.rows[0]) if report.rows else []
     writer.writerow([*names, *report.values])
-    for place, row in enumerate(report.rows):
-        numbers = [values[place] for values in report.values.values()]
+    for index, row in enumerate(report.rows):
+        numbers = [values[index] for values in report.values.values()]
         cells = ["" if not np.isfinite(n) else f"{n:.6g}" for n in numbers]
         writer.writerow([*row.values(), *cells])
     return text.getvalue()

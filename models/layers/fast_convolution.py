@@ -175,7 +175,7 @@ def _enlarging(side: int, size: int) -> np.ndarray:
     centre = np.clip((np.arange(2 * side) + 0.5) / 2 - 0.5, 0, side - 1)
     bilinear = np.maximum(0.0, 1.0 - np.abs(centre[:, None] - np.arange(side)))
     padded = np.pad(bilinear, ((size // 2, size // 2), (0, 0)))
-    return np.stack([padded[place : place + 2 * side] for place in range(size)], 1)
+    return np.stack([padded[offset : offset + 2 * side] for offset in range(size)], 1)
 
 
 def _transformed(x: Tensor, down: np.ndarray, across: np.ndarray) -> Tensor:

@@ -122,7 +122,7 @@ def draw_shapes(image: np.ndarray, random: np.random.Generator) -> np.ndarray:
 
 def _write_word(
     image: np.ndarray,
-    place: tuple[int, int],
+    corner: tuple[int, int],
     colour: tuple[int, ...],
     random: np.random.Generator,
 ) -> None:
@@ -132,5 +132,5 @@ def _write_word(
     thick = max(1, round(scale * random.uniform(1.0, 4.0)))
     outline = tuple(map(int, random.integers(0, 256, 3)))
     if random.random() < 0.5:
-        cv2.putText(image, word, place, font, scale, outline, 2 * thick, cv2.LINE_AA)
-    cv2.putText(image, word, place, font, scale, colour, thick, cv2.LINE_AA)
+        cv2.putText(image, word, corner, font, scale, outline, 2 * thick, cv2.LINE_AA)
+    cv2.putText(image, word, corner, font, scale, colour, thick, cv2.LINE_AA)

@@ -35,7 +35,8 @@ class SceneSettings:
         empty: Share of scenes without a face.
         smallest: Longer side of the smallest face that counts, in pixels.
         degrees: Largest rotation to each side.
-        sure: Least score of a label that counts as a face; weaker ones are ignored.
+        min_score: Smallest score of a label that counts as a face; weaker ones are
+            ignored.
         occluders: Share of faces that something is put in front of.
 
     Raises:
@@ -48,7 +49,7 @@ class SceneSettings:
     empty: float = 0.2
     smallest: float = 16.0
     degrees: float = 45.0
-    sure: float = 0.8
+    min_score: float = 0.8
     occluders: float = 0.2
 
     def __post_init__(self) -> None:
@@ -66,15 +67,18 @@ class Photos:
     Args:
         labelled: The photos.
         longest: Longer side above which a photo is made smaller, in pixels.
-        sure: Least score of a label that counts as a face.
+        min_score: Smallest score of a label that counts as a face.
     """
 
     def __init__(
-        self, labelled: Sequence[LabelledPhoto], longest: int = 512, sure: float = 0.8
+        self,
+        labelled: Sequence[LabelledPhoto],
+        longest: int = 512,
+        min_score: float = 0.8,
     ) -> None:
         self._labelled = list(labelled)
         self._longest = longest
-        self._sure = sure
+        self._min_score = min_score
         self._read: dict[int, Scene] = {}
 
     def __len__(self) -> int:
@@ -97,7 +101,7 @@ class Photos:
             image,
             (faces.boxes + 0.5) * scale - 0.5,
             (faces.landmarks + 0.5) * scale - 0.5,
-            faces.scores >= self._sure,
+            faces.scores >= self._min_score,
         )
 
 

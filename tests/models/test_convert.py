@@ -1,10 +1,12 @@
 """Tests of the program `models/convert.py` and of `facedancer.models.saving`."""
 
 import contextlib
+import functools
 import io
 import pathlib
 import subprocess
 import sys
+import tempfile
 from unittest import mock
 
 import h5py
@@ -40,13 +42,23 @@ def small():
     return model
 
 
+@functools.cache
+def written():
+    """A network, and the published file of it: made once for all tests."""
+    model = small()
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder, "published.h5")
+        published_writer.save_published(model, path, first=4)
+        return model, path.read_bytes()
+
+
 class ConvertTest(testing.TestCase):
     def setUp(self):
         super().setUp()
         self.folder = self.tempdir()
-        self.model = small()
         self.published = self.folder / "published.h5"
-        published_writer.save_published(self.model, self.published, first=4)
+        self.model, content = written()
+        self.published.write_bytes(content)
 
     def run_main(self, *arguments):
         """Runs the program in this process; returns what it printed."""

@@ -1,5 +1,6 @@
 """Tests of the generator, the discriminator and their forms."""
 
+import functools
 import importlib.util
 import os
 import pathlib
@@ -65,6 +66,12 @@ def randomise(model):
     return model
 
 
+@functools.cache
+def built():
+    """A generator for tests that only look at it."""
+    return randomise(models.build_generator(SMALL))
+
+
 class GeneratorTest(testing.TestCase):
     @parameterized.named_parameters(*OPTIONS.items())
     def test_forms_are_one_function(self, changes):
@@ -106,7 +113,7 @@ class GeneratorTest(testing.TestCase):
         self.assert_close(output, expected, atol=1e-4)
 
     def test_final_adain(self):
-        names = {layer.name for layer in models.build_generator(SMALL).layers}
+        names = {layer.name for layer in built().layers}
         without = {
             layer.name
             for layer in models.build_generator(small(final_adain=False)).layers
@@ -120,20 +127,20 @@ class GeneratorTest(testing.TestCase):
         self.assert_close(scale_bias, np.ones(12))
 
     def test_identity_and_target_both_matter(self):
-        model = randomise(models.build_generator(SMALL))
+        model = built()
         target, identity = inputs_of(SMALL)
         base = model([target, identity])
         for other in ([target, identity[::-1]], [target[::-1], identity]):
             self.assertGreater(float(ops.max(ops.abs(model(other) - base))), 1e-2)
 
     def test_one_example_does_not_depend_on_the_others(self):
-        model = randomise(models.build_generator(SMALL))
+        model = built()
         x = inputs_of(SMALL, batch=3)
         alone = model([part[:1] for part in x])
         self.assert_close(model(x)[:1], alone, atol=1e-4, rtol=1e-4)
 
     def test_inputs_have_names_and_one_order(self):
-        model = models.build_generator(SMALL)
+        model = built()
         self.assertEqual(
             [tensor.name for tensor in model.inputs], ["target", "identity"]
         )

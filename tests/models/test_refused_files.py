@@ -1,5 +1,6 @@
 """Tests of checkpoints, and of files that are refused."""
 
+import functools
 import json
 import lzma
 import pathlib
@@ -33,6 +34,13 @@ def small(**changes):
     return GeneratorConfig(**{**values, **changes})
 
 
+@functools.cache
+def networks():
+    """A generator and a discriminator that are only written and compared."""
+    discriminator = DiscriminatorConfig(image_size=8, base_width=2)
+    return models.build_generator(small()), models.build_discriminator(discriminator)
+
+
 class CheckpointTest(testing.TestCase):
     def checkpoint(self, folder, model, stem, numbers):
         config, arrays = published_writer.describe(model, first=5)
@@ -49,10 +57,7 @@ class CheckpointTest(testing.TestCase):
     def setUp(self):
         super().setUp()
         self.folder = self.tempdir()
-        self.generator = models.build_generator(small())
-        self.discriminator = models.build_discriminator(
-            DiscriminatorConfig(image_size=8, base_width=2)
-        )
+        self.generator, self.discriminator = networks()
         self.checkpoint(self.folder, self.generator, "gen", (2, 9, 10))
         self.checkpoint(self.folder, self.discriminator, "dis", (1, 3))
 

@@ -92,11 +92,11 @@ class LabelsTest(testing.TestCase):
         images.write_image(path, photo.image)
         faces = Faces(photo.boxes, photo.landmarks, np.array([0.7]))
         one = labels.LabelledPhoto(path, faces)
-        read = scenes.Photos([one], longest=120, sure=0.8)[0]
+        read = scenes.Photos([one], longest=120, min_score=0.8)[0]
         self.assertEqual(read.image.shape, (90, 120, 3))
         self.assert_close(read.boxes, (BOX[None] + 0.5) / 2 - 0.5)
         self.assertEqual(read.counted.tolist(), [False])
-        self.assertTrue(scenes.Photos([one], sure=0.6)[0].counted[0])
+        self.assertTrue(scenes.Photos([one], min_score=0.6)[0].counted[0])
 
 
 class GeometryTest(testing.TestCase):

@@ -86,10 +86,13 @@ class WaysTest(testing.TestCase):
         return tape.gradient(total, image).numpy(), float(total), wanted
 
     def test_gradients_flow(self):
-        """All ways are affine: the gradient tells exactly what a step does."""
-        gradient, total, wanted = self.gradient(diff_augment.WAYS)
+        """All of them are affine: the gradient tells exactly what a step does."""
+        every = diff_augment.AUGMENTATIONS
+        gradient, total, wanted = self.gradient(every)
         step = np.sign(gradient)
-        moved = diff_augment.changed(images() + step, numbers(), diff_augment.WAYS)
+        moved = diff_augment.changed(
+            images() + step, numbers(), diff_augment.AUGMENTATIONS
+        )
         after = np.sum(np.asarray(moved, "f8") * wanted)
         self.assert_close(after - total, np.abs(gradient).sum(), rtol=1e-3)
 

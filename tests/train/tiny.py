@@ -45,7 +45,7 @@ EVERYTHING = facedancer_recipes.PUBLISHED.changed(
 )
 DIVIDED = EVERYTHING.changed(look=True, cycle_every=2)
 # Also the discriminator on frozen features, and changed images.
-JUDGED = DIVIDED.changed(adversarial_projected=0.5, augment=diff_augment.WAYS)
+JUDGED = DIVIDED.changed(adversarial_projected=0.5, augment=diff_augment.AUGMENTATIONS)
 # Quick to compile: the generator alone.
 QUICK = EVERYTHING.changed(
     **dict.fromkeys(("adversarial", "cycle", "perceptual", "ifsr", "outside"), 0.0)

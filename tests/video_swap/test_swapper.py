@@ -7,7 +7,8 @@ import keras
 import numpy as np
 from absl.testing import parameterized
 
-from facedancer import alignment, arcface_model, images, testing, weights
+from facedancer import alignment, arcface_model, images, testing
+from facedancer.arcface_model.loading import load_embedder
 from facedancer.contract import INPUTS, IdentityInput, InputContract, SwapContract
 from facedancer.errors import InputError
 from facedancer.faces import Faces
@@ -342,9 +343,11 @@ class IdentityReaderTest(testing.TestCase):
     def test_threshold_of_known_and_unknown_encoders(self):
         real = arcface_model.build_resnet50(12, 32, width=4).name_with_hash
         self.assertEqual(identities.default_threshold(real), 0.30)
-        real = arcface_model.build_mobilefacenet(12, width=0.25).name_with_hash
+        real = arcface_model.build_mobilefacenet(
+            12, 16, blocks=(1, 1, 1)
+        ).name_with_hash
         self.assertEqual(identities.default_threshold(real), 0.35)
-        packaged = arcface_model.load_encoder(weights.find("encoder")).name_with_hash
+        packaged = load_embedder().encoder.name_with_hash
         self.assertEqual(identities.default_threshold(packaged), 0.29)
         self.assertEqual(identities.default_threshold("other@1234"), 0.35)
 

@@ -75,7 +75,9 @@ class TrackerTest(testing.TestCase):
         tracker = tracking.Tracker(max_gap=3)
         track = tracker.add(0, self.faces(0), None)[0]
         tracker.add(3, self.faces(9), None)
-        self.assert_close(track.places[1] - track.places[0], np.full((5, 2), [3.0, 0]))
+        self.assert_close(
+            track.landmarks[1] - track.landmarks[0], np.full((5, 2), [3.0, 0])
+        )
         self.assertEqual(track.found, {0, 3})
 
     def test_long_gap_starts_a_new_track(self):
@@ -223,7 +225,7 @@ class FollowTest(testing.TestCase):
         wide = np.hypot(*(points[1] - points[0]))
         for i, shift in enumerate((0.0, 1.0, 0.0)):
             track.add(i, points + [shift, 0.0], np.zeros(4), None)
-            found = track.tremble(i, points)
+            found = track.jitter(i, points)
         # |0 - 2 + 0| in x, nothing in y: 1 on average, of the eye distance.
         self.assert_close(found, np.array([1.0 / wide, 0.0, 1.0]))
 

@@ -92,8 +92,8 @@ def _warped(image: jax.Array, matrix: jax.Array) -> jax.Array:
     height, width = image.shape[1:3]
     y, x = jnp.meshgrid(jnp.arange(height), jnp.arange(width), indexing="ij")
     grid = jnp.stack([x, y, jnp.ones_like(x)], axis=-1).astype(jnp.float32)
-    place = jnp.sum(matrix[:, None, None] * grid[:, :, None, :], axis=-1)
-    column, row = place[..., 0], place[..., 1]
+    position = jnp.sum(matrix[:, None, None] * grid[:, :, None, :], axis=-1)
+    column, row = position[..., 0], position[..., 1]
     left, top = jnp.floor(column), jnp.floor(row)
     across, down = (column - left)[..., None], (row - top)[..., None]
 

@@ -66,10 +66,10 @@ class People:
             `(batch, d)` float32: the mean direction of the person's other photos; the
             vector itself where there are none.
         """
-        place = ops.maximum(ops.cast(identity, "int32"), 0)
+        person = ops.maximum(ops.cast(identity, "int32"), 0)
         length = ops.maximum(ops.norm(vector, axis=1, keepdims=True), 1e-12)
-        rest = ops.take(self.sums, place, axis=0) - vector / length
-        several = ops.take(self.counts, place) > 1.5
+        rest = ops.take(self.sums, person, axis=0) - vector / length
+        several = ops.take(self.counts, person) > 1.5
         several = ops.logical_and(several, ops.cast(identity, "int32") >= 0)
         return ops.where(several[:, None], rest, vector)
 

@@ -107,8 +107,8 @@ class Adversary:
         features: From images to what the network is given instead of them, such as the
             maps of a frozen network: gradients flow through it, and to none of its
             variables. None: the images.
-        augment: In which ways of `diff_augment.WAYS` real and fake images are changed
-            first, each by its own random numbers.
+        augment: How real and fake images are changed first, each by its own random
+            numbers: some of `diff_augment.AUGMENTATIONS`.
         build: Makes its network anew, called with a dtype policy, where the system's
             family has none. None: the family has.
         joint: Both kinds of images in one call. For networks whose examples see each
@@ -141,7 +141,7 @@ class Adversary:
                 "`mixup` must be positive and is for lsgan. Received: "
                 f"mixup={self.mixup}, kind={self.kind!r}"
             )
-        known_ways(self.augment)
+        check_augmentations(self.augment)
         if self.condition and (self.augment or self.features):
             raise ValueError(
                 "A condition stands beside images as they are. Received: "
@@ -167,18 +167,18 @@ class Adversary:
         return f"augment_{self.network}"
 
 
-def known_ways(ways: tuple[str, ...]) -> None:
+def check_augmentations(names: tuple[str, ...]) -> None:
     """Refuses a way of augmentation that is not known.
 
     Args:
-        ways: Of `diff_augment.WAYS`.
+        names: Of `diff_augment.AUGMENTATIONS`.
 
     Raises:
         ValueError: If one is unknown.
     """
-    if unknown := [way for way in ways if way not in diff_augment.WAYS]:
+    if unknown := [name for name in names if name not in diff_augment.AUGMENTATIONS]:
         raise ValueError(
-            f"`augment` must be of {', '.join(diff_augment.WAYS)}. Received: "
+            f"`augment` must be of {', '.join(diff_augment.AUGMENTATIONS)}. Received: "
             f"{', '.join(map(str, unknown))}"
         )
 

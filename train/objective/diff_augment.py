@@ -13,33 +13,33 @@ from keras import ops
 
 from facedancer.tensors import Tensor
 
-WAYS = ("colour", "translation", "cutout")
+AUGMENTATIONS = ("colour", "translation", "cutout")
 NUMBERS = 7  # random ones an image
 _SHIFT, _CUT = 0.125, 0.5  # of the side, as published
 
 
-def changed(image: Tensor, numbers: Tensor, ways: Iterable[str]) -> Tensor:
+def changed(image: Tensor, numbers: Tensor, names: Iterable[str]) -> Tensor:
     """Returns images, each changed in its own way.
 
     Args:
         image: `(batch, height, width, 3)` in [-1, 1].
         numbers: `(batch, NUMBERS)` in [0, 1): brightness, saturation, contrast; shift
             down and to the right; where the hole is.
-        ways: Of `WAYS`, in this order: `colour` adds up to half of 1 to all values,
-            multiplies the differences of the channels by 0 to 2, then those to the
-            image's mean by 0.5 to 1.5; `translation` shifts by up to an eighth of the
-            side, beyond the border it is 0; `cutout` sets a square of half the side to
-            0.
+        names: Of `AUGMENTATIONS`, in this order: `colour` adds up to half of 1 to all
+            values, multiplies the differences of the channels by 0 to 2, then those to
+            the image's mean by 0.5 to 1.5; `translation` shifts by up to an eighth of
+            the side, beyond the border it is 0; `cutout` sets a square of half the side
+            to 0.
 
     Returns:
         The same shape, float32.
     """
     image = ops.cast(image, "float32")
-    if "colour" in ways:
+    if "colour" in names:
         image = _colour(image, numbers[:, 0:3])
-    if "translation" in ways:
+    if "translation" in names:
         image = _translation(image, numbers[:, 3:5])
-    if "cutout" in ways:
+    if "cutout" in names:
         image = _cutout(image, numbers[:, 5:7])
     return image
 
@@ -88,6 +88,6 @@ def _hidden(size: int, number: Tensor) -> Tensor:
     """Returns 1 where a hole is along one side, else 0, `(batch, size)`."""
     side = int(_CUT * size + 0.5)
     centre = ops.floor(number * (size + 1 - side % 2))
-    place = ops.arange(size, dtype="float32")[None] - (centre - side // 2)[:, None]
-    inside = ops.logical_and(place > -0.5, place < side - 0.5)
+    position = ops.arange(size, dtype="float32")[None] - (centre - side // 2)[:, None]
+    inside = ops.logical_and(position > -0.5, position < side - 0.5)
     return ops.cast(inside, "float32")

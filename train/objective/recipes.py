@@ -17,7 +17,7 @@ SCHEDULES = ("constant", "exponential", "cosine", "thirds")
 JITTERS = ("legacy", "per_image", "none")
 # The keys of `adversary.KINDS`; that file needs Keras, `--help` does not.
 KINDS = ("nonsaturating", "hinge", "bounded_hinge", "lsgan", "relativistic")
-WAYS = ("colour", "translation", "cutout")  # those of `diff_augment`, likewise
+AUGMENTATIONS = ("colour", "translation", "cutout")  # those of `diff_augment`, likewise
 ADVERSARIAL = "adversarial"  # with it the names of adversaries' weights begin
 # Records of a recipe whose fields can be changed by their names alone.
 PARTS = ("adversary", "optimisation", "pairs", "options")
@@ -34,14 +34,14 @@ class AdversaryRecipe(Checked):
         r1_gamma: Weight of R1 is `r1_gamma / 2`; 0 switches it off.
         r1_every: R1 every n-th step, with its weight times n.
         augment: How images are changed before they are judged, of
-            `WAYS`; empty: they are not.
+            `AUGMENTATIONS`; empty: they are not.
     """
 
     kind: str = choice("nonsaturating", (*KINDS, "none"))
     real_images: str = choice("source", ("source", "target"))
     r1_gamma: float = ranged(10.0, low=0.0)
     r1_every: int = ranged(1, low=1)
-    augment: tuple[str, ...] = choice((), WAYS)
+    augment: tuple[str, ...] = choice((), AUGMENTATIONS)
 
 
 @dataclasses.dataclass(frozen=True)

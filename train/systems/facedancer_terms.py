@@ -23,14 +23,14 @@ def rows_to_cycle(row: Tensor, every: int, batch: int) -> tuple[slice | Tensor, 
         batch: The global batch size.
 
     Returns:
-        A slice, or `(places,)` int32 where the part need not begin at such a row; and
-        `(places,)` float32, 1 for a row and 0 for a place that is left over.
+        A slice, or `(rows,)` int32 where the part need not begin at such a row; and
+        `(rows,)` float32, 1 for a row and 0 for one that is left over.
     """
     count = row.shape[0]
-    places = -(-count // every)
+    num_rows = -(-count // every)
     if count == batch or count % every == 0:
-        return slice(None, None, every), ops.ones(places)
-    rows = -row[0] % every + every * ops.arange(places, dtype="int32")
+        return slice(None, None, every), ops.ones(num_rows)
+    rows = -row[0] % every + every * ops.arange(num_rows, dtype="int32")
     return ops.minimum(rows, count - 1), ops.cast(rows < count, "float32")
 
 

@@ -32,8 +32,8 @@ def grid(targets: np.ndarray, sources: np.ndarray, swapped: np.ndarray) -> np.nd
     picture = np.full(((rows + 1) * step, (columns + 1) * step, 3), 255, np.uint8)
 
     def put(row: int, column: int, image: np.ndarray) -> None:
-        place = picture[row * step : row * step + size, column * step :][:, :size]
-        place[:] = images.uint8_from_signed(image)
+        cell = picture[row * step : row * step + size, column * step :][:, :size]
+        cell[:] = images.uint8_from_signed(image)
 
     for row, image in enumerate(targets):
         put(row + 1, 0, image)

@@ -163,8 +163,8 @@ class Events:
         """
         session = self.of(request)
         if number in session.becomes and word in _choices(session):
-            place = _choices(session).index(word) - 1
-            session.becomes[number] = None if place < 0 else place
+            index = _choices(session).index(word) - 1
+            session.becomes[number] = None if index < 0 else index
         return self._people(session)[0]
 
     @in_sentences
@@ -324,14 +324,14 @@ def _names(session: Session) -> list[str]:
     """Returns what the sources are called, numbered where two have one name."""
     names = [one.name for one in session.sources]
     return [
-        f"{name} ({place})" if names.count(name) > 1 else name
-        for place, name in enumerate(names, start=1)
+        f"{name} ({index})" if names.count(name) > 1 else name
+        for index, name in enumerate(names, start=1)
     ]
 
 
 def _becomes(session: Session, number: int) -> str:
-    place = session.becomes.get(number)
-    return STAYS if place is None else _choices(session)[place + 1]
+    index = session.becomes.get(number)
+    return STAYS if index is None else _choices(session)[index + 1]
 
 
 def _file(session: Session, image: Any) -> str:
@@ -365,9 +365,9 @@ def _linked(session: Session, path: pathlib.Path) -> pathlib.Path:
 
     Where there can be none (another disk), its own: large files are not copied.
     """
-    place = session.place(path.name)
+    copy = session.place(path.name)
     try:
-        place.hardlink_to(path.resolve())
+        copy.hardlink_to(path.resolve())
     except OSError:
         return path
-    return place
+    return copy

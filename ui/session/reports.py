@@ -38,9 +38,9 @@ def report(folder: str) -> Look:
     Raises:
         InputError: If it holds no report.
     """
-    place = _folder(folder, "report.md", "`facedancer evaluate --out FOLDER` makes one")
-    plots = sorted(place.glob("plots/*.png"))
-    return Look(_text(place / "report.md"), tuple((p, p.stem) for p in plots))
+    path = _folder(folder, "report.md", "`facedancer evaluate --out FOLDER` makes one")
+    plots = sorted(path.glob("plots/*.png"))
+    return Look(_text(path / "report.md"), tuple((p, p.stem) for p in plots))
 
 
 def run(folder: str) -> Look:
@@ -52,24 +52,24 @@ def run(folder: str) -> Look:
     Raises:
         InputError: If it is none.
     """
-    place = _folder(folder, "metrics.jsonl", "a training writes it to LOG_DIR/LOG_NAME")
-    series, last = _series(place / "metrics.jsonl"), 0
+    path = _folder(folder, "metrics.jsonl", "a training writes it to LOG_DIR/LOG_NAME")
+    series, last = _series(path / "metrics.jsonl"), 0
     for points in series.values():
         last = max(last, points[-1][0])
     curves = [curve(name, points) for name, points in sorted(series.items())]
-    samples = sorted(place.glob("samples/*.png"), key=lambda path: path.name[-12:])
+    samples = sorted(path.glob("samples/*.png"), key=lambda path: path.name[-12:])
     shown = tuple((path, path.stem) for path in samples[: -_MAX_SAMPLES - 1 : -1])
-    head = f"<p>{html.escape(place.name)}: step {last}</p>"
+    head = f"<p>{html.escape(path.name)}: step {last}</p>"
     return Look(head + "".join(curves[:_MAX_CURVES]), shown)
 
 
 def _folder(folder: str, file: str, hint: str) -> pathlib.Path:
-    place = pathlib.Path(folder.strip())
-    if not folder.strip() or not (place / file).is_file():
+    path = pathlib.Path(folder.strip())
+    if not folder.strip() or not (path / file).is_file():
         raise InputError(
             f"The folder must hold {file}: {hint}. Received: {folder or 'nothing'}"
         )
-    return place
+    return path
 
 
 def _text(path: pathlib.Path) -> str:

@@ -45,19 +45,19 @@ class Uploads:
         self._users: collections.Counter[pathlib.Path] = collections.Counter()
         self._lock = threading.Lock()
 
-    def take(self, upload: pathlib.Path, place: pathlib.Path) -> None:
+    def take(self, upload: pathlib.Path, kept: pathlib.Path) -> None:
         """Puts a file at another place too.
 
         Args:
             upload: Where the server put it.
-            place: On the same disk.
+            kept: On the same disk.
 
         Raises:
             InputError: If it is gone.
         """
         with self._lock:
             try:
-                os.link(upload, place)
+                os.link(upload, kept)
             except FileNotFoundError:
                 raise InputError(
                     f"{upload.name} is no longer there. Choose it once more"
@@ -142,10 +142,10 @@ class Session:
             InputError: If it is gone.
         """
         path = pathlib.Path(upload)
-        place = self.place(path.name)
-        self._uploads.take(path, place)
+        kept = self.place(path.name)
+        self._uploads.take(path, kept)
         self._taken.append(path)
-        return place
+        return kept
 
     def add_source(self, path: pathlib.Path) -> Source:
         """Adds somebody whose face may be put in; returns who.

@@ -57,7 +57,7 @@ def check_ready(session: Session) -> pathlib.Path:
         raise InputError("Choose the photo or clip that is to be changed first")
     if not session.sources:
         raise InputError("Add a photo of whose face is to be put in first")
-    if all(place is None for place in session.becomes.values()):
+    if all(index is None for index in session.becomes.values()):
         raise InputError("Nobody is to be swapped. Click a face and say who it becomes")
     if not session.agreed:
         raise InputError("Read the sentence about consent and tick it first")
@@ -180,15 +180,15 @@ def _until_stopped(
 
 def _who(session: Session) -> dict[str, Any]:
     """Returns who becomes whom, as `Swapper` takes it."""
-    places = set(session.becomes.values())
-    if len(places) == 1:
-        (place,) = places
-        return {"source": session.sources[place or 0].identity}
+    indices = set(session.becomes.values())
+    if len(indices) == 1:
+        (index,) = indices
+        return {"source": session.sources[index or 0].identity}
     encoder = session.swapper.names["encoder"]
     pairs = []
     for person in session.people:
-        place = session.becomes[person.number]
+        index = session.becomes[person.number]
         who = Identity(person.vector, encoder, f"person {person.number}")
-        goal = None if place is None else session.sources[place].identity
+        goal = None if index is None else session.sources[index].identity
         pairs.append((who, goal))
     return {"people": pairs}

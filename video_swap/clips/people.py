@@ -196,16 +196,16 @@ def group(
         faces = search_photos(detector, [view.image])[0]
         if len(faces):
             vectors = _embedded(view.image, faces, embedder)
-            for place, taken in _assigned(groups, vectors, threshold):
+            for face_index, taken in _assigned(groups, vectors, threshold):
                 if taken is None:
                     taken = _Group(len(groups))
                     groups.append(taken)
                 taken.add(
                     number,
                     view.image,
-                    faces.boxes[place],
-                    faces.landmarks[place],
-                    vectors[place],
+                    faces.boxes[face_index],
+                    faces.landmarks[face_index],
+                    vectors[face_index],
                 )
     return _joined(groups, threshold), times
 
@@ -224,9 +224,9 @@ def _assigned(
     if groups:
         likeness = cosine_matrix(vectors, np.stack([one.vector for one in groups]))
         while likeness.max(initial=-1.0) >= threshold:
-            face, place = np.unravel_index(likeness.argmax(), likeness.shape)
-            found[int(face)] = groups[int(place)]
-            likeness[face, :] = likeness[:, place] = -1.0
+            face, group = np.unravel_index(likeness.argmax(), likeness.shape)
+            found[int(face)] = groups[int(group)]
+            likeness[face, :] = likeness[:, group] = -1.0
     return list(found.items())
 
 

@@ -48,7 +48,7 @@ class Track:
         shot: The shot it belongs to.
 
     Attributes:
-        places: Landmarks `(5, 2)` by frame number; found or filled in.
+        landmarks: Landmarks `(5, 2)` by frame number; found or filled in.
         found: Numbers of the frames in which it was found and that are still needed.
         finds: Frames in which it was found so far.
         box: The last box.
@@ -59,7 +59,7 @@ class Track:
     def __init__(self, number: int, shot: Shot) -> None:
         self.number, self.shot = number, shot
         self.finds = 0
-        self.places: dict[int, np.ndarray] = {}
+        self.landmarks: dict[int, np.ndarray] = {}
         self.found: set[int] = set()
         self.box = np.zeros(4)
         self.last = -1
@@ -82,7 +82,7 @@ class Track:
             box: `(4,)` pixels.
             vector: `(d,)` embedding or None.
         """
-        self.places[index] = np.asarray(landmarks, np.float64)
+        self.landmarks[index] = np.asarray(landmarks, np.float64)
         self.found.add(index)
         self.finds += 1
         self.box, self.last = box, index
@@ -94,7 +94,7 @@ class Track:
         """Mean embedding of the track, None if there is none."""
         return np.mean(self.vectors, axis=0) if self.vectors else None
 
-    def is_sure(self, min_finds: int) -> bool:
+    def is_confirmed(self, min_finds: int) -> bool:
         """Returns whether it was found often enough to be taken for a face.
 
         Args:
@@ -110,27 +110,27 @@ class Track:
             index: The later frame.
             previous: The earlier one.
         """
-        first, last = self.places[previous], self.places[index]
+        first, last = self.landmarks[previous], self.landmarks[index]
         for between in range(previous + 1, index):
             part = (between - previous) / (index - previous)
-            self.places[between] = (1 - part) * first + part * last
+            self.landmarks[between] = (1 - part) * first + part * last
 
-    def tremble(self, index: int, place: np.ndarray) -> np.ndarray:
+    def jitter(self, index: int, smoothed: np.ndarray) -> np.ndarray:
         """Returns how far two frames ago, the last and this one are from a line.
 
         Args:
             index: The frame.
-            place: `(5, 2)`, its smoothed landmarks.
+            smoothed: `(5, 2)`, its smoothed landmarks.
 
         Returns:
             The second difference in eye distances of the measured landmarks and of the
             smoothed ones, and 1; zeros for the first two frames of a track.
         """
-        self.recent.append((index, self.places[index], place))
+        self.recent.append((index, self.landmarks[index], smoothed))
         numbers = [i for i, _, _ in self.recent]
         if numbers != [index - 2, index - 1, index]:
             return np.zeros(3)
-        scale = max(np.hypot(*(place[1] - place[0])), 1.0)
+        scale = max(np.hypot(*(smoothed[1] - smoothed[0])), 1.0)
         sizes = []
         for kind in (1, 2):
             a, b, c = (entry[kind] for entry in self.recent)
@@ -143,12 +143,12 @@ class Track:
         Args:
             before: Number of the first frame to keep.
         """
-        for index in [i for i in self.places if i < before]:
-            del self.places[index]
+        for index in [i for i in self.landmarks if i < before]:
+            del self.landmarks[index]
             self.found.discard(index)
 
 
-def smooth(places: dict[int, np.ndarray], index: int, width: float) -> np.ndarray:
+def smooth(landmarks: dict[int, np.ndarray], index: int, width: float) -> np.ndarray:
     """Returns the steadied landmarks of one frame.
 
     A straight line is fitted through the frames around it, by Gaussian weights, and
@@ -157,20 +157,20 @@ def smooth(places: dict[int, np.ndarray], index: int, width: float) -> np.ndarra
     the face changes its speed, and the measured place is kept.
 
     Args:
-        places: Landmarks `(5, 2)` by frame number.
+        landmarks: Landmarks `(5, 2)` by frame number.
         index: The frame.
         width: Standard deviation of the weights in frames; 0 changes nothing.
     """
-    measured = places[index]
+    measured = landmarks[index]
     reach = int(np.ceil(2 * width))
-    near = [i for i in range(index - reach, index + reach + 1) if i in places]
+    near = [i for i in range(index - reach, index + reach + 1) if i in landmarks]
     near = _unbroken(near, index)
     if width == 0 or len(near) < 3:
         return measured
     t = np.array(near, np.float64) - index
     weight = np.exp(-0.5 * (t / width) ** 2)
     line = np.polynomial.polynomial.polyfit(
-        t, np.stack([places[i].ravel() for i in near]), 1, w=np.sqrt(weight)
+        t, np.stack([landmarks[i].ravel() for i in near]), 1, w=np.sqrt(weight)
     )
     steady = line[0].reshape(5, 2)
     scale = max(np.hypot(*(measured[1] - measured[0])), 1.0)
@@ -181,8 +181,8 @@ def smooth(places: dict[int, np.ndarray], index: int, width: float) -> np.ndarra
 
 def _unbroken(near: list[int], index: int) -> list[int]:
     """Keeps the frames that hang together with one, without a hole."""
-    place = near.index(index)
-    first, last = place, place
+    middle = near.index(index)
+    first, last = middle, middle
     while first > 0 and near[first - 1] == near[first] - 1:
         first -= 1
     while last + 1 < len(near) and near[last + 1] == near[last] + 1:
@@ -305,16 +305,16 @@ def _ready(
     index = step.frame.index
     tracks = {id(t): t for _, later in [(step, own), *window] for t in later}.values()
     _set_rules(step, own, tracks, swapper)
-    places, rules, filled, jitter = [], [], 0, np.zeros(3)
+    smoothed, rules, filled, jitter = [], [], 0, np.zeros(3)
     for track in tracks:
-        if index not in track.places or not track.is_sure(min_finds):
+        if index not in track.landmarks or not track.is_confirmed(min_finds):
             continue
-        places.append(smooth(track.places, index, smoothing))
+        smoothed.append(smooth(track.landmarks, index, smoothing))
         rules.append(track.rule)
         if track.rule is not None:
             filled += step.search and index not in track.found
-            jitter += track.tremble(index, places[-1])
-    jobs = make_jobs(places, rules)
+            jitter += track.jitter(index, smoothed[-1])
+    jobs = make_jobs(smoothed, rules)
     for track in tracks:
         track.forget(index - int(np.ceil(2 * smoothing)))
     if step.frame.damaged:
@@ -339,7 +339,7 @@ def _set_rules(
     vectors = None
     if step.embeddings is not None:
         index = step.frame.index
-        hidden = [t for t in tracks if index in t.places and index not in t.found]
+        hidden = [t for t in tracks if index in t.landmarks and index not in t.found]
         known = [track.identity for track in [*own, *hidden]]
         vectors = np.stack([vector for vector in known if vector is not None])
     rules = swapper.choose(step.frame.image, step.faces, vectors)

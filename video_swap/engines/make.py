@@ -119,8 +119,8 @@ def make_engine(
             f"--engine={name}"
         )
     if chosen == OnnxRuntimeEngine.name:
-        place = "cpu" if device == "auto" else device
-        return OnnxRuntimeEngine(generator, precision, outputs, embed, place)
+        provider = "cpu" if device == "auto" else device
+        return OnnxRuntimeEngine(generator, precision, outputs, embed, provider)
     if not isinstance(generator, PortableFile) and name == "auto":
         chosen = chosen if _from_tensorflow() else KerasEngine.name
     if chosen == KerasEngine.name:

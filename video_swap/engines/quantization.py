@@ -77,15 +77,15 @@ def _ranges(
     sources = [twins[n.get_friendly_name()].input_value(0) for n in nodes]
     # Convolutions of one map share an output: it is added, and counted, once.
     keys = [(one.get_node().get_friendly_name(), one.get_index()) for one in sources]
-    places = {key: first + i for i, key in enumerate(dict.fromkeys(keys))}
-    seen.add_outputs([sources[keys.index(key)] for key in places])
+    positions = {key: first + i for i, key in enumerate(dict.fromkeys(keys))}
+    seen.add_outputs([sources[keys.index(key)] for key in positions])
     run = openvino_core.core().compile_model(
         seen, "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
     )
     low, high = np.zeros(len(nodes)), np.zeros(len(nodes))
     for example in examples:
         result = run(example)
-        values = [result[places[key]] for key in keys]
+        values = [result[positions[key]] for key in keys]
         low = np.minimum(low, [value.min() for value in values])
         high = np.maximum(high, [value.max() for value in values])
     return list(zip(low * _WIDER, np.maximum(high * _WIDER, 1e-6), strict=True))

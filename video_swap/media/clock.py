@@ -146,9 +146,9 @@ class Clock:
         return [(self._near(stamp), stamp in self._keys) for stamp in stamps]
 
     def _near(self, stamp: int) -> int:
-        places = [stamp + units for units in self.added]
-        inside = [time for time in places if self.first <= time <= self.last]
-        return inside[0] if inside else places[0]
+        candidates = [stamp + units for units in self.added]
+        inside = [time for time in candidates if self.first <= time <= self.last]
+        return inside[0] if inside else candidates[0]
 
     def notes(self) -> list[str]:
         """Returns one line for each kind of thing that was mended."""

@@ -217,8 +217,8 @@ class _Joining:
         index = 0
         for path in self.segments:
             for packet in _read_packets(path):
-                place = bisect.bisect_left(times.shown, packet.pts)
-                packet.duration = times.durations[place]
+                index = bisect.bisect_left(times.shown, packet.pts)
+                packet.duration = times.durations[index]
                 packet.pts += shift
                 packet.dts = times.decoded[index] + shift
                 packet.stream = stream
@@ -255,5 +255,5 @@ class _Times:
 
 def _delay(order: Sequence[int]) -> int:
     """Returns by how many pictures decoding must run ahead of showing."""
-    places = {pts: place for place, pts in enumerate(sorted(order))}
-    return max(i - places[pts] for i, pts in enumerate(order))
+    ranks = {pts: rank for rank, pts in enumerate(sorted(order))}
+    return max(i - ranks[pts] for i, pts in enumerate(order))

@@ -87,10 +87,10 @@ class Follower:
     def _jump(self, stamp: Fraction) -> None:
         """Takes a later offset: that by which it goes on, or is beside the picture."""
         if self.picture is None:
-            places, goal = range(self.at, self.at + 2), self.end
+            indices, goal = range(self.at, self.at + 2), self.end
         else:
-            places, goal = range(self.at + 1, self.picture.at + 2), self.picture.end
-        known = [i for i in places if i < len(self.offsets)]
+            indices, goal = range(self.at + 1, self.picture.at + 2), self.picture.end
+        known = [i for i in indices if i < len(self.offsets)]
         self.at = min(
             known, key=lambda i: abs(stamp + self.offsets[i] - goal), default=self.at
         )

@@ -102,7 +102,7 @@ def draw_label(image: np.ndarray) -> np.ndarray:
     image = np.ascontiguousarray(image)
     height = image.shape[0]
     scale, thick = height / 720.0, max(1, round(height / 480))
-    font, place = cv2.FONT_HERSHEY_SIMPLEX, (round(height / 48), height - height // 36)
+    font, corner = cv2.FONT_HERSHEY_SIMPLEX, (round(height / 48), height - height // 36)
     for colour, width in (((0, 0, 0), 3 * thick), ((255, 255, 255), thick)):
-        cv2.putText(image, _TEXT, place, font, scale, colour, width, cv2.LINE_AA)
+        cv2.putText(image, _TEXT, corner, font, scale, colour, width, cv2.LINE_AA)
     return image

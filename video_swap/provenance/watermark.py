@@ -110,7 +110,7 @@ def difference(
     Returns:
         `(512, 512)` float32, luma in units of 1/255.
     """
-    chips, places, weight = _pattern(key)
+    chips, indices, weight = _pattern(key)
     luma, bits = _luma(image), _bits(payload)
     allowed = _allowed(luma)
     kept = float((allowed / _even(luma)[1]).mean())
@@ -120,13 +120,13 @@ def difference(
     amount = np.zeros(len(bits), np.float32)
     change = np.zeros_like(luma)
     for _ in range(_ROUNDS):
-        values, spread = _values((luma + np.rint(change)).clip(0, 255), places, weight)
+        values, spread = _values((luma + np.rint(change)).clip(0, 255), indices, weight)
         statistic = (values * chips).mean(axis=1)
         aim = bits * strength * _louder(change) * spread / np.sqrt(chips.shape[1])
         missing = np.where(bits * statistic < np.abs(aim), aim - statistic, 0.0)
         amount += missing / kept
         coefficients = np.zeros(SIDE * SIDE, np.float32)
-        coefficients[places] = amount[:, None] * chips * weight
+        coefficients[indices] = amount[:, None] * chips * weight
         pattern = cv2.idct(coefficients.reshape(SIDE, SIDE))
         change = allowed * pattern * min(1.0, loudest / max(pattern.std(), 1e-6))
     return change
@@ -245,8 +245,8 @@ def values_of(image: np.ndarray, key: str = KEY) -> np.ndarray:
         `(48, n)` float32, a row a group. Those of frames of one clip may be averaged:
         what compression or movement changes is lost in the mean, the mark is not.
     """
-    _, places, weight = _pattern(key)
-    values, spread = _values(_luma(image), places, weight)
+    _, indices, weight = _pattern(key)
+    values, spread = _values(_luma(image), indices, weight)
     return values / spread
 
 
@@ -330,10 +330,10 @@ def _even(luma: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _values(
-    luma: np.ndarray, places: np.ndarray, weight: np.ndarray
+    luma: np.ndarray, indices: np.ndarray, weight: np.ndarray
 ) -> tuple[np.ndarray, float]:
     """Returns the coefficients of each group, clipped, and their root mean square."""
-    values = cv2.dct(_even(luma)[0]).ravel()[places] / weight
+    values = cv2.dct(_even(luma)[0]).ravel()[indices] / weight
     spread = max(float(np.sqrt((values**2).mean())), 0.05)
     return values.clip(-3 * spread, 3 * spread), spread
 
@@ -351,11 +351,11 @@ def _pattern(key: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     groups = PRESENCE_BITS + PAYLOAD_BITS
     length = len(band) // groups
     order = np.argsort(_numbers(f"{key} order", len(band)), kind="stable")
-    places = band[order[: groups * length]].reshape(groups, length)
+    indices = band[order[: groups * length]].reshape(groups, length)
     signs = _numbers(f"{key} signs", groups * length) & 1
     chips = (2.0 * signs - 1.0).astype(np.float32).reshape(groups, length)
-    weight = np.sqrt(100.0 / radius.ravel()[places])
-    return chips, places, weight.astype(np.float32)
+    weight = np.sqrt(100.0 / radius.ravel()[indices])
+    return chips, indices, weight.astype(np.float32)
 
 
 def _numbers(text: str, count: int) -> np.ndarray:

@@ -158,7 +158,7 @@ class FaceSwapper:
         chosen = chosen[: len(faces)]
         free = np.flatnonzero([not self._is_spared(rule) for rule in chosen])
         kept = free[identities.keep_by_order(faces[free], self.settings.faces)]
-        return [rule if place in kept else None for place, rule in enumerate(chosen)]
+        return [rule if index in kept else None for index, rule in enumerate(chosen)]
 
     def _is_spared(self, rule: int | None) -> bool:
         return rule is not None and self.rules[rule].source is None
