@@ -9,6 +9,7 @@ import keras
 from keras import layers
 
 from facedancer.arcface_model.encoder import Encoder
+from facedancer.arcface_model.shapes import BLOCKS
 from facedancer.tensors import Tensor
 
 # Stage, channels, expanded channels of the first block and of the others.
@@ -17,7 +18,6 @@ STAGES = (
     (3, 128, 256, 256),
     (4, 128, 512, 256),
 )
-BLOCKS = (5, 7, 3)  # of each stage, as published
 MAX_BLOCKS = 24
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 
 from facedancer import cli, files, places
-from facedancer.arcface_model.onnx_network import load_onnx_encoder
 from facedancer.settings import Checked, setting
 
 
@@ -31,6 +30,9 @@ class ImportSettings(Checked):
 
 
 def main(settings: ImportSettings) -> int:
+    # Here, so that --help and a mistyped flag need not wait for Keras.
+    from facedancer.arcface_model.onnx_network import load_onnx_encoder
+
     places.check_places(settings, {"output": settings.output})
     encoder = load_onnx_encoder(settings.onnx_path, settings.mean, settings.std)
     with files.whole(settings.output) as temporary:

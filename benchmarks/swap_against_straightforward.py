@@ -22,8 +22,8 @@ import numpy as np
 from facedancer import alignment, cli, images
 from facedancer.retinaface import RetinaFaceDetector, build_retinaface
 from facedancer.retinaface.network import ANCHORS_PER_CELL
-from facedancer.video_swap import benchmark
-from facedancer.video_swap.clips import clip_stages, segments
+from facedancer.video_swap.benchmark_settings import BenchmarkSettings
+from facedancer.video_swap.clips import clip_stages, segments, speed
 from facedancer.video_swap.compositing import masks, paste
 from facedancer.video_swap.media import video_reader, video_writer
 
@@ -100,14 +100,14 @@ def ours(swapper, frames, folder, detect_every):
     return time.perf_counter() - wall, time.process_time() - cpu, pictures
 
 
-def main(settings: benchmark.BenchmarkSettings) -> int:
+def main(settings: BenchmarkSettings) -> int:
     """Prints the table and returns the exit status.
 
     Args:
         settings: What the flags say.
     """
-    generator = benchmark.make_generator(settings)
-    swapper, _ = benchmark.make_swapper(settings, generator)
+    generator = speed.make_generator(settings)
+    swapper, _ = speed.make_swapper(settings, generator)
     print("| size | faces | way | wall s | CPU s | wall ratio | CPU ratio | max diff |")
     print("|---|---|---|---|---|---|---|---|")
     for size in settings.sizes:
@@ -118,7 +118,7 @@ def main(settings: benchmark.BenchmarkSettings) -> int:
 
 def compare(swapper, generator, settings, size, faces):
     """Prints the rows of one size."""
-    frames = benchmark.make_frames(size, faces, settings.frames)
+    frames = speed.make_frames(size, faces, settings.frames)
     # Both ways are measured warm.
     with tempfile.TemporaryDirectory() as name:
         ours(swapper, frames[:8], pathlib.Path(name), 1)
@@ -158,4 +158,4 @@ def print_row(size, faces, label, found, other):
 
 
 if __name__ == "__main__":
-    cli.run(main, benchmark.BenchmarkSettings)
+    cli.run(main, BenchmarkSettings)

@@ -51,19 +51,36 @@ def main(settings: aligning.AlignSettings) -> int:
         InputError: If there is no photo, or no face in any of them.
     """
     counts = align_folder(settings, show_progress=True)
-    dropped = {k: v for k, v in sorted(counts.items()) if k != "done"}
-    words = ", ".join(f"{count} {status}" for status, count in dropped.items())
+    words = _dropped_words(counts)
     print(
         f"{counts['done']} of {sum(counts.values())} photos gave crops in "
         f"{settings.target_dir}" + (f"; dropped: {words}" if words else "")
     )
-    if not counts["done"]:
-        raise InputError(
-            f"{settings.data_dir}: no photo gave a crop ({words}). "
-            f"See {report.NAME} in {settings.target_dir}"
-        )
+    check_counts(counts, settings)
     failed = any(counts[status] for status in aligning.FAILURES)
     return cli.PARTIAL if failed else cli.DONE
+
+
+def _dropped_words(counts: collections.Counter) -> str:
+    dropped = {k: v for k, v in sorted(counts.items()) if k != "done"}
+    return ", ".join(f"{count} {status}" for status, count in dropped.items())
+
+
+def check_counts(counts: collections.Counter, settings: aligning.AlignSettings) -> None:
+    """Refuses an alignment without a single crop.
+
+    Args:
+        counts: What `align_folder` gave.
+        settings: What it was given.
+
+    Raises:
+        InputError: If no photo gave a crop.
+    """
+    if not counts["done"]:
+        raise InputError(
+            f"{settings.data_dir}: no photo gave a crop ({_dropped_words(counts)}). "
+            f"See {report.NAME} in {settings.target_dir}"
+        )
 
 
 def align_folder(
@@ -182,14 +199,7 @@ def _prepare(settings: aligning.AlignSettings, detector: Any = None) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", str(settings.device_id))
     if detector is None:
-        # Here, so that a process which only hands out work does without TensorFlow.
-        from facedancer import retinaface
-
-        detector = retinaface.load_detector(
-            settings.retina_path or None,
-            score_threshold=settings.score_threshold,
-            working_size=settings.working_size,
-        )
+        detector = aligning.load_detector(settings)
     _state.update(settings=settings, detector=detector)
 
 

@@ -6,7 +6,9 @@ python evaluation/evaluate.py --results DIR --out report/
 
 from __future__ import annotations
 
-from facedancer import claims, cli
+import pathlib
+
+from facedancer import cli
 from facedancer.evaluation.settings import EvaluateSettings
 
 
@@ -17,16 +19,12 @@ def main(settings: EvaluateSettings) -> int:
         settings: What the flags say.
     """
     # Here, so that --help and a mistyped flag need not wait for the network library.
-    from facedancer.evaluation import options, protocol
-    from facedancer.evaluation.report import document, page
+    from facedancer.evaluation import api
+    from facedancer.evaluation.report import document
 
-    folder = options.check_out(settings)
-    with claims.claimed(folder, folder=True):
-        result = protocol.evaluate(settings)
-        document.write(folder, result)
-        page.write(folder / "index.html", result)
+    result = api.run(settings)
     print(document.markdown(result), end="")
-    print(f"\n{folder / 'index.html'}")
+    print(f"\n{pathlib.Path(settings.out, 'index.html')}")
     return cli.PARTIAL if result.counts.get("skipped") else cli.DONE
 
 

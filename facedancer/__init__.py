@@ -14,6 +14,8 @@ In three lines of Python:
     swapper = Swapper()
     swapper.swap("group.jpg", source="me.jpg").save("swapped.png")
 
+and in one each `facedancer.detect`, `align`, `embed` and `evaluate`.
+
 Folder `X/` of the checkout is the package `facedancer.X`. Start at
 `video_swap/multi_face_single_source.py` or `train/train.py`.
 """
@@ -34,14 +36,25 @@ if not (_here / "models").is_dir():  # a checkout: the folders lie beside this o
 
 
 if _typing.TYPE_CHECKING:
+    from facedancer.dataset.api import align as align
+    from facedancer.evaluation.api import evaluate as evaluate
+    from facedancer.retinaface.api import detect as detect
     from facedancer.video_swap.api import Identity as Identity
     from facedancer.video_swap.api import Swapper as Swapper
+    from facedancer.video_swap.api_embed import embed as embed
 
-_IN_PYTHON = {"Swapper": "video_swap.api", "Identity": "video_swap.api"}
+_IN_PYTHON = {
+    "Identity": "video_swap.api",
+    "Swapper": "video_swap.api",
+    "align": "dataset.api",
+    "detect": "retinaface.api",
+    "embed": "video_swap.api_embed",
+    "evaluate": "evaluation.api",
+}
 
 
 def __getattr__(name: str) -> object:
-    """Imports what is used from Python when it is asked for: it brings Keras along."""
+    """Imports what is used from Python when it is asked for: with it come libraries."""
     if name not in _IN_PYTHON:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(_importlib.import_module(f"{__name__}.{_IN_PYTHON[name]}"), name)

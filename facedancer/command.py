@@ -37,47 +37,61 @@ _FOLDERS = {"-i": "--data_dir", "-o": "--target_dir"}
 _SWAP = {"-s": "--swap_source", "--source": "--swap_source", "-o": "--output"}
 _TARGET = ("-t", "--target", "--img_path", "--vid_path")
 
-COMMANDS = {
-    "swap": Command(
-        "Swap faces of a photo or clip: -s SOURCE -t TARGET -o OUTPUT.", "", _SWAP
-    ),
-    "faces": Command(
-        "List the people of a photo or clip, numbered for --pick.",
-        "find_faces",
-        {"-o": "--output"},
-    ),
-    "verify": Command("Say whether a file is a signed face swap.", "verify"),
-    "demo": Command("Swap a face in a clip that is in the package.", "demo"),
-    "align": Command("Photos to aligned crops.", "crop_align", _FOLDERS),
-    "shard": Command("Aligned crops to TFRecords.", "dataset_sharding", _FOLDERS),
-    "shards": Command("Look into TFRecords.", "shards", {"-i": "--data_dir"}),
-    "outliers": Command("Find photos that show somebody else.", "outliers"),
-    "make-triplets": Command(
-        "Edit aligned crops so that the right answer is known.",
-        "make_triplets",
-        _FOLDERS,
-    ),
-    "triplets": Command("Edited photos to TFRecords.", "triplet_sharding", _FOLDERS),
-    "train": Command("Train a swapper.", "train", {"-i": "--data_dir"}),
-    "calibrate": Command("Measure the margins of IFSR.", "calibrate_margins"),
-    "distill": Command("Train a small identity encoder.", "distill_encoder"),
-    "label": Command("Label photos with a face detector.", "label_faces"),
-    "train-detector": Command("Train a face detector.", "train_detector"),
-    "evaluate": Command(
-        "Measure a swapper.", "evaluate", {"-i": "--data_dir", "-o": "--out"}
-    ),
-    "pairs": Command("Write a list of pairs to measure.", "make_pairs"),
-    "compare": Command("Set two reports side by side.", "compare_reports"),
-    "ui": Command("Swap, verify and look at results in a browser.", "ui"),
-    "weights": Command(
-        "List weights, check files of them, get published ones.", "list_weights"
-    ),
-    "convert": Command("Convert a network's file, to .onnx too.", "convert"),
-    "export": Command("Export a network to ONNX, LiteRT or OpenVINO.", "export"),
-    "encoder": Command("Turn an ONNX encoder into .keras.", "onnx_encoder"),
-    "made-faces": Command("Draw faces for tests.", "make_faces"),
-    "benchmark": Command("Measure the speed of a swap.", "benchmark"),
+# By heading, in the order in which `--help` shows them.
+HEADINGS = {
+    "Swap": {
+        "swap": Command(
+            "Swap faces of a photo or clip: -s SOURCE -t TARGET -o OUTPUT.", "", _SWAP
+        ),
+        "faces": Command(
+            "List the people of a photo or clip, numbered for --pick.",
+            "find_faces",
+            {"-o": "--output"},
+        ),
+        "verify": Command("Say whether a file is a signed face swap.", "verify"),
+        "ui": Command("Swap, verify and look at results in a browser.", "ui"),
+        "demo": Command("Swap a face in a clip that is in the package.", "demo"),
+    },
+    "Data": {
+        "align": Command("Photos to aligned crops.", "crop_align", _FOLDERS),
+        "outliers": Command("Find photos that show somebody else.", "outliers"),
+        "shard": Command("Aligned crops to TFRecords.", "dataset_sharding", _FOLDERS),
+        "shards": Command("Look into TFRecords.", "shards", {"-i": "--data_dir"}),
+        "make-triplets": Command(
+            "Edit aligned crops so that the right answer is known.",
+            "make_triplets",
+            _FOLDERS,
+        ),
+        "triplets": Command(
+            "Edited photos to TFRecords.", "triplet_sharding", _FOLDERS
+        ),
+        "label": Command("Label photos with a face detector.", "label_faces"),
+        "made-faces": Command("Draw faces for tests.", "make_faces"),
+    },
+    "Train": {
+        "train": Command("Train a swapper.", "train", {"-i": "--data_dir"}),
+        "calibrate": Command("Measure the margins of IFSR.", "calibrate_margins"),
+        "distill": Command("Train a small identity encoder.", "distill_encoder"),
+        "train-detector": Command("Train a face detector.", "train_detector"),
+    },
+    "Measure": {
+        "evaluate": Command(
+            "Measure a swapper.", "evaluate", {"-i": "--data_dir", "-o": "--out"}
+        ),
+        "pairs": Command("Write a list of pairs to measure.", "make_pairs"),
+        "compare": Command("Set two reports side by side.", "compare_reports"),
+        "benchmark": Command("Measure the speed of a swap.", "benchmark"),
+    },
+    "Files of networks": {
+        "weights": Command(
+            "List weights, check files of them, get published ones.", "list_weights"
+        ),
+        "convert": Command("Convert a network's file, to .onnx too.", "convert"),
+        "export": Command("Export a network to ONNX, LiteRT or OpenVINO.", "export"),
+        "encoder": Command("Turn an ONNX encoder into .keras.", "onnx_encoder"),
+    },
 }
+COMMANDS = {name: one for group in HEADINGS.values() for name, one in group.items()}
 
 
 def main() -> None:
@@ -107,12 +121,17 @@ def _text() -> str:
         "",
         "Usage: facedancer COMMAND [flags]",
         "",
-        *(f"  {name:<15} {command.help}" for name, command in COMMANDS.items()),
-        "",
-        "`facedancer COMMAND --help` lists the flags of one; --version says which this "
-        "is.",
+        *_groups(),
+        "`facedancer COMMAND --help` lists the flags of one; --version tells which.",
     ]
     return "\n".join(lines)
+
+
+def _groups() -> Iterator[str]:
+    for heading, group in HEADINGS.items():
+        yield f"{heading}:"
+        yield from (f"  {name:<15} {command.help}" for name, command in group.items())
+        yield ""
 
 
 def _fail(text: str) -> None:

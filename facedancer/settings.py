@@ -26,8 +26,10 @@ import inspect
 import re
 import types
 import typing
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
+
+from facedancer.errors import InputError
 
 _RULE = "facedancer"
 
@@ -353,3 +355,33 @@ def _built(record: type, tree: dict[str, Any], base: Any = None) -> Any:
             values = tree.get(field.name, {})
             tree[field.name] = _built(hints[field.name], values, inner)
     return record(**tree) if base is None else dataclasses.replace(base, **tree)
+
+
+def from_names(
+    kinds: Sequence[type[Any]],
+    given: Mapping[str, Any],
+    known: Iterable[str] = (),
+) -> list[Any]:
+    """Returns records of several kinds with values given by name, as Python gives them.
+
+    Args:
+        kinds: Dataclasses that share no name of a field.
+        given: By field; what is left out keeps its default.
+        known: Further names that a mistyped one may have meant.
+
+    Raises:
+        TypeError: If no record has a field of that name.
+        InputError: If a record refuses a value.
+    """
+    homes = {field.name: kind for kind in kinds for field in dataclasses.fields(kind)}
+    for name in given:
+        if name not in homes:
+            hint = did_you_mean(name, [*homes, *known])
+            raise TypeError(f"There is no setting {name!r}{hint or '.'}")
+    try:
+        return [
+            kind(**{name: given[name] for name in given if homes[name] is kind})
+            for kind in kinds
+        ]
+    except ValueError as error:
+        raise InputError(str(error)) from None

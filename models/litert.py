@@ -19,9 +19,8 @@ import numpy as np
 
 from facedancer import files, portable, sample_photos
 from facedancer.models import portable_generator, saving
+from facedancer.models.choices import PRECISIONS
 from facedancer.network import Network
-
-PRECISIONS = ("f32", "f16", "int8")
 
 
 def save(network: Network, path: str | os.PathLike, precision: str = "f32") -> None:

@@ -14,10 +14,9 @@ from keras import ops
 
 from facedancer import files, writing
 from facedancer.errors import InputError
+from facedancer.models.choices import LAYOUTS
 from facedancer.models.published import published_writer
 from facedancer.network import Network
-
-LAYOUTS = ("native", "published")
 
 
 @contextlib.contextmanager

@@ -19,11 +19,12 @@ from facedancer.errors import InputError
 from facedancer.models import build_generator, load_generator
 from facedancer.train import (
     calibrate_margins,
-    distill_encoder,
     loading,
     train,
 )
 from facedancer.train.config import TrainConfig
+from facedancer.train.distillation import distilling
+from facedancer.train.distillation.settings import DistillSettings
 from facedancer.train.objective import losses
 from facedancer.train.systems.base import Fed
 from facedancer.video_swap.swapping import identities, swapper
@@ -176,13 +177,13 @@ def test_fine_tuning_and_calibration_want_the_generator_s_crops(chain):
 
 
 def test_encoders_are_distilled_from_whole_crops_only(chain):
-    values = distill_encoder.DistillSettings(
+    values = DistillSettings(
         teacher=str(chain / "encoder.keras"),
         data_dir=str(chain / "shrunk"),
         output=str(chain / "student.keras"),
     )
     with pytest.raises(InputError, match="identity encoders need it"):
-        distill_encoder.distill(values)
+        distilling.distill(values)
 
 
 def test_shards_that_do_not_say_it(chain, tmp_path):

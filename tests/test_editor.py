@@ -12,11 +12,11 @@ JUMPS = [
     ("dataset/crop_align.py", "cli.run", "facedancer/cli.py"),
     ("train/loading.py", "fold(load_encoder", "arcface_model/loading.py"),
     (
-        "train/distill_encoder.py",
-        "import Encoder, mobilefacenet, verification",
+        "train/distillation/distilling.py",
+        "import Encoder, verification",
         "arcface_model/verification.py",
     ),
-    ("train/calibrate_margins.py", "load_generator", "models/published/reading.py"),
+    ("models/conversion.py", "import reading", "models/published/reading.py"),
     (
         "video_swap/clips/examining.py",
         "credentials, signing, watermark",

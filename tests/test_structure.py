@@ -273,6 +273,8 @@ PROGRAM_FUNCTIONS = {"main"}
 def public_functions(tree):
     """Yields the functions and methods without an underscore, nested ones left out."""
     for node in tree.body:
+        if "typing.overload" in map(ast.unparse, getattr(node, "decorator_list", ())):
+            continue  # the function itself follows
         if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
             yield node
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from facedancer.errors import InputError
-from facedancer.models import export as model_export
+from facedancer.models import exports
 from facedancer.network import Network
 from facedancer.train.systems.base import System
 
@@ -61,7 +61,7 @@ def check(formats: tuple[str, ...]) -> None:
         InputError: If a package is missing.
     """
     for kind in formats:
-        model_export.check(pathlib.Path(f"export{ENDINGS[kind]}"))
+        exports.check(pathlib.Path(f"export{ENDINGS[kind]}"))
 
 
 def export(
@@ -88,4 +88,4 @@ def export(
     check(formats)
     endings = [".keras", ".h5", *(ENDINGS[kind] for kind in formats)]
     paths = [pathlib.Path(folder, name + ending) for ending in endings]
-    return [(path, model_export.export(generator, path)) for path in paths]
+    return [(path, exports.export(generator, path)) for path in paths]

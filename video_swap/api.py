@@ -12,11 +12,10 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import difflib
 import logging
 import os
 import pathlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,16 +23,16 @@ import numpy as np
 from facedancer import weights
 from facedancer.arcface_model import cosine_matrix, mean_of_embeddings
 from facedancer.errors import InputError
+from facedancer.photo import Photo, pixels_of
 from facedancer.photo_search import search_photos
+from facedancer.settings import from_names
 from facedancer.video_swap.api_results import (
     ClipResult,
     FoundFaces,
     Identity,
-    Photo,
     SwappedImage,
     check_encoder,
     name_of,
-    pixels_of,
 )
 from facedancer.video_swap.clips import clip_job, plan
 from facedancer.video_swap.clips.clip_stages import StageSettings
@@ -82,7 +81,7 @@ class Swapper:
         paths = {"generator": generator, "encoder": encoder, "detector": detector}
         given = {_NAMES[name]: os.fspath(path) for name, path in paths.items() if path}
         given |= {_NAMES.get(name, name): value for name, value in settings.items()}
-        network, swap, label = _settings(_OF_SWAPPER, given)
+        network, swap, label = from_names(_OF_SWAPPER, given, _NAMES)
         loaded = networks.load_networks(network)
         for warning in loaded.warnings:
             logging.getLogger("absl").warning(warning)
@@ -120,7 +119,7 @@ class Swapper:
             TypeError: If there is no setting of that name.
         """
         other, now = copy.copy(self), dataclasses.asdict(self._swap_settings)
-        (other._swap_settings,) = _settings((SwapSettings,), now | settings)
+        (other._swap_settings,) = from_names((SwapSettings,), now | settings)
         return other
 
     def people(self, target: str | os.PathLike) -> list[Person]:
@@ -284,7 +283,7 @@ class Swapper:
             TypeError: If there is no setting of that name.
         """
         swapper = self._swapper(source, people)
-        clip_settings, stages, encode = _settings(_OF_CLIP, settings)
+        clip_settings, stages, encode = from_names(_OF_CLIP, settings)
         job = clip_job.ClipJob(
             pathlib.Path(clip),
             pathlib.Path(output),
@@ -329,20 +328,3 @@ class Swapper:
             self._swap_settings,
             loaded.parser,
         )
-
-
-def _settings(kinds: Sequence[type[Any]], given: Mapping[str, Any]) -> list[Any]:
-    """Returns settings records of several kinds, with the values that were given."""
-    fields = {field.name: kind for kind in kinds for field in dataclasses.fields(kind)}
-    for name in given:
-        if name not in fields:
-            near = difflib.get_close_matches(name, [*fields, *_NAMES], 1)
-            hint = f" Did you mean {near[0]}?" if near else ""
-            raise TypeError(f"There is no setting {name!r}.{hint}")
-    try:
-        return [
-            kind(**{name: given[name] for name in given if fields[name] is kind})
-            for kind in kinds
-        ]
-    except ValueError as error:
-        raise InputError(str(error)) from None

@@ -11,15 +11,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from facedancer import files, images
+from facedancer import photo as photos
 from facedancer.arcface_model import cosine_matrix
 from facedancer.errors import InputError
 from facedancer.faces import Faces
+from facedancer.photo import Photo, pixels_of
 from facedancer.video_swap.provenance import labels
-
-Photo = str | os.PathLike | np.ndarray | Image.Image
 
 
 @dataclasses.dataclass(frozen=True)
@@ -171,31 +170,7 @@ def check_encoder(identity: Identity, encoder: str, name: str = "") -> Identity:
 
 def name_of(photo: Photo | Identity) -> str:
     """Returns what messages call a photo or an identity."""
-    if isinstance(photo, Identity):
-        return photo.name
-    return os.fspath(photo) if isinstance(photo, str | os.PathLike) else "a picture"
-
-
-def pixels_of(photo: Photo) -> np.ndarray:
-    """Returns a photo as `(height, width, 3)` uint8 RGB.
-
-    Args:
-        photo: A path, a PIL image or such an array.
-
-    Raises:
-        InputError: If it is none of these.
-    """
-    if isinstance(photo, str | os.PathLike):
-        return images.read_image(photo)
-    if isinstance(photo, Image.Image):
-        return np.array(photo.convert("RGB"))
-    image = np.asarray(photo)
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-        raise InputError(
-            "A photo as an array must be (height, width, 3) uint8 RGB. Received: "
-            f"shape {image.shape}, {image.dtype}"
-        )
-    return image
+    return photo.name if isinstance(photo, Identity) else photos.name_of(photo)
 
 
 @contextlib.contextmanager

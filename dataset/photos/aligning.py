@@ -147,35 +147,73 @@ def _read(path: str, settings: AlignSettings) -> tuple[dict, np.ndarray | None]:
 def _search(batch: list, settings: AlignSettings, detector: Any) -> None:
     if not batch:
         return
-    photos = [image for _, _, image in batch]
-    if settings.turned:
-        found = rotated_search.detect_where_none(detector, photos)
-    else:
-        found = search_photos(detector, photos)
+    found = find([image for _, _, image in batch], settings, detector)
     for (report, stem, image), faces in zip(batch, found, strict=True):
-        _write_crops(report, stem, image, faces, settings)
+        crops = report_crops(report, image, faces, settings)
+        for number, (entry, crop) in enumerate(crops):
+            if entry["status"] == "done":
+                name = stem if number == 0 else f"{stem}.face{number}"
+                entry["output"] = f"{name}.{settings.image_format}"
+                target = os.path.join(settings.target_dir, entry["output"])
+                images.write_image(target, crop, settings.quality)
 
 
-def _write_crops(
-    report: dict, stem: str, image: np.ndarray, faces: Faces, settings: AlignSettings
-) -> None:
-    """Fills in the report; writes the crops of the faces that pass."""
+def load_detector(settings: AlignSettings) -> Any:
+    """Returns the face detector that the settings name.
+
+    Args:
+        settings: The settings.
+
+    Raises:
+        InputError: If its file cannot be used.
+    """
+    # Here, so that a process which only hands out work does without the networks.
+    from facedancer.retinaface import api
+
+    options = (
+        ("score_threshold", settings.score_threshold),
+        ("working_size", settings.working_size),
+    )
+    return api.loaded(settings.retina_path, options)
+
+
+def find(
+    photos: list[np.ndarray], settings: AlignSettings, detector: Any
+) -> list[Faces]:
+    """Returns the faces of photos.
+
+    Args:
+        photos: Each `(height, width, 3)` uint8 RGB.
+        settings: How they are searched.
+        detector: Has `detect_batch(images) -> list[Faces]`.
+    """
+    if settings.turned:
+        return rotated_search.detect_where_none(detector, photos)
+    return search_photos(detector, photos)
+
+
+def report_crops(
+    report: dict, image: np.ndarray, faces: Faces, settings: AlignSettings
+) -> list[tuple[dict, np.ndarray]]:
+    """Returns what is said of each chosen face, and its crop; fills in the report.
+
+    Args:
+        report: Of the photo; it gets `status`, `found` and `faces`.
+        image: `(height, width, 3)` uint8 RGB.
+        faces: All that were found in it.
+        settings: Which are taken, and how.
+    """
     faces = faces[(faces.scores >= settings.score_threshold) & _regular(faces)]
     report["found"] = len(faces)
     if not len(faces):
         report["status"] = "no_face"
-        return
-    report["faces"] = []
-    for number, face in enumerate(choose(faces, settings.faces, image.shape[:2])):
-        entry, crop = cut(image, faces, int(face), settings)
-        report["faces"].append(entry)
-        if entry["status"] == "done":
-            name = stem if number == 0 else f"{stem}.face{number}"
-            entry["output"] = f"{name}.{settings.image_format}"
-            target = os.path.join(settings.target_dir, entry["output"])
-            images.write_image(target, crop, settings.quality)
+        return []
+    chosen = choose(faces, settings.faces, image.shape[:2])
+    crops = [cut(image, faces, int(face), settings) for face in chosen]
+    report["faces"] = [entry for entry, _ in crops]
     statuses = [entry["status"] for entry in report["faces"]]
     report["status"] = "done" if "done" in statuses else statuses[0]
+    return crops
 
 
 def _regular(faces: Faces) -> np.ndarray:

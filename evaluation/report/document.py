@@ -51,6 +51,21 @@ class Report:
     notes: list[str] = dataclasses.field(default_factory=list)
     counts: dict[str, int] = dataclasses.field(default_factory=dict)
 
+    def __getitem__(self, key: str) -> Metric:
+        """Returns a figure by its key.
+
+        Args:
+            key: Such as `id_source`, see `Metric`.
+
+        Raises:
+            KeyError: If it was not measured; the message names those that were.
+        """
+        found = {figure.key: figure for figure in self.figures}
+        if key not in found:
+            known = ", ".join(found) or "none"
+            raise KeyError(f"{key} was not measured. Measured: {known}")
+        return found[key]
+
 
 def write(folder: str | os.PathLike, report: Report) -> None:
     """Writes `report.json`, `report.md`, `pairs.csv` and `plots/*.png`.

@@ -10,10 +10,11 @@ from collections.abc import Mapping
 
 from keras import ops
 
+from facedancer.retinaface.training.settings import LANDMARK_WEIGHT
 from facedancer.tensors import Tensor
 
 # Of faces against background, boxes and landmarks, as retinaface trainers use them.
-WEIGHTS = {"classes": 1.0, "boxes": 2.0, "landmarks": 1.0}
+WEIGHTS = {"classes": 1.0, "boxes": 2.0, "landmarks": LANDMARK_WEIGHT}
 # Landmarks are off by about 0.2 offsets: from here on, every pixel nearer counts alike.
 LANDMARK_BETA = 0.1
 

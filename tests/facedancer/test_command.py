@@ -133,6 +133,46 @@ def test_list_version_and_typing_errors_import_no_network():
     assert "Unknown command swop. Did you mean swap?" in wrong.stderr
 
 
+EVERY_HELP = """
+import contextlib, io, sys
+from facedancer import command
+
+for name in command.COMMANDS:
+    for flag, status in (("--help", 0), ("--no_such_flag=1", 1)):
+        sys.argv = ["facedancer", name, flag]
+        if name == "swap" and status:
+            sys.argv += ["-t", "x.mp4"]
+        said = io.StringIO()
+        try:
+            with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+                command.main()
+        except SystemExit as end:
+            assert (end.code or 0) == status, (name, flag, end.code, said.getvalue())
+        words = f"Usage: {name}" if not status else "no_such_flag"
+        assert words.split()[0] in said.getvalue(), (name, flag, said.getvalue())
+        for heavy in ("keras", "tensorflow", "jax", "openvino", "gradio", "matplotlib"):
+            assert heavy not in sys.modules, f"{name} {flag} imports {heavy}"
+print("all")
+"""
+
+
+def test_no_help_imports_what_computes():
+    done = subprocess.run(
+        [sys.executable, "-c", EVERY_HELP], capture_output=True, text=True, cwd=ROOT
+    )
+    assert done.stdout == "all\n", done.stderr[-2000:]
+
+
+def test_the_list_stands_under_headings():
+    text = run("--help").stdout
+    order = [text.index(f"\n{heading}:\n") for heading in command.HEADINGS]
+    assert order == sorted(order)
+    lines = text.splitlines()
+    assert all(len(line) <= 80 for line in lines)
+    for name, one in command.COMMANDS.items():
+        assert f"  {name:<15} {one.help}" in lines
+
+
 @pytest.mark.parametrize("words", [("--help",), ("--strenght=2", "-t", "x.mp4")])
 def test_flags_of_a_swap_need_no_library(words):
     done = run("swap", *words)

@@ -8,8 +8,8 @@ import pytest
 import skimage.data
 from matplotlib import cbook
 
-from facedancer import images, testing, weights
-from tests.facedancer import recorder
+from facedancer import beam_runner, images, testing, weights
+from tests.facedancer import hub, recorder
 
 pytest.importorskip("openvino")
 
@@ -125,6 +125,37 @@ class SilenceTest(testing.TestCase):
         words = ["-s", source, "-t", target, "-o", folder / "b.png"]
         self.check(["-m", "facedancer", "swap", *words])
         self.assertTrue((folder / "a.png").is_file() and (folder / "b.png").is_file())
+
+    def test_weights_get_asks_the_hub_alone(self):
+        """Without a hash nobody is asked; else the Hub, here one of this machine."""
+        found = recorder.record(
+            self.tempdir(), ["-m", "facedancer", "weights", "get", "arcface_res50"]
+        )
+        self.assertEqual((found.status, found.sent, found.left), (1, (), ()))
+        self.assertIn("are not known here", found.output)
+        pytest.importorskip("huggingface_hub", reason="extra hub")
+        with hub.serving() as address:
+            folder = str(self.tempdir() / "weights")
+            given = {"HF_ENDPOINT": address, "FACEDANCER_WEIGHTS": folder}
+            code = f"import os; os.environ.update({given!r})\n{hub.getting()}"
+            self.assertIn("as in the catalogue", self.check(["-c", code]))
+            self.assertLen(hub.Hub.asked, 1)
+
+    @pytest.mark.large
+    @pytest.mark.timeout(1800)
+    def test_a_batch(self):
+        """By patterns, and by Beam's runner that stays in the process."""
+        source, target = self.photos()
+        folder = target.parent
+        shutil.copy(target, folder / "target_too.jpg")
+        words = ["swap", "-s", source, "-t", folder / "target*.jpg", "-o"]
+        self.check(["-m", "facedancer", *words, folder / "a" / "{target}.png"])
+        self.assertLen(list((folder / "a").glob("*.png")), 2)
+        if not beam_runner.installed():
+            pytest.skip("the extra beam is not installed")
+        words += [folder / "b" / "{target}.png", "--runner=FnApiRunner"]
+        self.check(["-m", "facedancer", *words])
+        self.assertLen(list((folder / "b").glob("*.png")), 2)
 
     @pytest.mark.large
     def test_demo(self):

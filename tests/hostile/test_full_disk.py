@@ -13,7 +13,7 @@ import pytest
 from facedancer.dataset import make_faces
 from facedancer.errors import InputError
 from facedancer.evaluation.report import document
-from facedancer.models import export, saving
+from facedancer.models import exports, saving
 from facedancer.retinaface.training.backup import Backup
 from tests.hostile import processes
 from tests.video_swap import made
@@ -36,7 +36,7 @@ def generator(folder, name, *layout):
 
 def openvino(folder):
     pytest.importorskip("openvino")
-    export.export(made.tiny_generator(), folder / "a.xml")
+    exports.export(made.tiny_generator(), folder / "a.xml")
 
 
 def backup(folder):

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from facedancer.models import export, saving
+from facedancer.models import exports, saving
 from facedancer.models.architectures import fuse, of
 
 
@@ -45,7 +45,7 @@ def check_network(network, folder, endings=(".keras", ".h5"), half="mixed_bfloat
     scale = max(float(np.abs(np.asarray(v)).max()) for v in expected.values())
     assert set(feeds) == set(network.feed_names)
     for ending in endings:
-        assert export.export(network, folder / f"network{ending}") < 2e-5 * scale
+        assert exports.export(network, folder / f"network{ending}") < 2e-5 * scale
     again = type(network).from_config(network.get_config())
     again.set_weights(network.get_weights())
     assert saving.difference(expected, again.named(feeds)) == 0.0

@@ -16,7 +16,7 @@ from absl.testing import parameterized
 
 from facedancer import cli, models, testing
 from facedancer.errors import InputError
-from facedancer.models import convert, saving
+from facedancer.models import architectures, choices, conversion, convert, saving
 from facedancer.models.families.facedancer.config import (
     DiscriminatorConfig,
     GeneratorConfig,
@@ -24,6 +24,10 @@ from facedancer.models.families.facedancer.config import (
 from facedancer.models.published import published_writer
 
 ROOT = pathlib.Path(__file__).parents[2]
+
+
+def test_help_lists_the_kinds_that_there_are():
+    assert choices.KINDS == ("auto", *architectures.roles())
 
 
 def small():
@@ -101,8 +105,8 @@ class ConvertTest(testing.TestCase):
 
     def test_half_is_smaller_and_nearly_equal(self):
         whole, half = self.folder / "whole.keras", self.folder / "half.keras"
-        convert.convert(self.published, whole)
-        again, difference = convert.convert(self.published, half, half=True)
+        conversion.convert(self.published, whole)
+        again, difference = conversion.convert(self.published, half, half=True)
         self.assertLess(half.stat().st_size, 0.6 * whole.stat().st_size)
         self.assertBetween(difference, 1e-7, 2e-2)
         exact = models.load_generator(whole).get_weights()
@@ -112,7 +116,7 @@ class ConvertTest(testing.TestCase):
 
     def test_half_is_for_keras_files(self):
         with self.assertRaisesRegex(InputError, "--half is for .keras files"):
-            convert.convert(self.published, self.folder / "half.h5", half=True)
+            conversion.convert(self.published, self.folder / "half.h5", half=True)
 
     def test_discriminator(self):
         model = models.build_discriminator(
@@ -137,7 +141,9 @@ class ConvertTest(testing.TestCase):
             first.set_weights([w / 2 for w in first.get_weights()])
 
         with mock.patch.object(saving, "save", broken):
-            _, difference = convert.convert(self.published, self.folder / "out.keras")
+            _, difference = conversion.convert(
+                self.published, self.folder / "out.keras"
+            )
         self.assertGreater(difference, 1e-2)
 
     @parameterized.parameters(

@@ -12,7 +12,7 @@ from absl.testing import parameterized
 
 from facedancer import cli, models, testing
 from facedancer.errors import InputError
-from facedancer.models import export, saving
+from facedancer.models import export, exports, saving
 from facedancer.models.families.facedancer.config import GeneratorConfig
 
 BACKEND = keras.backend.backend()
@@ -50,17 +50,17 @@ class ExportTest(testing.TestCase):
         path = self.folder / "made" / name
         missing = [
             package
-            for package in export.FORMATS.get(path.suffix, ("", ()))[1]
+            for package in exports.FORMATS.get(path.suffix, ("", ()))[1]
             if importlib.util.find_spec(package) is None
         ]
         if missing:
             raise unittest.SkipTest(f"{missing} not installed")
-        if BACKEND != "tensorflow" and path.suffix in export.FORMATS:
+        if BACKEND != "tensorflow" and path.suffix in exports.FORMATS:
             raise unittest.SkipTest("exported by the TensorFlow backend")
         model = small()
         if fused:
             model = models.fuse(model)
-        self.assertLess(export.export(model, path), 2e-5)
+        self.assertLess(exports.export(model, path), 2e-5)
         names = {name, "out.bin"} if path.suffix == ".xml" else {name}
         self.assertEqual({p.name for p in path.parent.iterdir()}, names)
 
@@ -68,19 +68,19 @@ class ExportTest(testing.TestCase):
         other = small()
         other.set_weights([2 * weight for weight in other.get_weights()])
         with mock.patch.object(keras.saving, "load_model", return_value=other):
-            self.assertGreater(export.export(small(), self.folder / "out.keras"), 0.1)
+            self.assertGreater(exports.export(small(), self.folder / "out.keras"), 0.1)
 
     def test_unknown_format(self):
         with self.assertRaisesRegex(InputError, "unknown format.*.onnx, .tflite, .xml"):
-            export.export(small(), self.folder / "model.pt")
+            exports.export(small(), self.folder / "model.pt")
         self.assertEqual(list(self.folder.iterdir()), [])
 
     def test_missing_package(self):
         formats = {".onnx": ("onnx", ("no_such_package_here",))}
         words = r"no_such_package_here not installed.*facedancer\[export\]"
-        with mock.patch.dict(export.FORMATS, formats):
+        with mock.patch.dict(exports.FORMATS, formats):
             with self.assertRaisesRegex(InputError, words):
-                export.export(small(), self.folder / "model.onnx")
+                exports.export(small(), self.folder / "model.onnx")
 
     @parameterized.parameters(True, False)
     def test_program(self, fused):

@@ -10,7 +10,8 @@ import pytest
 
 from facedancer import portable, runtimes, sample_photos, testing
 from facedancer.errors import InputError
-from facedancer.models import export, litert
+from facedancer.models import exports, litert
+from facedancer.models.export import ExportSettings
 from facedancer.video_swap.engines import make
 from facedancer.video_swap.swapping import networks
 from tests.video_swap import made
@@ -27,7 +28,7 @@ class FilesTest(testing.TestCase):
         cls.folder = pathlib.Path(cls.enterClassContext(tempfile.TemporaryDirectory()))
         cls.generator = made.tiny_generator()
         cls.path = cls.folder / "tiny.tflite"
-        cls.apart = export.export(cls.generator, cls.path)
+        cls.apart = exports.export(cls.generator, cls.path)
 
     def feeds(self, count=3):
         return self.generator.example_inputs(batch=count)
@@ -127,7 +128,7 @@ class PrecisionTest(testing.TestCase):
         expected = np.asarray(generator.named(feeds)["swapped"])
         for precision in litert.PRECISIONS:
             path = folder / f"{precision}.tflite"
-            export.export(generator, path, precision)
+            exports.export(generator, path, precision)
             file = portable.read(path, "generator")
             self.assertEqual(file.facts["precision"], precision)
             found = runtimes.LiteRTRuntime(file)(feeds)["swapped"]
@@ -142,6 +143,6 @@ class PrecisionTest(testing.TestCase):
 
 def test_precision_is_for_litert(tmp_path):
     with pytest.raises(InputError, match="--precision=int8 is for LiteRT, a name that"):
-        export.check(tmp_path / "a.onnx", "int8")
+        exports.check(tmp_path / "a.onnx", "int8")
     with pytest.raises(ValueError, match="precision"):
-        export.ExportSettings("a.keras", "b.tflite", precision="f8")
+        ExportSettings("a.keras", "b.tflite", precision="f8")

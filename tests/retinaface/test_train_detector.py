@@ -17,15 +17,16 @@ from facedancer.retinaface import (
     detector,
     label_faces,
     load_detector,
-    train_detector,
 )
 from facedancer.retinaface.training import (
     backup,
+    fitting,
     labels,
     matching,
     measuring,
     scenes,
 )
+from facedancer.retinaface.training.settings import TrainDetectorSettings
 
 
 def face_picture(seed=0):
@@ -79,7 +80,7 @@ def settings_for(folder, **more):
         save_every=2,
         workers=1,
     )
-    return train_detector.TrainDetectorSettings(**(given | more))
+    return TrainDetectorSettings(**(given | more))
 
 
 class TrainDetectorTest(testing.TestCase):
@@ -89,10 +90,10 @@ class TrainDetectorTest(testing.TestCase):
 
     def test_targets_are_those_of_the_picture(self):
         settings = settings_for(self.folder)
-        photos = train_detector.read_photos(settings)
+        photos = fitting.read_photos(settings)
         kinds = scenes.SceneSettings(size=96, mosaics=0, crowds=0, empty=0)
         random = np.random.default_rng
-        image, targets = train_detector.make_example(photos, kinds, random(5))
+        image, targets = fitting.make_example(photos, kinds, random(5))
         scene = scenes.make_picture(photos, kinds, random(5))
         np.testing.assert_array_equal(image, scene.image)
         grid = anchors.make_anchors(96, 96)
@@ -102,9 +103,9 @@ class TrainDetectorTest(testing.TestCase):
         self.assert_close(boxes, np.repeat(scene.boxes[:1], len(boxes), 0), 1e-4, 1e-3)
 
     def test_batches_repeat_by_number_and_change_by_epoch(self):
-        photos = train_detector.read_photos(settings_for(self.folder))
+        photos = fitting.read_photos(settings_for(self.folder))
         kinds = scenes.SceneSettings(size=64)
-        batches = train_detector.Batches(photos, kinds, 2, 3, seed=1)
+        batches = fitting.Batches(photos, kinds, 2, 3, seed=1)
         self.assertEqual(len(batches), 3)
         first, targets = batches[1]
         self.assertEqual(first.shape, (2, 64, 64, 3))
@@ -117,7 +118,7 @@ class TrainDetectorTest(testing.TestCase):
 
     def test_the_loss_is_that_of_the_formulas(self):
         network = keras.Sequential([keras.layers.Identity()])
-        model = train_detector.DetectorTraining(network)
+        model = fitting.DetectorTraining(network)
         n = 5
         outputs = {
             "classes": np.zeros((1, n, 2), np.float32),
@@ -134,7 +135,7 @@ class TrainDetectorTest(testing.TestCase):
         loss = model.compute_loss(y=targets, y_pred=outputs)
         self.assert_close(loss, np.array(4 * math.log(2) + 2 * 2 + 19.5))
         weights = {"classes": 1.0, "boxes": 2.0, "landmarks": 3.0}
-        model = train_detector.DetectorTraining(network, weights)
+        model = fitting.DetectorTraining(network, weights)
         loss = model.compute_loss(y=targets, y_pred=outputs)
         self.assert_close(loss, np.array(4 * math.log(2) + 2 * 2 + 58.5))
         self.assert_close(model.trackers["landmarks"].result(), np.array(19.5))
@@ -143,9 +144,9 @@ class TrainDetectorTest(testing.TestCase):
         excluded = self.folder / "no.txt"
         excluded.write_text("person3\n")
         whole = settings_for(self.folder, exclude=str(excluded), image_size=32)
-        self.assertEqual(len(train_detector.read_photos(whole)), 3)
+        self.assertEqual(len(fitting.read_photos(whole)), 3)
         stopped = dataclasses.replace(whole, output=str(self.folder / "other.keras"))
-        make = train_detector.make_example
+        make = fitting.make_example
         calls = iter(range(6))  # three of four batches
 
         def failing(*arguments):
@@ -154,15 +155,15 @@ class TrainDetectorTest(testing.TestCase):
             return make(*arguments)
 
         with (
-            mock.patch.object(train_detector, "build_retinaface", tiny_network),
-            mock.patch.object(train_detector, "calibrate_scores"),
+            mock.patch.object(fitting, "build_retinaface", tiny_network),
+            mock.patch.object(fitting, "calibrate_scores"),
         ):
-            train_detector.train(whole)
-            with mock.patch.object(train_detector, "make_example", failing):
+            fitting.train(whole)
+            with mock.patch.object(fitting, "make_example", failing):
                 with pytest.raises(Exception, match="power cut"):
-                    train_detector.train(stopped)
+                    fitting.train(stopped)
             self.assertFalse((self.folder / "other.keras").exists())
-            train_detector.train(stopped)
+            fitting.train(stopped)
         one, other = (keras.saving.load_model(x.output) for x in (whole, stopped))
         new = tiny_network().get_weights()
         for expected, found, start in zip(
@@ -199,27 +200,27 @@ class TrainDetectorTest(testing.TestCase):
         settings = settings_for(self.folder, image_size=32)
         calibrate = mock.Mock(side_effect=[RuntimeError("power cut"), 0.5])
         with (
-            mock.patch.object(train_detector, "build_retinaface", tiny_network),
-            mock.patch.object(train_detector, "calibrate_scores", calibrate),
+            mock.patch.object(fitting, "build_retinaface", tiny_network),
+            mock.patch.object(fitting, "calibrate_scores", calibrate),
         ):
             with pytest.raises(RuntimeError, match="power cut"):
-                train_detector.train(settings)
+                fitting.train(settings)
             trained = calibrate.call_args.args[0].get_weights()
-            with mock.patch.object(train_detector.SetEpoch, "on_epoch_begin") as epoch:
-                train_detector.train(settings)
+            with mock.patch.object(fitting.SetEpoch, "on_epoch_begin") as epoch:
+                fitting.train(settings)
         epoch.assert_not_called()
         found = calibrate.call_args.args[0].get_weights()
         for expected, weight in zip(trained, found, strict=True):
             self.assert_close(weight, expected)
 
     def test_calibration_makes_one_half_of_the_score_that_was_right(self):
-        photos = train_detector.read_photos(settings_for(self.folder))
+        photos = fitting.read_photos(settings_for(self.folder))
         network = build_retinaface(width=4, channels=8)
         image = face_picture()[0][None].astype(np.float32)
         before = np.asarray(network(image)["classes"])
         quality = measuring.Quality(9, 0.9, 0.8, 0.9, 0.1)
         with mock.patch.object(measuring, "measure", return_value=quality) as measure:
-            train_detector.calibrate_scores(network, photos, max_photos=2)
+            fitting.calibrate_scores(network, photos, max_photos=2)
         self.assertLen(list(measure.call_args.args[1]), 2)
         after = np.asarray(network(image)["classes"])
         odds = (before - after)[..., 1]
@@ -229,13 +230,13 @@ class TrainDetectorTest(testing.TestCase):
     @pytest.mark.large
     def test_the_real_network_learns(self):
         settings = settings_for(self.folder, steps=20, save_every=20)
-        train_detector.train(settings)
+        fitting.train(settings)
         found = load_detector(settings.output, score_threshold=0.0, working_size=0)
         self.assertEqual(found.name, "retinaface-mobilenet025")
         outputs = found.network.predict(face_picture()[0][None], verbose=0)
         again = dataclasses.replace(settings, init=settings.output)
         self.assertEqual(
-            train_detector.build_network(again).count_params(),
+            fitting.build_network(again).count_params(),
             found.network.count_params(),
         )
         wanted = anchors.make_anchors(96, 112)
@@ -250,12 +251,12 @@ class TrainDetectorTest(testing.TestCase):
             settings_for(self.folder, steps=0)
         settings = settings_for(self.folder, exclude="nowhere.txt")
         with pytest.raises(InputError, match="nowhere.txt: No such file"):
-            train_detector.read_photos(settings)
+            fitting.read_photos(settings)
         everybody = self.folder / "all.txt"
         everybody.write_text("\n".join(f"person{i}" for i in range(4)))
         settings = settings_for(self.folder, exclude=str(everybody))
         with pytest.raises(InputError, match="No labelled photo is left"):
-            train_detector.read_photos(settings)
+            fitting.read_photos(settings)
 
 
 class LabelFacesTest(testing.TestCase):

@@ -15,7 +15,7 @@ from facedancer.models import build_generator
 from facedancer.train import calibrate_margins
 from facedancer.train.frozen.teachers import Teacher
 from facedancer.train.objective import ifsr
-from facedancer.train.validation import calibration
+from facedancer.train.validation import calibrating, calibration
 from tests.train import tiny
 
 
@@ -57,9 +57,7 @@ class ProgramTest(testing.TestCase):
         folder = pathlib.Path(cls.enterClassContext(tempfile.TemporaryDirectory()))
         cls.encoder = tiny.write_encoder(folder)
         read_once = functools.cache(load_encoder)
-        cls.enterClassContext(
-            mock.patch.object(calibrate_margins, "load_encoder", read_once)
-        )
+        cls.enterClassContext(mock.patch.object(calibrating, "load_encoder", read_once))
 
     def setUp(self):
         super().setUp()

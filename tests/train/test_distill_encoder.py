@@ -1,4 +1,4 @@
-"""Tests of `facedancer.train.distill_encoder`."""
+"""Tests of `facedancer.train.distillation`: the loss, the run, the settings."""
 
 import dataclasses
 import pathlib
@@ -9,14 +9,14 @@ import numpy as np
 from absl.testing import parameterized
 
 from facedancer import arcface_model, cli, images
-from facedancer.train import distill_encoder
-from facedancer.train.distillation import agreement
+from facedancer.train.distillation import agreement, distilling
+from facedancer.train.distillation.settings import DistillSettings
 from tests.train import tiny
 
 SMALL = {"image_size": 32, "width": 0.125, "blocks": (1, 1, 1)}
 
 
-@mock.patch.object(distill_encoder, "NORM_BATCHES", 6)
+@mock.patch.object(distilling, "NORM_BATCHES", 6)
 class DistillTest(tiny.EagerTestCase):
     def test_relative_error_by_hand(self):
         target = keras.ops.convert_to_tensor([[3.0, 4.0], [1.0, 0.0]])
@@ -47,7 +47,7 @@ class DistillTest(tiny.EagerTestCase):
             images.write_image(path, images.resize(face, 112))
         teacher = arcface_model.build_mobilefacenet(8, **SMALL | {"image_size": 48})
         teacher.save(folder / "teacher.keras")
-        settings = distill_encoder.DistillSettings(
+        settings = DistillSettings(
             data_dir=str(folder / "faces"),
             eval_dir=str(folder / "faces"),
             teacher=str(folder / "teacher.keras"),
@@ -61,10 +61,10 @@ class DistillTest(tiny.EagerTestCase):
 
     def test_runs_and_goes_on(self):
         settings = self.make_run()
-        distill_encoder.distill(settings)
+        distilling.distill(settings)
         first = arcface_model.load_encoder(settings.output)
         self.assertEqual(first.embedding_size, 8)
-        distill_encoder.distill(dataclasses.replace(settings, steps=3))
+        distilling.distill(dataclasses.replace(settings, steps=3))
         second = arcface_model.load_encoder(settings.output)
         self.assertNotEqual(first.name_with_hash, second.name_with_hash)
 
@@ -73,23 +73,21 @@ class DistillTest(tiny.EagerTestCase):
         start = arcface_model.build_mobilefacenet(8, **SMALL)
         path = str(pathlib.Path(settings.output).with_name("start.keras"))
         start.save(path)
-        distill_encoder.distill(dataclasses.replace(settings, init=path))
+        distilling.distill(dataclasses.replace(settings, init=path))
         found = arcface_model.load_encoder(settings.output)
         pairs = zip(start.trainable_weights, found.trainable_weights, strict=True)
         for expected, weight in pairs:
             self.assert_close(weight, expected)
         with self.assertRaisesRegex(ValueError, "for 32 px, expected .* for 48 px"):
-            distill_encoder.distill(
-                dataclasses.replace(settings, init=path, image_size=48)
-            )
+            distilling.distill(dataclasses.replace(settings, init=path, image_size=48))
 
     def test_norms_are_measured_with_the_weights_they_belong_to(self):
         settings = self.make_run()
         encoder = arcface_model.build_mobilefacenet(8, **SMALL)
         first = encoder.get_layer("stage1_conv")
         first.kernel.assign(3.0 * first.kernel)
-        distill_encoder.measure_norms(encoder, settings)
-        crops = distill_encoder.read_crops(images.list_images(settings.data_dir), 32)
+        distilling.measure_norms(encoder, settings)
+        crops = distilling.read_crops(images.list_images(settings.data_dir), 32)
         signed = encoder.contract.from_unit(crops / np.float32(255))
         maps = np.asarray(keras.Model(encoder.inputs, first.output)(signed))
         norm = encoder.get_layer("stage1_conv_bn")
@@ -99,7 +97,7 @@ class DistillTest(tiny.EagerTestCase):
 
     def test_unknown_hint(self):
         with self.assertRaisesRegex(ValueError, "--hints: Unknown taps"):
-            distill_encoder.distill(
+            distilling.distill(
                 self.make_run(hints=("no=stage2_block2_out",), eval_dir="")
             )
 
@@ -111,10 +109,10 @@ class DistillTest(tiny.EagerTestCase):
     def test_refuses(self, changes, words):
         values = {"data_dir": "d", "teacher": "t", "output": "o.keras", **changes}
         with self.assertRaisesRegex(ValueError, words):
-            distill_encoder.DistillSettings(**values)
+            DistillSettings(**values)
 
     def test_flags(self):
         words = ["--data_dir=d", "--teacher=t", "--output=o.keras", "--hints=a=b"]
-        settings = cli.parse(distill_encoder.DistillSettings, words)
+        settings = cli.parse(DistillSettings, words)
         self.assertEqual(settings.hints, ("a=b",))
         self.assertEqual(settings.mixup, 0.5)

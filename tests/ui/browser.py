@@ -76,6 +76,7 @@ class Server:
             path
             for path in found
             if path.is_file()
+            and path.name != ".lock"  # says that the server is alive
             and path.stat().st_size  # gradio leaves empty ones
             and not any(p in path.parents for p in self.pages)
         ]

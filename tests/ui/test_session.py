@@ -1,14 +1,22 @@
 """Sessions, swaps and looks of the page, without a browser."""
 
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+from unittest import mock
+
 import numpy as np
 
 from facedancer import images, sample_photos, testing
 from facedancer.errors import InputError
-from facedancer.ui.session import reports, swaps
+from facedancer.ui.session import reports, sessions, swaps
 from facedancer.ui.session.sessions import Sessions
 from facedancer.video_swap import demo
 from facedancer.video_swap.settings import NetworkSettings
 
+ROOT = pathlib.Path(__file__).parents[2]
 HOW = {"mask": "face", "strength": 1.0, "colour": "none"}
 
 
@@ -108,6 +116,38 @@ class SessionTest(testing.TestCase):
             self.sessions.of("c").take(upload)
         self.sessions.close()
         self.assertFalse(self.sessions.folder.exists())
+
+
+class DeadServerTest(testing.TestCase):
+    def test_the_next_start_removes_what_a_killed_server_left(self):
+        folder = self.tempdir()
+        other = folder / "facedancer-ui-notes"
+        other.mkdir()
+        code = (
+            "from facedancer.ui.session.sessions import Sessions\n"
+            "from facedancer.video_swap.settings import NetworkSettings\n"
+            "held = Sessions(NetworkSettings()); held.of('a').place('photo.png')\n"
+            "print(held.folder, flush=True); input()\n"
+        )
+        server = subprocess.Popen(
+            [sys.executable, "-c", code],
+            env=os.environ | {"TMPDIR": str(folder), "PYTHONPATH": str(ROOT)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        left = pathlib.Path(server.stdout.readline().strip())
+        with mock.patch.object(tempfile, "tempdir", str(folder)):
+            sessions.remove_dead()
+            self.assertTrue(list(left.glob("page-*/*")), "its server is alive")
+            server.kill()
+            server.communicate()
+            self.assertTrue(left.exists())
+            again = sessions.Sessions(NetworkSettings())
+            self.assertFalse(left.exists())
+            self.assertTrue(other.exists() and again.folder.exists())
+            again.close()
+        self.assertEqual(list(folder.iterdir()), [other])
 
 
 class LookTest(testing.TestCase):

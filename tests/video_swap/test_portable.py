@@ -51,6 +51,27 @@ result = swapper.swap(sample_photos.path("collins"), source=hopper)
 result.save(sys.argv[1])
 assert len(swapper.faces(sample_photos.path("collins"))) == 1
 """
+MORE_FROM_PYTHON = """
+import pathlib
+import facedancer
+from facedancer import images, sample_photos
+
+folder = pathlib.Path(sys.argv[1])
+photos = [
+    images.write_image(folder / name / "1.png", sample_photos.read(name)[:400])
+    for name in ("hopper", "collins")
+]
+assert [len(faces) for faces in facedancer.detect(photos)] == [1, 1]
+assert facedancer.align(photos, im_size=64).shape == (2, 64, 64, 3)
+assert len(facedancer.align(folder, sys.argv[2], im_size=64).crops) == 2
+vectors = facedancer.embed(photos)
+assert vectors.shape == (2, len(vectors[0])) and (vectors[0] != vectors[1]).any()
+out = folder.with_name("report")
+report = facedancer.evaluate(folder, out, pairs=2, studies=("none",), draws=20)
+text = (out / "report.json").read_text()
+assert all(f'"{figure.key}"' in text for figure in report.figures)
+print(report["pose_pnp_l2"].estimate.value, report.counts)
+"""
 
 
 def run(program, *words, **environment):
@@ -103,7 +124,13 @@ class WithoutKerasTest(testing.TestCase):
         self.check(run(FROM_PYTHON, output))
         self.assertTrue(output.is_file())
 
-    @parameterized.parameters("train", "export", "benchmark")
+    def test_the_rest_from_python(self):
+        folder = self.tempdir()
+        done = run(MORE_FROM_PYTHON, folder / "photos", folder / "crops")
+        self.assertIn("'measured': 2", self.check(done))
+        self.assertEqual(done.stderr, "")
+
+    @parameterized.parameters("train", "export")
     def test_what_needs_keras_says_so_before_any_work(self, word):
         done = run(COMMAND, word)
         self.assertEqual(done.returncode, 1)

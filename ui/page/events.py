@@ -84,8 +84,8 @@ class Events:
             request: Whose page.
         """
         session = self.of(request)
-        given = [session.take(one) for one in uploads or ()]
-        for photo in given or [_path(path)]:
+        given = [_given(session, upload, path) for upload in uploads or (None,)]
+        for photo in given:
             session.add_source(photo)
         return (None, "", *self._sources(session), *self._people(session))
 
@@ -119,7 +119,7 @@ class Events:
             request: Whose page.
         """
         session = self.of(request)
-        target = session.take(upload) if upload else _path(path)
+        target = _given(session, upload, path)
         found = session.set_target(target)
         length = math.floor(swaps.length_of(target, found) * 100) / 100
         slider = gr.update(maximum=max(length, 0.01), value=0.0, visible=length > 0)
@@ -271,7 +271,7 @@ class Events:
             path: Or one on this machine.
             request: Whose page.
         """
-        file = self.of(request).take(upload) if upload else _path(path)
+        file = _given(self.of(request), upload, path)
         found = examining.examine(str(file))
         lines = [f"**{file.name}: {found['verdict']}**", ""]
         lines += [
@@ -305,12 +305,14 @@ class Events:
         return look.text, _pictures(session, shown)
 
 
-def _path(path: str) -> pathlib.Path:
-    """Returns the path that was typed.
+def _given(session: Session, upload: str | None, path: str) -> pathlib.Path:
+    """Returns the file that the browser sent, or the one whose path was typed.
 
     Raises:
-        InputError: If there is none.
+        InputError: If there is neither, or the upload is gone.
     """
+    if upload:
+        return session.take(upload)
     if not path.strip():
         raise InputError("Choose a file, or give its path on this machine")
     return pathlib.Path(path.strip()).expanduser()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import dataclasses
 import os
 import pathlib
@@ -12,7 +13,7 @@ import tempfile
 import threading
 from collections.abc import Iterable
 
-from facedancer import image_formats
+from facedancer import claims, image_formats
 from facedancer.errors import InputError
 from facedancer.video_swap.api import Swapper
 from facedancer.video_swap.api_results import Identity
@@ -202,16 +203,42 @@ def _check_photo(path: pathlib.Path) -> None:
         )
 
 
+_PREFIX, _LOCK = "facedancer-ui-", ".lock"
+
+
+def remove_dead() -> None:
+    """Removes what servers left that were killed.
+
+    The folder of a server that is alive is locked by it, and stays.
+    """
+    for folder in pathlib.Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        if folder.is_symlink() or not (folder / _LOCK).is_file():
+            continue  # not one of ours, or one that is being made
+        with contextlib.suppress(InputError, OSError):  # alive, or somebody else's
+            with claims.claimed(folder, folder=True):
+                for one in folder.iterdir():
+                    if one.is_dir():
+                        shutil.rmtree(one)
+                    elif one.name != _LOCK:
+                        one.unlink()
+            folder.rmdir()
+
+
 class Sessions:
     """All open pages, in one temporary folder that is removed by `close`.
+
+    What is left of servers that were killed is removed first.
 
     Args:
         networks: Networks, and what runs them.
     """
 
     def __init__(self, networks: NetworkSettings) -> None:
-        self._temporary = tempfile.TemporaryDirectory(prefix="facedancer-ui-")
-        self.folder = pathlib.Path(self._temporary.name).resolve()
+        remove_dead()
+        self._held = contextlib.ExitStack()
+        name = tempfile.TemporaryDirectory(prefix=_PREFIX)
+        self.folder = pathlib.Path(self._held.enter_context(name)).resolve()
+        self._held.enter_context(claims.claimed(self.folder, folder=True))
         self._networks, self._lock = networks, threading.Lock()
         self._open: dict[str, Session] = {}
         self._uploads = Uploads()
@@ -244,4 +271,4 @@ class Sessions:
         """Removes what all pages left."""
         for key in list(self._open):
             self.end(key)
-        self._temporary.cleanup()
+        self._held.close()

@@ -1,0 +1,8 @@
+"""Words that the programs of this folder take; reading them needs no network library.
+
+The modules that act on them hold them to what they know.
+"""
+
+KINDS = ("auto", "generator", "discriminator")  # `architectures.roles` gives the others
+LAYOUTS = ("native", "published")  # of an .h5
+PRECISIONS = ("f32", "f16", "int8")  # of a LiteRT file

@@ -1,0 +1,67 @@
+"""Converts networks between published files and those of this project."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pathlib
+
+from facedancer import writing
+from facedancer.errors import InputError
+from facedancer.models import saving
+from facedancer.models.families.built_network import BuiltNetwork
+from facedancer.models.published import reading
+from facedancer.network import Network
+
+
+def convert(
+    source: str | os.PathLike,
+    destination: str | os.PathLike,
+    kind: str = "auto",
+    layout: str = "native",
+    encoder: str | None = None,
+    seed: int = 0,
+    half: bool = False,
+) -> tuple[Network, float]:
+    """Converts one file and reports what was done.
+
+    Args:
+        source: What is read, see `reading.load_generator`.
+        destination: A `.keras` or `.h5` file.
+        kind: One of `choices.KINDS`.
+        layout: See `saving.save`.
+        encoder: Name of the identity encoder to note; `None` keeps what the file says.
+        seed: Of the test input.
+        half: Round the weights to 16 bits and compress the file, a `.keras`.
+
+    Returns:
+        The written model, read again, and the largest output difference.
+
+    Raises:
+        InputError: If the source does not fit, or the destination is the source or of
+            a kind that cannot be compressed.
+    """
+    source, destination = pathlib.Path(source), pathlib.Path(destination)
+    saving.check(destination, layout)
+    if half and destination.suffix != ".keras":
+        raise InputError(f"--half is for .keras files. Received: {destination}")
+    if destination.exists() and source.exists() and destination.samefile(source):
+        raise InputError(f"{destination}: is also the file to be read")
+    model = reading.load(source, kind, form="plain")
+    if encoder is not None:
+        model = _with_encoder(model, encoder)
+    inputs = model.example_inputs(seed=seed)
+    before = model.named(inputs)
+    if half:
+        writing.round_to_half(model)
+    saving.save(model, destination, layout)
+    if half:
+        writing.compress(destination)
+    again = reading.load(destination, kind)
+    return again, saving.difference(before, again.named(inputs))
+
+
+def _with_encoder(model: BuiltNetwork, encoder: str) -> BuiltNetwork:
+    if not hasattr(model.config, "encoder"):
+        raise InputError(f"--encoder is for generators, found a {model.role}")
+    return model.variant(config=dataclasses.replace(model.config, encoder=encoder))
