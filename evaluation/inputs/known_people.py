@@ -49,22 +49,15 @@ class KnownPeople:
         Raises:
             InputError: If the folders do not tell the people's numbers.
         """
-        if told.kind == "none":
-            numbers = dict.fromkeys(self.photos, 0)
-            right = len(self.photos) == 1
-            wanted = "photos of the one person that the generator shows"
-        else:
-            numbers = self._numbered()
-            right = set(numbers.values()) <= set(range(told.size))
-            right = right and len(set(numbers.values())) == len(self.photos)
+        numbers = self._by_name(told)
+        if numbers is None:
             wanted = (
-                f"a folder of photos for each of the {told.size} people that the "
+                "photos of the one person that the generator shows"
+                if told.kind == "none"
+                else f"a folder of photos for each of the {told.size} people that the "
                 "generator knows, in the order of their names, or for some of them "
                 "folders called NUMBER or NUMBER_NAME"
             )
-            if len(self.photos) != told.size and not self._all_numbered():
-                right = False
-        if not right:
             raise InputError(
                 f"--known_dir must hold {wanted}. Received: {self.folder} with "
                 f"{len(self.photos)}: {', '.join(list(self.photos)[:5])}"
@@ -75,13 +68,18 @@ class KnownPeople:
             for path in paths
         }
 
-    def _all_numbered(self) -> bool:
-        return all(_NUMBERED.fullmatch(name) for name in self.photos)
-
-    def _numbered(self) -> dict[str, int]:
-        if self._all_numbered():
-            return {name: int(name.split("_")[0]) for name in self.photos}
-        return {name: number for number, name in enumerate(self.photos)}
+    def _by_name(self, told: IdentityInput) -> dict[str, int] | None:
+        """Returns each person's number, None where the folders do not tell them."""
+        names = list(self.photos)
+        if told.kind == "none":
+            return {names[0]: 0} if len(names) == 1 else None
+        if all(_NUMBERED.fullmatch(name) for name in names):
+            found = {name: int(name.split("_")[0]) for name in names}
+            known = set(found.values()) <= set(range(told.size))
+            return found if known and len(set(found.values())) == len(names) else None
+        if len(names) != told.size:
+            return None
+        return {name: number for number, name in enumerate(names)}
 
 
 def read(folder: str | os.PathLike) -> KnownPeople:
