@@ -121,21 +121,30 @@ class IdentityInput:
         size: Length of the vector, or number of labels.
         encoder: `name_with_hash` of the encoder that gives the vectors, empty: unknown.
         unit: Whether vectors are brought to length one first.
+        names: Of the people by label, or of the one person; empty: unknown.
 
     Raises:
-        ValueError: If the kind is unknown or the size does not fit it.
+        ValueError: If the kind is unknown, or the size or the names do not fit it.
     """
 
     kind: str = "vector"
     size: int = 512
     encoder: str = ""
     unit: bool = False
+    names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "names", tuple(self.names))
         if self.kind not in KINDS or (self.size < 1) != (self.kind == "none"):
             raise ValueError(
                 f"`kind` must be one of {', '.join(KINDS)}, `size` positive, for "
                 f"`none` 0. Received: kind={self.kind!r}, size={self.size}"
+            )
+        count = {"vector": 0, "label": self.size, "none": 1}[self.kind]
+        if len(self.names) not in (0, count) or len({*self.names}) < len(self.names):
+            raise ValueError(
+                f"`names` must be {count} different ones, or none. "
+                f"Received: {len(self.names)}"
             )
 
 

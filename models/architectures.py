@@ -9,6 +9,12 @@ from typing import Any
 from facedancer.models.families.facedancer import fused, presets
 from facedancer.models.families.facedancer.discriminator import FaceDancerDiscriminator
 from facedancer.models.families.facedancer.generator import FaceDancerGenerator
+from facedancer.models.families.faceswap_gan import generator as faceswap
+from facedancer.models.families.faceswap_gan import presets as faceswap_presets
+from facedancer.models.families.faceswap_gan.discriminator import (
+    FaceswapCritic,
+    FaceswapDiscriminator,
+)
 from facedancer.models.families.mobile_fsgan import presets as mobile_presets
 from facedancer.models.families.mobile_fsgan.discriminator import (
     MobileFSGANDiscriminator,
@@ -96,7 +102,26 @@ MOBILE_FSGAN = Architecture(
     },
 )
 
-ARCHITECTURES = {one.name: one for one in (FACEDANCER, MOBILE_FSGAN)}
+FACESWAP_GAN = Architecture(
+    name="faceswap_gan",
+    title="faceswap-GAN",
+    networks={
+        "encoder": faceswap.FaceswapEncoder,
+        "decoder": faceswap.FaceswapDecoder,
+        "discriminator": FaceswapDiscriminator,
+        "critic": FaceswapCritic,
+    },
+    swapper=lambda networks: faceswap.swapper_of(networks, "decoder", 1),
+    presets={
+        "encoder": faceswap_presets.PRESETS,
+        "decoder": faceswap_presets.PRESETS,
+        "discriminator": faceswap_presets.DISCRIMINATORS,
+        "critic": faceswap_presets.CRITICS,
+    },
+    forms=(faceswap.FaceswapSwapper,),
+)
+
+ARCHITECTURES = {one.name: one for one in (FACEDANCER, MOBILE_FSGAN, FACESWAP_GAN)}
 
 
 def of(network: Network) -> Architecture:

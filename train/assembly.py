@@ -14,7 +14,7 @@ import numpy as np
 from absl import logging
 
 from facedancer import files
-from facedancer.dataset.reading import triplet_reader
+from facedancer.dataset.reading import readers, triplet_reader
 from facedancer.dataset.reading.pair_reader import PairSettings
 from facedancer.dataset.shards import shard_index
 from facedancer.errors import InputError
@@ -63,9 +63,13 @@ def data_settings(config: TrainConfig, image_size: int) -> tuple[str, object]:
     Raises:
         InputError: If there are no shards, or a value is out of its range.
     """
-    photos = pair_settings(config, image_size)
+    photos, form = pair_settings(config, image_size), loading.system_of(config).batches
     if not config.data.triplets:
-        return loading.system_of(config).batches, photos
+        return form, photos
+    if form != "pairs":
+        raise InputError(
+            f"--triplets has no meaning for --system={config.system.system}"
+        )
     ratio = config.data.triplet_ratio
     try:
         return "triplets", triplet_reader.TripletSettings(
@@ -95,11 +99,12 @@ def pair_settings(config: TrainConfig, image_size: int) -> PairSettings:
         if shards.identity.max(initial=-1) < 0:
             logging.warning("The shards have no labels: no pairs of one person")
             drawn["same_person_ratio"] = 0.0
-    known = {field.name for field in dataclasses.fields(PairSettings)}
+    kind = readers.READERS[loading.system_of(config).batches].photos
+    known = {field.name for field in dataclasses.fields(kind)}
     given = {**vars(data), **vars(config.optimisation), **drawn}
     values = {name: value for name, value in given.items() if name in known}
     try:
-        return PairSettings(**values | {"image_size": image_size})
+        return kind(**values | {"image_size": image_size})
     except ValueError as error:
         raise InputError(str(error)) from None
 

@@ -6,7 +6,6 @@ import dataclasses
 import functools
 import json
 
-from facedancer.dataset.augmentation.photo_changes import AFFINES
 from facedancer.dataset.reading.pair_reader import ON_CORRUPT
 from facedancer.settings import (
     Checked,
@@ -17,8 +16,8 @@ from facedancer.settings import (
     setting,
 )
 from facedancer.train.network_settings import FrozenSettings, NetworkSettings
-from facedancer.train.objective.recipes import Recipe
-from facedancer.train.recipe_flags import given_numbers
+from facedancer.train.objective.recipes import PairRecipe, Recipe
+from facedancer.train.recipe_flags import given_numbers, overrides
 from facedancer.train.recipe_settings import (
     AdversarySettings,
     LossSettings,
@@ -45,9 +44,10 @@ class DataSettings(Checked):
             manifest says, else 1.
         triplets: Shards of triplets with a known truth, mixed among the pairs.
         triplet_ratio: Fraction of triplets; or one for each part of --triplets.
-        colour_match: Probability that a photo takes on colours of another one.
-        affine: Turn, zoom and shift photos at random.
-        motion_blur: Probability that a photo is blurred along a line.
+        colour_match: Probability that a photo takes on colours of another one. Empty:
+            the recipe decides, as of the next two; published is 0.
+        affine: Turn, zoom and shift photos at random; published is none.
+        motion_blur: Probability that a photo is blurred along a line; published is 0.
         shuffle: Shuffle the photos.
         cache_mb: Memory for decoded photos.
         on_corrupt: stop at a damaged record, or at the start at a shard that is lost,
@@ -58,9 +58,9 @@ class DataSettings(Checked):
     shrink_factor: float | None = ranged(None, above=0.0, high=1.0)
     triplets: str = ""
     triplet_ratio: tuple[float, ...] = ranged((0.3,), low=0.0, high=1.0)
-    colour_match: float = ranged(0.0, low=0.0, high=1.0)
-    affine: str = choice("none", tuple(AFFINES))
-    motion_blur: float = ranged(0.0, low=0.0, high=1.0)
+    colour_match: float | None = overrides("colour_match", PairRecipe)
+    affine: str | None = overrides("affine", PairRecipe)
+    motion_blur: float | None = overrides("motion_blur", PairRecipe)
     shuffle: bool = True
     cache_mb: int = ranged(256, low=0)
     on_corrupt: str = choice("skip", ON_CORRUPT)

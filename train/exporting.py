@@ -18,10 +18,12 @@ from facedancer.train.systems.base import System
 ENDINGS = {"onnx": ".onnx", "litert": ".tflite", "openvino": ".xml", "saved_model": ""}
 
 
-def trained_swapper(
+def trained_swappers(
     system: type[System], record: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
-) -> Network:
+) -> dict[str, Network]:
     """Returns what a checkpoint's networks swap with, averaged where it has averages.
+
+    By the ending of the file's name; most systems have one swapper with none.
 
     Args:
         system: What was trained.
@@ -48,7 +50,7 @@ def trained_swapper(
             raise InputError(
                 f"The checkpoint does not hold the {name} its record names: {error}"
             ) from None
-    return system.swapper(networks)
+    return system.swappers(networks)
 
 
 def check(formats: tuple[str, ...]) -> None:

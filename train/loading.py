@@ -14,6 +14,7 @@ from facedancer.alignment import Alignment, check_equal
 from facedancer.arcface_model import fold, load_encoder
 from facedancer.arcface_model.encoder import Encoder
 from facedancer.contract import SwapContract
+from facedancer.dataset.reading import readers
 from facedancer.dataset.shards import shard_index
 from facedancer.errors import InputError
 from facedancer.models.architectures import ARCHITECTURES
@@ -95,6 +96,7 @@ def load_networks(config: TrainConfig) -> Networks:
         fed = dataclasses.replace(
             fed, identity_size=encoder.embedding_size, encoder=encoder.name_with_hash
         )
+    fed = dataclasses.replace(fed, people=_learned(config))
     structures = structures_of(config, fed, start)
     contract = system_of(config).contract_of(structures)
     check_equal(
@@ -111,6 +113,21 @@ def load_networks(config: TrainConfig) -> Networks:
     if path := config.validation.eval_arcface_path:
         judge = Teacher(fold(load_encoder(path)), (), contract.image.shrink)
     return Networks(frozen, judge, structures, contract, start)
+
+
+def _learned(config: TrainConfig) -> tuple[str, ...] | None:
+    """Returns the names of the people of the shards, None where it does not matter."""
+    form = readers.READERS[system_of(config).batches]
+    if form.people is None:
+        return None
+    drawn = config.training_recipe.pairs
+    known = {field.name for field in dataclasses.fields(form.photos)}
+    told = {name: value for name, value in vars(drawn).items() if name in known}
+    data = {"data_dir": config.data.data_dir, "on_corrupt": config.data.on_corrupt}
+    try:
+        return form.people(form.photos(**told | data))
+    except ValueError as error:
+        raise InputError(str(error)) from None
 
 
 def _encoder(config: TrainConfig) -> Encoder | None:

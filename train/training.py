@@ -113,9 +113,12 @@ def export(config: TrainConfig) -> list[tuple[pathlib.Path, float]]:
     name = record.get("system", config.system.system)  # early records do not say it
     if name not in SYSTEMS:
         raise InputError(f"{saved.path(number)}: unknown system {name!r}")
-    return exporting.export(
-        exporting.trained_swapper(SYSTEMS[name], record, arrays),
-        pathlib.Path("exports", output.log_name),
-        f"facedancer_{output.load or number}",
-        output.export_formats,
-    )
+    swappers = exporting.trained_swappers(SYSTEMS[name], record, arrays)
+    folder = pathlib.Path("exports", output.log_name)
+    stem = f"facedancer_{output.load or number}"
+    written = []
+    for ending, swapper in swappers.items():
+        written += exporting.export(
+            swapper, folder, stem + ending, output.export_formats
+        )
+    return written

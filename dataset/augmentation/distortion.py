@@ -108,9 +108,6 @@ def random_warp(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns a distorted crop and the straight crop of the same part.
 
-    The knots of a 5 x 5 grid about the centre are moved at random; the distorted crop
-    follows them, the straight one is cut by the similarity that fits them best.
-
     Args:
         image: `(side, side, 3)` uint8.
         size: Side of the results in pixels.
@@ -119,7 +116,53 @@ def random_warp(
     Returns:
         Two `(size, size, 3)` uint8 images.
     """
-    side = image.shape[0]
+    warp = draw_warp(image.shape[0], size, random)
+    return warp.distorted(image), warp.straight(image)
+
+
+@dataclasses.dataclass(frozen=True)
+class Warp:
+    """One distortion, for everything that is known of a photo.
+
+    Attributes:
+        flow: `(size, size, 2)` float32, where each pixel of a distorted crop comes from.
+        matrix: `(2, 3)`, from the photo to the straight crop.
+    """
+
+    flow: np.ndarray
+    matrix: np.ndarray
+
+    def distorted(self, image: np.ndarray) -> np.ndarray:
+        """Returns the distorted crop, `(size, size, 3)` uint8.
+
+        Args:
+            image: `(side, side, 3)` uint8.
+        """
+        border = cv2.BORDER_REPLICATE
+        return cv2.remap(image, self.flow, _ONE_MAP, cv2.INTER_LINEAR, borderMode=border)
+
+    def straight(self, image: np.ndarray) -> np.ndarray:
+        """Returns the straight crop, `(size, size, 3)` uint8.
+
+        Args:
+            image: `(side, side, 3)` uint8.
+        """
+        size = (self.flow.shape[1], self.flow.shape[0])
+        border = cv2.BORDER_REPLICATE
+        return cv2.warpAffine(image, self.matrix, size, borderMode=border)
+
+
+def draw_warp(side: int, size: int, random: np.random.Generator) -> Warp:
+    """Returns a random distortion.
+
+    The knots of a 5 x 5 grid about the centre are moved at random; the distorted crop
+    follows them, the straight one is cut by the similarity that fits them best.
+
+    Args:
+        side: Of the photo, pixels.
+        size: Side of the crops in pixels.
+        random: Random numbers.
+    """
     reach = side * random.uniform(*_COVERAGE)
     knots = np.linspace(-reach, reach, _GRID) + (side - 1) / 2
     x, y = np.meshgrid(knots, knots)
@@ -127,16 +170,10 @@ def random_warp(
     moved = np.stack([x, y], axis=-1) + random.normal(0, sigma, (_GRID, _GRID, 2))
     between = _interpolation(size)
     flow = np.einsum("rk,klc,sl->rsc", between, moved, between).astype(np.float32)
-    warped = cv2.remap(
-        image, flow, _ONE_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-    )
     regular = np.linspace(0, size - 1, _GRID)
     grid = np.stack(np.meshgrid(regular, regular), axis=-1)
     matrix = alignment.similarity(moved.reshape(-1, 2), grid.reshape(-1, 2))
-    straight = cv2.warpAffine(
-        image, matrix, (size, size), borderMode=cv2.BORDER_REPLICATE
-    )
-    return warped, straight
+    return Warp(flow, matrix)
 
 
 def _interpolation(size: int) -> np.ndarray:

@@ -42,6 +42,20 @@ class Drawn:
     matrix: np.ndarray | None = None
     kernel: np.ndarray | None = None
 
+    def applied(self, image: np.ndarray) -> np.ndarray:
+        """Returns a photo after all of it, of the same shape.
+
+        Args:
+            image: `(side, side, 3)` uint8.
+        """
+        if self.colour is not None:
+            image = cv2.transform(np.ascontiguousarray(image), self.colour)
+        if self.matrix is not None:
+            image = distortion.warped([image], self.matrix)[0]
+        if self.kernel is not None:
+            image = cv2.filter2D(image, -1, self.kernel)
+        return image
+
 
 @dataclasses.dataclass(frozen=True)
 class PhotoChanges:

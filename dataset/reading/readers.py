@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import functools
 import itertools
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +16,17 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from facedancer.dataset.reading.pair_reader import PairReader, parallel_calls
+from facedancer.dataset.reading.pair_reader import (
+    PairReader,
+    PairSettings,
+    parallel_calls,
+)
+from facedancer.dataset.reading.portrait_people import names_of
+from facedancer.dataset.reading.portrait_reader import (
+    PeopleReader,
+    PortraitSettings,
+    TwoPeopleReader,
+)
 from facedancer.dataset.reading.triplet_reader import TripletReader
 
 if TYPE_CHECKING:
@@ -41,10 +52,15 @@ class Form:
         reader: From its settings to its `Reader`.
         dataset: From settings, first batch, number of this input pipeline and how many
             there are to a `tf.data.Dataset`; imports TensorFlow.
+        photos: Class of the settings of what is read of photos.
+        people: From such settings to the names of the people who are learned; None:
+            it does not matter who they are.
     """
 
     reader: Callable[[Any], Reader]
     dataset: Callable[..., tf.data.Dataset]
+    photos: type[PairSettings] = PairSettings
+    people: Callable[[Any], tuple[str, ...]] | None = None
 
 
 def _pairs(*arguments: Any) -> tf.data.Dataset:
@@ -59,9 +75,27 @@ def _triplets(*arguments: Any) -> tf.data.Dataset:
     return triplets.make_dataset(*arguments)
 
 
+def _portraits(reader: Callable, *arguments: Any) -> tf.data.Dataset:
+    from facedancer.dataset.reading import portraits
+
+    return portraits.make_dataset(reader, *arguments)
+
+
 READERS = {
     "pairs": Form(PairReader, _pairs),
     "triplets": Form(TripletReader, _triplets),
+    "two_people": Form(
+        TwoPeopleReader,
+        functools.partial(_portraits, TwoPeopleReader),
+        PortraitSettings,
+        functools.partial(names_of, two=True),
+    ),
+    "people": Form(
+        PeopleReader,
+        functools.partial(_portraits, PeopleReader),
+        PortraitSettings,
+        functools.partial(names_of, two=False),
+    ),
 }
 
 

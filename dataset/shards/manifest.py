@@ -88,6 +88,17 @@ def alignment_in(content: dict | None) -> Alignment | None:
         ) from None
 
 
+def people(name: str | os.PathLike) -> list[str] | None:
+    """Returns the names of a set's people by their label, None where unknown.
+
+    Args:
+        name: Folder and `{data_name}_{data_type}` of the set.
+    """
+    path = pathlib.Path(name)
+    noted = (read(path.parent, path.name) or {}).get("identities")
+    return list(map(str, noted)) if isinstance(noted, dict) and noted else None
+
+
 def note_alignment(
     folder: str | os.PathLike, name: str, content: dict, aligned: Alignment | None
 ) -> dict:

@@ -12,6 +12,7 @@ import glob
 import os
 import pathlib
 import re
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import cv2
@@ -42,6 +43,8 @@ class ShardIndex:
         folder: `(n,)` int32, the source folder: first part of the photo's path,
             counted over all sets.
         alignment: How the photos are aligned, None where no manifest says it.
+        people: Names by `identity`; numbers where no manifest names them.
+        folders: Names by `folder`.
     """
 
     files: tuple[str, ...]
@@ -52,6 +55,8 @@ class ShardIndex:
     identity: np.ndarray
     folder: np.ndarray
     alignment: Alignment | None
+    people: tuple[str, ...] = ()
+    folders: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.shard)
@@ -229,6 +234,8 @@ def open_index(
         np.concatenate([np.arange(count, dtype=np.int32) for count in counts]),
         **joined,
         alignment=aligned,
+        people=identities.names(manifest.people),
+        folders=folders.names(lambda family: None),
     )
 
 
@@ -254,6 +261,20 @@ class _Counter:
             for label in known.tolist()
         ]
         return np.array(numbers, np.int32)[inverse]
+
+    def names(self, known: Callable[[str], list[str] | None]) -> tuple[str, ...]:
+        """Returns what stands behind each number.
+
+        Args:
+            known: Names of a family's labels, None where labels are names.
+        """
+        tables = {family: known(family) for family, _ in self._number}
+        return tuple(
+            table[label]
+            if (table := tables[family]) and isinstance(label, int)
+            else str(label)
+            for family, label in self._number
+        )
 
 
 class _Stored:

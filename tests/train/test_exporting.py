@@ -23,7 +23,7 @@ class ExportTest(testing.TestCase):
 
     def swapper(self, arrays, config=tiny.GENERATOR):
         record = {"generator": config.to_dict()}
-        return exporting.trained_swapper(FaceDancer, record, arrays)
+        return exporting.trained_swappers(FaceDancer, record, arrays)[""]
 
     def outputs(self, model):
         random = np.random.default_rng(0)

@@ -330,7 +330,7 @@ class JaxDriver:
         """
         reader = readers.READERS[form].reader(settings)
         self._photos = None
-        if isinstance(reader, PairReader) and self._fits(reader):
+        if type(reader) is PairReader and self._fits(reader):
             photos = photo_plan.decode(reader)
             self._photos = self._everywhere([jnp.asarray(photos.images)])[0]
             self._jitter = settings.jitter

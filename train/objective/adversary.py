@@ -44,6 +44,10 @@ def _relativistic_parts(fake: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
     return half, half
 
 
+def _batch_mean(logits: Tensor) -> Tensor:
+    return ops.mean(logits, axis=0, keepdims=True)
+
+
 KINDS = {
     # Goodfellow et al. 2014
     "nonsaturating": Kind(
@@ -82,6 +86,25 @@ KINDS = {
         discriminator=_relativistic_parts,
         judged=lambda fake, real: (ops.sigmoid(fake - real), ops.sigmoid(real - fake)),
         logit=lambda fake, real: fake - real,
+    ),
+    # Least squares against the mean of the others, place by place, the same paper: the
+    # mean is that of the rows at hand
+    "relativistic_lsgan": Kind(
+        generator=lambda fake, real: (
+            0.5
+            * (
+                ops.square(fake - _batch_mean(real) - 1.0)
+                + ops.square(real - _batch_mean(fake) + 1.0)
+            )
+        ),
+        discriminator=lambda fake, real: (
+            0.5 * ops.square(fake - _batch_mean(real) + 1.0),
+            0.5 * ops.square(real - _batch_mean(fake) - 1.0),
+        ),
+        judged=lambda fake, real: (
+            ops.clip(0.5 + 0.5 * (fake - _batch_mean(real)), 0, 1),
+            ops.clip(0.5 + 0.5 * (real - _batch_mean(fake)), 0, 1),
+        ),
     ),
 }
 

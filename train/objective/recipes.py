@@ -11,12 +11,17 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from facedancer.dataset.augmentation.photo_changes import AFFINES, DISTORTIONS
+from facedancer.dataset.reading.sampling import BALANCES
 from facedancer.settings import Checked, choice, ranged
 
 SCHEDULES = ("constant", "exponential", "cosine", "thirds")
 JITTERS = ("legacy", "per_image", "none")
 # The keys of `adversary.KINDS`; that file needs Keras, `--help` does not.
-KINDS = ("nonsaturating", "hinge", "bounded_hinge", "lsgan", "relativistic")
+KINDS = (
+    *("nonsaturating", "hinge", "bounded_hinge", "lsgan"),
+    *("relativistic", "relativistic_lsgan"),
+)
 AUGMENTATIONS = ("colour", "translation", "cutout")  # those of `diff_augment`, likewise
 ADVERSARIAL = "adversarial"  # with it the names of adversaries' weights begin
 # Records of a recipe whose fields can be changed by their names alone.
@@ -82,12 +87,22 @@ class PairRecipe(Checked):
         jitter: Colour jitter of the pairs: `legacy`, `per_image` or `none`, see
             `pair_reader.PairSettings`.
         flip: Random flips of both photos.
+        colour_match: Probability that a photo takes on colours of another one.
+        affine: Turn, zoom and shift photos at random, see `pair_reader.PairSettings`.
+        motion_blur: Probability that a photo is blurred along a line.
+        distortion: `warp` or `corruption`, for systems that learn to restore a photo.
+        balance: `identity` or `folder`: each gets the same share of the pairs.
     """
 
     same_ratio: float = ranged(0.2, low=0.0, high=1.0)
     same_person_ratio: float = ranged(0.0, low=0.0, high=1.0)
     jitter: str = choice("legacy", JITTERS)
     flip: bool = False
+    colour_match: float = ranged(0.0, low=0.0, high=1.0)
+    affine: str = choice("none", tuple(AFFINES))
+    motion_blur: float = ranged(0.0, low=0.0, high=1.0)
+    distortion: str = choice("none", DISTORTIONS)
+    balance: str = choice("none", BALANCES)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -96,6 +111,21 @@ class PairRecipe(Checked):
                 "`same_ratio` and `same_person_ratio` must be fractions of a batch. "
                 f"Received: {self.same_ratio}, {self.same_person_ratio}"
             )
+
+
+@dataclasses.dataclass(frozen=True)
+class PortraitRecipe(PairRecipe):
+    """Which portraits are drawn, for systems that learn people by their photos.
+
+    Attributes:
+        person: See `portrait_reader.PortraitSettings`.
+        part_swap: See `portrait_reader.PortraitSettings`.
+        low_quality: See `portrait_reader.PortraitSettings`.
+    """
+
+    person: str = ""
+    part_swap: float = ranged(0.0, low=0.0, high=1.0)
+    low_quality: float = ranged(0.0, low=0.0, high=1.0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,6 +141,7 @@ class Stage:
         exchange: Pairs of networks that change places when it begins, such as the two
             decoders of faceswap-GAN.
         reset_optimizers: Forget all moments when it begins.
+        options: The system's own numbers that differ from the recipe's.
     """
 
     start: int
@@ -120,6 +151,7 @@ class Stage:
     lr_factor: float = 1.0
     exchange: tuple[tuple[str, str], ...] = ()
     reset_optimizers: bool = False
+    options: Mapping[str, object] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -236,6 +268,16 @@ class Recipe(Checked):
             for name, weight in weights.items()
             if weight and name in names and not (off and name.startswith(ADVERSARIAL))
         }
+
+    def options_in(self, number: int) -> Any:
+        """Returns the system's own numbers in a stage.
+
+        Args:
+            number: Of the stage.
+        """
+        changes: Any = self.all_stages()[number].options
+        options: Any = self.options
+        return dataclasses.replace(options, **changes) if changes else options
 
     def ever(self, name: str) -> bool:
         """Returns whether a term or an adversary is at work at any time.

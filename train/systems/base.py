@@ -51,12 +51,14 @@ class Fed:
         encoder: Its `name_with_hash`, empty without one.
         template: Key of `alignment.TEMPLATES` the crops are aligned to.
         shrink: The `shrink` of their alignment.
+        people: Names of those who are learned, None where it does not matter.
     """
 
     identity_size: int | None = None
     encoder: str = ""
     template: str = "arcface"
     shrink: float = 1.0
+    people: tuple[str, ...] | None = None
 
     def values(self) -> dict[str, Any]:
         """Returns what is known, by the names of a structure's fields."""
@@ -189,6 +191,15 @@ class System(abc.ABC):
             networks: Those that are trained, by name; it shares their weights.
         """
         return cls.family().swapper(networks)
+
+    @classmethod
+    def swappers(cls, networks: Mapping[str, keras.Model]) -> dict[str, Network]:
+        """Returns all that can be exported, by the ending of the file's name.
+
+        Args:
+            networks: See `swapper`.
+        """
+        return {"": cls.swapper(networks)}
 
     @classmethod
     def builders(

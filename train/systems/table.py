@@ -20,7 +20,7 @@ class SystemTable(MutableMapping):
 
     Args:
         entries: By name module and class with a dot between, the module a file of
-            this room; or a class.
+            this room or of a room within; or a class.
     """
 
     def __init__(self, entries: dict[str, str | type[System]]) -> None:
@@ -54,5 +54,6 @@ SYSTEMS = SystemTable(
     {
         "facedancer": "facedancer.FaceDancer",
         "mobile_fsgan": "mobile_fsgan.MobileFSGAN",
+        "faceswap_gan": "faceswap_gan.system.FaceswapGAN",
     }
 )

@@ -1,0 +1,1 @@
+"""faceswap-GAN v2.2: one encoder, a decoder for each of two people."""

@@ -1,0 +1,1 @@
+"""How faceswap-GAN learns: its system, its terms, its numbers."""
