@@ -6,6 +6,9 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from facedancer.models.families.conditional_gan import presets as conditional_presets
+from facedancer.models.families.conditional_gan.discriminator import ConditionalJudge
+from facedancer.models.families.conditional_gan.generator import ConditionalGenerator
 from facedancer.models.families.facedancer import fused, presets
 from facedancer.models.families.facedancer.discriminator import FaceDancerDiscriminator
 from facedancer.models.families.facedancer.generator import FaceDancerGenerator
@@ -121,7 +124,20 @@ FACESWAP_GAN = Architecture(
     forms=(faceswap.FaceswapSwapper,),
 )
 
-ARCHITECTURES = {one.name: one for one in (FACEDANCER, MOBILE_FSGAN, FACESWAP_GAN)}
+CONDITIONAL_GAN = Architecture(
+    name="conditional_gan",
+    title="conditional GAN",
+    networks={"generator": ConditionalGenerator, "discriminator": ConditionalJudge},
+    swapper=lambda networks: networks["generator"],
+    presets={
+        "generator": conditional_presets.PRESETS,
+        "discriminator": conditional_presets.DISCRIMINATORS,
+    },
+)
+
+ARCHITECTURES = {
+    one.name: one for one in (FACEDANCER, MOBILE_FSGAN, FACESWAP_GAN, CONDITIONAL_GAN)
+}
 
 
 def of(network: Network) -> Architecture:

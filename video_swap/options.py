@@ -15,6 +15,7 @@ import numpy as np
 from facedancer import files
 from facedancer.contract import SwapContract
 from facedancer.errors import InputError
+from facedancer.settings import did_you_mean
 from facedancer.video_swap.settings import (
     NetworkSettings,
     PeopleSettings,
@@ -29,6 +30,7 @@ if typing.TYPE_CHECKING:
     from facedancer.video_swap.clips import people
 
 OWN = "own"  # the one person that a generator knows by itself
+_NAMED = 8  # people that a message names
 
 
 def make_swapper(
@@ -170,9 +172,14 @@ def make_rules(
         rules.append(identities.Rule(pair, _reference(reader, known), *source))
     for path in people.never:
         rules.append(identities.Rule(f"except {path}", _reference(reader, path), None))
-    if people.swap_source:
-        source = _who(list(people.swap_source), reader, contract)
-        name = ", ".join(people.swap_source)
+    if people.label and contract.identity.kind == "vector":
+        raise InputError(
+            "--label is for generators that were trained with certain people; this one "
+            f"takes photos: give --swap_source. Received: {people.label}"
+        )
+    if people.sources:
+        source = _who(list(people.sources), reader, contract)
+        name = ", ".join(people.sources)
         rules += [
             identities.Rule(f"{path}={name}", _reference(reader, path), *source)
             for path in people.only
@@ -188,14 +195,17 @@ def _who(
     if told.kind == "vector" or looks:
         vector = reader.read(words) if told.kind == "vector" else 0
         return vector, reader.picture(words[0], contract.image) if looks else None
-    known = [OWN] if told.kind == "none" else [str(n) for n in range(told.size)]
+    known = {OWN: 0} if told.kind == "none" else {str(n): n for n in range(told.size)}
+    known |= {name: number for number, name in enumerate(told.names)}  # names go first
     if len(words) != 1 or words[0] not in known:
         count = f"a number below {told.size}" if told.kind == "label" else OWN
+        if told.names:
+            count += f", or a name: {', '.join(told.names[:_NAMED])}"
         raise InputError(
             f"This generator takes no photo as source: --swap_source must be {count}. "
-            f"Received: {', '.join(words)}"
+            f"Received: {', '.join(words)}{did_you_mean(words[0], known)}"
         )
-    return (0 if told.kind == "none" else int(words[0])), None
+    return known[words[0]], None
 
 
 def _reference(reader: identities.IdentityReader, path: str) -> np.ndarray:

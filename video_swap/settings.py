@@ -224,7 +224,9 @@ class PeopleSettings(Checked):
     Attributes:
         swap_source: Photo of the person whose face is put in, or a folder of photos of
             that person; of several the mean identity is taken. Of a generator that was
-            trained with numbered people the number; own: the one person it knows.
+            trained with certain people a name or number; own: the one person it knows.
+        label: Name or number of one of the people a generator was trained with; the
+            same as --swap_source for such a generator.
         map: REFERENCE=SOURCE: the person on the photo REFERENCE gets the face of
             SOURCE, a photo or folder: the one face of a frame that is most like it.
             Nobody else is swapped, unless --swap_source is given too.
@@ -247,6 +249,7 @@ class PeopleSettings(Checked):
     """
 
     swap_source: tuple[str, ...] = repeated(essential=True)
+    label: str = ""
     map: tuple[str, ...] = repeated(essential=True)
     pick: tuple[str, ...] = repeated(essential=True)
     only: tuple[str, ...] = repeated(essential=True)
@@ -257,12 +260,17 @@ class PeopleSettings(Checked):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_face(self.source_face)
-        if not (self.swap_source or self.map or self.pick):
+        if self.label and self.swap_source:
+            raise ValueError(
+                "--label and --swap_source both say whose face is put in: give one of "
+                f"them. Received: {self.label}, {', '.join(self.swap_source)}"
+            )
+        if not (self.sources or self.map or self.pick):
             raise ValueError(
                 "Whose face is to be put in? Give --swap_source=PHOTO, "
                 "--map=REFERENCE=SOURCE or --pick=NUMBER=SOURCE"
             )
-        if self.only and not self.swap_source:
+        if self.only and not self.sources:
             raise ValueError(
                 "--only says who gets the face of --swap_source, so that is needed "
                 f"too. Received: --only={self.only[0]} without --swap_source. Who is "
@@ -272,6 +280,11 @@ class PeopleSettings(Checked):
             split_pair(pair)
         for pair in self.pick:
             split_pick(pair)
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Who is put in where nothing else is said: photos, or a name or number."""
+        return self.swap_source or ((self.label,) if self.label else ())
 
 
 @dataclasses.dataclass(frozen=True)

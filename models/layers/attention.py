@@ -30,8 +30,7 @@ class SelfAttention2D(keras.layers.Layer):
         A map of the same shape.
 
     Raises:
-        ValueError: If the input is no map of known sides, or has fewer channels than
-            the reduction.
+        ValueError: If the input is no map of known sides.
 
     Reference:
         - [Zhang et al., 2018](https://arxiv.org/abs/1805.08318)
@@ -44,11 +43,11 @@ class SelfAttention2D(keras.layers.Layer):
     def build(self, input_shape: Shape) -> None:
         need_map(self, input_shape)
         channels = input_shape[-1]
-        inner = channels // self.reduction
-        if None in input_shape[1:] or inner < 1:
+        inner = max(1, channels // self.reduction)
+        if None in input_shape[1:]:
             raise ValueError(
-                "`SelfAttention2D` needs a map of known sides with at least "
-                f"{self.reduction} channels. Received: shape {tuple(input_shape)}"
+                "`SelfAttention2D` needs a map of known sides. "
+                f"Received: shape {tuple(input_shape)}"
             )
         for name, width in (("f", inner), ("g", inner), ("h", channels)):
             kernel = self.add_weight(

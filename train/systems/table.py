@@ -55,5 +55,6 @@ SYSTEMS = SystemTable(
         "facedancer": "facedancer.FaceDancer",
         "mobile_fsgan": "mobile_fsgan.MobileFSGAN",
         "faceswap_gan": "faceswap_gan.system.FaceswapGAN",
+        "conditional_gan": "conditional_gan.system.ConditionalGAN",
     }
 )

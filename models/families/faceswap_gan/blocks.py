@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -109,7 +110,7 @@ class FaceswapParts(LayerParts):
             "instance": lambda: InstanceNorm(**settings),
             "layer": lambda: ScalarNorm(**settings),
             "group": lambda: keras.layers.GroupNormalization(
-                min(_GROUPS, channels), **settings
+                math.gcd(_GROUPS, channels), **settings
             ),
         }[self.kind]()
         return self.put(layer, x)

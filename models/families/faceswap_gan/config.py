@@ -67,9 +67,9 @@ class FaceswapConfig(StructureRecord):
                     f"`{name}` must be one of {words}. Received: {getattr(self, name)}"
                 )
         numbers = self.latent, self.attention + 1
-        if self.width < 16 or self.width % 16 or min(numbers) < 1:
+        if self.width < 4 or self.width % 4 or min(numbers) < 1:
             raise ValueError(
-                "`width` must be a multiple of 16, `latent` positive, `attention` at "
+                "`width` must be a multiple of 4, `latent` positive, `attention` at "
                 f"least 0. Received: width={self.width}, latent={self.latent}, "
                 f"attention={self.attention}"
             )

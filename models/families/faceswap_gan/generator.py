@@ -108,7 +108,9 @@ def encoder_graph(
         parts: What to build from.
     """
     inputs = inputs_of(config, parts)
-    return _alone(inputs), list(encode(config, parts, inputs))
+    known, code = encode(config, parts, inputs)
+    ends = [parts.end(known, "linear", "known"), parts.end(code, "linear", "code")]
+    return _alone(inputs), ends
 
 
 def decoder_graph(

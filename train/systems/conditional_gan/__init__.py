@@ -1,0 +1,1 @@
+"""How the conditional GAN learns: its system, its formulas, its numbers."""
