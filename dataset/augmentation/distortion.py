@@ -152,6 +152,19 @@ class Warp:
         return cv2.warpAffine(image, self.matrix, size, borderMode=border)
 
 
+def with_border(image: np.ndarray) -> np.ndarray:
+    """Returns a photo whose border is repeated around it.
+
+    The straight crop of a warp is then about the photo itself: a network that learns of
+    it sees faces as large as in the photos it is given later.
+
+    Args:
+        image: `(side, side, 3)` uint8.
+    """
+    width = round(image.shape[0] * (1.0 / sum(_COVERAGE) - 1.0) / 2.0)
+    return cv2.copyMakeBorder(image, *(width,) * 4, cv2.BORDER_REPLICATE)
+
+
 def draw_warp(side: int, size: int, random: np.random.Generator) -> Warp:
     """Returns a random distortion.
 

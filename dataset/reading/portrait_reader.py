@@ -186,7 +186,10 @@ class PortraitReader(PairReader):
         seen = [drawn.applied(one) for one in (image, source)]
         if drawn.matrix is not None:
             features = distortion.warped([features], drawn.matrix)[0]
-        made = self._distorted(*seen, features, random)
+        parts = [*seen, features]
+        if changes.distortion == "warp":
+            parts = [distortion.with_border(one) for one in parts]
+        made = self._distorted(*parts, random)
         if random.random() < given.low_quality:
             made[1] = of_few_pixels(made[1], random)
         return self._jittered(np.stack(made), random)

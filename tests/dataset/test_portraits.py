@@ -79,14 +79,8 @@ class TwoPeopleTest(testing.TestCase):
     def test_copies_are_distorted_and_features_with_them(self):
         """A photo that is its own features stays so, straight and distorted."""
         plain = TwoPeopleReader(settings(self.data)).arrays(0)
-        for name in ("photo", "features"):
-            self.assert_close(
-                plain[f"{name}_a"],
-                plain[name.replace("photo", "") and "distorted_features_a"]
-                if name == "features"
-                else plain["distorted_a"],
-                atol=0,
-            )
+        self.assert_close(plain["photo_a"], plain["distorted_a"], atol=0)
+        self.assert_close(plain["features_a"], plain["distorted_features_a"], atol=0)
         reader = TwoPeopleReader(settings(self.data, distortion="warp"))
         side = reader.changes.read_size
         self.assertEqual(side, 36)
@@ -100,6 +94,18 @@ class TwoPeopleTest(testing.TestCase):
             distorted = batch[f"distorted_features_{side}"]
             self.assert_close(batch[f"distorted_{side}"], distorted, 0)
             self.assertFalse(np.array_equal(batch[f"photo_{side}"], distorted))
+
+    def test_faces_stay_as_large_as_in_the_photo(self):
+        """On average over warps; what a swap is given later is a whole photo."""
+        reader = TwoPeopleReader(settings(self.data, distortion="warp"))
+        side = reader.changes.read_size
+        picture = np.zeros((side, side, 3), np.uint8)
+        picture[side // 3 : -side // 3, side // 3 : -side // 3] = 255
+        reader.cache._read = lambda photo: (picture, photo)
+        batches = [reader.arrays(k) for k in range(8)]
+        for name in ("photo_a", "distorted_b"):
+            shares = [batch[name].mean() / picture.mean() for batch in batches]
+            self.assertAlmostEqual(np.mean(shares), 1.0, delta=0.12)
 
     def test_films_of_one_person_are_one(self):
         """Two folders at the top; each film gets the same share if that is wanted."""
