@@ -94,7 +94,7 @@ class LossesTest(testing.TestCase):
             wanted = [
                 (1 - ssim(*pair, size)) / 2 for pair in zip(first, second, strict=True)
             ]
-            self.assert_close(found, wanted, atol=2e-5)
+            self.assert_close(found, np.array(wanted), atol=2e-5)
         self.assert_close(formulas.dissimilarity(first, first), np.zeros(2), atol=1e-6)
         # Flat pictures by hand: nothing but the luminance is left.
         flat = np.full((1, 12, 12, 1), 0.2, "float32")
@@ -112,7 +112,7 @@ class LossesTest(testing.TestCase):
         self.assertEqual(soft[10], 1.0)
         self.assert_close(formulas.soft_mask(mask, 0.0), mask, atol=0)
         found = formulas.saturated(np.array([0.0, 0.25, 0.5, 0.9], "float32"))
-        self.assert_close(found, [0.0, 0.5, 1.0, 1.0])
+        self.assert_close(found, np.array([0.0, 0.5, 1.0, 1.0], "float32"))
         sides = [formulas.window_of(512, part) for part in (0.0, 1 / 11.6, 1 / 23.2)]
         self.assertEqual(sides, [11, 45, 23])
 
