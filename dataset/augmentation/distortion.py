@@ -125,7 +125,7 @@ class Warp:
     """One distortion, for everything that is known of a photo.
 
     Attributes:
-        flow: `(size, size, 2)` float32, where each pixel of a distorted crop comes from.
+        flow: `(size, size, 2)` float32, where a distorted crop's pixels come from.
         matrix: `(2, 3)`, from the photo to the straight crop.
     """
 
@@ -138,8 +138,8 @@ class Warp:
         Args:
             image: `(side, side, 3)` uint8.
         """
-        border = cv2.BORDER_REPLICATE
-        return cv2.remap(image, self.flow, _ONE_MAP, cv2.INTER_LINEAR, borderMode=border)
+        way, border = cv2.INTER_LINEAR, cv2.BORDER_REPLICATE
+        return cv2.remap(image, self.flow, _ONE_MAP, way, borderMode=border)
 
     def straight(self, image: np.ndarray) -> np.ndarray:
         """Returns the straight crop, `(size, size, 3)` uint8.
