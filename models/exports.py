@@ -137,7 +137,8 @@ def _run_openvino(
         str(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
     )
     found = model(inputs)
-    return {port.get_any_name(): found[port] for port in model.outputs}
+    # A port has several names where the network's layers have others than its ends.
+    return {name: found[port] for port in model.outputs for name in port.names}
 
 
 _RUN = {
