@@ -217,8 +217,8 @@ class _Joining:
         index = 0
         for path in self.segments:
             for packet in _read_packets(path):
-                index = bisect.bisect_left(times.shown, packet.pts)
-                packet.duration = times.durations[index]
+                at = bisect.bisect_left(times.shown, packet.pts)
+                packet.duration = times.durations[at]
                 packet.pts += shift
                 packet.dts = times.decoded[index] + shift
                 packet.stream = stream
