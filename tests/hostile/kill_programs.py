@@ -170,7 +170,8 @@ def _students(folder):
         small = random.integers(0, 256, (28, 28, 3), np.uint8)
         path = folder / "faces" / f"p{index // 2}" / f"{index}.png"
         images.write_image(path, images.resize(small, 112))
-    build_mobilefacenet(8, image_size=48, width=0.125).save(folder / "teacher.keras")
+    teacher = build_mobilefacenet(8, image_size=48, width=0.125, blocks=(1, 1, 1))
+    teacher.save(folder / "teacher.keras")
 
 
 def _detector_words(source, out):
@@ -283,7 +284,7 @@ PROGRAMS = {
             *(f"--data_dir={source}/faces", f"--eval_dir={source}/faces"),
             *(f"--teacher={source}/teacher.keras", f"--output={out}/student.keras"),
             *("--steps=4", "--batch_size=2", "--eval_every=2"),
-            *("--image_size=32", "--width=0.125"),
+            *("--image_size=32", "--width=0.125", "--blocks=1,1,1"),
         ],
         _students,
         names,
