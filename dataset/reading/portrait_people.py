@@ -73,12 +73,12 @@ def two_people(index: ShardIndex, person: str = "") -> list[Person]:
             return _checked([first, Person("others", rest)])
         if len(found) == 2 and not person:
             return _checked(sorted(found, key=lambda one: one.name))
-    names = ", ".join(index.people[:_SHOWN])
+    shown = ", ".join(index.people[:_SHOWN])
     more = ", ..." if len(index.people) > _SHOWN else ""
     wanted = f"have no person {person!r}" if person else "must show two people"
     raise InputError(
         f"The shards {wanted}, each in a folder of their own. Received: "
-        f"{len(index.people)} ({names or 'no labels'}{more})"
+        f"{len(index.people)} ({shown or 'no labels'}{more})"
     )
 
 

@@ -189,7 +189,7 @@ class PortraitReader(PairReader):
         parts = [*seen, features]
         if changes.distortion == "warp":
             parts = [distortion.with_border(one) for one in parts]
-        made = self._distorted(*parts, random)
+        made = self._distorted(parts, random)
         if random.random() < given.low_quality:
             made[1] = of_few_pixels(made[1], random)
         return self._jittered(np.stack(made), random)
@@ -204,13 +204,16 @@ class PortraitReader(PairReader):
 
     def _distorted(
         self,
-        image: np.ndarray,
-        source: np.ndarray,
-        features: np.ndarray,
+        parts: Sequence[np.ndarray],
         random: np.random.Generator,
     ) -> list[np.ndarray]:
-        """Returns the four images of a portrait at their size."""
-        changes = self.changes
+        """Returns the four images of a portrait at their size.
+
+        Args:
+            parts: The photo, what its distortion is made of, and the map of the face.
+            random: Of this portrait alone.
+        """
+        (image, source, features), changes = parts, self.changes
         if changes.distortion == "warp":
             warp = distortion.draw_warp(image.shape[0], changes.image_size, random)
             return [

@@ -104,7 +104,7 @@ class FaceswapParts(LayerParts):
             half[1] = self.put(ScalarNorm(dtype=self.dtype, name=name), half[1])
             together = keras.layers.Concatenate(dtype=self.dtype, name=f"{name}_both")
             return self.put(together, half)
-        settings = {"dtype": self.dtype, "name": name}
+        settings: dict[str, Any] = {"dtype": self.dtype, "name": name}
         layer = {
             "batch": lambda: SynchronizedBatchNorm(**settings),
             "instance": lambda: InstanceNorm(**settings),

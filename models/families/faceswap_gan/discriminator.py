@@ -26,8 +26,10 @@ def discriminator_graph(
         parts: What to build from.
     """
     size, width = config.image_size, config.d_base_width
-    inputs = [parts.input((size, size, 3), name) for name in ("image", "distorted")]
-    x, i = parts.join(*inputs, "both"), 0
+    image, distorted = (
+        parts.input((size, size, 3), name) for name in ("image", "distorted")
+    )
+    x, i = parts.join(image, distorted, "both"), 0
     while size > _SMALLEST:
         filters = width << min(i, 2)
         x = parts.filtered(x, filters, 4, f"conv{i}", strides=2, bias=False)
@@ -38,7 +40,7 @@ def discriminator_graph(
             x = parts.attend(x, f"attention{i}")
         size, i = size // 2, i + 1
     x = parts.filtered(x, 1, 4, "score", bias=False)
-    return inputs, parts.end(x, "linear", "logits")
+    return [image, distorted], parts.end(x, "linear", "logits")
 
 
 @register

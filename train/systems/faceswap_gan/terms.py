@@ -125,7 +125,7 @@ def _eye_edges(seen: Seen, made: Made, side: str) -> Tensor:
 
 def _perceptual(seen: Seen, made: Made, side: str) -> Tensor:
     pairs = list(zip(seen[f"maps{side}"], made[f"maps{side}"], strict=True))
-    weights = MAP_WEIGHTS
+    weights: tuple[float, ...] = MAP_WEIGHTS
     if len(pairs) != len(MAP_WEIGHTS):
         weights = (sum(MAP_WEIGHTS) / len(pairs),) * len(pairs)
     found = zip(weights, pairs, strict=True)
