@@ -111,6 +111,7 @@ setup(
             "facedancer-calibrate-margins = facedancer.programs:calibrate_margins",
             "facedancer-distill-encoder = facedancer.programs:distill_encoder",
             "facedancer-label-faces = facedancer.programs:label_faces",
+            "facedancer-train-parser = facedancer.programs:train_parser",
             "facedancer-train-detector = facedancer.programs:train_detector",
             "facedancer-onnx-encoder = facedancer.programs:onnx_encoder",
             "facedancer-convert = facedancer.programs:convert",

@@ -15,11 +15,11 @@ import pathlib
 import numpy as np
 from tqdm import tqdm
 
-from facedancer import cli
+from facedancer import cli, face_labels
 from facedancer.faces import Faces
 from facedancer.retinaface import DetectorOptions, load_detector
 from facedancer.retinaface.detector import Detector
-from facedancer.retinaface.training import labels, measuring, scenes
+from facedancer.retinaface.training import measuring, scenes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,11 +67,11 @@ def read_photos(settings: QualitySettings) -> scenes.Photos:
     Args:
         settings: Name folders, tables and which photos.
     """
-    wanted = labels.read_names(settings.only) if settings.only else None
+    wanted = face_labels.read_names(settings.only) if settings.only else None
     found = []
     for folder, table in zip(settings.data_dir, settings.labels, strict=True):
-        for photo in labels.read_labels(table, folder):
-            if wanted is None or labels.is_named(photo, folder, wanted):
+        for photo in face_labels.read_labels(table, folder):
+            if wanted is None or face_labels.is_named(photo, folder, wanted):
                 found.append(photo)
     return scenes.Photos(found)
 

@@ -72,6 +72,7 @@ HEADINGS = {
         "train": Command("Train a swapper.", "train", {"-i": "--data_dir"}),
         "calibrate": Command("Measure the margins of IFSR.", "calibrate_margins"),
         "distill": Command("Train a small identity encoder.", "distill_encoder"),
+        "train-parser": Command("Train a face parser.", "train_parser"),
         "train-detector": Command("Train a face detector.", "train_detector"),
     },
     "Measure": {

@@ -21,6 +21,7 @@ _FLAGS = {
     "generator": "--facedancer_path",
     "encoder": "--arcface_path",
     "detector": "--retina_path",
+    "parser": "--parsing_path",
 }
 
 
@@ -29,7 +30,7 @@ class Weights:
     """One file of weights.
 
     Attributes:
-        kind: `"generator"`, `"encoder"` or `"detector"`.
+        kind: `"generator"`, `"encoder"`, `"detector"` or `"parser"`.
         file: Its name.
         sha256: Of the file, in hexadecimal.
         licence: SPDX identifier.
@@ -97,6 +98,17 @@ CATALOGUE = {
         portable="retinaface_mobilenet025.onnx",
         portable_sha256="9352f7d663df96cc167809753664355ab6f0a7d4134e7d216ccfb4918c21f13a",
     ),
+    "face_parser_96": Weights(
+        kind="parser",
+        file="face_parser_96.keras",
+        sha256="55b216515ae1588214b8db30ceb8ee3ae9e8bb0221abf59c6f74210fcebc95aa",
+        licence="Apache-2.0",
+        trained_on="460 photos of CelebAMask-HQ, which are for non-commercial research "
+        "only: ask what that means for other uses; 60 held out",
+        card="docs/model_cards/face_parser_96.md",
+        portable="face_parser_96.onnx",
+        portable_sha256="e1caa79b486a7dde2187d355b750d148d1eee93c92eb9e5ab787f9773077bb1b",
+    ),
 }
 
 
@@ -104,7 +116,7 @@ def find(kind: str) -> pathlib.Path:
     """Returns the file of the catalogue's weights of one kind.
 
     Args:
-        kind: `"generator"`, `"encoder"` or `"detector"`.
+        kind: `"generator"`, `"encoder"`, `"detector"` or `"parser"`.
 
     Raises:
         InputError: If there is none; the text names the flag that takes a file.
@@ -123,7 +135,7 @@ def find_portable(kind: str) -> pathlib.Path:
     That is the portable one; in a folder that holds the `.keras` file only, that one.
 
     Args:
-        kind: `"generator"`, `"encoder"` or `"detector"`.
+        kind: `"generator"`, `"encoder"`, `"detector"` or `"parser"`.
 
     Raises:
         InputError: If there is none; the text names the flag that takes a file.
@@ -141,7 +153,7 @@ def find_named(kind: str, name: str) -> pathlib.Path:
     """Returns the file of one entry of the catalogue.
 
     Args:
-        kind: `"generator"`, `"encoder"` or `"detector"`.
+        kind: `"generator"`, `"encoder"`, `"detector"` or `"parser"`.
         name: Its key in `CATALOGUE`.
 
     Raises:

@@ -45,14 +45,19 @@ def h5_file(path: str | os.PathLike) -> Iterator[h5py.File]:
     pathlib.Path(path).write_bytes(data)
 
 
-def round_to_half(model: keras.Model) -> None:
-    """Rounds all weights to what 16 bits can hold (11 bits of precision), in place.
+def round_to_half(model: keras.Model, bits: int = 11) -> None:
+    """Rounds all weights to what 16 bits can hold, in place.
 
     Args:
         model: The model; its weights stay float32.
+        bits: Of precision, 11 at most; with fewer a compressed file is smaller.
     """
     top = np.finfo(np.float16).max
-    rounded = [w.clip(-top, top).astype(np.float16) for w in model.get_weights()]
+    rounded = []
+    for weight in model.get_weights():
+        mantissa, exponent = np.frexp(weight.clip(-top, top))
+        weight = np.ldexp(np.rint(np.ldexp(mantissa, bits)), exponent - bits)
+        rounded.append(weight.astype(np.float16))
     model.set_weights([w.astype(np.float32) for w in rounded])
 
 

@@ -12,9 +12,8 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 
-from facedancer import claims, cli, images, places, progress
+from facedancer import claims, cli, face_labels, images, places, progress
 from facedancer.retinaface.loading import load_detector
-from facedancer.retinaface.training import labels
 from facedancer.settings import Checked, ranged
 
 
@@ -57,7 +56,7 @@ def label(settings: LabelSettings) -> int:
         path.relative_to(folder).as_posix(): detector.detect(images.read_image(path))
         for path in progress.bar(paths, unit="photo")
     }
-    labels.write_labels(settings.output, found)
+    face_labels.write_labels(settings.output, found)
     return sum(len(faces) for faces in found.values())
 
 

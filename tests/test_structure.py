@@ -49,7 +49,7 @@ ROOMS = {
         ("step",),
         ("drivers",),
         ("loop", "validation"),
-        ("distillation",),
+        ("distillation", "parsing"),
     ),
     "video_swap": (
         ("media", "compositing", "engines", "provenance"),

@@ -165,7 +165,7 @@ def _run(words: Sequence[str]) -> int:
 
 
 def main(settings: DemoSettings) -> int:
-    for kind in ("generator", "encoder", "detector"):
+    for kind in ("generator", "encoder", "detector", "parser"):
         weights.find_portable(kind)
     folder = pathlib.Path(settings.output_dir)
     with claims.claimed(folder, folder=True):

@@ -2,7 +2,8 @@
 
     facedancer convert generator.keras generator.onnx
 
-A generator, an identity encoder or a face detector, in any form that the programs take.
+A generator, an identity encoder, a face detector or a face parser, in any form that the
+programs take.
 The file runs on OpenVINO and on ONNX Runtime; on its contract, licence and the hash of
 its source it carries a note. Converting needs TensorFlow, swapping with the result does
 not. The largest difference between the outputs of both, on a seeded random input, is
@@ -20,7 +21,7 @@ from facedancer import claims, cli, portable, runtimes
 from facedancer.errors import InputError
 from facedancer.settings import Checked, choice, positional, ranged
 
-KINDS = ("auto", "generator", "encoder", "detector")
+KINDS = ("auto", "generator", "encoder", "detector", "parser")
 
 
 @dataclasses.dataclass(frozen=True)

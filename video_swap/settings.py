@@ -83,8 +83,9 @@ class NetworkSettings(Checked):
         arcface_path: Identity encoder, in the same forms; empty: the packaged one.
         retina_path: Face detector, in the same forms; empty: the packaged one; mtcnn:
             that package.
-        parsing_path: Model that parses faces (19 classes of CelebAMask-HQ), .keras;
-            then hair, hands and what else covers a face stays. Empty: none.
+        parsing_path: Face parser (19 classes of CelebAMask-HQ), .onnx or .keras: hair,
+            glasses, hands and what else covers a face stays; empty: the packaged one;
+            none: without.
         device_id: Number of TensorFlow's GPU; -1 for the CPU.
         engine: What runs the networks: auto (openvino on a CPU, keras where TensorFlow
             has a GPU), keras, openvino, onnxruntime or litert (also of a .tflite).

@@ -12,7 +12,7 @@ from facedancer import alignment
 from facedancer.errors import InputError
 from facedancer.evaluation.inputs.photos import Face
 from facedancer.video_swap.compositing import masks, paste
-from facedancer.video_swap.swapping import identities
+from facedancer.video_swap.swapping import feeds, identities
 from facedancer.video_swap.swapping.networks import Networks
 from facedancer.video_swap.swapping.swapper import FaceJob, FaceSwapper, SwapSettings
 
@@ -134,25 +134,36 @@ class NetworkSwapper:
         self.name = networks.names["generator"]
 
     def _swap(
-        self, told: Sequence[np.ndarray | int], targets: Sequence[Face]
+        self,
+        told: Sequence[np.ndarray | int],
+        targets: Sequence[Face],
+        pictures: Sequence[np.ndarray | None] = (),
     ) -> list[np.ndarray]:
         """Returns the results for what the generator is told of each target."""
-        rules = [identities.Rule(str(i), None, one) for i, one in enumerate(told)]
+        shown = pictures or [None] * len(told)
+        rules = [
+            identities.Rule(str(i), None, one, picture)
+            for i, (one, picture) in enumerate(zip(told, shown, strict=True))
+        ]
+        contract = self.networks.contract
+        # The generator alone is measured, not what a parser leaves of its picture.
+        parser = self.networks.parser if feeds.are_parsed(contract) else None
         swapper = FaceSwapper(
             self._finite,
-            self.networks.contract,
+            contract,
             self.networks.detector,
             self.networks.embedder,
             rules,
             self.settings,
+            parser,
         )
         frames = [target.photo.read() for target in targets]
         jobs = [[FaceJob(target.landmarks, i)] for i, target in enumerate(targets)]
         return swapper.swap_frames(frames, jobs)
 
-    def _finite(self, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def _finite(self, given: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Runs the engine; values that are no numbers would become black faces."""
-        made = self.networks.engine(feeds)
+        made = self.networks.engine(given)
         if not all(np.isfinite(values).all() for values in made.values()):
             raise InputError(
                 f"The generator {self.name} gave values that are not finite "
@@ -235,7 +246,14 @@ class GeneratorSwapper(NetworkSwapper):
             sources: Who is put in.
             targets: Faces that are changed.
         """
-        return self.swap_identities(self.embed(sources), targets)
+        contract = self.networks.contract
+        pictures: list[np.ndarray | None] = [None] * len(sources)
+        if "reference" in contract.inputs:
+            pictures = [
+                identities.crop_of(face.photo.read(), face.landmarks, contract.image)
+                for face in sources
+            ]
+        return self._swap(list(self.embed(sources)), targets, pictures)
 
     def embed(self, faces: Sequence[Face]) -> np.ndarray:
         """Returns the vectors the generator is conditioned on, `(n, d)` float32.

@@ -12,7 +12,7 @@ import numpy as np
 from absl import logging
 from keras import ops
 
-from facedancer import files, optimizers, writing
+from facedancer import backup, face_labels, files, optimizers, writing
 from facedancer.errors import InputError
 from facedancer.retinaface import anchors, published
 from facedancer.retinaface.detector import DetectorOptions
@@ -20,8 +20,6 @@ from facedancer.retinaface.loading import load_network
 from facedancer.retinaface.network import ANCHORS_PER_CELL, build_retinaface
 from facedancer.retinaface.retinaface_detector import RetinaFaceDetector
 from facedancer.retinaface.training import (
-    backup,
-    labels,
     losses,
     matching,
     measuring,
@@ -162,11 +160,11 @@ def read_photos(settings: TrainDetectorSettings) -> scenes.Photos:
     Raises:
         InputError: If a table or photo is not there, or nothing is left.
     """
-    left_out = labels.read_names(settings.exclude) if settings.exclude else set()
+    left_out = face_labels.read_names(settings.exclude) if settings.exclude else set()
     found = []
     for folder, table in zip(settings.data_dir, settings.labels, strict=True):
-        photos = labels.read_labels(table, folder)
-        kept = [p for p in photos if not labels.is_named(p, folder, left_out)]
+        photos = face_labels.read_labels(table, folder)
+        kept = [p for p in photos if not face_labels.is_named(p, folder, left_out)]
         logging.info(
             "%s: %d photos, %d of them left out",
             table,

@@ -16,9 +16,9 @@ import numpy as np
 
 from facedancer import alignment, images
 from facedancer.boxes import areas
+from facedancer.degrading import degrade, occlude
+from facedancer.face_labels import LabelledPhoto
 from facedancer.retinaface.training.backgrounds import make_background
-from facedancer.retinaface.training.degrading import degrade, occlude
-from facedancer.retinaface.training.labels import LabelledPhoto
 
 MIN_SEEN = 0.35  # share of a box that must be seen for the face to count
 MIRRORED = [1, 0, 2, 4, 3]  # the landmarks' order after a flip

@@ -18,6 +18,7 @@ from facedancer.arcface_model import build_mobilefacenet, load_encoder
 from facedancer.arcface_model.onnx_network import load_onnx_encoder
 from facedancer.evaluation.instruments import backbones, judges, pose_network
 from facedancer.models import saving
+from facedancer.models.families.face_parser.loading import load_parser
 from facedancer.models.families.facedancer.config import (
     DiscriminatorConfig,
     GeneratorConfig,
@@ -91,7 +92,7 @@ LOADERS = {
     "detector": lambda path: (
         load_detector(path, score_threshold=0.0).detect(seeds.face()).scores[:5]
     ),
-    "parser": lambda path: parsing.FaceParser(path).visible(seeds.face()[:32, :32]),
+    "parser": lambda path: parsing.visible(load_parser(path), seeds.face()[:32, :32]),
     "judge": _judged,
     "pose": _posed,
     "perceptual": _features,

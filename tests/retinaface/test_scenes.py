@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
-from facedancer import images, testing
+from facedancer import degrading, face_labels, images, testing
 from facedancer.errors import InputError
 from facedancer.faces import Faces
-from facedancer.retinaface.training import backgrounds, degrading, labels, scenes
+from facedancer.retinaface.training import backgrounds, scenes
 
 BOX = np.array([30.0, 20.0, 60.0, 60.0])
 POINTS = np.array([[38, 34], [52, 34], [45, 42], [39, 50], [51, 50]], np.float64)
@@ -63,8 +63,8 @@ class LabelsTest(testing.TestCase):
         )
         one = Faces(faces.boxes[:1], faces.landmarks[:1], faces.scores[:1])
         table = folder / "labels.csv"
-        labels.write_labels(table, {"b/c.png": faces, "a.png": one})
-        first, second = labels.read_labels(table, folder)
+        face_labels.write_labels(table, {"b/c.png": faces, "a.png": one})
+        first, second = face_labels.read_labels(table, folder)
         self.assertEqual(first.path, folder / "a.png")
         self.assert_close(first.faces.boxes, one.boxes)
         self.assert_close(second.faces.scores, np.array([0.9, 0.5]))  # best first
@@ -73,25 +73,25 @@ class LabelsTest(testing.TestCase):
     def test_errors_say_what_is_wrong(self):
         table = self.folder / "labels.csv"
         with pytest.raises(InputError, match="No such file"):
-            labels.read_labels(table, self.folder)
+            face_labels.read_labels(table, self.folder)
         table.write_text("file,x0\na.png,1\n")
         with pytest.raises(InputError, match=r"missing: \['y0', 'x1'"):
-            labels.read_labels(table, self.folder)
+            face_labels.read_labels(table, self.folder)
         row = ["a.png", *"1234", "high", *("5",) * 10]
-        table.write_text(",".join(labels.COLUMNS) + "\n" + ",".join(row))
+        table.write_text(",".join(face_labels.COLUMNS) + "\n" + ",".join(row))
         with pytest.raises(InputError, match="line 2 must hold numbers"):
-            labels.read_labels(table, self.folder)
+            face_labels.read_labels(table, self.folder)
         row[5] = "1"
-        table.write_text(",".join(labels.COLUMNS) + "\n" + ",".join(row))
+        table.write_text(",".join(face_labels.COLUMNS) + "\n" + ",".join(row))
         with pytest.raises(InputError, match="1 of the 1 photos .* are not there"):
-            labels.read_labels(table, self.folder)
+            face_labels.read_labels(table, self.folder)
 
     def test_photos_are_made_smaller_with_their_labels(self):
         path = self.folder / "big.png"
         photo = drawn_photo(180, 240)
         images.write_image(path, photo.image)
         faces = Faces(photo.boxes, photo.landmarks, np.array([0.7]))
-        one = labels.LabelledPhoto(path, faces)
+        one = face_labels.LabelledPhoto(path, faces)
         read = scenes.Photos([one], longest=120, min_score=0.8)[0]
         self.assertEqual(read.image.shape, (90, 120, 3))
         self.assert_close(read.boxes, (BOX[None] + 0.5) / 2 - 0.5)

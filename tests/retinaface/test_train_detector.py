@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from facedancer import images, testing
+from facedancer import backup, face_labels, images, testing
 from facedancer.errors import InputError
 from facedancer.faces import Faces
 from facedancer.retinaface import (
@@ -19,9 +19,7 @@ from facedancer.retinaface import (
     load_detector,
 )
 from facedancer.retinaface.training import (
-    backup,
     fitting,
-    labels,
     matching,
     measuring,
     scenes,
@@ -49,7 +47,7 @@ def write_photos(folder, count=4):
         images.write_image(folder / f"person{number}" / "a.png", image)
         faces = Faces(box[None], points[None], np.ones(1))
         found[f"person{number}/a.png"] = faces
-    labels.write_labels(folder / "labels.csv", found)
+    face_labels.write_labels(folder / "labels.csv", found)
     return folder / "labels.csv"
 
 

@@ -33,7 +33,7 @@ from tests.video_swap import made
 
 onnx = pytest.importorskip("onnx")
 ROOT = pathlib.Path(__file__).parents[2]
-KINDS = ("generator", "encoder", "detector")
+KINDS = ("generator", "encoder", "detector", "parser")
 # What must not be imported where packaged networks are run. None in its place makes an
 # import of it fail, wherever it is written.
 HEAVY = ("tensorflow", "keras", "h5py", "scipy", "skimage", "sklearn", "tf2onnx", "jax")

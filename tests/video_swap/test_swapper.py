@@ -3,16 +3,15 @@
 import dataclasses
 from unittest import mock
 
-import keras
 import numpy as np
 from absl.testing import parameterized
 
-from facedancer import alignment, arcface_model, images, testing
+from facedancer import alignment, arcface_model, face_classes, images, testing
 from facedancer.arcface_model.loading import load_embedder
 from facedancer.contract import INPUTS, IdentityInput, InputContract, SwapContract
 from facedancer.errors import InputError
 from facedancer.faces import Faces
-from facedancer.video_swap.compositing import masks, parsing, pixel_boost
+from facedancer.video_swap.compositing import masks, pixel_boost
 from facedancer.video_swap.swapping import feeds, identities, swapper
 from tests.video_swap import made
 
@@ -227,9 +226,19 @@ class OutputsTest(testing.TestCase):
 
     def test_masks_and_reference(self):
         landmarks, picture = alignment.template(64), np.full((32, 32, 3), 51, np.uint8)
-        white = np.full((64, 64, 3), 255, np.uint8)
+        noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+        classes = np.full((32, 32), face_classes.SKIN, np.uint8)
+        classes[:8] = face_classes.HAIR
+        (x, y), _ = np.rint(landmarks[:2] / 2).astype(int)
+        classes[y - 2 : y + 3, x - 2 : x + 3] = face_classes.RIGHT_EYE
         crop = swapper.Crop(
-            white, np.eye(2, 3), landmarks, np.ones(2), np.zeros((0, 5, 2)), picture
+            noise,
+            np.eye(2, 3),
+            landmarks,
+            np.ones(2),
+            np.zeros((0, 5, 2)),
+            picture,
+            classes,
         )
         inputs = ("masked_target", "semantic_mask", "reference", "identity")
         contract = SwapContract(
@@ -238,17 +247,21 @@ class OutputsTest(testing.TestCase):
         made_of = feeds.make([crop], contract, boost=2)
         self.assertEqual([len(made_of[name]) for name in inputs], [4] * 4)
         self.assert_close(made_of["reference"], np.full((4, 32, 32, 3), 0.2))
-        eye, nose, mouth = (landmarks[k] for k in (0, 2, 3))
         parts = pixel_boost.merge(made_of["semantic_mask"], 2)
         for (x, y), expected in (
-            (eye, [1, 1, 0]),
-            (nose, [1, 0, 1]),
-            (mouth, [1, 0, 1]),
+            (landmarks[0], [1, 1, 1]),  # an eye, white
+            (landmarks[2] - [0, 3], [1, 1, 0]),  # the line of the nose
+            (landmarks[3] + [6, 0], [0, 0, 1]),  # skin
+            ((32, 2), [1, 1, 170 / 255]),  # hair
         ):
-            self.assertEqual(parts[round(y), round(x)].tolist(), expected)
+            found = parts[round(y), round(x)]
+            self.assert_close(found, np.array(expected), atol=0.02)
         masked = pixel_boost.merge(made_of["masked_target"], 2)
-        self.assert_close(masked[..., 0], 1.0 - 0.5 * parts[..., 0])
-        self.assertBetween(parts[..., 0].mean(), 0.3, 0.8)
+        self.assert_close(masked[:10], crop.image[:10] / 255.0, atol=0.02)
+        self.assertLess(masked[30:50, 20:44].std(), 0.05)  # noise before
+        self.assertGreater(crop.image[30:50, 20:44].std() / 255, 0.25)
+        with self.assertRaisesRegex(ValueError, "Nothing parsed the crop"):
+            feeds.make([dataclasses.replace(crop, classes=None)], contract, boost=2)
 
     def test_feeds_by_the_contract(self):
         white = np.full((8, 8, 3), 255, np.uint8)
@@ -268,34 +281,6 @@ class OutputsTest(testing.TestCase):
         made_of = feeds.make([person], labelled, boost=1)
         self.assertEqual(made_of["label"].tolist(), [[1]])
         self.assertNotIn("identity", made_of)
-
-
-class ParsingTest(testing.TestCase):
-    def write(self, classes=19):
-        """A model that takes dark pixels for background and bright ones for skin."""
-        image = keras.Input((16, 16, 3))
-        bright = keras.ops.mean(image, axis=-1, keepdims=True)
-        rest = [keras.ops.full_like(bright, -9.0)] * (classes - 2)
-        scores = keras.ops.concatenate([-bright, bright, *rest], axis=-1)
-        path = self.tempdir() / "parser.keras"
-        keras.Model(image, scores).save(path)
-        return path
-
-    def test_what_covers_the_face_stays(self):
-        frame = np.full((100, 120, 3), 200, np.uint8)
-        frame[:, 60:] = 20  # a dark hand over one half
-        job = swapper.FaceJob(alignment.template(60) + [30, 20], 0)
-        tool = made.make_swapper()
-        tool.parser = parsing.FaceParser(self.write())
-        image = tool.swap_frames([frame], [[job]])[0]
-        self.assert_close(image[55, 48], np.array(made.BLUE), atol=8)
-        self.assertLess(np.abs(image[55, 72].astype(int) - 20).max(), 8)
-
-    def test_other_models_are_refused(self):
-        with self.assertRaisesRegex(InputError, "19 scores a pixel. Received"):
-            parsing.FaceParser(self.write(classes=5))
-        with self.assertRaisesRegex(InputError, "--parsing_path: none.keras"):
-            parsing.FaceParser("none.keras")
 
 
 class IdentityReaderTest(testing.TestCase):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,8 @@ import numpy as np
 from facedancer import face_maps
 from facedancer.contract import SwapContract
 from facedancer.errors import InputError
+from facedancer.models.families.face_parser.loading import load_parser
+from facedancer.models.families.face_parser.parser import FaceParser
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,19 +82,26 @@ def _label(pairs: Pairs, contract: SwapContract) -> np.ndarray:
     return np.maximum(labels, 0)[:, None].astype(np.int32)
 
 
-def _landmarks(pairs: Pairs, contract: SwapContract) -> np.ndarray:
-    return contract.image.alignment.landmarks(pairs.targets.shape[1])
+@functools.lru_cache(maxsize=1)
+def _parser() -> FaceParser:
+    """Returns the packaged parser, which the training takes, too."""
+    return load_parser()
+
+
+def _maps(pairs: Pairs, contract: SwapContract) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the targets without their faces, and their semantic masks."""
+    pictures = np.rint(pairs.targets * 127.5 + 127.5).clip(0, 255).astype(np.uint8)
+    points = contract.image.alignment.landmarks(pairs.targets.shape[1])
+    classes = _parser().classes(list(pictures))
+    return face_maps.of_crops(pairs.targets, classes, [points] * len(pairs))
 
 
 def _masked(pairs: Pairs, contract: SwapContract) -> np.ndarray:
-    cut = face_maps.without_face(pairs.targets, _landmarks(pairs, contract))
-    return contract.image.from_signed(cut)
+    return contract.image.from_signed(_maps(pairs, contract)[0])
 
 
 def _semantic(pairs: Pairs, contract: SwapContract) -> np.ndarray:
-    size = pairs.targets.shape[1]
-    mask = face_maps.semantic_mask(_landmarks(pairs, contract), size)
-    return np.repeat(mask[None], len(pairs), axis=0)
+    return _maps(pairs, contract)[1]
 
 
 # By the names of `contract.INPUTS`; crops lie where their alignment says.

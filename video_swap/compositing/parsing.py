@@ -1,63 +1,41 @@
-"""Which pixels of a crop are face, told by a parsing model: no hair, no hands."""
+"""What covers a face stays: a mask of where its crop shows face, told by a parser."""
 
 from __future__ import annotations
-
-import os
 
 import cv2
 import numpy as np
 
-from facedancer import images
-from facedancer.errors import InputError
+from facedancer import face_classes
+from facedancer.models.families.face_parser.parser import FaceParser
 
-# Of the 19 classes of CelebAMask-HQ: skin, nose, glasses, eyes, brows, mouth, lips.
-FACE_CLASSES = (1, 2, 3, 4, 5, 6, 7, 10, 11, 12)
-NUM_CLASSES = 19
+NONE = "none"  # the word that turns parsing off
+# What is before a face: it stays where the parser is sure of it.
+COVERS = (
+    face_classes.BACKGROUND,
+    face_classes.GLASSES,  # eyes behind clear ones are a class of their own
+    face_classes.HAIR,
+    face_classes.HAT,
+    face_classes.CLOTH,
+)
+# Probability of a cover below which the swapped face is shown, above which it is not.
+_DOUBT, _SURE = 0.35, 0.75
 _FEATHER = 0.012  # of the crop's side
 
 
-class FaceParser:
-    """Finds the visible face in aligned crops.
+def visible(parser: FaceParser, crop: np.ndarray) -> np.ndarray:
+    """Returns where nothing covers the face of a crop.
 
     Args:
-        path: A Keras model from `(n, size, size, 3)` in [-1, 1] to one score a class,
-            `(n, height, width, 19)`, classes in the order of CelebAMask-HQ.
+        parser: Tells the classes apart.
+        crop: `(size, size, 3)` uint8 RGB, aligned.
 
-    Raises:
-        InputError: If the file is missing or no such model.
+    Returns:
+        `(size, size)` float32 in [0, 1], soft at the edges.
     """
-
-    def __init__(self, path: str | os.PathLike) -> None:
-        from facedancer import foreign  # brings Keras along
-
-        try:
-            self.model = foreign.load_network(path)
-        except InputError as error:
-            raise InputError(f"--parsing_path: {error}") from None
-        shapes = self.model.input_shape, self.model.output_shape
-        fits = [len(shape) == 4 for shape in shapes if isinstance(shape, tuple)]
-        if fits != [True, True] or shapes[1][-1] != NUM_CLASSES:
-            raise InputError(
-                f"--parsing_path: {path}: must be a model from one image to "
-                f"{NUM_CLASSES} scores a pixel. Received: {shapes[0]} to {shapes[1]}"
-            )
-
-    def visible(self, crop: np.ndarray) -> np.ndarray:
-        """Returns where the face is not covered.
-
-        Args:
-            crop: `(size, size, 3)` uint8 RGB, aligned.
-
-        Returns:
-            `(size, size)` float32 in [0, 1], soft at the edges.
-        """
-        size = self.model.input_shape[1] or len(crop)
-        image = cv2.resize(crop, (size, size), interpolation=cv2.INTER_AREA)
-        scores = self.model.predict_on_batch(images.signed_from_uint8(image)[None])[0]
-        face = np.isin(np.asarray(scores).argmax(axis=-1), FACE_CLASSES)
-        shown = cv2.resize(
-            face.astype(np.float32),
-            (crop.shape[1], crop.shape[0]),
-            interpolation=cv2.INTER_LINEAR,
-        )
-        return cv2.GaussianBlur(shown, (0, 0), max(_FEATHER * len(crop), 0.5))
+    classes = parser.probabilities([crop])[0]
+    covered = classes[..., COVERS].sum(axis=-1)
+    size = crop.shape[1], crop.shape[0]
+    covered = cv2.resize(covered, size, interpolation=cv2.INTER_LINEAR)
+    part = np.clip((covered - _DOUBT) / (_SURE - _DOUBT), 0.0, 1.0)
+    shown = 1.0 - part * part * (3.0 - 2.0 * part)
+    return cv2.GaussianBlur(shown, (0, 0), max(_FEATHER * len(crop), 0.5))

@@ -20,8 +20,8 @@ def convert(
     """Writes the portable file of a network.
 
     Args:
-        source: A generator, an identity encoder or a face detector, in any form that
-            `load_generator`, `load_encoder` or `load_detector` reads.
+        source: A generator, an identity encoder, a face detector or a face parser, in
+            any form that `load_generator` and its like read.
         destination: The file, `.onnx`.
         kind: Key of `LOADERS`, or `"auto"`: whichever the file holds.
 
@@ -44,7 +44,7 @@ def keep(kind: str, path: str | os.PathLike) -> None:
     already or TensorFlow is missing.
 
     Args:
-        kind: `"generator"`, `"encoder"` or `"detector"`.
+        kind: `"generator"`, `"encoder"`, `"detector"` or `"parser"`.
         path: Its file.
 
     Raises:
@@ -103,6 +103,12 @@ def _load_detector(path: str | os.PathLike) -> Any:
     return read(path)
 
 
+def _load_parser(path: str | os.PathLike) -> Any:
+    from facedancer.models.families.face_parser import loading
+
+    return loading.load_network(path)
+
+
 def _save_generator(network: Any, path: Any, facts: dict[str, Any]) -> None:
     from facedancer.models import portable_generator
 
@@ -122,15 +128,23 @@ def _save_detector(found: Any, path: Any, facts: dict[str, Any]) -> None:
     portable_network.save(network, path, own, facts)
 
 
+def _save_parser(network: Any, path: Any, facts: dict[str, Any]) -> None:
+    from facedancer.models.families.face_parser import portable_parser
+
+    portable_parser.save(network, path, facts)
+
+
 LOADERS: dict[str, Callable[[Any], Any]] = {
     "generator": _load_generator,
     "encoder": _load_encoder,
     "detector": _load_detector,
+    "parser": _load_parser,
 }
 _SAVERS: dict[str, Callable[[Any, Any, dict], None]] = {
     "generator": _save_generator,
     "encoder": _save_encoder,
     "detector": _save_detector,
+    "parser": _save_parser,
 }
 
 

@@ -31,15 +31,21 @@ def _label(crop: Crop, contract: SwapContract, boost: int) -> np.ndarray:
     return np.full((boost**2, 1), crop.identity, np.int32)
 
 
+def _maps(crop: Crop) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the crop without its face, in [-1, 1], and its semantic mask."""
+    if crop.classes is None:
+        raise ValueError("Nothing parsed the crop, see `are_parsed`")
+    signed = images.signed_from_uint8(crop.image)[None]
+    found = face_maps.of_crops(signed, crop.classes[None], [crop.landmarks])
+    return found[0][0], found[1][0]
+
+
 def _masked_target(crop: Crop, contract: SwapContract, boost: int) -> np.ndarray:
-    signed = images.signed_from_uint8(crop.image)
-    cut = face_maps.without_face(signed, crop.landmarks)
-    return contract.image.from_signed(pixel_boost.split(cut, boost))
+    return contract.image.from_signed(pixel_boost.split(_maps(crop)[0], boost))
 
 
 def _semantic_mask(crop: Crop, contract: SwapContract, boost: int) -> np.ndarray:
-    mask = face_maps.semantic_mask(crop.landmarks, len(crop.image))
-    return pixel_boost.split(mask, boost)
+    return pixel_boost.split(_maps(crop)[1], boost)
 
 
 def _reference(crop: Crop, contract: SwapContract, boost: int) -> np.ndarray:
@@ -59,6 +65,19 @@ FEEDS: dict[str, Callable[..., np.ndarray]] = {
     "semantic_mask": _semantic_mask,
     "reference": _reference,
 }
+
+
+# Inputs that are made of what a parser says of a crop.
+PARSED = frozenset({"masked_target", "semantic_mask"})
+
+
+def are_parsed(contract: SwapContract) -> bool:
+    """Returns whether a swapper is fed what a face parser sees.
+
+    Args:
+        contract: Its contract.
+    """
+    return not PARSED.isdisjoint(contract.inputs)
 
 
 def check(contract: SwapContract) -> None:

@@ -39,6 +39,8 @@ class Crop:
         identity: Who it becomes: `(d,)` float32, or a number; see `identities.Rule`.
         fronts: `(n, 5, 2)` faces in front of it, pixels of the crop.
         picture: Of who it becomes, for generators that are fed a reference.
+        classes: `(side, side)` indices into `face_classes.NAMES`, for generators that
+            are fed a mask.
     """
 
     image: np.ndarray
@@ -47,6 +49,7 @@ class Crop:
     identity: np.ndarray | int
     fronts: np.ndarray
     picture: np.ndarray | None = None
+    classes: np.ndarray | None = None
 
 
 def make_jobs(

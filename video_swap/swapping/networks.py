@@ -14,6 +14,8 @@ from facedancer.arcface_model.loading import load_embedder
 from facedancer.arcface_model.portable_encoder import PortableEncoder
 from facedancer.contract import IdentityInput, SwapContract
 from facedancer.errors import InputError
+from facedancer.models.families.face_parser import loading
+from facedancer.models.families.face_parser.parser import FaceParser
 from facedancer.portable import PortableFile
 from facedancer.retinaface.detector import Detector
 from facedancer.retinaface.loading import MTCNN, load_detector
@@ -46,7 +48,7 @@ class Networks:
     detector: Detector
     embedder: Embedder
     names: dict[str, str]
-    parser: parsing.FaceParser | None = None
+    parser: FaceParser | None = None
     warnings: tuple[str, ...] = ()
 
 
@@ -69,20 +71,19 @@ def load_networks(settings: NetworkSettings) -> Networks:
             others = beside.submit(load_finders, settings)
             path, contract, engine = _load_engine(settings, engine_name, others.result)
             detector, embedder = others.result()
+            parser = load_parser(settings, engine_name)
     else:
         finders = detector, embedder = load_finders(settings)
         path, contract, engine = _load_engine(settings, engine_name, lambda: finders)
+        parser = load_parser(settings, engine_name)
     names = {
         "generator": path.name,
         "encoder": embedder.encoder.name_with_hash,
         "detector": detector.name,
         "engine": f"{engine.name} {engine.precision}",
     }
-    parser = None
-    if settings.parsing_path:
-        keras_needed.check(settings.parsing_path)
-        parser = parsing.FaceParser(settings.parsing_path)
-        names["parser"] = pathlib.Path(settings.parsing_path).name
+    if parser is not None:
+        names["parser"] = parser.name
     warnings = check_encoder(contract.identity, embedder.encoder)
     return Networks(engine, contract, detector, embedder, names, parser, warnings)
 
@@ -90,6 +91,25 @@ def load_networks(settings: NetworkSettings) -> Networks:
 def _all_portable(settings: NetworkSettings) -> bool:
     paths = (settings.facedancer_path, settings.arcface_path, settings.retina_path)
     return all(not path or portable.is_portable(path) for path in paths)
+
+
+def load_parser(settings: NetworkSettings, engine: str) -> FaceParser | None:
+    """Returns what tells what covers a face, None where it is not wanted.
+
+    Args:
+        settings: Name the file.
+        engine: What runs the networks, see `make.choose`.
+
+    Raises:
+        InputError: If the file is missing, damaged or of another kind.
+    """
+    if settings.parsing_path == parsing.NONE:
+        return None
+    device = "cpu" if settings.device == "auto" else settings.device
+    try:
+        return loading.load_parser(settings.parsing_path, engine, device)
+    except InputError as error:
+        raise InputError(f"--parsing_path: {error}") from None
 
 
 def _load_engine(

@@ -19,6 +19,7 @@ from facedancer.video_swap.compositing import (
     detail,
     mask_kinds,
     masks,
+    parsing,
     paste,
     pixel_aspect,
     pixel_boost,
@@ -29,7 +30,7 @@ from facedancer.video_swap.swapping.jobs import Crop, FaceJob, far_first, make_j
 
 if TYPE_CHECKING:
     from facedancer.arcface_model import Embedder
-    from facedancer.video_swap.compositing.parsing import FaceParser
+    from facedancer.models.families.face_parser.parser import FaceParser
 
 
 def _name(engine: object) -> str:
@@ -61,8 +62,8 @@ class FaceSwapper:
         embedder: With `embed(crops) -> vectors` and `encoder`.
         rules: Who becomes whom. At least one must have a source.
         settings: How.
-        parser: A `parsing.FaceParser`: what it does not take for face (hair, a hand)
-            stays the target's; None for none.
+        parser: Tells what covers a face (hair, a hand), which stays the target's;
+            None for none.
 
     Raises:
         InputError: If there is no rule with a source, or the generator wants an input
@@ -89,6 +90,11 @@ class FaceSwapper:
         self.rules = tuple(rules)
         self.settings, self.parser = settings or SwapSettings(), parser
         self.aspect = 1.0
+        if feeds.are_parsed(contract) and parser is None:
+            raise InputError(
+                "The generator is fed what a face parser sees: leave out "
+                "--parsing_path=none"
+            )
         if all(rule.source is None for rule in self.rules):
             raise InputError("There is no source: give --swap_source or --map")
         if contract.identity.kind != "vector" and self.settings.strength != 1.0:
@@ -231,13 +237,18 @@ class FaceSwapper:
         contract = self.contract.image
         size = contract.size * self.settings.pixel_boost
         matrix = pixel_aspect.crop_matrix(job.landmarks, size, contract, self.aspect)
+        image = alignment.crop(frame, matrix, size)
+        classes = None
+        if self.parser is not None and feeds.are_parsed(self.contract):
+            classes = self.parser.classes([image])[0]
         return Crop(
-            alignment.crop(frame, matrix, size),
+            image,
             matrix,
             alignment.apply(matrix, job.landmarks),
             self._identity(frame, job),
             alignment.apply(matrix, job.fronts),
             self.rules[job.rule].picture,
+            classes,
         )
 
     def _identity(self, frame: np.ndarray, job: FaceJob) -> np.ndarray | int:
@@ -288,7 +299,7 @@ class FaceSwapper:
             mask = mask * masks.uncovered(crop.fronts, size)
         mask = masks.by_outputs(made, mask)
         if self.parser is not None:
-            mask = mask * self.parser.visible(crop.image)
+            mask = mask * parsing.visible(self.parser, crop.image)
         target = crop.image.astype(np.float32)
         swapped = colour_transfer.correct(
             settings.colour, made["swapped"], target, mask

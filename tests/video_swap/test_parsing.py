@@ -1,0 +1,87 @@
+"""Tests of what covers a face and stays: the mask of a parser, and its default."""
+
+import keras
+import numpy as np
+
+from facedancer import alignment, face_classes, sample_photos, testing, weights
+from facedancer.errors import InputError
+from facedancer.models.families.face_parser.loading import load_parser
+from facedancer.retinaface.loading import load_detector
+from facedancer.video_swap.compositing import parsing
+from facedancer.video_swap.settings import NetworkSettings
+from facedancer.video_swap.swapping import networks, swapper
+from tests.video_swap import made
+
+
+class ParsingTest(testing.TestCase):
+    def write(self, classes=19):
+        """A model that takes dark pixels for background and bright ones for skin."""
+        image = keras.Input((16, 16, 3))
+        bright = keras.ops.mean(image, axis=-1, keepdims=True)
+        rest = [keras.ops.full_like(bright, -9.0)] * (classes - 2)
+        scores = keras.ops.concatenate([-bright, bright, *rest], axis=-1)
+        path = self.tempdir() / "parser.keras"
+        keras.Model(image, scores).save(path)
+        return path
+
+    def test_what_covers_the_face_stays(self):
+        frame = np.full((100, 120, 3), 200, np.uint8)
+        frame[:, 60:] = 20  # a dark hand over one half
+        job = swapper.FaceJob(alignment.template(60) + [30, 20], 0)
+        tool = made.make_swapper()
+        tool.parser = load_parser(self.write())
+        image = tool.swap_frames([frame], [[job]])[0]
+        self.assert_close(image[55, 48], np.array(made.BLUE), atol=8)
+        self.assertLess(np.abs(image[55, 72].astype(int) - 20).max(), 8)
+
+    def test_other_models_are_refused(self):
+        with self.assertRaisesRegex(InputError, "19 scores a pixel. Received"):
+            load_parser(self.write(classes=5))
+        for path, words in (
+            ("missing.keras", "missing.keras: no such file"),
+            (str(weights.find_portable("detector")), "network of a parser, found det"),
+        ):
+            given = NetworkSettings(parsing_path=path)
+            with self.assertRaisesRegex(InputError, f"--parsing_path: .*{words}"):
+                networks.load_parser(given, "openvino")
+
+    def test_the_packaged_parser_is_the_default(self):
+        found = networks.load_parser(NetworkSettings(), "openvino")
+        self.assertEqual(found.name, "face_parser_96.onnx")
+        given = NetworkSettings(parsing_path="none")
+        self.assertIsNone(networks.load_parser(given, "openvino"))
+
+    def test_sure_covers_stay_and_doubtful_ones_do_not(self):
+        """A tenth of doubt hides nothing; the edge between is soft."""
+
+        class Known:
+            def __init__(self, **chances):
+                self.chances = chances
+
+            def probabilities(self, crops):
+                found = np.zeros((1, 20, 20, 19), np.float32)
+                for name, chance in self.chances.items():
+                    found[..., face_classes.NAMES.index(name)] = chance
+                return found
+
+        crop = np.zeros((40, 40, 3), np.uint8)
+        for chances, shown in (
+            ({"skin": 0.7, "hair": 0.3}, 1.0),
+            ({"skin": 0.2, "hair": 0.5, "background": 0.3}, 0.0),
+            ({"skin": 0.45, "hat": 0.55}, 0.5),
+            ({"nose": 0.1, "glasses": 0.9}, 0.0),
+            ({"left ear": 1.0}, 1.0),
+        ):
+            found = parsing.visible(Known(**chances), crop)
+            self.assert_close(found, np.full((40, 40), shown), atol=1e-5)
+
+    def test_a_photo_of_which_all_is_face(self):
+        """The packaged one finds no cover in the middle of a bare face."""
+        photo = sample_photos.read("collins")
+        parser = networks.load_parser(NetworkSettings(), "openvino")
+        points = load_detector().detect(photo).landmarks[0]
+        matrix = alignment.crop_matrix(points, 96)
+        shown = parsing.visible(parser, alignment.crop(photo, matrix, 96))
+        middle = np.hypot(*(np.mgrid[:96, :96] - [[[55]], [[48]]])) < 22
+        self.assertGreater(shown[middle].min(), 0.9)
+        self.assertLess(shown[:4].mean(), 0.5)  # hair

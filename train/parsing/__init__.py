@@ -1,0 +1,1 @@
+"""Photos with parsed faces, varied, for the training of a face parser."""

@@ -1,0 +1,197 @@
+"""The training of a face parser: batches of crops, the fit, what is written."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+from absl import logging
+
+from facedancer import backup, face_classes, files, images, optimizers, writing
+from facedancer.alignment import Alignment
+from facedancer.models.families.face_parser.config import FaceParserConfig
+from facedancer.models.families.face_parser.network import FaceParserNetwork, fold
+from facedancer.tensors import Tensor
+from facedancer.train.parsing import (
+    class_overlap,
+    overlap_losses,
+    parsed_photos,
+    views,
+)
+from facedancer.train.parsing.parsed_photos import ParsedPhoto
+from facedancer.train.parsing.settings import TrainParserSettings
+
+_BITS = 9  # of the weights that are written: the file stays below two megabytes
+
+
+class Batches(keras.utils.PyDataset):
+    """Endless batches of crops; the batch of a number is always the same.
+
+    Args:
+        photos: What crops are cut from.
+        settings: How many, how large, how covered.
+        **kwargs: `workers` and others of `keras.utils.PyDataset`.
+
+    Attributes:
+        epoch: Number of the epoch, part of the seed.
+    """
+
+    def __init__(
+        self,
+        photos: Sequence[ParsedPhoto],
+        settings: TrainParserSettings,
+        **kwargs: object,
+    ) -> None:
+        super().__init__(**kwargs)
+        self._photos, self._settings, self.epoch = photos, settings, 0
+
+    def __len__(self) -> int:
+        return self._settings.save_every
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """Returns images `(n, s, s, 3)` in [-1, 1] and classes `(n, s, s)` uint8."""
+        told = self._settings
+        random = np.random.default_rng([told.seed, self.epoch, index])
+        chosen = random.integers(len(self._photos), size=told.batch_size)
+        crops = [
+            views.varied_crop(self._photos, k, told.image_size, told.covered, random)
+            for k in chosen
+        ]
+        pictures = np.stack([crop.image for crop in crops])
+        classes = np.stack([crop.classes for crop in crops])
+        return images.signed_from_uint8(pictures), classes
+
+
+class SetEpoch(keras.callbacks.Callback):
+    """Gives the batches the number of the epoch, also after a restart.
+
+    Args:
+        data: The batches.
+    """
+
+    def __init__(self, data: Batches) -> None:
+        super().__init__()
+        self._data = data
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        """Keras calls this."""
+        self._data.epoch = epoch
+
+
+class LogEpoch(keras.callbacks.Callback):
+    """Logs the loss of each epoch."""
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Keras calls this."""
+        values = " | ".join(f"{k} {v:.4f}" for k, v in (logs or {}).items())
+        logging.info("epoch %d | %s", epoch + 1, values)
+
+
+def train(settings: TrainParserSettings) -> None:
+    """Trains the parser and writes it.
+
+    Args:
+        settings: All of it.
+
+    Raises:
+        InputError: If a file is missing or does not fit.
+    """
+    keras.utils.set_random_seed(settings.seed)
+    photos = parsed_photos.read_photos(
+        settings.data_dir, settings.labels, settings.masks, 2 * settings.image_size
+    )
+    learned, held = parsed_photos.split(photos, settings.holdout)
+    logging.info("%d photos to learn from, %d held out", len(learned), len(held))
+    network = FaceParserNetwork(FaceParserConfig(settings.image_size))
+    logging.info("%s", network.describe())
+    output = pathlib.Path(settings.output)
+    kept = fit(network, learned, settings)
+    made = rounded(network)
+    for line in measured(made, held).lines():
+        logging.info("%s", line)
+    with files.whole(output) as temporary:
+        made.save(temporary)
+    writing.compress(output)
+    kept.path.unlink()
+
+
+def fit(
+    network: FaceParserNetwork,
+    photos: Sequence[ParsedPhoto],
+    settings: TrainParserSettings,
+) -> backup.Backup:
+    """Trains a network to the end, from wherever the backup stands.
+
+    Args:
+        network: The network.
+        photos: To learn from.
+        settings: How.
+
+    Returns:
+        What keeps the run's state.
+    """
+    count = len(face_classes.NAMES)
+    pixels = sum(
+        np.bincount(photo.classes.ravel(), minlength=256)[:count] for photo in photos
+    )
+    weights = overlap_losses.class_weights(np.asarray(pixels))
+
+    def loss(classes: Tensor, scores: Tensor) -> Tensor:
+        return overlap_losses.parsing_loss(classes, scores, weights)
+
+    epochs = -(-settings.steps // settings.save_every)
+    steps = epochs * settings.save_every
+    optimizer = optimizers.adamw(
+        settings.learning_rate,
+        steps,
+        min(200, steps // 10),
+        weight_decay=1e-3,
+        clipnorm=5.0,
+    )
+    # The scores before they are enlarged: a third less work, and as exact.
+    coarse = keras.Model(network.inputs, network.get_layer("classes").output)
+    coarse.compile(optimizer=optimizer, loss=loss, jit_compile=False)
+    optimizer.build(network.trainable_variables)
+    state = [*network.variables, *optimizer.variables]
+    kept = backup.Backup(f"{settings.output}.backup.npz", state)
+    data = Batches(photos, settings, workers=settings.workers, max_queue_size=8)
+    coarse.fit(
+        data,
+        initial_epoch=kept.restore(),
+        epochs=epochs,
+        verbose=0,
+        callbacks=[kept, SetEpoch(data), LogEpoch()],
+    )
+    return kept
+
+
+def rounded(network: FaceParserNetwork) -> FaceParserNetwork:
+    """Returns an equal network for inference, its weights rounded.
+
+    Args:
+        network: A trained one; it is not changed.
+    """
+    made = fold(network)
+    writing.round_to_half(made, _BITS)
+    return made
+
+
+def measured(
+    network: FaceParserNetwork, photos: Sequence[ParsedPhoto]
+) -> class_overlap.Overlap:
+    """Returns how well a network finds the classes in ArcFace's crops of photos.
+
+    Args:
+        network: The network.
+        photos: Of which the classes are known.
+    """
+    size = network.config.image_size
+
+    def parse(crop: np.ndarray) -> np.ndarray:
+        scores = network.predict_on_batch(images.signed_from_uint8(crop[None]))
+        return np.asarray(scores[0]).argmax(axis=-1)
+
+    crops = (views.plain_crop(photo, size, Alignment()) for photo in photos)
+    return class_overlap.measure(parse, crops)
