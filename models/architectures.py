@@ -23,6 +23,12 @@ from facedancer.models.families.mobile_fsgan.discriminator import (
     MobileFSGANDiscriminator,
 )
 from facedancer.models.families.mobile_fsgan.generator import MobileFSGANGenerator
+from facedancer.models.families.swap_them_all import presets as swap_presets
+from facedancer.models.families.swap_them_all.discriminator import (
+    PairDiscriminator,
+    SemanticDiscriminator,
+)
+from facedancer.models.families.swap_them_all.generator import SwapThemAllGenerator
 from facedancer.models.published import structure
 from facedancer.network import Network
 from facedancer.tensors import Dtype
@@ -135,8 +141,31 @@ CONDITIONAL_GAN = Architecture(
     },
 )
 
+SWAP_THEM_ALL = Architecture(
+    name="swap_them_all",
+    title="swap-them-all",
+    networks={
+        "generator": SwapThemAllGenerator,
+        "discriminator": SemanticDiscriminator,
+        "pair_discriminator": PairDiscriminator,
+    },
+    swapper=lambda networks: networks["generator"],
+    presets={
+        "generator": swap_presets.PRESETS,
+        "discriminator": swap_presets.DISCRIMINATORS,
+        "pair_discriminator": swap_presets.PAIR_DISCRIMINATORS,
+    },
+)
+
 ARCHITECTURES = {
-    one.name: one for one in (FACEDANCER, MOBILE_FSGAN, FACESWAP_GAN, CONDITIONAL_GAN)
+    one.name: one
+    for one in (
+        FACEDANCER,
+        MOBILE_FSGAN,
+        FACESWAP_GAN,
+        CONDITIONAL_GAN,
+        SWAP_THEM_ALL,
+    )
 }
 
 

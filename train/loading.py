@@ -20,7 +20,7 @@ from facedancer.errors import InputError
 from facedancer.models.architectures import ARCHITECTURES
 from facedancer.models.published import reading
 from facedancer.train.config import TrainConfig
-from facedancer.train.frozen import people, perceptual, projector, proxy
+from facedancer.train.frozen import face_parsing, people, perceptual, projector, proxy
 from facedancer.train.frozen.frozen_networks import FrozenNetworks
 from facedancer.train.frozen.teachers import Teacher
 from facedancer.train.objective import ifsr
@@ -335,6 +335,11 @@ def _features(asked: Asked) -> projector.Features | None:
     return projector.load(paths, asked.contract.image.size) if weight else None
 
 
+def _parsing(asked: Asked) -> face_parsing.FaceParsing:
+    image = asked.contract.image
+    return face_parsing.load(image.size, image.alignment)
+
+
 def _people(asked: Asked, frozen: FrozenNetworks) -> tuple[people.People, ...]:
     """Returns what the encoders of the identity losses say of the shards' people."""
     data, size = asked.config.data, asked.contract.image.size
@@ -353,6 +358,7 @@ LOADERS: dict[str, Callable[[Asked], Any]] = {
     "perceptual": _perceptual,
     "proxy": _proxy,
     "features": _features,
+    "parsing": _parsing,
 }
 
 

@@ -6,6 +6,7 @@ import dataclasses
 from typing import TypeVar
 
 from facedancer.tensors import Tensor
+from facedancer.train.frozen.face_parsing import FaceParsing
 from facedancer.train.frozen.people import People
 from facedancer.train.frozen.perceptual import Perceptual
 from facedancer.train.frozen.projector import Features
@@ -31,6 +32,7 @@ class FrozenNetworks:
         features: What a discriminator judges by instead of images, or None.
         people: What the identity encoders know of the people of the photos: those of
             the teacher, then those of the second one; empty where it is not asked for.
+        parsing: Tells the parts of faces apart, or None.
     """
 
     teacher: Teacher | None = None
@@ -40,6 +42,7 @@ class FrozenNetworks:
     proxy: Proxy | None = None
     features: Features | None = None
     people: tuple[People, ...] = ()
+    parsing: FaceParsing | None = None
 
     def needed(self, name: str, one: T | None) -> T:
         """Returns a field of these that a system cannot do without.

@@ -1,0 +1,1 @@
+"""Swap-them-all and its second version, few-shot face translation."""
