@@ -31,7 +31,7 @@ from facedancer.train.systems.base import Fed, Phase
 from facedancer.train.systems.swap_them_all_recipes import V2_LOSSES
 from tests.train import tiny
 
-SIZE, COUNT = 32, 4
+SIZE, COUNT = 64, 4
 SMALL = FaceParserConfig(16, 3, (4, 5, 6), (1, 1, 1), decoder=4, fine=3)
 STRUCTURES = {
     "generator": SwapThemAllConfig(
