@@ -1,4 +1,4 @@
-"""Layers of swap-them-all: a norm over the whole map, and generated kernels."""
+"""A layer of swap-them-all: a convolution with generated kernels."""
 
 from __future__ import annotations
 
@@ -10,49 +10,6 @@ from keras import ops
 
 from facedancer.models.layers.normalization import need_map
 from facedancer.tensors import Shape, Tensor
-
-
-@keras.saving.register_keras_serializable(package="facedancer")
-class ScalarNorm(keras.layers.Layer):
-    """Normalises each example by one mean and one deviation over all its values.
-
-    `gamma * (x - mean) / (deviation + epsilon) + beta` with one `gamma` and one `beta`:
-    the instance norm of keras-contrib with `axis=None`. The statistics are computed in
-    float32 whatever the policy.
-
-    Args:
-        epsilon: Added to the standard deviation.
-
-    Call arguments:
-        inputs: `(batch, ...)`.
-
-    Returns:
-        A tensor of the same shape.
-    """
-
-    def __init__(self, epsilon: float = 1e-3, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.epsilon = epsilon
-
-    def build(self, input_shape: Shape) -> None:
-        self.gamma = self.add_weight(name="gamma", shape=(), initializer="ones")
-        self.beta = self.add_weight(name="beta", shape=(), initializer="zeros")
-
-    def call(self, inputs: Tensor) -> Tensor:
-        x = ops.cast(inputs, "float32")
-        axes = list(range(1, len(x.shape)))
-        x = x - ops.mean(x, axis=axes, keepdims=True)
-        variance = ops.mean(ops.square(x), axis=axes, keepdims=True)
-        # The root has no slope at 0, which a map of one value would need.
-        x = x / (ops.sqrt(variance + 1e-12) + self.epsilon)
-        gamma, beta = ops.cast(self.gamma, "float32"), ops.cast(self.beta, "float32")
-        return ops.cast(x * gamma + beta, self.compute_dtype)
-
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        return input_shape
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "epsilon": self.epsilon}
 
 
 @keras.saving.register_keras_serializable(package="facedancer")

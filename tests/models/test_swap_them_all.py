@@ -20,7 +20,7 @@ from facedancer.models.families.swap_them_all.discriminator import (
     SemanticDiscriminator,
 )
 from facedancer.models.families.swap_them_all.generator import SwapThemAllGenerator
-from facedancer.models.layers.spatially_adaptive import GeneratedConv2D, ScalarNorm
+from facedancer.models.layers.spatially_adaptive import GeneratedConv2D
 from tests.models.check_network import check_network
 
 TINY = SwapThemAllConfig(
@@ -81,28 +81,6 @@ def test_only_what_the_contract_names_decides():
         after = np.asarray(network.named({**feeds, name: changed})["swapped"])
         assert np.abs(after[1] - before[1]).max() > 1e-4, name
         np.testing.assert_allclose(after[0], before[0], atol=1e-6)
-
-
-def test_scalar_norm_against_numpy():
-    x = np.random.default_rng(0).normal(2.0, 3.0, (2, 4, 5, 3)).astype(np.float32)
-    layer = ScalarNorm()
-    layer.build(x.shape)
-    layer.set_weights([np.float32(1.5), np.float32(-0.25)])
-    mean, deviation = x.mean((1, 2, 3), keepdims=True), x.std((1, 2, 3), keepdims=True)
-    expected = 1.5 * (x - mean) / (deviation + 1e-3) - 0.25
-    np.testing.assert_allclose(layer(x), expected, atol=1e-5)
-    flat = np.ones((2, 6), np.float32)
-    np.testing.assert_allclose(layer(flat), np.full((2, 6), -0.25), atol=1e-5)
-
-
-def test_a_map_of_one_value_has_a_gradient():
-    import tensorflow as tf
-
-    x, layer = tf.ones((1, 3, 3, 2)), ScalarNorm()
-    with tf.GradientTape() as tape:
-        tape.watch(x)
-        loss = tf.reduce_sum(layer(x) ** 2)
-    assert np.isfinite(tape.gradient(loss, x)).all()
 
 
 def test_generated_kernels_differ_by_example():

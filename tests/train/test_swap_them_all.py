@@ -96,7 +96,7 @@ class TermsTest(testing.TestCase):
             found = self.seen["masked_target"][row]
             self.assert_close(found, expected[0], atol=1e-4)
         line = face_maps.nose_line(Alignment().landmarks(SIZE), SIZE)
-        expected = face_maps.semantic_mask(classes, line, SIZE)
+        expected = face_maps.coloured_parts(classes, line, SIZE)
         self.assert_close(self.seen["semantic_mask"], expected, atol=1e-5)
         self.assertBetween(expected.min(), 0.0, 1.0)
         outside = np.isin(classes, OUTSIDE).astype(float)

@@ -82,7 +82,7 @@ class FaceParsing:
         Args:
             classes: From `classes`.
         """
-        return face_maps.semantic_mask(classes, self._line, self._size, ops)
+        return face_maps.coloured_parts(classes, self._line, self._size, ops)
 
     def outside(self, classes: Tensor) -> Tensor:
         """Returns where no face is, `(batch, size, size, 1)` in [0, 1].

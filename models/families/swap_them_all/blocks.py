@@ -11,6 +11,7 @@ import keras
 from facedancer.models.families.layer_ops import LayerParts
 from facedancer.models.layers import aligned, spatially_adaptive
 from facedancer.models.layers.normalization import AdaIN, InstanceNorm
+from facedancer.models.layers.scalar_norm import ScalarNorm
 from facedancer.tensors import Dtype, Tensor
 
 EPSILON = 1e-5  # of AdaIN's norm a channel
@@ -30,7 +31,7 @@ class SpadeParts(LayerParts):
 
     def scalar_norm(self, x: Tensor, name: str) -> Tensor:
         """Returns a norm over the whole map."""
-        return spatially_adaptive.ScalarNorm(dtype=self.dtype, name=name)(x)
+        return ScalarNorm(dtype=self.dtype, name=name)(x)
 
     def relu(self, x: Tensor, name: str) -> Tensor:
         """Returns a ReLU."""

@@ -151,6 +151,6 @@ class PairDiscriminatorConfig(StructureRecord):
 def _check(image_size: int, *widths: int) -> None:
     if min(widths) < 1 or image_size < 64 or image_size % 32:
         raise ValueError(
-            "`image_size` must be a multiple of 32, at least 64, widths positive. Received: "
-            f"image_size={image_size}, widths={widths}"
+            "`image_size` must be a multiple of 32, at least 64, and widths positive. "
+            f"Received: image_size={image_size}, widths={widths}"
         )
