@@ -7,13 +7,12 @@ from typing import Any
 import keras
 from keras import ops
 
-from facedancer.models.layers.normalization import need_map
 from facedancer.tensors import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="facedancer")
 class ScalarNorm(keras.layers.Layer):
-    """Normalises each example over height, width and channels together.
+    """Normalises each example over all its values together.
 
     `gamma * (x - mean) / (deviation + epsilon) + beta`: epsilon is added to the
     standard deviation, `gamma` and `beta` are one number each. It is keras-contrib's
@@ -24,13 +23,10 @@ class ScalarNorm(keras.layers.Layer):
         epsilon: Added to the standard deviation.
 
     Call arguments:
-        inputs: A map `(batch, height, width, channels)`.
+        inputs: `(batch, ...)`, a map or a vector.
 
     Returns:
-        A map of the same shape.
-
-    Raises:
-        ValueError: If the input is no map of known channels.
+        A tensor of the same shape.
     """
 
     def __init__(self, epsilon: float = 1e-3, **kwargs: Any) -> None:
@@ -38,7 +34,6 @@ class ScalarNorm(keras.layers.Layer):
         self.epsilon = epsilon
 
     def build(self, input_shape: Shape) -> None:
-        need_map(self, input_shape)
         self.gamma, self.beta = (
             self.add_weight(name=name, shape=(1,), initializer=start, autocast=False)
             for name, start in (("gamma", "ones"), ("beta", "zeros"))
@@ -57,16 +52,17 @@ class ScalarNorm(keras.layers.Layer):
 
 
 def scalar_normed(x: Tensor, epsilon: float = 1e-3) -> Tensor:
-    """Returns maps less their mean, divided by their deviation.
+    """Returns examples less their mean, divided by their deviation.
 
     Args:
-        x: `(batch, height, width, channels)` float32.
+        x: `(batch, ...)` float32.
         epsilon: Added to the standard deviation.
 
     Returns:
         The same shape; each example has mean 0.
     """
-    apart = x - ops.mean(x, axis=(1, 2, 3), keepdims=True)
-    variance = ops.mean(ops.square(apart), axis=(1, 2, 3), keepdims=True)
-    # A map that is the same everywhere has a gradient, too.
+    axes = tuple(range(1, len(x.shape)))
+    apart = x - ops.mean(x, axis=axes, keepdims=True)
+    variance = ops.mean(ops.square(apart), axis=axes, keepdims=True)
+    # An example that is the same everywhere has a gradient, too.
     return apart / (ops.sqrt(variance + 1e-12) + epsilon)
