@@ -13,7 +13,9 @@ from facedancer.tensors import Dtype, Tensor
 
 def _inputs(config: SwapThemAllConfig, parts: blocks.SpadeParts) -> dict[str, Tensor]:
     size = config.image_size
-    shapes = {name: (size, size, 3) for name in config.contract.inputs[:3]}
+    shapes: dict[str, tuple[int, ...]] = {
+        name: (size, size, 3) for name in config.contract.inputs[:3]
+    }
     shapes["identity"] = (config.identity_size,)
     return {name: parts.input(shape, name) for name, shape in shapes.items()}
 

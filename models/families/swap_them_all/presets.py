@@ -7,24 +7,26 @@ laptop and a 128-d encoder.
 
 from __future__ import annotations
 
+import dataclasses
+
 from facedancer.models.families.swap_them_all.config import (
     PairDiscriminatorConfig,
     SemanticDiscriminatorConfig,
     SwapThemAllConfig,
 )
 
-_LITE = {
-    "image_size": 64,
-    "widths": (16, 32, 64, 128),
-    "spade_width": 32,
-    "style_width": 64,
-    "identity_size": 128,
-}
+_LITE = SwapThemAllConfig(
+    image_size=64,
+    widths=(16, 32, 64, 128),
+    spade_width=32,
+    style_width=64,
+    identity_size=128,
+)
 PRESETS = {
     "swap_them_all_224": SwapThemAllConfig(),
     "swap_them_all_v2_224": SwapThemAllConfig(version=2),
-    "swap_them_all_lite_64": SwapThemAllConfig(**_LITE),
-    "swap_them_all_v2_lite_64": SwapThemAllConfig(version=2, **_LITE),
+    "swap_them_all_lite_64": _LITE,
+    "swap_them_all_v2_lite_64": dataclasses.replace(_LITE, version=2),
 }
 
 # The discriminators that go with them.
