@@ -3,6 +3,15 @@
 The modules that act on them hold them to what they know.
 """
 
-KINDS = ("auto", "generator", "discriminator")  # `architectures.roles` gives the others
+# `architectures.roles` gives all but the first.
+KINDS = (
+    "auto",
+    "generator",
+    "discriminator",
+    "encoder",
+    "decoder",
+    "critic",
+    "pair_discriminator",
+)
 LAYOUTS = ("native", "published")  # of an .h5
 PRECISIONS = ("f32", "f16", "int8")  # of a LiteRT file

@@ -9,7 +9,7 @@ from unittest import mock
 import numpy as np
 from PIL import Image
 
-from facedancer import retinaface
+from facedancer.retinaface import api as retinaface_api
 from facedancer.video_swap.swapping import networks
 from tests.hostile import mutations, seeds
 from tests.hostile.cases import Case
@@ -67,7 +67,9 @@ def _folder_of_photos(which, bad, places):
 
     def start():
         detector = mock.patch.object(
-            retinaface, "load_detector", lambda *args, **options: seeds.AnyDetector()
+            retinaface_api,
+            "load_detector",
+            lambda *args, **options: seeds.AnyDetector(),
         )
         with detector:
             program(command, words)()

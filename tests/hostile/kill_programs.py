@@ -13,10 +13,11 @@ from unittest import mock
 import av
 import numpy as np
 
-from facedancer import images, retinaface
+from facedancer import images
 from facedancer.arcface_model import build_mobilefacenet
 from facedancer.evaluation import options
 from facedancer.evaluation.instruments import judges
+from facedancer.retinaface import api as retinaface_api
 from facedancer.video_swap.swapping import networks
 from tests.evaluation import fixtures as evaluation_fixtures
 from tests.hostile import seeds
@@ -100,7 +101,7 @@ class Program:
 
 def _detecting():
     return mock.patch.object(
-        retinaface, "load_detector", lambda *args, **options: seeds.AnyDetector()
+        retinaface_api, "load_detector", lambda *args, **options: seeds.AnyDetector()
     )
 
 

@@ -85,7 +85,7 @@ class FilesTest(testing.TestCase):
     def test_bad_files(self):
         network = self.path.read_bytes()
         for name, data, words in (
-            ("empty", b"", "no LiteRT file, or a damaged one"),
+            ("empty", b"", "no ONNX or LiteRT file: it is empty"),
             ("other", b"PK" * 40, "no LiteRT file, or a damaged one"),
             (
                 "bare",

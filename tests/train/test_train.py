@@ -321,10 +321,10 @@ class RunTest(tiny.EagerTestCase):
     def test_help_puts_ten_flags_first(self):
         first, _, rest = usage.text("train.py", None, TrainConfig).partition("Data:")
         self.assertEqual(first.count("\n  --"), 10)
-        self.assertIn("the recipe decides:\n  --accumulation=N\n", rest)
+        self.assertIn("the recipe decides:\n  --max_minutes=X\n", rest)
         self.assertIn("\nValidation:\n  --eval_dir=TEXT\n", rest)
-        kinds = "[nonsaturating | hinge | bounded_hinge | lsgan | relativistic | none]"
-        self.assertIn(kinds, " ".join(rest.split()))
+        kinds = "[nonsaturating | hinge | bounded_hinge | lsgan | relativistic | "
+        self.assertIn(kinds + "relativistic_lsgan | none]", " ".join(rest.split()))
 
     def test_other_settings_are_told(self):
         first = settings(*self.words("--i_lambda=3"))
