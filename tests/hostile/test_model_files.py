@@ -183,7 +183,7 @@ class Hdf5Test(testing.TestCase):
                 self.fail("the file was opened")
 
     def test_a_list_whose_entries_all_name_one_long_text(self):
-        """A file of 2 MB took 6 GB: each entry is read for itself."""
+        """A file of 2 MB took 12 GB: each entry is read for itself."""
         path = self.tempdir() / "weights.h5"
         texts, long = [f"layer{i:04}" for i in range(3000)], "x" * 2_000_003
         with h5py.File(path, "w") as file:
