@@ -8,6 +8,7 @@ For systems that learn to restore a person's own photo: of two people a batch of
 
 from __future__ import annotations
 
+import abc
 import dataclasses
 from collections.abc import Sequence
 
@@ -62,7 +63,7 @@ class PortraitSettings(PairSettings):
             )
 
 
-class PortraitReader(PairReader):
+class PortraitReader(PairReader, abc.ABC):
     """What the readers share: portraits of a batch, distorted; safe to use in threads.
 
     Attributes:
@@ -86,10 +87,11 @@ class PortraitReader(PairReader):
         self.people = self.choose()
         self._samplers = self._draw_from([one.photos for one in self.people])
 
+    @abc.abstractmethod
     def choose(self) -> list[Person]:
         """Returns the people who are learned."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def images(
         self, number: int, start: int, stop: int
     ) -> tuple[np.ndarray, np.ndarray]:
@@ -107,7 +109,6 @@ class PortraitReader(PairReader):
         Raises:
             InputError: If a record is damaged and `on_corrupt` is `"stop"`.
         """
-        raise NotImplementedError
 
     def arrays(self, number: int) -> dict[str, np.ndarray]:
         """Returns a whole batch by name, images `(batch, size, size, 3)` uint8.

@@ -149,7 +149,22 @@ class System(abc.ABC):
             raise ValueError(
                 f"The networks of {cls.name} have no {', '.join(sorted(unknown))}"
             )
-        return made
+        return cls.fitted(made, known)
+
+    @classmethod
+    def fitted(
+        cls, structures: dict[str, Any], known: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Returns structures of which one follows from another, or is refused.
+
+        Args:
+            structures: By name, as preset and changes say.
+            known: See `structures`.
+
+        Raises:
+            ValueError: If they do not fit to each other, or to the system.
+        """
+        return structures
 
     @classmethod
     def contract_of(cls, structures: Mapping[str, Any]) -> SwapContract:

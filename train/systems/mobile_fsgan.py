@@ -25,7 +25,7 @@ from facedancer.train.objective import losses
 from facedancer.train.objective.adversary import Adversary
 from facedancer.train.objective.recipes import Recipe
 from facedancer.train.objective.terms import Made, Seen, Sums, Term, perceptual_sum
-from facedancer.train.systems.base import Fed, Phase, System
+from facedancer.train.systems.base import Phase, System
 from facedancer.train.systems.mobile_fsgan_recipes import (
     CORRECTED,
     PUBLISHED,
@@ -56,31 +56,23 @@ class MobileFSGAN(System):
     recipes = {"corrected": CORRECTED, "published": PUBLISHED}
 
     @classmethod
-    def structures(
-        cls,
-        preset: str,
-        changes: Mapping[str, Any],
-        fed: Fed,
-        known: Mapping[str, Any],
+    def fitted(
+        cls, structures: dict[str, Any], known: Mapping[str, Any]
     ) -> dict[str, Any]:
         """Returns the structures; each discriminator sees pictures of its own size.
 
         Args:
-            preset: See `System.structures`.
-            changes: See `System.structures`.
-            fed: See `System.structures`.
-            known: See `System.structures`.
-
-        Raises:
-            ValueError: If preset and changes do not fit together.
+            structures: See `System.fitted`.
+            known: See `System.fitted`.
         """
-        made = super().structures(preset, changes, fed, known)
-        size = made["generator"].image_size
+        size = structures["generator"].image_size
         for level, ending in enumerate(ENDINGS):
             name = f"discriminator{ending}"
             if name not in known:
-                made[name] = dataclasses.replace(made[name], image_size=size >> level)
-        return made
+                structures[name] = dataclasses.replace(
+                    structures[name], image_size=size >> level
+                )
+        return structures
 
     @classmethod
     def needs_frozen(cls, recipe: Recipe) -> frozenset[str]:

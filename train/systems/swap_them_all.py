@@ -21,7 +21,7 @@ from facedancer.train.objective import losses
 from facedancer.train.objective.adversary import Adversary
 from facedancer.train.objective.recipes import Recipe
 from facedancer.train.objective.terms import Made, Seen, Sums, Term, perceptual_sum
-from facedancer.train.systems.base import Fed, Phase, System
+from facedancer.train.systems.base import Phase, System
 from facedancer.train.systems.swap_them_all_recipes import (
     V2_LOSSES,
     SwapThemAllOptions,
@@ -46,31 +46,24 @@ class SwapThemAll(System):
     version = 1
 
     @classmethod
-    def structures(
-        cls,
-        preset: str,
-        changes: Mapping[str, Any],
-        fed: Fed,
-        known: Mapping[str, Any],
+    def fitted(
+        cls, structures: dict[str, Any], known: Mapping[str, Any]
     ) -> dict[str, Any]:
         """Returns the structures; the generator's version is the system's.
 
         Args:
-            preset: See `System.structures`.
-            changes: See `System.structures`.
-            fed: See `System.structures`.
-            known: See `System.structures`.
+            structures: See `System.fitted`.
+            known: See `System.fitted`.
 
         Raises:
-            ValueError: If preset and changes do not fit together, or to the system.
+            ValueError: If the generator is of another version.
         """
-        made = super().structures(preset, changes, fed, known)
-        if (found := made["generator"].version) != cls.version:
+        if (found := structures["generator"].version) != cls.version:
             raise ValueError(
                 f"--system={cls.name} trains generators of version {cls.version}. "
                 f"Received: version {found}"
             )
-        return made
+        return structures
 
     @classmethod
     def needs_frozen(cls, recipe: Recipe) -> frozenset[str]:

@@ -23,7 +23,7 @@ from facedancer.train.frozen import teachers
 from facedancer.train.objective.adversary import Adversary
 from facedancer.train.objective.recipes import Recipe
 from facedancer.train.objective.terms import Made, Seen, Sums, Term
-from facedancer.train.systems.base import Fed, Phase, System
+from facedancer.train.systems.base import Phase, System
 from facedancer.train.systems.faceswap_gan import terms as formulas
 from facedancer.train.systems.faceswap_gan.recipes import (
     CORRECTED,
@@ -62,28 +62,18 @@ class FaceswapGAN(System):
     recipes = {"corrected": CORRECTED, "published": PUBLISHED}
 
     @classmethod
-    def structures(
-        cls,
-        preset: str,
-        changes: Mapping[str, Any],
-        fed: Fed,
-        known: Mapping[str, Any],
+    def fitted(
+        cls, structures: dict[str, Any], known: Mapping[str, Any]
     ) -> dict[str, Any]:
         """Returns the structures; the critic's code is as long as the encoder's.
 
         Args:
-            preset: See `System.structures`.
-            changes: See `System.structures`.
-            fed: See `System.structures`.
-            known: See `System.structures`.
-
-        Raises:
-            ValueError: If preset and changes do not fit together.
+            structures: See `System.fitted`.
+            known: See `System.fitted`.
         """
-        made = super().structures(preset, changes, fed, known)
-        latent = made["encoder"].latent
-        made["critic"] = dataclasses.replace(made["critic"], latent=latent)
-        return made
+        latent = structures["encoder"].latent
+        structures["critic"] = dataclasses.replace(structures["critic"], latent=latent)
+        return structures
 
     @classmethod
     def needs_frozen(cls, recipe: Recipe) -> frozenset[str]:
