@@ -1,9 +1,11 @@
-"""Cuts aligned faces out of photos.
+"""Cuts aligned faces out of photos and out of every n-th frame of clips.
 
     python dataset/crop_align.py --data_dir=photos/ --target_dir=aligned/
 
-The target folder mirrors the photos' folders. Beside the crops lie `report.jsonl`,
-one line a photo, and `summary.json`. Started again, the program does what is missing.
+The target folder mirrors the photos' folders; what is a clip its content says, and its
+crops are named after it and the number of the frame. Beside the crops lie
+`report.jsonl`, one line a photo or clip, and `summary.json`. Started again, the program
+does what is missing.
 With --split train=.9,test=.1 people are put into several such folders by a rule, see
 `facedancer.dataset.shards.splits`; who comes new moves others, so then all is made anew
 (--overwrite).
@@ -25,7 +27,7 @@ import numpy as np
 
 from facedancer import claims, cli, contact_sheet, files, images, progress
 from facedancer.dataset.jobs import report, workers
-from facedancer.dataset.photos import aligning, listing
+from facedancer.dataset.photos import aligning, clips, listing
 from facedancer.dataset.shards import splits
 from facedancer.errors import InputError
 
@@ -35,6 +37,8 @@ _FREE = (
     *("data_dir", "target_dir", "device_id", "num_workers", "overwrite"),
     *("contact_sheet", "max_pixels", "split", "seed"),
 )
+# Of settings that came later: their values for crops that were made before.
+_ADDED = {"every": 10}
 _MAX_PICTURES = 80
 
 
@@ -53,7 +57,7 @@ def main(settings: aligning.AlignSettings) -> int:
     counts = align_folder(settings, show_progress=True)
     words = _dropped_words(counts)
     print(
-        f"{counts['done']} of {sum(counts.values())} photos gave crops in "
+        f"{counts['done']} of {sum(counts.values())} photos and clips gave crops in "
         f"{settings.target_dir}" + (f"; dropped: {words}" if words else "")
     )
     check_counts(counts, settings)
@@ -78,8 +82,8 @@ def check_counts(counts: collections.Counter, settings: aligning.AlignSettings) 
     """
     if not counts["done"]:
         raise InputError(
-            f"{settings.data_dir}: no photo gave a crop ({_dropped_words(counts)}). "
-            f"See {report.NAME} in {settings.target_dir}"
+            f"{settings.data_dir}: no photo or clip gave a crop "
+            f"({_dropped_words(counts)}). See {report.NAME} in {settings.target_dir}"
         )
 
 
@@ -97,7 +101,7 @@ def align_folder(
         InputError: If there is no photo, or the target folder holds other crops or
             another process is writing there.
     """
-    paths = listing.list_photos(settings.data_dir)
+    paths = clips.list_sources(settings.data_dir)
     _check_folders(settings)
     parts = split_photos(paths, settings)
     with claims.claimed(settings.target_dir, folder=True):
@@ -128,7 +132,7 @@ def split_photos(paths: list[str], settings: aligning.AlignSettings) -> list[Par
     """Returns the sets that photos are put into; the people of each are its own.
 
     Args:
-        paths: As `listing.list_photos` gives them.
+        paths: As `clips.list_sources` gives them.
         settings: What, where and how.
 
     Raises:
@@ -247,6 +251,8 @@ def _claim_target(part: Part, write: bool = True) -> None:
     folder = pathlib.Path(settings.target_dir)
     wanted = _shaping(part)
     found = report.read_settings(folder)
+    if found is not None:
+        found = _ADDED | found
     if found is None and folder.is_dir() and any(_visible(folder)):
         raise InputError(
             f"{folder} holds {next(_visible(folder)).name}, which this program did not "
@@ -340,8 +346,14 @@ def _pictures(
 ) -> Iterator[tuple[np.ndarray, str]]:
     for entry in entries:
         path = os.path.join(settings.data_dir, entry["path"])
-        picture = images.read_image(path, settings.max_pixels)
-        for face in entry.get("faces", ())[:1]:
+        faces = entry.get("faces", ())[:1]
+        if "frames" in entry:
+            wanted = faces[0]["frame"] if faces else 0
+            found = clips.frames(path, settings.every, settings.max_pixels)
+            picture = next(image for number, image in found if number >= wanted)
+        else:
+            picture = images.read_image(path, settings.max_pixels)
+        for face in faces:
             picture = contact_sheet.mark_face(picture, face["box"], face["landmarks"])
         yield picture, entry["path"]
 

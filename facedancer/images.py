@@ -12,7 +12,7 @@ import io
 import logging
 import os
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import cv2
 import numpy as np
@@ -220,7 +220,9 @@ def list_images(folder: str | os.PathLike) -> list[pathlib.Path]:
     return found
 
 
-def walk_images(folder: str | os.PathLike) -> Iterator[str]:
+def walk_images(
+    folder: str | os.PathLike, others: Callable[[str], bool] | None = None
+) -> Iterator[str]:
     """Yields the images below a folder as paths relative to it, with `/`, unsorted.
 
     What was passed over is said in one line at the end.
@@ -228,6 +230,8 @@ def walk_images(folder: str | os.PathLike) -> Iterator[str]:
     Args:
         folder: The folder. Hidden files and folders are left out, links followed; a
             folder that is linked twice, or above itself, is walked once.
+        others: Whether a file that is no image by its ending is yielded too, by its
+            path; None: none is.
 
     Raises:
         InputError: If it is missing or no folder.
@@ -249,7 +253,8 @@ def walk_images(folder: str | os.PathLike) -> Iterator[str]:
         prefix = pathlib.Path(os.path.relpath(directory, folder)).as_posix()
         prefix = "" if prefix == "." else f"{prefix}/"
         for name in names:
-            if passed.takes(name) and passed.is_file(os.path.join(directory, name)):
+            path = os.path.join(directory, name)
+            if passed.takes(name, path, others) and passed.is_file(path):
                 yield prefix + name
     passed.tell()
 
@@ -263,10 +268,10 @@ class _PassedOver:
         self.other: collections.Counter = collections.Counter()
         self.unread: list[OSError] = []
 
-    def takes(self, name: str) -> bool:
+    def takes(self, name: str, path: str, others: Callable[[str], bool] | None) -> bool:
         if name.startswith("."):
             self.hidden += 1
-        elif image_formats.known_ending(name):
+        elif image_formats.known_ending(name) or (others and others(path)):
             return True
         else:
             self.other[os.path.splitext(name)[1].lower() or "without ending"] += 1

@@ -18,7 +18,7 @@ MAY_IMPORT = {
     "retinaface": {"facedancer"},
     "arcface_model": {"facedancer"},
     "models": {"facedancer"},
-    "dataset": {"facedancer", "retinaface", "arcface_model"},
+    "dataset": {"facedancer", "retinaface", "arcface_model", "video_swap"},
     "train": {"facedancer", "dataset", "models", "arcface_model"},
     "video_swap": {"facedancer", "models", "retinaface", "arcface_model"},
     "evaluation": {

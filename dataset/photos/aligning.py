@@ -5,14 +5,16 @@ A photo that gives no crop is no error here: its result says why.
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from facedancer import alignment, images, pose, rotated_search
-from facedancer.dataset.photos import quality
+from facedancer import alignment, image_formats, images, pose, rotated_search
+from facedancer.dataset.photos import clips, quality
 from facedancer.errors import InputError
 from facedancer.faces import Faces
 from facedancer.photo_search import search_photos
@@ -33,6 +35,7 @@ STATUSES = (
 )
 FAILURES = ("unreadable", "worker_died")
 MAX_BATCH_PIXELS = 32_000_000
+_MAX_BATCH = 16  # frames that are searched together
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +43,7 @@ class AlignSettings(Checked):
     """How faces are found, chosen and cut out.
 
     Attributes:
-        data_dir: Folder with photos, at any depth.
+        data_dir: Folder with photos and clips, at any depth.
         target_dir: Where the crops go, in the same folders.
         im_size: Side of the crops in pixels.
         min_size: A photo is used if both its sides are larger than this, in pixels.
@@ -54,6 +57,8 @@ class AlignSettings(Checked):
         working_size: Longer side of the photo while it is searched.
         turned: Search photos without a face again, turned by a quarter, half and three
             quarters (scans and old phone photos without orientation).
+        every: Take every n-th frame of a clip; a second has some 25 that are much
+            alike.
         template: Where the landmarks go: arcface or ffhq.
         image_format: jpg, or png for crops without loss.
         quality: Of the JPEG files (chroma 4:4:4), 1 to 100.
@@ -94,6 +99,7 @@ class AlignSettings(Checked):
     min_face: int = ranged(0, low=0)
     working_size: int = ranged(640, low=0)
     turned: bool = False
+    every: int = ranged(10, low=1)
     template: str = choice("arcface", alignment.TEMPLATES, essential=True)
     image_format: str = choice("jpg", FORMATS, essential=True)
     quality: int = ranged(95, low=1, high=100)
@@ -110,15 +116,18 @@ class AlignSettings(Checked):
 def align_photos(
     tasks: list[tuple[str, str]], settings: AlignSettings, detector: Any
 ) -> list[dict]:
-    """Writes the crops of some photos and returns a report of each.
+    """Writes the crops of some photos and clips and returns a report of each.
 
     Args:
-        tasks: Relative path of the photo and of its crop without ending.
+        tasks: Relative path of the photo or clip and of its crop without ending.
         settings: How.
         detector: Has `detect_batch(images) -> list[Faces]`.
     """
     reports, batch, pixels = [], [], 0
     for path, stem in tasks:
+        if not image_formats.known_ending(path):
+            reports.append(_align_clip(path, stem, settings, detector))
+            continue
         report, image = _read(path, settings)
         reports.append(report)
         if image is not None:
@@ -142,6 +151,61 @@ def _read(path: str, settings: AlignSettings) -> tuple[dict, np.ndarray | None]:
     if min(image.shape[:2]) <= settings.min_size:
         return {**report, "status": "image_too_small"}, None
     return report, image
+
+
+def _align_clip(
+    path: str, stem: str, settings: AlignSettings, detector: Any
+) -> dict[str, Any]:
+    """Writes the crops of a clip's frames, `talk.frame00120.jpg`, and returns a report.
+
+    It has the faces of all frames, each with the number of its frame; `frames` counts
+    what became of the frames, and the commonest of that is its status if no frame
+    gave a crop.
+    """
+    report: dict[str, Any] = {"path": path, "status": "done", "found": 0, "faces": []}
+    counts: collections.Counter = collections.Counter()
+    for batch in _frame_batches(path, settings, report):
+        _search(
+            [(one, f"{stem}.frame{number:05d}", image) for number, one, image in batch],
+            settings,
+            detector,
+        )
+        for number, one, _ in batch:
+            counts[one["status"]] += 1
+            report["found"] += one.get("found", 0)
+            report["faces"] += [
+                {"frame": number, **face} for face in one.get("faces", ())
+            ]
+    report["frames"] = dict(sorted(counts.items()))
+    if "why" in report:
+        report["status"] = "unreadable"
+    elif counts and not counts["done"]:
+        report["status"] = counts.most_common(1)[0][0]
+    return report
+
+
+def _frame_batches(
+    path: str, settings: AlignSettings, report: dict
+) -> Iterator[list[tuple[int, dict, np.ndarray]]]:
+    """Yields frames with a report each; fills in size and faults of the clip's."""
+    full, batch = os.path.join(settings.data_dir, path), []
+    try:
+        for number, image in clips.frames(full, settings.every, settings.max_pixels):
+            report["height"], report["width"] = image.shape[:2]
+            if min(image.shape[:2]) <= settings.min_size:
+                report["status"] = "image_too_small"
+                return
+            batch.append((number, {"status": "done"}, image))
+            pixels = len(batch) * image.shape[0] * image.shape[1]
+            if pixels > MAX_BATCH_PIXELS or len(batch) == _MAX_BATCH:
+                yield batch
+                batch = []
+    except InputError as error:
+        report["why"] = str(error)
+    if "height" not in report:
+        report.setdefault("why", f"{full}: none of its frames is whole")
+    if batch:
+        yield batch
 
 
 def _search(batch: list, settings: AlignSettings, detector: Any) -> None:
