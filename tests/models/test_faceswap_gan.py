@@ -48,6 +48,21 @@ def test_published_counts(preset, encoder, decoder):
         assert round(kind(config).cost().parameters / 1e6, places) == wanted
 
 
+@pytest.mark.large
+@pytest.mark.parametrize("size, described", [(64, 4.4), (128, 7.5), (256, 26.8)])
+def test_published_multiply_accumulates(size, described):
+    """In G; described is the likeness of places by all channels, not by an eighth."""
+    config, found = presets.PRESETS[f"faceswap_gan_{size}"], 0
+    for kind in (generator.FaceswapEncoder, generator.FaceswapDecoder):
+        network = kind(config)
+        found += network.cost().macs
+        for layer in network.layers:
+            if isinstance(layer, SelfAttention2D):
+                _, height, width, channels = layer.output.shape
+                found += (height * width) ** 2 * channels * 7 // 8
+    assert round(found / 1e9, 1) == described
+
+
 def test_a_discriminator_sees_a_pair_down_to_eight_places():
     for size in (64, 128):
         config = FaceswapDiscriminatorConfig(size, 8, attention=0)

@@ -259,6 +259,8 @@ class StepTest(testing.TestCase):
         ]
         decay = float(values["weight_decay"]) / sum(kernels)
         self.assertAlmostEqual(decay, 1.0, places=4)
+        decays = [one.weight_decay for one in self.system.adversaries]
+        self.assertEqual(decays, [weights["weight_decay"], 0.0] * 2)
 
     def test_what_is_made(self):
         """Composite and cycle, of networks called one by one."""

@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+from absl.testing import parameterized
 
 from facedancer import testing
 from facedancer.train.objective import losses
@@ -69,6 +70,29 @@ class TermsTest(testing.TestCase):
         }
         sums = terms.cycle({}, made)
         self.assertEqual(number(terms.cycle_value(sums, 2)), 1.0)
+
+
+class WeightDecayTest(testing.TestCase):
+    """A discriminator that is one kernel and one bias."""
+
+    def gradients(self, batch_size, **options):
+        image = keras.Input((2, 3, 3))
+        start = keras.initializers.Constant(0.25)
+        maps = keras.layers.Conv2D(1, 1, kernel_initializer=start)(image)
+        network = keras.Model(image, keras.layers.GlobalAveragePooling2D()(maps))
+        shown = Shown(flat_images(1.0, 0.5), flat_images(-1.0, 0.0))
+        driver, one = tiny.tensorflow_driver(), keras.ops.ones(())
+        judge = Judge(driver, network, Adversary(**options), batch_size)
+        return [np.asarray(part) for part in judge(shown, one, False).gradients]
+
+    @parameterized.parameters((2, 1.0), (6, 1 / 3))
+    def test_by_hand(self, batch_size, share):
+        """Two rows of a batch of six bring a third of the decay along."""
+        plain = self.gradients(batch_size)
+        kernel, bias = self.gradients(batch_size, weight_decay=0.1)
+        expected = np.full((1, 1, 3, 1), 2 * 0.1 * 0.25 * share, "f4")
+        self.assert_close(kernel - plain[0], expected, rtol=1e-4)
+        self.assert_close(bias, plain[1])
 
 
 class MixupTest(testing.TestCase):

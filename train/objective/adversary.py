@@ -127,6 +127,7 @@ class Adversary:
         mixup: The discriminator sees mixtures of a real and a fake image instead, with
             a share of real from Beta(mixup, mixup), one draw a step, and should tell
             the share (`lsgan` only); 0: it sees them apart.
+        weight_decay: Of the network's kernels of convolutions: what their squares cost.
         features: From images to what the network is given instead of them, such as the
             maps of a frozen network: gradients flow through it, and to none of its
             variables. None: the images.
@@ -152,6 +153,7 @@ class Adversary:
     r1_gamma: float = 0.0
     r1_every: int = 1
     mixup: float = 0.0
+    weight_decay: float = 0.0
     features: Callable | None = None
     augment: tuple[str, ...] = ()
     build: Callable | None = None

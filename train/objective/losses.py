@@ -7,11 +7,23 @@ discriminators are in `adversary.py`.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import keras
 from keras import ops
 
 from facedancer.images import LUMA
 from facedancer.tensors import Tensor
+
+
+def squared_kernels(weights: Iterable[Tensor]) -> Tensor:
+    """Returns the sum of the squares of all kernels of convolutions, a scalar.
+
+    Args:
+        weights: Variables of networks; those with other than four axes do not count.
+    """
+    kernels = [weight for weight in weights if len(weight.shape) == 4]
+    return sum(ops.sum(ops.square(ops.cast(one, "float32"))) for one in kernels)
 
 
 def cosine_similarity(first: Tensor, second: Tensor) -> Tensor:

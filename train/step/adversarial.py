@@ -10,7 +10,7 @@ from keras import ops, tree
 
 from facedancer.tensors import Tensor
 from facedancer.train.objective import adversary as formulas
-from facedancer.train.objective import diff_augment
+from facedancer.train.objective import diff_augment, losses
 from facedancer.train.objective.adversary import Adversary
 from facedancer.train.step.driver import Driver
 
@@ -97,6 +97,10 @@ class Judge:
                 # Every n-th step with n times the weight.
                 rule = self.adversary
                 loss += 0.5 * rule.r1_gamma * rule.r1_every * sums["r1"]
+            if self.adversary.weight_decay:
+                # As often as there are rows, so that parts of a batch add up to it.
+                decay = self.adversary.weight_decay * fake.shape[0]
+                loss += decay * losses.squared_kernels(weights)
             loss *= scale / self.batch_size
             wanted = sums["adversarial"] * (scale / self.batch_size)
             factor = formulas.exchange_factor(rule_kind, fake_logits, real_logits)

@@ -20,6 +20,7 @@ from facedancer.models.families.faceswap_gan.generator import swapper_of
 from facedancer.network import Network
 from facedancer.tensors import Tensor
 from facedancer.train.frozen import teachers
+from facedancer.train.objective import losses
 from facedancer.train.objective.adversary import Adversary
 from facedancer.train.objective.recipes import Recipe
 from facedancer.train.objective.terms import Made, Seen, Sums, Term
@@ -156,8 +157,9 @@ class FaceswapGAN(System):
         """Returns for each person a discriminator of the pasted and the raw picture.
 
         `relativistic_lsgan` judges the raw picture only, beside lsgan, as published.
+        Kernels decay with the first of both, so once a step.
         """
-        kind = self.recipe.adversary.kind
+        kind, decay = self.recipe.adversary.kind, self.recipe.weights["weight_decay"]
         plain = "lsgan" if kind == "relativistic_lsgan" else kind
         return tuple(
             Adversary(
@@ -171,6 +173,7 @@ class FaceswapGAN(System):
                 mixup=self._options.mixup if kind == "lsgan" else 0.0,
                 r1_gamma=self.recipe.adversary.r1_gamma,
                 r1_every=self.recipe.adversary.r1_every,
+                weight_decay=0.0 if raw else decay,
             )
             for side in SIDES
             for raw, fake, shown in (("", "swapped", plain), ("_raw", "raw", kind))
@@ -247,8 +250,10 @@ class FaceswapGAN(System):
                 )
                 made[f"judged{side}"] = ops.cast(logits[:, 0], "float32")
         if "kernels" in needs:
-            made["kernels"] = formulas.squared_kernels(
-                [networks[name] for name in self.generators]
+            made["kernels"] = losses.squared_kernels(
+                weight
+                for name in self.generators
+                for weight in networks[name].trainable_variables
             )
         return made
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-import keras
 from keras import ops
 
 from facedancer.models.layers.scalar_norm import scalar_normed
@@ -70,21 +69,6 @@ def reversed_gradient(x: Tensor) -> Tensor:
         x: Any shape.
     """
     return 2.0 * ops.stop_gradient(x) - x
-
-
-def squared_kernels(networks: Sequence[keras.Model]) -> Tensor:
-    """Returns the sum of the squares of all kernels of convolutions, a scalar.
-
-    Args:
-        networks: Whose.
-    """
-    kernels = [
-        weight
-        for network in networks
-        for weight in network.trainable_variables
-        if len(weight.shape) == 4
-    ]
-    return sum(ops.sum(ops.square(ops.cast(one, "float32"))) for one in kernels)
 
 
 def _of_both(name: str, value: Callable[[Seen, Made, str], Tensor]) -> Callable:
