@@ -1,19 +1,15 @@
 """The conditional GAN: its losses against NumPy, its recipes, a run to a swap."""
 
 import os
-import pathlib
 
 import numpy as np
 import pytest
 
-from facedancer import cli, testing
+from facedancer import testing
 from facedancer.contract import IdentityInput, InputContract, SwapContract
 from facedancer.errors import InputError
 from facedancer.models import load_generator
-from facedancer.train import train
-from facedancer.train.config import TrainConfig
 from facedancer.train.frozen.frozen_networks import FrozenNetworks
-from facedancer.train.objective import terms
 from facedancer.train.systems.base import Fed, Phase
 from facedancer.train.systems.conditional_gan import formulas
 from facedancer.train.systems.conditional_gan.recipes import (
@@ -75,11 +71,7 @@ def measure(recipe):
 
     seen = system.see(batch(), Phase())
     made = system.make({"generator": network}, seen, frozenset())
-    sums = {}
-    for term in system.terms:
-        sums |= term.sums(seen, made)
-    found = terms.values(system.terms, sums, ROWS)
-    values = {name: float(value) for name, value in found.items()}
+    values = tiny.values_of(system.terms, seen, made, ROWS)
     return seen, made, values, picture, alpha
 
 
@@ -210,12 +202,7 @@ class RunTest(testing.TestCase):
             "--save_every=1",
             "--log_dir=logs",
         ]
-        for steps in (2, 3):
-            settings = cli.parse(TrainConfig, [*words, f"--steps={steps}"])
-            self.assertEqual(train.main(settings), 0)
-        settings = cli.parse(TrainConfig, [*words, "--load=3", "--export"])
-        self.assertEqual(train.main(settings), 0)
-        (path,) = pathlib.Path("exports").rglob("*.keras")
+        (path,) = tiny.train_and_export(words)
         generator = load_generator(path)
         self.assertEqual(generator.contract.identity.names, ("0", "1", "2"))
         made = generator.named(generator.example_inputs(2))

@@ -12,15 +12,12 @@ import pytest
 from absl.testing import parameterized
 from keras import ops
 
-from facedancer import cli, testing
+from facedancer import testing
 from facedancer.dataset.shards import records
 from facedancer.models import load_generator
-from facedancer.train import train
-from facedancer.train.config import TrainConfig
 from facedancer.train.frozen.perceptual import Perceptual
 from facedancer.train.frozen.teachers import whole_view
 from facedancer.train.loop import checkpoints
-from facedancer.train.objective import terms
 from facedancer.train.step import divided_step, state
 from facedancer.train.systems import mobile_fsgan
 from facedancer.train.systems.base import Fed, Phase
@@ -32,11 +29,7 @@ PICTURES = ("swapped", "swapped_half", "swapped_quarter")
 
 
 def values(system, seen, made):
-    sums = {}
-    for term in system.terms:
-        sums |= term.sums(seen, made)
-    found = terms.values(system.terms, sums, len(seen["target"]))
-    return {name: float(value) for name, value in found.items()}
+    return tiny.values_of(system.terms, seen, made, len(seen["target"]))
 
 
 def pictures(seed=1):
@@ -169,6 +162,7 @@ class StructureTest(tiny.EagerTestCase):
         self.assertEqual(made["generator"].contract.identity.encoder, "e#1")
         self.assertEqual(made["generator"].shrink, 0.9)
 
+    @pytest.mark.slow
     def test_a_step_moves_all_four_networks(self):
         driver = tiny.tensorflow_driver()
         system = mobile_tiny.make_system()
@@ -233,9 +227,7 @@ class RunTest(testing.TestCase):
                 "--save_every=1",
                 "--log_dir=logs",
             ]
-            for steps in (2, 3):
-                settings = cli.parse(TrainConfig, [*words, f"--steps={steps}"])
-                self.assertEqual(train.main(settings), 0)
+            (path,) = tiny.train_and_export(words)
             saved = checkpoints.Checkpoints("logs/facedancer/checkpoints")
             arrays, record = checkpoints.read(saved.path(3))
             self.assertEqual(record["system"], "mobile_fsgan")
@@ -245,9 +237,6 @@ class RunTest(testing.TestCase):
             lines = pathlib.Path("logs/facedancer/metrics.jsonl").read_text()
             logged = json.loads(lines.splitlines()[-1])
             self.assertIn("adversarial_half", logged)
-            settings = cli.parse(TrainConfig, [*words, "--load=3", "--export"])
-            self.assertEqual(train.main(settings), 0)
-            (path,) = pathlib.Path("exports").rglob("*.keras")
             generator = load_generator(path)
             self.assertEqual(generator.contract.outputs, PICTURES)
             feeds = generator.example_inputs(2)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from facedancer import cli, face_maps, testing
+from facedancer import face_maps, testing
 from facedancer.alignment import Alignment
 from facedancer.arcface_model import build_mobilefacenet
 from facedancer.models import load_generator
@@ -19,12 +19,9 @@ from facedancer.models.families.swap_them_all.config import (
     SemanticDiscriminatorConfig,
     SwapThemAllConfig,
 )
-from facedancer.train import train
-from facedancer.train.config import TrainConfig
 from facedancer.train.frozen.face_parsing import OUTSIDE, FaceParsing
 from facedancer.train.frozen.frozen_networks import FrozenNetworks
 from facedancer.train.frozen.teachers import Teacher, whole_view
-from facedancer.train.objective import terms
 from facedancer.train.step import divided_step, state
 from facedancer.train.systems import SYSTEMS, swap_them_all
 from facedancer.train.systems.base import Fed, Phase
@@ -141,13 +138,10 @@ class TermsTest(testing.TestCase):
             "outside": (away * np.asarray(self.seen["outside"])).mean(),
             "semantic": np.abs(parts[0] - parts[1]).mean(),
         }
-        sums = {}
-        for term in self.system.terms:
-            sums |= term.sums(self.seen, self.made)
-        values = terms.values(self.system.terms, sums, COUNT)
+        values = tiny.values_of(self.system.terms, self.seen, self.made, COUNT)
         self.assertEqual(set(values), set(expected))
         for name, value in expected.items():
-            self.assertAlmostEqual(float(values[name]), float(value), 4, name)
+            self.assertAlmostEqual(values[name], float(value), 4, name)
         self.assertEqual(
             V2_LOSSES.weights,
             {
@@ -175,6 +169,7 @@ class TermsTest(testing.TestCase):
 
 
 class SystemTest(testing.TestCase):
+    @pytest.mark.slow
     def test_a_step_moves_both_networks(self):
         driver, system = tiny.tensorflow_driver(), make_system()
         new = state.build_state(system, system.builders(STRUCTURES))
@@ -221,9 +216,6 @@ class RunTest(testing.TestCase):
                 "--batch_size=4",
                 "--save_every=1",
             ]
-            for more in (["--steps=1"], ["--steps=2"], ["--load=2", "--export"]):
-                settings = cli.parse(TrainConfig, [*words, *more])
-                self.assertEqual(train.main(settings), 0)
-            (path,) = pathlib.Path("exports").rglob("*.keras")
+            (path,) = tiny.train_and_export(words, (1, 2))
             generator = load_generator(path)
             self.assertEqual(generator.contract.inputs, swap_them_all._FEEDS)

@@ -1,13 +1,14 @@
 """Networks, batches and steps small enough to be traced in a second or two."""
 
 import functools
+import pathlib
 import random
 
 import cv2
 import keras
 import numpy as np
 
-from facedancer import testing
+from facedancer import cli, testing
 from facedancer.arcface_model import Encoder, build_mobilefacenet
 from facedancer.dataset.shards import records
 from facedancer.models.families.facedancer.config import (
@@ -17,6 +18,7 @@ from facedancer.models.families.facedancer.config import (
 from facedancer.train.frozen.frozen_networks import FrozenNetworks
 from facedancer.train.frozen.teachers import Teacher
 from facedancer.train.objective import diff_augment
+from facedancer.train.objective.terms import values as term_values
 from facedancer.train.step import divided_step, state
 from facedancer.train.systems import facedancer, facedancer_recipes
 
@@ -221,6 +223,34 @@ def run(train_step, batches):
         names = train_step.names[phase]
         found.append(dict(zip(names, np.asarray(values), strict=True)))
     return found
+
+
+def values_of(terms, seen, made, count):
+    """The value of each term by name, from sums over all examples."""
+    sums = {}
+    for term in terms:
+        sums |= term.sums(seen, made)
+    found = term_values(terms, sums, count)
+    return {name: float(value) for name, value in found.items()}
+
+
+def train_and_export(words, steps=(2, 3)):
+    """Trains in the working folder, started anew for each number of steps.
+
+    Args:
+        words: Flags of the program.
+        steps: At which a run ends; of the last the swappers are exported.
+
+    Returns:
+        The `.keras` files, sorted.
+    """
+    from facedancer.train import train
+    from facedancer.train.config import TrainConfig
+
+    runs = [[f"--steps={count}"] for count in steps]
+    for more in (*runs, [f"--load={steps[-1]}", "--export"]):
+        assert train.main(cli.parse(TrainConfig, [*words, *more])) == 0
+    return sorted(pathlib.Path("exports").rglob("*.keras"))
 
 
 def small_mobilefacenet(size=VECTOR):

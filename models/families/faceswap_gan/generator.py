@@ -159,10 +159,11 @@ class _FaceswapNetwork(BuiltNetwork):
         config: FaceswapConfig | dict,
         form: str = "composed",
         dtype: Dtype = None,
-        name: str = "network",
+        name: str | None = None,
     ) -> None:
         record, policy = self.resolve(config, dtype)
         parts = FaceswapParts(record.norm, record.attention, policy)
+        name = name or self.role
         super().__init__(record, parts, name, form=form, dtype=policy.name)
 
 
@@ -174,7 +175,7 @@ class FaceswapEncoder(_FaceswapNetwork):
         config: Its structure, a `FaceswapConfig` or the dict of one.
         form: Kept for files; both forms are the same here.
         dtype: Policy of the layers; `None` is the global one.
-        name: Name of the model.
+        name: Name of the model, `None` its role.
 
     Call arguments:
         inputs: Pictures `(batch, size, size, 3)` in [-1, 1]; with `landmarks` a pair
@@ -187,15 +188,6 @@ class FaceswapEncoder(_FaceswapNetwork):
     role = "encoder"
     graph = staticmethod(encoder_graph)
 
-    def __init__(
-        self,
-        config: FaceswapConfig | dict,
-        form: str = "composed",
-        dtype: Dtype = None,
-        name: str = "encoder",
-    ) -> None:
-        super().__init__(config, form, dtype, name)
-
 
 @register
 class FaceswapDecoder(_FaceswapNetwork):
@@ -205,7 +197,7 @@ class FaceswapDecoder(_FaceswapNetwork):
         config: Its structure, a `FaceswapConfig` or the dict of one.
         form: Kept for files; both forms are the same here.
         dtype: Policy of the layers; `None` is the global one. Pictures are float32.
-        name: Name of the model.
+        name: Name of the model, `None` its role.
 
     Call arguments:
         inputs: The encoder's maps.
@@ -217,15 +209,6 @@ class FaceswapDecoder(_FaceswapNetwork):
 
     role = "decoder"
     graph = staticmethod(decoder_graph)
-
-    def __init__(
-        self,
-        config: FaceswapConfig | dict,
-        form: str = "composed",
-        dtype: Dtype = None,
-        name: str = "decoder",
-    ) -> None:
-        super().__init__(config, form, dtype, name)
 
 
 @register
