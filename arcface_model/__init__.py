@@ -45,5 +45,9 @@ __all__ = [
     "load_encoder",
     "mean_of_embeddings",
     "normalize",
+    "onnx_network",
+    "portable_encoder",
+    "shapes",
     "tap_model",
+    "verification",
 ]

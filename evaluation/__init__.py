@@ -1,1 +1,3 @@
 """How good is a swap? Identity, pose, expression, realism, flicker; reports."""
+
+__all__ = ["api"]

@@ -9,7 +9,7 @@ import types
 
 from facedancer import files, keras_needed, places, weights
 from facedancer.alignment import Alignment
-from facedancer.arcface_model.loading import load_embedder
+from facedancer.arcface_model import load_embedder
 from facedancer.dataset.jobs import report
 from facedancer.evaluation.inputs.cache import Cache
 from facedancer.evaluation.inputs.locating import Locator
@@ -24,8 +24,7 @@ from facedancer.evaluation.measuring.measure import Perception, Tools
 from facedancer.evaluation.plots import charts
 from facedancer.evaluation.report import document
 from facedancer.evaluation.settings import EvaluateSettings
-from facedancer.retinaface.detector import Detector
-from facedancer.retinaface.loading import load_detector
+from facedancer.retinaface import Detector, load_detector
 
 
 @dataclasses.dataclass(frozen=True)

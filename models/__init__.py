@@ -36,8 +36,11 @@ __all__ = [
     "GeneratorConfig",
     "build_discriminator",
     "build_generator",
+    "exports",
     "fuse",
     "get_preset",
+    "litert",
     "load_discriminator",
     "load_generator",
+    "portable_generator",
 ]

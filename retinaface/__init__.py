@@ -28,7 +28,10 @@ __all__ = [
     "MtcnnDetector",
     "RetinaFace",
     "RetinaFaceDetector",
+    "api",
     "build_retinaface",
     "load_detector",
     "load_network",
+    "loading",
+    "portable_network",
 ]

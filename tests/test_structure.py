@@ -11,26 +11,8 @@ import keras
 import numpy as np
 import pytest
 
-ROOT = pathlib.Path(__file__).parents[1]
-# Who may import whom. "facedancer" stands for the modules in that folder.
-MAY_IMPORT = {
-    "facedancer": set(),
-    "retinaface": {"facedancer"},
-    "arcface_model": {"facedancer"},
-    "models": {"facedancer"},
-    "dataset": {"facedancer", "retinaface", "arcface_model", "video_swap"},
-    "train": {"facedancer", "dataset", "models", "arcface_model"},
-    "video_swap": {"facedancer", "models", "retinaface", "arcface_model"},
-    "evaluation": {
-        "facedancer",
-        "dataset",
-        "models",
-        "arcface_model",
-        "retinaface",
-        "video_swap",
-    },
-    "ui": {"facedancer", "video_swap"},
-}
+from tests.house import FILES, MAY_IMPORT, ROOT, each_file, imports, module_of, tree_of
+
 NO_TENSORFLOW = {"facedancer", "models", "retinaface", "arcface_model", "evaluation"}
 NO_TENSORFLOW |= {"ui"}
 # The rooms of a folder, in their order: a room imports from earlier tuples and from
@@ -67,44 +49,7 @@ ROOMS = {
 MAX_FILES = 12  # of a room, its face left out
 # TensorFlow also stands in the engines of `video_swap/`, and nowhere else there.
 ENGINES = pathlib.PurePath("video_swap", "engines")
-FILES = [path for name in MAY_IMPORT for path in sorted((ROOT / name).rglob("*.py"))]
 IDS = [str(path.relative_to(ROOT)) for path in FILES]
-
-
-@functools.cache
-def tree_of(path):
-    return ast.parse(path.read_text())
-
-
-def each_file(check):
-    """Returns a test for each folder that says all faults of its files at once."""
-
-    @pytest.mark.parametrize("folder", list(MAY_IMPORT))
-    def test(folder):
-        faults = []
-        for path in FILES:
-            if path.is_relative_to(ROOT / folder):
-                try:
-                    check(path)
-                except AssertionError as fault:
-                    faults.append(str(fault))
-        assert not faults, "\n".join(faults)
-
-    test.__doc__ = check.__doc__
-    return test
-
-
-@functools.cache
-def imports(path):
-    """Returns `(line, dotted name)` of every import in a file."""
-    found = []
-    for node in ast.walk(tree_of(path)):
-        if isinstance(node, ast.Import):
-            found += [(node.lineno, alias.name) for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            module = f"{'.' * node.level}{node.module}"
-            found += [(node.lineno, f"{module}.{alias.name}") for alias in node.names]
-    return found
 
 
 @each_file
@@ -135,17 +80,6 @@ def room_of(parts):
     folder, *rest = parts
     known = {room for level in ROOMS.get(folder, ()) for room in level}
     return rest[0] if rest and rest[0] in known else None
-
-
-def module_of(name):
-    """Returns the parts of `facedancer.x.y.z` that are a module, without the first."""
-    parts = name.split(".")[1:]
-    while parts and not (
-        (ROOT / pathlib.Path(*parts)).with_suffix(".py").is_file()
-        or (ROOT / pathlib.Path(*parts) / "__init__.py").is_file()
-    ):
-        parts = parts[:-1]
-    return parts
 
 
 @each_file

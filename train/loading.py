@@ -11,13 +11,12 @@ from absl import logging
 
 from facedancer import weights
 from facedancer.alignment import Alignment, check_equal
-from facedancer.arcface_model import fold, load_encoder
-from facedancer.arcface_model.encoder import Encoder
+from facedancer.arcface_model import Encoder, fold, load_encoder
 from facedancer.contract import SwapContract
 from facedancer.dataset.reading import readers
 from facedancer.dataset.shards import shard_index
 from facedancer.errors import InputError
-from facedancer.models.architectures import ARCHITECTURES
+from facedancer.models import ARCHITECTURES
 from facedancer.models.published import reading
 from facedancer.train.config import TrainConfig
 from facedancer.train.frozen import face_parsing, people, perceptual, projector, proxy

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from facedancer import alignment, face_maps, images, portable, runtimes
-from facedancer.arcface_model.loading import load_embedder
+from facedancer.arcface_model import load_embedder
 from facedancer.errors import InputError
 from facedancer.vectors import normalize
 

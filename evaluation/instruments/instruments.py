@@ -18,7 +18,7 @@ from facedancer.evaluation.inputs.photos import Face
 if typing.TYPE_CHECKING:
     import keras
 
-    from facedancer.arcface_model.encoder import Encoder
+    from facedancer.arcface_model import Encoder
     from facedancer.evaluation.instruments import backbones
 
 BATCH = 16  # faces that go through a network at once

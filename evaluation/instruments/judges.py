@@ -10,15 +10,14 @@ import typing
 import numpy as np
 
 from facedancer import alignment, files, keras_needed, portable
-from facedancer.arcface_model.embedding import Embedder
-from facedancer.arcface_model.loading import load_embedder
+from facedancer.arcface_model import Embedder, load_embedder
 from facedancer.errors import InputError
 from facedancer.evaluation.inputs.photos import Face
 from facedancer.evaluation.instruments import runtime
 from facedancer.evaluation.instruments.instruments import Instrument
 
 if typing.TYPE_CHECKING:
-    from facedancer.arcface_model.encoder import Encoder
+    from facedancer.arcface_model import Encoder
 
 
 @dataclasses.dataclass(frozen=True)

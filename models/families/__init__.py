@@ -1,1 +1,3 @@
 """One folder a family of networks."""
+
+__all__ = ["built_network", "projected_heads"]

@@ -1,1 +1,3 @@
 """Layers and their forms."""
+
+__all__ = ["scalar_norm", "synchronized"]

@@ -14,7 +14,7 @@ import numpy as np
 from keras import ops
 
 from facedancer import batching
-from facedancer.arcface_model.encoder import tap_model
+from facedancer.arcface_model import tap_model
 from facedancer.errors import InputError
 from facedancer.tensors import Tensor
 from facedancer.train.frozen.compiled import compiled

@@ -17,7 +17,7 @@ import numpy as np
 
 from facedancer.contract import SwapContract
 from facedancer.errors import InputError
-from facedancer.models.architectures import ARCHITECTURES, Architecture
+from facedancer.models import ARCHITECTURES, Architecture
 from facedancer.network import Network
 from facedancer.settings import did_you_mean
 from facedancer.train.frozen.frozen_networks import FrozenNetworks

@@ -16,10 +16,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from facedancer.models.families.facedancer.config import (
-    DiscriminatorConfig,
-    GeneratorConfig,
-)
+from facedancer.models import DiscriminatorConfig, GeneratorConfig
 from facedancer.tensors import Tensor
 from facedancer.train.frozen import teachers
 from facedancer.train.frozen.proxy import Proxy

@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 
 from facedancer import keras_needed, sample_photos
-from facedancer.retinaface.loading import load_detector
+from facedancer.retinaface import load_detector
 from facedancer.video_swap.benchmark_settings import SIZES, BenchmarkSettings
 from facedancer.video_swap.clips import clip_stages, pipeline, segments
 from facedancer.video_swap.engines import devices, make

@@ -9,23 +9,22 @@ from concurrent import futures
 from typing import TYPE_CHECKING
 
 from facedancer import keras_needed, openvino_core, portable, weights
-from facedancer.arcface_model.embedding import Embedder
-from facedancer.arcface_model.loading import load_embedder
+from facedancer.arcface_model import Embedder, load_embedder
 from facedancer.arcface_model.portable_encoder import PortableEncoder
 from facedancer.contract import IdentityInput, SwapContract
 from facedancer.errors import InputError
 from facedancer.models.families.face_parser import loading
 from facedancer.models.families.face_parser.parser import FaceParser
 from facedancer.portable import PortableFile
-from facedancer.retinaface.detector import Detector
-from facedancer.retinaface.loading import MTCNN, load_detector
+from facedancer.retinaface import Detector, load_detector
+from facedancer.retinaface.loading import MTCNN
 from facedancer.video_swap.compositing import parsing
 from facedancer.video_swap.engines import devices, make
 from facedancer.video_swap.settings import NetworkSettings
 from facedancer.video_swap.swapping import converting, identities
 
 if TYPE_CHECKING:
-    from facedancer.arcface_model.encoder import Encoder
+    from facedancer.arcface_model import Encoder
     from facedancer.models.families.built_network import SwapperNetwork
 
 
