@@ -20,6 +20,14 @@ def ctrl_c():
         signal.signal(signal.SIGINT, before)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """What is large is not slow, too: a large class may inherit slow tests."""
+    for item in items:
+        if item.get_closest_marker("large"):
+            item.own_markers = [one for one in item.own_markers if one.name != "slow"]
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):
     """Escapes bytes of odd file names, which cannot go from process to process."""

@@ -98,6 +98,7 @@ def settings(chain, shards="shrunk_shards", *more):
     return cli.parse(TrainConfig, list(found))
 
 
+@pytest.mark.slow
 def test_from_crops_to_the_swapper(chain, monkeypatch):
     monkeypatch.chdir(chain)
     assert report.alignment_of(chain / "shrunk") == SHRUNK
@@ -155,6 +156,7 @@ def test_refused_where_two_differ(chain, monkeypatch, shards, more, message):
         loading.load_networks(values)
 
 
+@pytest.mark.slow
 def test_fine_tuning_and_calibration_want_the_generator_s_crops(chain):
     fed = Fed(8, "", SHRUNK.template, SHRUNK.shrink)
     config = loading.structures_of(settings(chain), fed)["generator"]

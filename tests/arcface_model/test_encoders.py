@@ -1,5 +1,7 @@
 """Tests of the encoders: `mobilefacenet`, `resnet50`, `encoder`."""
 
+import functools
+
 import keras
 import numpy as np
 from absl.testing import parameterized
@@ -7,9 +9,14 @@ from absl.testing import parameterized
 from facedancer import arcface_model, testing
 
 BatchNorm = keras.layers.BatchNormalization
+# Built once each, a second or two; tests may change the weights.
 SMALL = {
-    "mobilefacenet": lambda: arcface_model.build_mobilefacenet(12, 48, width=0.125),
-    "resnet50": lambda: arcface_model.build_resnet50(12, 48, width=8, dropout=0.25),
+    "mobilefacenet": functools.cache(
+        lambda: arcface_model.build_mobilefacenet(12, 48, width=0.125)
+    ),
+    "resnet50": functools.cache(
+        lambda: arcface_model.build_resnet50(12, 48, width=8, dropout=0.25)
+    ),
 }
 
 
@@ -129,6 +136,6 @@ class EncodersTest(testing.TestCase):
 
     def test_trains_in_half_precision(self):
         keras.config.set_dtype_policy("mixed_bfloat16")
-        encoder = SMALL["mobilefacenet"]()
+        encoder = arcface_model.build_mobilefacenet(12, 48, width=0.125)
         self.assertEqual(encoder(self.crops, training=True).dtype, "float32")
         self.assertEqual(encoder.get_layer("head_conv").compute_dtype, "bfloat16")

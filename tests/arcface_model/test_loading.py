@@ -88,6 +88,7 @@ class PublishedTest(testing.TestCase):
         recorded = np.load(folder / "arcface_res50_tf215.npz")
         self.assert_close(encoder(recorded["x0"]), recorded["y0"], 0, 3e-4)
 
+    @pytest.mark.slow
     def test_names_with_other_counters(self):
         """The head of a model made late in a process starts at `dense_5`."""
         path = self.path.with_name("renamed.h5")

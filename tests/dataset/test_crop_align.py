@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 from absl.testing import parameterized
 from PIL import Image
 
@@ -286,6 +287,7 @@ class ResumeTest(AlignTestCase):
         self.align(num_workers=2)
         self.assertEqual(self.content(), one)
 
+    @pytest.mark.slow
     def test_a_worker_that_dies_loses_one_photo(self):
         killer = np.zeros((150, 200, 3), np.uint8)
         images.write_image(self.data / "bob/007.jpg", killer)

@@ -186,6 +186,7 @@ class ProgramTest(testing.TestCase):
         self.assertLess(np.abs(distance).max(), 12)
         self.assertLess(np.abs(distance.mean(0)).max(), 1e-2)  # least squares
 
+    @pytest.mark.slow
     def test_resume_and_workers(self):
         make_faces.write_faces(self.settings())
         whole = self.content()

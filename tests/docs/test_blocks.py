@@ -9,7 +9,7 @@ import pytest
 from tests.docs import blocks, stage
 
 BLOCKS = {page: blocks.blocks_of(page) for page in blocks.pages()}
-# Of these the blocks without a mark are run always; of all others with -m large.
+# Of these the blocks without a mark are run with -m slow; of all others with -m large.
 QUICK = [blocks.ROOT / name for name in ("README.md", "docs/python.md")]
 LONG = [page for page, found in BLOCKS.items() if any(one.runs for one in found)]
 
@@ -47,6 +47,7 @@ def run(page, folder, long):
 
 
 @pytest.mark.parametrize("page", QUICK, ids=name_of)
+@pytest.mark.slow
 def test_quick_blocks(page, folder):
     run(page, folder, long=False)
 

@@ -7,6 +7,7 @@ import cv2
 import h5py
 import keras
 import numpy as np
+import pytest
 
 from facedancer import alignment, files, pose, testing
 from facedancer.arcface_model import build_mobilefacenet, cosine, load_encoder
@@ -52,6 +53,7 @@ def real_faces():
 
 
 class JudgeTest(testing.TestCase):
+    @pytest.mark.slow
     def test_keras_judge_is_the_encoder(self):
         encoder = build_mobilefacenet(8, width=0.125, blocks=(1, 1, 1))
         path = self.tempdir() / "judge.keras"
@@ -288,6 +290,7 @@ class InstrumentTest(testing.TestCase):
         self.assertAlmostEqual(columns.mean(), 24.0, delta=0.3)
         self.assertAlmostEqual(len(np.unique(rows)), 25, delta=1)
 
+    @pytest.mark.slow
     def test_encoder_features_are_means_of_maps(self):
         encoder = build_mobilefacenet(8, width=0.125, blocks=(1, 1, 1))
         features = instruments.EncoderFeatures(encoder)

@@ -64,6 +64,7 @@ class SilenceTest(testing.TestCase):
         self.assertIn(kept, ([], ["facedancer"]))  # the key that signs
         return found.output
 
+    @pytest.mark.slow
     def test_libraries(self):
         output = self.check(["-c", LIBRARIES])
         self.assertIn("done", output)
@@ -79,6 +80,7 @@ class SilenceTest(testing.TestCase):
         output = self.check(["-c", STAND_IN])
         self.assertIn("telemetry_stub", output)
 
+    @pytest.mark.slow
     def test_settings_of_the_user_are_read(self):
         folder = self.tempdir()
         (folder / ".keras").mkdir()
@@ -111,6 +113,7 @@ class SilenceTest(testing.TestCase):
         )
         self.assertTrue(swapped.is_file())
 
+    @pytest.mark.slow
     def test_python_and_the_one_command(self):
         source, target = self.photos()
         folder = target.parent

@@ -36,6 +36,7 @@ def fuzz(*words, seconds=800):
         return json.loads(found.read_text())
 
 
+@pytest.mark.slow
 def test_a_few_of_every_kind():
     counts = ",".join(map(str, FEW.values()))
     found = fuzz(f"--kinds={','.join(FEW)}", f"--count={counts}")

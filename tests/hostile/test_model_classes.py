@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import pytest
 from absl.testing import parameterized
 
 from facedancer import (
@@ -52,6 +53,7 @@ class ClassesTest(testing.TestCase):
         ):
             foreign.load_network(self.poisoned_foreign(**layer))
 
+    @pytest.mark.slow
     def test_known_parts(self):
         """Operations, kinds of every sort, and layers of this project."""
         image = keras.Input((8, 8, 3))

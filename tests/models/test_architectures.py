@@ -38,7 +38,16 @@ def different_presets():
             yield from ((name, role, preset) for preset in known.values())
 
 
-@pytest.mark.parametrize("name, role, preset", different_presets())
+def presets_with_marks():
+    """Yields parameters of tests; the cheapest of three families are run always."""
+    always = "facedancer_lite_64 faceswap_gan_lite_64 conditional_gan_legacy_attention"
+    for name, role, preset in different_presets():
+        swaps = role in ("generator", "encoder", "decoder")
+        marks = [] if swaps and preset in always.split() else [pytest.mark.slow]
+        yield pytest.param(name, role, preset, marks=marks)
+
+
+@pytest.mark.parametrize("name, role, preset", presets_with_marks())
 def test_presets(name, role, preset, tmp_path):
     one = ARCHITECTURES[name]
     config = small(one.presets[role][preset])

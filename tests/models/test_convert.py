@@ -97,12 +97,14 @@ class ConvertTest(testing.TestCase):
         for ours, theirs in zip(again.weights, self.model.weights, strict=True):
             np.testing.assert_array_equal(ours, theirs)
 
+    @pytest.mark.slow
     def test_ours_keeps_what_it_says(self):
         own, path = self.folder / "own.h5", self.folder / "back.keras"
         saving.save(self.model, own)
         self.run_main(own, path)
         self.assertEqual(models.load_generator(path).config, self.model.config)
 
+    @pytest.mark.slow
     def test_half_is_smaller_and_nearly_equal(self):
         whole, half = self.folder / "whole.keras", self.folder / "half.keras"
         conversion.convert(self.published, whole)

@@ -8,6 +8,7 @@ from unittest import mock
 
 import keras
 import numpy as np
+import pytest
 from absl.testing import parameterized
 
 from facedancer import cli, models, testing
@@ -37,16 +38,22 @@ class ExportTest(testing.TestCase):
         super().setUp()
         self.folder = self.tempdir()
 
+    @parameterized.parameters(("out.keras", False), ("out.onnx", True))
+    def test_parity(self, name, fused):
+        self.check_parity(name, fused)
+
     @parameterized.parameters(
-        ("out.keras", False),
         ("out.h5", False),
         ("out", False),
         ("out", True),
-        ("out.onnx", True),
         ("out.tflite", True),
         ("out.xml", True),
     )
-    def test_parity(self, name, fused):
+    @pytest.mark.slow
+    def test_parity_of_the_others(self, name, fused):
+        self.check_parity(name, fused)
+
+    def check_parity(self, name, fused):
         path = self.folder / "made" / name
         missing = [
             package

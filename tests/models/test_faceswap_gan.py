@@ -92,6 +92,7 @@ class SwapperTest(testing.TestCase):
             self.assert_close(made["alpha"], alpha)
         self.assertGreater(np.abs(np.asarray(made["alpha"]) - 0.5).max(), 1e-3)
 
+    @pytest.mark.slow
     def test_a_file_keeps_whom_it_shows(self):
         config = FaceswapConfig(**{**TINY.to_dict(), "people": ("anna", "ben")})
         made = networks(config)

@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import pytest
 from absl.testing import parameterized
 from keras import ops
 
@@ -12,7 +13,6 @@ from facedancer.models.layers import normalization, resampling
 
 VARIANTS = {
     **{name: {"up_types": (name,) * 5} for name in UP_TYPES},
-    "no_final_adain": {"final_adain": False, "output_activation": "tanh"},
     "no_mapping": {"mapping_sizes": ()},
     "96": {"image_size": 96, "up_types": UP_TYPES},
 }
@@ -52,9 +52,16 @@ def ways_of(model):
 
 
 class FuseTest(testing.TestCase):
-    @parameterized.named_parameters(*VARIANTS.items())
-    def test_same_function(self, changes):
+    def test_same_function(self):
         """Of presets it is `test_architectures` that says so."""
+        self.check_same_function({"final_adain": False, "output_activation": "tanh"})
+
+    @parameterized.named_parameters(*VARIANTS.items())
+    @pytest.mark.slow
+    def test_same_function_of(self, changes):
+        self.check_same_function(changes)
+
+    def check_same_function(self, changes):
         model = generator(**changes)
         fast = models.fuse(model)
         variant = fast.variant(norm_form="plain")
@@ -101,6 +108,7 @@ class FuseTest(testing.TestCase):
         self.assert_close(fast(x), before)
 
     @parameterized.parameters(".keras", ".h5")
+    @pytest.mark.slow
     def test_round_trip(self, ending):
         fast = models.fuse(generator())
         path = self.tempdir() / f"fused{ending}"
@@ -117,6 +125,7 @@ class FuseTest(testing.TestCase):
         fast = models.fuse(generator())
         self.assertIs(models.fuse(fast), fast)
 
+    @pytest.mark.slow
     def test_variant_with_fast_convolutions(self):
         wide = {"image_size": 64, "base_width": 96, "max_width": 192}
         model = generator(**wide)

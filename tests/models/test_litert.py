@@ -19,6 +19,7 @@ from tests.video_swap import made
 pytest.importorskip("ai_edge_litert")
 
 
+@pytest.mark.slow
 class FilesTest(testing.TestCase):
     """One conversion for all of them: it takes seconds."""
 

@@ -147,6 +147,7 @@ class GeneratorTest(testing.TestCase):
         self.assertEqual(model.outputs[0].dtype, "float32")
 
     @parameterized.parameters("plain", "composed")
+    @pytest.mark.slow
     def test_round_trip_of_all_fusions(self, form):
         config = small(
             encoder="mobilefacenet@1234abcd",
@@ -181,6 +182,7 @@ class GeneratorTest(testing.TestCase):
             self.assert_close(again(x), expected)
 
     @parameterized.parameters("mixed_bfloat16", "mixed_float16")
+    @pytest.mark.slow
     def test_mixed_precision(self, policy):
         config = small(**TINY, gain_bias=1.0)
         model = models.build_generator(config)

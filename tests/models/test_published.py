@@ -180,8 +180,16 @@ class WrittenTest(testing.TestCase):
         identity = rng.normal(size=(2, config.identity_size)).astype("float32")
         return [rng.uniform(-1, 1, shape).astype("float32"), identity]
 
+    @parameterized.parameters("all_d_affa", "one_channel", "no_mapping", "normalised")
+    def test_structure_and_weights_are_found(self, name):
+        self.check_structure(STRUCTURES[name])
+
     @parameterized.named_parameters(*STRUCTURES.items())
-    def test_structure_and_weights_are_found(self, config):
+    @pytest.mark.slow
+    def test_every_structure_is_found(self, config):
+        self.check_structure(config)
+
+    def check_structure(self, config):
         model = randomise(models.build_generator(config))
         path = self.tempdir() / "anything.h5"
         published_writer.save_published(model, path, first=len(config.up_types) * 3)
@@ -210,6 +218,7 @@ class WrittenTest(testing.TestCase):
         longer = ops.convert_to_numpy(theirs([x[0], 3 * x[1]]))
         self.assert_close(longer, expected, atol=1e-5 * expected.std())
 
+    @pytest.mark.slow
     def test_packaged_generator(self):
         model = models.load_generator(weights.find("generator"))
         path = self.tempdir() / "packaged.h5"

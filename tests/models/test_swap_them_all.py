@@ -42,7 +42,11 @@ def test_published_counts():
 
 
 @pytest.mark.parametrize(
-    "config, ending", ((TINY, ".keras"), (TINY_2, ".onnx")), ids=("one", "two")
+    "config, ending",
+    [
+        pytest.param(TINY, ".keras", id="one"),
+        pytest.param(TINY_2, ".onnx", id="two", marks=pytest.mark.slow),
+    ],
 )
 def test_networks_stand_files_and_runtimes(tmp_path, config, ending):
     network = SwapThemAllGenerator(config)

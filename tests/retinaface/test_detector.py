@@ -5,6 +5,7 @@ import dataclasses
 import cv2
 import keras
 import numpy as np
+import pytest
 import skimage.data
 from absl.testing import parameterized
 
@@ -282,6 +283,7 @@ class TurnedTest(testing.TestCase):
         found = rotated_search._seen_already(box, np.float32(others), 0.4)
         self.assertEqual(found, expected)
 
+    @pytest.mark.slow
     def test_a_photo_on_its_side(self):
         path = testing.shared("faces", "lfw", "AJ_Cook", "AJ_Cook_0001.jpg")
         weights = testing.shared("models", "detection", "retinaface_mobilenet025.npz")
@@ -310,6 +312,7 @@ class RetinaFaceDetectorTest(testing.TestCase):
     def test_name(self):
         self.assertEqual(self.detector.name, "retinaface-mobilenet025")
 
+    @pytest.mark.slow
     def test_batch_equals_one_by_one(self):
         together = self.detector.detect_batch(list(self.photos))
         for image, found in zip(self.photos, together, strict=True):
@@ -347,6 +350,7 @@ class RetinaFaceDetectorTest(testing.TestCase):
         self.assert_close(best[:, 2] * 64, found.boxes[:, 2], 1e-3, 1e-2)
         self.assert_close(best[:, 5] * 32, found.landmarks[:, 0, 1], 1e-3, 1e-2)
 
+    @pytest.mark.slow
     def test_all_boxes_on_a_face_vote(self):
         options = dataclasses.replace(
             self.detector.options,

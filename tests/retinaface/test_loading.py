@@ -49,6 +49,7 @@ class PublishedTest(testing.TestCase):
         self.assertLess(worst_row(rows, recorded["y0"]), 3e-4)
         return detector.network.get_config()
 
+    @pytest.mark.slow
     def test_resnet50_gives_the_recorded_rows(self):
         self.assertIsNone(self.check_resnet50()["trunk"])
 

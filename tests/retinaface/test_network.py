@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import pytest
 from absl.testing import parameterized
 
 from facedancer import testing
@@ -61,6 +62,7 @@ class NetworkTest(testing.TestCase):
     @parameterized.parameters(
         ("mobilenet025", ".keras"), ("mobilenet025", ".h5"), ("resnet50", ".h5")
     )
+    @pytest.mark.slow
     def test_round_trip(self, backbone, ending):
         model = network.build_retinaface(**SMALL[backbone], mean=(1.0, 2.0, 3.0))
         randomize(model)

@@ -138,6 +138,7 @@ class TrainDetectorTest(testing.TestCase):
         self.assert_close(loss, np.array(4 * math.log(2) + 2 * 2 + 58.5))
         self.assert_close(model.trackers["landmarks"].result(), np.array(19.5))
 
+    @pytest.mark.slow
     def test_a_stopped_run_ends_as_an_undisturbed_one(self):
         excluded = self.folder / "no.txt"
         excluded.write_text("person3\n")

@@ -6,6 +6,7 @@ from unittest import mock
 
 import keras
 import numpy as np
+import pytest
 from absl.testing import parameterized
 
 from facedancer import arcface_model, cli, images
@@ -59,6 +60,7 @@ class DistillTest(tiny.EagerTestCase):
         )
         return dataclasses.replace(settings, **changes)
 
+    @pytest.mark.slow
     def test_runs_and_goes_on(self):
         settings = self.make_run()
         distilling.distill(settings)
@@ -68,6 +70,7 @@ class DistillTest(tiny.EagerTestCase):
         second = arcface_model.load_encoder(settings.output)
         self.assertNotEqual(first.name_with_hash, second.name_with_hash)
 
+    @pytest.mark.slow
     def test_starts_from_another_student(self):
         settings = self.make_run(learning_rate=0.0, eval_dir="")
         start = arcface_model.build_mobilefacenet(8, **SMALL)

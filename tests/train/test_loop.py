@@ -6,6 +6,7 @@ import json
 from unittest import mock
 
 import numpy as np
+import pytest
 import tensorflow as tf
 from absl import logging
 from absl.testing import parameterized
@@ -92,6 +93,7 @@ class LoopTest(tiny.EagerTestCase):
             **options,
         )
 
+    @pytest.mark.slow
     def test_resume_equals_undisturbed_and_the_run_folder(self):
         whole, parts = self.tempdir(), self.tempdir()
         undisturbed = self.make_loop(
@@ -149,6 +151,7 @@ class LoopTest(tiny.EagerTestCase):
         self.assertEqual((plugin, width, height), ("images", b"9", b"6"))
         self.assertEqual(tf.io.decode_png(png).shape, (6, 9, 3))
 
+    @pytest.mark.slow
     def test_nan_stops_with_the_loss_and_the_step(self):
         folder = self.tempdir()
         training = self.make_loop(folder, steps=50)
@@ -162,6 +165,7 @@ class LoopTest(tiny.EagerTestCase):
         for array in fresh.state.to_arrays().values():
             self.assertTrue(np.isfinite(array).all())
 
+    @pytest.mark.slow
     def test_overflows_of_float16_are_left_out(self):
         """A loss scale that is too high at first is no reason to stop."""
         training = self.make_loop(self.tempdir(), steps=12, precision="mixed_float16")
@@ -178,6 +182,7 @@ class LoopTest(tiny.EagerTestCase):
         moved = training.state.to_arrays()
         self.assertTrue(any((moved[k] != v).any() for k, v in start.items()))
 
+    @pytest.mark.slow
     def test_float16_stops_after_many_overflows_in_a_row(self):
         training = self.make_loop(self.tempdir(), steps=12, precision="mixed_float16")
         training.state.optimizers["g"].dynamic_scale.assign(2.0**60)

@@ -75,11 +75,13 @@ class StepTest(tiny.EagerTestCase):
         for name, expected in self.arrays.items():
             np.testing.assert_allclose(arrays[name], expected, 0, 1e-5, err_msg=name)
 
+    @pytest.mark.slow
     def test_two_replicas(self):
         other = make_step(self.RECIPE, tiny.two_replicas())
         batches = [tiny.halved(tiny.batch(8, k)) for k in range(2)]
         self.assert_equal_to_whole(other, batches)
 
+    @pytest.mark.slow
     def test_accumulation(self):
         other = make_step(self.RECIPE, accumulation=2)
         self.assert_equal_to_whole(other, [tiny.batch(8, k) for k in range(2)])
@@ -123,6 +125,7 @@ class GradientsTest(testing.TestCase):
         )
         self.assertEqual(set(grads), {"g", "p"})
 
+    @pytest.mark.slow
     def test_the_generator_feels_it(self):
         """The gradient with the weight less that without is the heads' alone."""
         found = [
@@ -136,6 +139,7 @@ class GradientsTest(testing.TestCase):
             max(np.abs(a - b).max() for a, b in zip(once, none, strict=True)), 1e-4
         )
 
+    @pytest.mark.slow
     def test_augmentation_differs_by_step_and_kind(self):
         made = make_step()
         draws = [made.draws(k, Phase())["augment_projected_heads"] for k in (0, 0, 1)]

@@ -124,6 +124,7 @@ class ProxyTest(testing.TestCase):
 
 
 class StepTest(tiny.EagerTestCase):
+    @pytest.mark.slow
     def test_a_step_with_pseudo_targets(self):
         """Its term is reported, and the proxy does not move."""
         driver = tiny.tensorflow_driver()

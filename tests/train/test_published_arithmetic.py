@@ -4,6 +4,7 @@ import shutil
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 from absl.testing import parameterized
 
@@ -83,8 +84,15 @@ class PublishedStepTest(testing.TestCase):
             **vars(view),
         }
 
-    @parameterized.parameters(("composed", True), ("composed", False), ("plain", True))
-    def test_gradients(self, form, shared):
+    def test_gradients(self):
+        self.check_gradients("composed", shared=True)
+
+    @parameterized.parameters(("composed", False), ("plain", True))
+    @pytest.mark.slow
+    def test_gradients_otherwise(self, form, shared):
+        self.check_gradients(form, shared)
+
+    def check_gradients(self, form, shared):
         train_step = self.make_step(form)
         self.assertTrue(train_step.shared)
         train_step.shared = shared
@@ -102,6 +110,7 @@ class PublishedStepTest(testing.TestCase):
             for a, b in zip(found, wanted, strict=True):
                 np.testing.assert_allclose(a, b, rtol=0, atol=1e-5 * largest)
 
+    @pytest.mark.slow
     def test_each_network_runs_no_more_often_than_needed(self):
         train_step = self.make_step("plain")
         calls = {"generator": 0, "discriminator": 0}

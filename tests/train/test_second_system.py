@@ -8,6 +8,7 @@ import sys
 import tempfile
 
 import numpy as np
+import pytest
 
 from facedancer import alignment, cli, testing
 from facedancer.contract import IdentityInput, InputContract, SwapContract
@@ -85,6 +86,7 @@ class SecondSystemTest(testing.TestCase):
         # It cannot be told to show the target's own person.
         self.assertNotIn("self_reconstruction", found)
 
+    @pytest.mark.slow
     def test_the_other_driver_goes_on(self):
         folder = self.tempdir()
         code = (
@@ -114,6 +116,7 @@ class SecondSystemTest(testing.TestCase):
         self.assertEqual((record["step"], record["system"]), (4, "plum"))
         self.assertEqual(set(arrays), set(self.read(3)[0]))
 
+    @pytest.mark.slow
     def test_export_and_swap_by_names(self):
         self.assertEqual(train.main(parse(*self.words, "--load=3", "--export")), 0)
         path = pathlib.Path("exports/facedancer/facedancer_3.keras")

@@ -59,6 +59,7 @@ class DividedStepTest(tiny.EagerTestCase):
         for name, expected in self.arrays.items():
             np.testing.assert_allclose(arrays[name], expected, 0, 1e-5, err_msg=name)
 
+    @pytest.mark.slow
     def test_the_terms_are_at_work(self):
         """Else the comparisons below would prove nothing."""
         for name in (
@@ -70,6 +71,7 @@ class DividedStepTest(tiny.EagerTestCase):
         moved = max(np.abs(start[k] - self.arrays[k]).max() for k in start)
         self.assertGreater(moved, 1e-4)
 
+    @pytest.mark.slow
     def test_two_replicas(self):
         other = tiny.make_step(
             batch_size=8,
@@ -80,18 +82,12 @@ class DividedStepTest(tiny.EagerTestCase):
         self.assertEqual(other.driver.replicas, 2)
         self.assert_equal_to_whole(other, [tiny.halved(one) for one in self.batches])
 
+    @pytest.mark.slow
     def test_accumulation(self):
         other = tiny.make_step(
             batch_size=8, sgd=True, recipe=self.recipe(), accumulation=2
         )
         self.assert_equal_to_whole(other, self.batches)
-
-    def test_batch_that_cannot_be_divided(self):
-        with self.assertRaisesRegex(
-            ValueError,
-            "multiple of replicas times accumulation. Received: batch_size=4",
-        ):
-            tiny.make_step(batch_size=4, accumulation=3)
 
 
 @pytest.mark.large
@@ -100,6 +96,7 @@ class TracedDividedStepTest(DividedStepTest):
 
 
 class TracedTest(testing.TestCase):
+    @pytest.mark.slow
     def test_two_traced_replicas_equal_one_that_is_not(self):
         recipe = SIMPLE.changed(ema=0.9, clip_norm=1.0)
         found = []
@@ -139,6 +136,7 @@ class OptionsTest(tiny.EagerTestCase):
         phase = train_step.phase_of(0)
         return train_step, phase, gradients_of(train_step, phase)
 
+    @pytest.mark.slow
     def test_each_term_can_be_switched_off(self):
         """Each weight changes the gradient, and without it the term is not made."""
         train_step, phase, (all_grads, sums) = self.gradients()
@@ -161,6 +159,7 @@ class OptionsTest(tiny.EagerTestCase):
             self.assertIn("cosine_to_source", terms)
 
     @parameterized.parameters("nonsaturating", "relativistic", "hinge", "lsgan")
+    @pytest.mark.slow
     def test_kinds_have_the_gradient_of_their_formula(self, kind):
         """The shared backward pass against a plain one."""
         names = (
@@ -175,6 +174,7 @@ class OptionsTest(tiny.EagerTestCase):
             np.testing.assert_allclose(a, b, 1e-4, 1e-6)
         self.assertGreater(max(np.abs(g).max() for g in found[0]["g"]), 0.0)
 
+    @pytest.mark.slow
     def test_real_images(self):
         sums = {}
         for real in ("source", "target"):
@@ -187,6 +187,7 @@ class OptionsTest(tiny.EagerTestCase):
             float(sums["source"]["d_fake"]), float(sums["target"]["d_fake"]), places=4
         )
 
+    @pytest.mark.slow
     def test_hinge_on_the_mean_or_per_sample(self):
         alone = SIMPLE.changed(ifsr=1.0)
         sums = self.gradients(recipe=alone)[2][1]
@@ -208,6 +209,7 @@ class OptionsTest(tiny.EagerTestCase):
         seen = seen_of(train_step, batch)
         self.assert_close(seen["same"], np.array([1, 1, 0, 0], "f4"))
 
+    @pytest.mark.slow
     def test_cycle_on_rows_of_the_global_batch(self):
         """However the batch is divided, the same rows are swapped back."""
         recipe = SIMPLE.changed(cycle=1.0, cycle_every=3)
@@ -244,6 +246,7 @@ class OptionsTest(tiny.EagerTestCase):
         self.assertEqual(rows, slice(None, None, 8))
         self.assert_close(weights, np.ones(2, "f4"))
 
+    @pytest.mark.slow
     def test_cycle_on_a_part(self):
         for every, count in ((1, 4.0), (2, 2.0), (4, 1.0)):
             alone = SIMPLE.changed(cycle=1.0, cycle_every=every)
@@ -252,6 +255,13 @@ class OptionsTest(tiny.EagerTestCase):
 
 
 class ScheduleTest(tiny.EagerTestCase):
+    def test_batch_that_cannot_be_divided(self):
+        with self.assertRaisesRegex(
+            ValueError,
+            "multiple of replicas times accumulation. Received: batch_size=4",
+        ):
+            tiny.make_step(batch_size=4, accumulation=3)
+
     def test_phases(self):
         recipe = PLAIN.changed(warmup_steps=3, r1_every=2)
         train_step = tiny.make_step(recipe, batch_size=4)
@@ -261,6 +271,7 @@ class ScheduleTest(tiny.EagerTestCase):
         never = tiny.make_step(recipe.changed(r1_gamma=0.0), batch_size=4)
         self.assertFalse(never.phase_of(4).with_r1)
 
+    @pytest.mark.slow
     def test_lazy_r1_has_the_matching_weight(self):
         grads = []
         for every in (1, 4):
@@ -312,6 +323,7 @@ class ScheduleTest(tiny.EagerTestCase):
             np.testing.assert_allclose(a.numpy(), s + 0.9 * (n.numpy() - s), 1e-4, 1e-6)
         self.assertIs(state.best_generator, state.averages["generator"])
 
+    @pytest.mark.slow
     def test_clipping_bounds_the_step(self):
         norms = []
         for clip in (0.0, 0.5):

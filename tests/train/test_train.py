@@ -254,6 +254,7 @@ class RunTest(tiny.EagerTestCase):
                 train.main(settings(*self.words(*words)))
         self.assertFalse((self.folder / "runs").exists())
 
+    @pytest.mark.slow
     def test_packaged_encoder_where_none_is_given(self):
         networks = loading.load_networks(settings(*self.words("--arcface_path=")))
         told = networks.structures["generator"].encoder
@@ -267,6 +268,7 @@ class RunTest(tiny.EagerTestCase):
             with self.assertRaisesRegex(InputError, "ai_edge_litert not installed"):
                 train.main(settings(*words))
 
+    @pytest.mark.slow
     def test_fine_tuning_a_published_pair(self):
         published = testing.shared("interop", "tf215")
         wide = self.folder / "wide.keras"
@@ -292,6 +294,7 @@ class RunTest(tiny.EagerTestCase):
         with self.assertRaisesRegex(InputError, "vectors of 512, the encoder gives 8"):
             loading.load_networks(settings(*self.words(*words)))
 
+    @pytest.mark.slow
     def test_networks_of_another_system_are_not_fine_tuned(self):
         other = self.folder / "other.keras"
         small = MobileGeneratorConfig(image_size=32, width=6, stages=4, identity_size=8)

@@ -45,6 +45,7 @@ def agree(page):
     browser.until(lambda: not any(o.is_displayed() for o in page.all("#agree")))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [browser.DESKTOP, browser.PHONE], ids=str)
 def test_photo(server, group, folder, size):
     with browser.Browser(server.address, size) as page:
@@ -83,6 +84,7 @@ def check_changed(after, before):
     assert change[:, 512:].mean() < 3  # the mark
 
 
+@pytest.mark.slow
 def test_what_is_no_image_gets_a_sentence(server, folder):
     text = folder / "notes.jpg"
     text.write_text("not a picture")
@@ -97,6 +99,7 @@ def test_what_is_no_image_gets_a_sentence(server, folder):
     assert "Traceback" not in server.output
 
 
+@pytest.mark.slow
 def test_two_browsers_do_not_mix(server, group):
     with (
         browser.Browser(server.address) as one,
@@ -117,6 +120,7 @@ def test_two_browsers_do_not_mix(server, group):
         one.says("#people", "2: stays as it is")
 
 
+@pytest.mark.slow
 def test_report_and_training_are_shown(server, folder):
     report, run = folder / "report", folder / "run"
     black = np.zeros((9, 12, 3), np.uint8)
@@ -164,6 +168,7 @@ def test_clip(server, folder, size):
         assert page.asked_elsewhere() == []
 
 
+@pytest.mark.slow
 def test_nothing_is_sent_and_nothing_stays(tmp_path, group):
     running = browser.Server(tmp_path)
     with browser.Browser(running.address) as page:

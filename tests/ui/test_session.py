@@ -8,6 +8,7 @@ import tempfile
 from unittest import mock
 
 import numpy as np
+import pytest
 
 from facedancer import images, sample_photos, testing
 from facedancer.errors import InputError
@@ -66,6 +67,7 @@ class SessionTest(testing.TestCase):
         self.assertIn(session.folder, done.path.parents)
         self.assertIn("signed here and unaltered", done.words[-1])
 
+    @pytest.mark.slow
     def test_a_clip_is_stopped_and_nothing_is_left(self):
         session, clip = self.sessions.of("a"), self.folder / "clip.mp4"
         demo.write_clip(clip, sample_photos.read("collins"), 0.4)

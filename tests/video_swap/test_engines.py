@@ -6,6 +6,7 @@ from unittest import mock
 
 import keras
 import numpy as np
+import pytest
 from absl.testing import parameterized
 
 from facedancer import models, sample_photos, testing
@@ -49,6 +50,7 @@ class EngineTest(testing.TestCase):
         self.assertGreater(kinds.count("MVN"), 8)
         self.assertNotIn("Reduce", kinds)
 
+    @pytest.mark.slow
     def test_openvino_outlives_the_generator(self):
         """The engine must not read weights that are freed with the Keras model."""
         random = np.random.default_rng(0)
@@ -74,6 +76,7 @@ class EngineTest(testing.TestCase):
         self.assertTrue(np.isnan(churn[-1]).all())
 
     @parameterized.parameters(("keras", "bf16"), ("keras", "f16"), ("openvino", "bf16"))
+    @pytest.mark.slow
     def test_half_precision_is_near(self, name, precision):
         engine = make.make_engine(self.generator, name, precision)
         result = engine(self.feeds)["swapped"]

@@ -183,6 +183,7 @@ class PackagedTest(testing.TestCase):
         with self.assertRaisesRegex(InputError, "expected the network of a detector"):
             portable.read(encoder.path, "detector")
 
+    @pytest.mark.slow
     def test_maps_inside_the_encoder(self):
         from facedancer.arcface_model import tap_model
 
@@ -194,6 +195,7 @@ class PackagedTest(testing.TestCase):
         for name, values in found.items():
             self.assert_close(values, expected[name], rtol=1e-4, atol=1e-4)
 
+    @pytest.mark.slow
     def test_the_detector_finds_what_that_of_keras_finds(self):
         photo = sample_photos.read("collins")[:400, :470]
         found = load_detector().detect(photo)
@@ -238,6 +240,7 @@ class RuntimeTest(testing.TestCase):
         masks = make.make_engine(generator, "openvino", outputs=wanted)(feeds)
         np.testing.assert_allclose(both["fusion_mask"], masks["fusion_mask"], atol=1e-4)
 
+    @pytest.mark.slow
     def test_a_network_of_keras_by_onnx_runtime(self):
         pytest.importorskip("onnxruntime")
         generator = made.tiny_generator()
@@ -262,6 +265,7 @@ class RuntimeTest(testing.TestCase):
         with self.assertRaisesRegex(InputError, "--precision must be one of f32"):
             make.make_engine(portable.find("generator"), "onnxruntime", "int8")
 
+    @pytest.mark.slow
     def test_int8_of_a_portable_file(self):
         generator, feeds = self.feeds()
         plain = make.make_engine(generator, "openvino")(feeds)["swapped"]
@@ -274,6 +278,7 @@ class RuntimeTest(testing.TestCase):
             self.assertEqual(devices.gpus(), [])
 
 
+@pytest.mark.slow
 class CacheTest(testing.TestCase):
     def test_a_network_is_converted_once(self):
         folder = self.tempdir()

@@ -9,6 +9,7 @@ import sys
 import tempfile
 from unittest import mock
 
+import pytest
 from absl.testing import parameterized
 
 from facedancer import cli, images, testing
@@ -117,6 +118,7 @@ class ProgramTest(testing.TestCase):
         output = multi_face_single_source.default_output(path)
         self.assertEqual(output, pathlib.Path("results") / expected)
 
+    @pytest.mark.slow
     def test_full_disk(self):
         photo = images.write_image(
             self.folder / "photo.png", made.scene((made.RED, 20, 20, 40))
@@ -137,6 +139,7 @@ class ProgramTest(testing.TestCase):
             self.run_program(swap_image, img_path=photo, output=output)
         self.assertFalse(output.exists())
 
+    @pytest.mark.slow
     def test_mapping_from_flags(self):
         clip = made.write_clip(
             self.folder / "clip.mp4", [made.scene((made.RED, 20, 20, 40))] * 3
