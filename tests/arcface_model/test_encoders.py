@@ -4,6 +4,7 @@ import functools
 
 import keras
 import numpy as np
+import pytest
 from absl.testing import parameterized
 
 from facedancer import arcface_model, testing
@@ -42,6 +43,7 @@ class EncodersTest(testing.TestCase):
         self.assertEqual(encoder.output_shape, (None, size))
         self.assertEqual(encoder.embedding_size, size)
 
+    @pytest.mark.slow
     def test_parameters_of_resnet50(self):
         encoder = arcface_model.build_resnet50()
         self.assertEqual(encoder.count_params(), 40_375_680)

@@ -75,6 +75,7 @@ class PublishedTest(testing.TestCase):
         with lzma.open(packed) as source, open(cls.path, "wb") as file:
             shutil.copyfileobj(source, file)
 
+    @pytest.mark.slow
     def test_outputs_and_taps_equal_the_recorded_ones(self):
         encoder = arcface_model.load_encoder(self.path)
         self.assertEqual(encoder.get_config()["dropout"], 0.5)
@@ -122,6 +123,7 @@ class PublishedTest(testing.TestCase):
         again = arcface_model.ArcFaceResNet50.from_config(encoder.get_config())
         self.assertEqual(again.count_params(), encoder.count_params())
 
+    @pytest.mark.slow
     def test_a_layer_that_is_missing(self):
         path = self.path.with_name("missing.h5")
         shutil.copy(self.path, path)

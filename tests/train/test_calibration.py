@@ -7,6 +7,7 @@ import tempfile
 from unittest import mock
 
 import numpy as np
+import pytest
 
 from facedancer import cli, images, testing
 from facedancer.arcface_model import load_encoder
@@ -89,6 +90,7 @@ class ProgramTest(testing.TestCase):
                 image = random.integers(0, 255, (40, 40, 3), dtype=np.uint8)
                 images.write_image(self.folder / "p" / part / f"{number}.png", image)
 
+    @pytest.mark.slow
     def test_from_a_folder(self):
         self.write_pairs("target", "swapped", "source")
         self.assertEqual(self.run_program(f"--pairs_dir={self.folder / 'p'}"), 0)

@@ -3,6 +3,7 @@
 import dataclasses
 
 import numpy as np
+import pytest
 
 from facedancer import testing
 from facedancer.errors import InputError
@@ -31,6 +32,7 @@ class ExportTest(testing.TestCase):
         vector = random.normal(size=(2, tiny.VECTOR)).astype("f4")
         return np.asarray(model([target, vector]))
 
+    @pytest.mark.slow
     def test_the_average_is_exported_where_there_is_one(self):
         made, arrays = self.make_arrays()
         found = self.outputs(self.swapper(arrays))

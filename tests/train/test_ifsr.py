@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pytest
 from absl.testing import parameterized
 
 from facedancer import testing
@@ -19,6 +20,7 @@ class HingeTest(testing.TestCase):
         # Recorded already scaled by 1.2.
         self.assert_close(1.2 * np.array(known.values), recorded["margin"], rtol=1e-4)
 
+    @pytest.mark.slow
     def test_every_known_tap_is_in_its_encoder(self):
         for build in (build_mobilefacenet, build_resnet50):
             encoder = build(embedding_size=4, image_size=32)

@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import pytest
 from absl.testing import parameterized
 from keras import ops
 
@@ -94,6 +95,7 @@ class MobileNetTest(FilesTestCase):
         )
         self.assertEqual(network.output_shape, (None, 2, 2, 256))
 
+    @pytest.mark.slow
     def test_dogs_are_dogs(self):
         """The public file with its own classifier; its classes 151 to 268 are dogs."""
         path = testing.shared("models", "detection", "mobilenet025_imagenet.npz")

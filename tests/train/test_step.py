@@ -284,6 +284,7 @@ class ScheduleTest(tiny.EagerTestCase):
         for one, four in zip(*grads, strict=True):
             np.testing.assert_allclose(4.0 * one, four, 1e-2, 1e-4)
 
+    @pytest.mark.slow
     def test_stages_exchange_networks_and_forget_moments(self):
         stage = Stage(1, {"contrast": 0.0}, reset_optimizers=True)
         train_step = tiny.make_step(SIMPLE.changed(stages=(stage,)), batch_size=4)

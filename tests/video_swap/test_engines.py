@@ -42,6 +42,7 @@ class EngineTest(testing.TestCase):
             error = np.abs(result["swapped"] - self.expected[:n]).max() / scale
             self.assertLess(error, 1e-5)
 
+    @pytest.mark.slow
     def test_openvino_knows_the_norms(self):
         """Written otherwise, each is five operations, a tenth slower together."""
         engine = make.make_engine(self.generator, "openvino")
@@ -102,6 +103,7 @@ class EngineTest(testing.TestCase):
         self.assertLess(error, 0.2)
         self.assertGreater(error, 1e-4, "nothing was rounded")
 
+    @pytest.mark.slow
     def test_int8_rounds_hidden_convolutions_only(self):
         model = openvino_engine.convert(fuse(self.generator))
         numbers = openvino_engine.numbers(model.inputs)

@@ -4,6 +4,7 @@ import dataclasses
 from unittest import mock
 
 import numpy as np
+import pytest
 from absl.testing import parameterized
 
 from facedancer import alignment, arcface_model, face_classes, images, testing
@@ -325,6 +326,7 @@ class IdentityReaderTest(testing.TestCase):
         )
         self.assert_close(reader.read([path]), made.identity_of(made.GREEN))
 
+    @pytest.mark.slow
     def test_threshold_of_known_and_unknown_encoders(self):
         real = arcface_model.build_resnet50(12, 32, width=4).name_with_hash
         self.assertEqual(identities.default_threshold(real), 0.30)
