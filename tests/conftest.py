@@ -3,12 +3,18 @@
 import signal
 
 import pytest
-import tensorflow as tf
 
-cpus = tf.config.list_physical_devices("CPU")
-tf.config.set_logical_device_configuration(
-    cpus[0], [tf.config.LogicalDeviceConfiguration()] * 2
-)
+
+def pytest_configure(config):
+    """Sets the devices where tests run; a process that only hands them out has none."""
+    runs = hasattr(config, "workerinput") or not config.getoption("numprocesses", 0)
+    if runs:
+        import tensorflow as tf
+
+        tf.config.set_logical_device_configuration(
+            tf.config.list_physical_devices("CPU")[0],
+            [tf.config.LogicalDeviceConfiguration()] * 2,
+        )
 
 
 @pytest.fixture(autouse=True)
