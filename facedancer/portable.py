@@ -36,10 +36,10 @@ OPERATIONS = frozenset(
     """
     Add AveragePool BatchNormalization Cast Clip Concat Constant Conv ConvTranspose
     DepthToSpace Div Elu Erf Exp Flatten Gather Gemm GlobalAveragePool
-    GlobalMaxPool HardSigmoid Identity InstanceNormalization LeakyRelu Log MatMul Max
-    MaxPool Min Mul Neg PRelu Pad Pow Reciprocal ReduceMax ReduceMean ReduceSum Relu
-    Reshape Resize Shape Sigmoid Slice Softmax Softplus SpaceToDepth Split Sqrt Squeeze
-    Sub Tanh Transpose Unsqueeze
+    GlobalMaxPool HardSigmoid Identity InstanceNormalization LeakyRelu Less Log MatMul
+    Max MaxPool Min Mul Neg Not PRelu Pad Pow Reciprocal ReduceMax ReduceMean ReduceProd
+    ReduceSum Relu Reshape Resize Shape Sigmoid Slice Softmax Softplus SpaceToDepth
+    Split Sqrt Squeeze Sub Tanh Transpose Unsqueeze
     """.split()
 )
 # Numbers of the fields of ONNX's messages (onnx.proto).

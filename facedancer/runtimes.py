@@ -75,7 +75,9 @@ class OpenVINORuntime:
         """
         with untrusted.faults(self._file.path, "OpenVINO cannot run it"):
             found = self._for(feeds)(dict(feeds))
-        return {port.get_any_name(): np.array(found[port]) for port in found}
+        # A port has several names where an end's layer is called otherwise.
+        arrays = {port: np.array(found[port]) for port in found}
+        return {name: one for port, one in arrays.items() for name in port.names}
 
     def _for(self, feeds: Mapping[str, np.ndarray]) -> openvino.CompiledModel:
         shapes = tuple((name, array.shape) for name, array in sorted(feeds.items()))
@@ -123,7 +125,7 @@ def _with_outputs(
 ) -> openvino.Model:
     import openvino
 
-    known = {port.get_any_name(): port for port in model.outputs}
+    known = {name: port for port in model.outputs for name in port.names}
     check_outputs(file, names, tuple(known))
     wanted = [known[name].node for name in names]  # the results of these names
     return openvino.Model(wanted, model.get_parameters(), file.kind)

@@ -5,7 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from facedancer import testing
+from facedancer import portable, runtimes, testing
+from facedancer.models import portable_generator
 from facedancer.models.families.conditional_gan import bottlenecks, generator, presets
 from facedancer.models.families.conditional_gan.config import ConditionalConfig
 from facedancer.models.families.conditional_gan.discriminator import ConditionalJudge
@@ -19,6 +20,34 @@ TINY = ConditionalConfig(
     label_size=3,
     people=("ann", "ben", "cid"),
 )
+
+
+@pytest.mark.parametrize(
+    "bottleneck",
+    [
+        pytest.param("mlp", marks=pytest.mark.slow),
+        pytest.param("cross_attention", marks=pytest.mark.large),
+    ],
+)
+def test_a_portable_file_is_told_a_label(bottleneck, tmp_path):
+    """An embedding becomes operations that a portable file must be allowed to hold.
+
+    OpenVINO knows the outputs by names of its own, too.
+    """
+    config = dataclasses.replace(TINY, bottleneck=bottleneck)
+    network = generator.ConditionalGenerator(config)
+    path = tmp_path / "portable.onnx"
+    portable_generator.save(network, path, {})
+    feeds = network.example_inputs(batch=3)
+    feeds["label"][:, 0] = [0, 2, 1]
+    expected = {k: np.asarray(v) for k, v in network.named(feeds).items()}
+    found = runtimes.OpenVINORuntime(portable.read(path))(feeds)
+    assert set(expected) <= set(found)
+    for name, values in expected.items():
+        np.testing.assert_allclose(found[name], values, atol=1e-5)
+    others = feeds | {"label": np.roll(feeds["label"], 1)}
+    only = runtimes.OpenVINORuntime(portable.read(path), ("swapped",))(others)
+    assert np.abs(only["swapped"] - expected["swapped"]).max() > 1e-4
 
 
 @pytest.mark.large  # 67 million numbers

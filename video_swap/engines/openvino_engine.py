@@ -62,7 +62,7 @@ class OpenVINOEngine:
             self.model = _fused(generator, precision, outputs)
             converted = convert(self.model)
         self.inputs = numbers(converted.inputs)
-        self.outputs = numbers(converted.outputs)
+        self.outputs = numbers(converted.outputs, all_names=True)
         self._shapes = {
             name: tuple(converted.outputs[number].get_partial_shape().to_shape())[1:]
             for name, number in self.outputs.items()
@@ -136,15 +136,20 @@ class OpenVINOEngine:
         return results
 
 
-def numbers(ports: Iterable[openvino.Output]) -> dict[str, int]:
+def numbers(
+    ports: Iterable[openvino.Output], all_names: bool = False
+) -> dict[str, int]:
     """Returns the number of each input or output by its name.
 
     Args:
         ports: `inputs` or `outputs` of an OpenVINO model.
+        all_names: By each name of those that have several: an output has where its
+            layer is called otherwise than the end.
     """
     return {
-        port.get_any_name().removesuffix(":0"): number
+        name.removesuffix(":0"): number
         for number, port in enumerate(ports)
+        for name in (port.names if all_names else (port.get_any_name(),))
     }
 
 
