@@ -29,8 +29,9 @@ class EvaluateSettings(Checked):
         data_dir: One folder of photos a person: pairs are drawn from it.
         known_dir: Photos of the people that the generator knows, where it is told a
             number (--facedancer_path's input is a label) or nothing: sources are drawn
-            from them. A folder a person, in the order of the numbers or called NUMBER
-            or NUMBER_NAME; photos in no folder are of the one person it shows.
+            from them. A folder a person, called as the generator calls them, NUMBER or
+            NUMBER_NAME, or, where it knows no names, in the order of the numbers;
+            photos in no folder are of the one person it shows.
         pairs_csv: List of pairs, see make_pairs; relative paths start at --data_dir, or
             without it at the list's folder.
         results: Folder of triples made by any program: pairs.csv with a column swapped,

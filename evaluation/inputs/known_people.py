@@ -15,6 +15,7 @@ from facedancer.errors import InputError
 from facedancer.evaluation.inputs import pairs
 from facedancer.evaluation.inputs.pairs import Pair
 
+_SHOWN = 5
 _NUMBERED = re.compile(r"(\d+)(?:_(.+))?")
 
 
@@ -51,16 +52,9 @@ class KnownPeople:
         """
         numbers = self._by_name(told)
         if numbers is None:
-            wanted = (
-                "photos of the one person that the generator shows"
-                if told.kind == "none"
-                else f"a folder of photos for each of the {told.size} people that the "
-                "generator knows, in the order of their names, or for some of them "
-                "folders called NUMBER or NUMBER_NAME"
-            )
             raise InputError(
-                f"--known_dir must hold {wanted}. Received: {self.folder} with "
-                f"{len(self.photos)}: {', '.join(list(self.photos)[:5])}"
+                f"--known_dir must hold {_wanted(told)}. Received: {self.folder} with "
+                f"{len(self.photos)}: {', '.join(list(self.photos)[:_SHOWN])}"
             )
         return {
             path.resolve(): numbers[name]
@@ -73,13 +67,33 @@ class KnownPeople:
         names = list(self.photos)
         if told.kind == "none":
             return {names[0]: 0} if len(names) == 1 else None
+        called = {name: number for number, name in enumerate(told.names)}
+        if called and set(names) <= set(called):
+            return {name: called[name] for name in names}
         if all(_NUMBERED.fullmatch(name) for name in names):
             found = {name: int(name.split("_")[0]) for name in names}
             known = set(found.values()) <= set(range(told.size))
             return found if known and len(set(found.values())) == len(names) else None
-        if len(names) != told.size:
+        if called or len(names) != told.size:
             return None
         return {name: number for number, name in enumerate(names)}
+
+
+def _wanted(told: IdentityInput) -> str:
+    if told.kind == "none":
+        return "photos of the one person that the generator shows"
+    if told.names:
+        more = ", ..." if len(told.names) > _SHOWN else ""
+        return (
+            "a folder of photos for some of the people that the generator knows, "
+            f"called as it calls them ({', '.join(told.names[:_SHOWN])}{more}), or "
+            "NUMBER or NUMBER_NAME"
+        )
+    return (
+        f"a folder of photos for each of the {told.size} people that the generator "
+        "knows, in the order of their names, or for some of them folders called NUMBER "
+        "or NUMBER_NAME"
+    )
 
 
 def read(folder: str | os.PathLike) -> KnownPeople:

@@ -44,6 +44,16 @@ class FolderTest(testing.TestCase):
         found = self.numbers(told, "11_ann/1.png", "3/1.png")
         self.assertEqual(found, {"11_ann/1.png": 11, "3/1.png": 3})
 
+    def test_called_as_the_generator_calls_them(self):
+        told = IdentityInput("label", 3, names=("zoe", "2", "bob"))
+        found = self.numbers(told, "bob/1.png", "2/1.png")
+        self.assertEqual(found, {"bob/1.png": 2, "2/1.png": 1})
+        self.assertEqual(self.numbers(told, "1_eve/1.png"), {"1_eve/1.png": 1})
+        with self.assertRaisesRegex(
+            InputError, r"\(zoe, 2, bob\), or .* ann, bob, cid"
+        ):
+            self.numbers(told, "ann/1.png", "bob/1.png", "cid/1.png")
+
     @parameterized.parameters((("1.png", "2.png"),), (("ann/1.png", "ann/2.png"),))
     def test_one_person(self, names):
         self.assertEqual(self.numbers(NONE, *names), dict.fromkeys(names, 0))
