@@ -33,6 +33,7 @@ FACE = (
     face_classes.UPPER_LIP,
     face_classes.LOWER_LIP,
 )
+RECOGNISED = 0.2  # of a face's outline: with less of it in `FACE` it was not seen
 _COLOURS = {
     "skin": (0, 0, 255),
     "nose": (0, 0, 255),
@@ -169,6 +170,19 @@ def hidden(
     face = xp.take(table, classes, axis=0) * area
     soft = both_ways(feathering(images.shape[1], classes.shape[1]), face[..., None], xp)
     return images + soft * (both_ways(coarse, images, xp) - images)
+
+
+def is_recognised(classes: np.ndarray, landmarks: np.ndarray, size: int) -> bool:
+    """Returns whether a parser sees a face where the landmarks say that one is.
+
+    Args:
+        classes: `(side, side)` int, indices into `face_classes.NAMES`.
+        landmarks: `(5, 2)` pixels of the crop.
+        size: Side of the crop in pixels.
+    """
+    side = len(classes)
+    area = face_area(scaled(landmarks, size, side), side)
+    return bool((np.isin(classes, FACE) * area).sum() >= RECOGNISED * area.sum())
 
 
 def coloured_parts(

@@ -202,8 +202,8 @@ def _who(
         if told.names:
             count += f", or a name: {', '.join(told.names[:_NAMED])}"
         raise InputError(
-            f"This generator takes no photo as source: --swap_source must be {count}. "
-            f"Received: {', '.join(words)}{did_you_mean(words[0], known)}"
+            "This generator takes no photo as source: --swap_source or --label must be "
+            f"{count}. Received: {', '.join(words)}{did_you_mean(words[0], known)}"
         )
     return known[words[0]], None
 

@@ -8,7 +8,10 @@ import pytest
 from facedancer import portable, runtimes, testing
 from facedancer.models import portable_generator
 from facedancer.models.families.conditional_gan import bottlenecks, generator, presets
-from facedancer.models.families.conditional_gan.config import ConditionalConfig
+from facedancer.models.families.conditional_gan.config import (
+    ConditionalConfig,
+    ConditionalJudgeConfig,
+)
 from facedancer.models.families.conditional_gan.discriminator import ConditionalJudge
 
 TINY = ConditionalConfig(
@@ -50,6 +53,37 @@ def test_a_portable_file_is_told_a_label(bottleneck, tmp_path):
     assert np.abs(only["swapped"] - expected["swapped"]).max() > 1e-4
 
 
+def bottleneck_count(config):
+    """Parameters between encoder and decoder, by arithmetic."""
+    side = config.image_size
+    for _ in range(4):
+        side = (side - 5) // 2 + 1
+    places, channels, width = side**2, 8 * config.encoder_width, config.width
+    numbers = (config.image_size // 32) ** 2 * width
+    person = len(config.people) * config.label_size
+    if config.bottleneck == "mlp":
+        code = (places * channels + config.label_size) * width + width
+        return person + code + width * numbers + numbers
+    views = 3 * (channels * width + width) + 4 * (width * width + width)
+    return person + views + (places * width + config.label_size + 1) * numbers
+
+
+def test_what_the_legacy_attention_counts():
+    """970.5 million, without making them: it differs from the MLP's in the middle."""
+    small = [
+        dataclasses.replace(TINY, bottleneck=kind)
+        for kind in ("mlp", "legacy_attention")
+    ]
+    found = [generator.ConditionalGenerator(one).count_params() for one in small]
+    middles = [bottleneck_count(one) for one in small]
+    assert found[1] - found[0] == middles[1] - middles[0]
+    mlp, legacy = (
+        bottleneck_count(presets.PRESETS[f"conditional_gan_{name}"])
+        for name in ("512", "legacy_attention")
+    )
+    assert round((20_002_805 - mlp + legacy) / 1e6, 1) == 970.5
+
+
 @pytest.mark.large  # 67 million numbers
 def test_published_counts():
     """20.0 million and 28.6 G with the branch of the mask; its judge has 67.1."""
@@ -89,6 +123,18 @@ class BottleneckTest(testing.TestCase):
             self.assertGreater(np.abs(found[0] - found[1]).max(), 1e-4, kind)
             self.assertTrue(0.0 <= found.min() <= found.max() <= 1.0)
         self.assertEqual(network.contract.identity.names, ("ann", "ben", "cid"))
+
+    def test_people_begin_as_large_as_pictures(self):
+        """Both networks are told of people by numbers of deviation 1."""
+        config = dataclasses.replace(TINY, label_size=200)
+        made = generator.ConditionalGenerator(config)
+        table = made.get_layer("person").get_weights()[0]
+        self.assertEqual(table.shape, (3, 200))
+        self.assertAlmostEqual(table.std(), 1.0, delta=0.15)
+        people = tuple(map(str, range(100)))
+        judge = ConditionalJudge(ConditionalJudgeConfig(64, 1, people))
+        table = judge.get_layer("person").get_weights()[0]
+        self.assertAlmostEqual(table.std(), 1.0, delta=0.2)
 
     def test_layers_against_numpy(self):
         x = np.random.default_rng(2).normal(size=(2, 5, 6)).astype("float32")

@@ -2,13 +2,18 @@
 
 import os
 
+import keras
 import numpy as np
 import pytest
 
-from facedancer import testing
+from facedancer import face_maps, testing
+from facedancer.alignment import Alignment
 from facedancer.contract import IdentityInput, InputContract, SwapContract
 from facedancer.errors import InputError
 from facedancer.models import load_generator
+from facedancer.models.families.face_parser.config import FaceParserConfig
+from facedancer.models.families.face_parser.network import FaceParserNetwork
+from facedancer.train.frozen.face_parsing import FaceParsing
 from facedancer.train.frozen.frozen_networks import FrozenNetworks
 from facedancer.train.systems.base import Fed, Phase
 from facedancer.train.systems.conditional_gan import formulas
@@ -22,6 +27,7 @@ from facedancer.video_swap import options
 from tests.train import tiny
 
 ROWS, SIZE = 3, 40
+PARSER = FaceParserConfig(16, 3, (4, 5, 6), (1, 1, 1), decoder=4, fine=3)
 
 
 def windows(image, size):
@@ -60,7 +66,7 @@ def batch(seed=0):
 
 def measure(recipe):
     """What is seen, what is made at random, and the values of the terms."""
-    system = ConditionalGAN(recipe, FrozenNetworks(), ROWS)
+    system = ConditionalGAN(recipe.changed(masks="landmarks"), FrozenNetworks(), ROWS)
     draws = np.random.default_rng(5)
     picture = draws.uniform(0, 1, (ROWS, SIZE, SIZE, 3)).astype("float32")
     alpha = draws.uniform(0, 1, (ROWS, SIZE, SIZE, 1)).astype("float32")
@@ -140,6 +146,30 @@ class LossesTest(testing.TestCase):
         numbers = [SAEHD_LIKE.weights[name] for name in ("similarity", "difference")]
         self.assertEqual((*numbers, SAEHD_LIKE.weights["eyes_mouth"]), (10, 10, 300))
         self.assertEqual(SAEHD_LIKE.pairs.distortion, "warp")
+
+    def test_masks_of_the_parser(self):
+        """Face where both say so; where the parser sees none, all of the outline."""
+        keras.utils.set_random_seed(3)
+        parsing = FaceParsing(FaceParserNetwork(PARSER), SIZE, Alignment())
+        system = ConditionalGAN(PUBLISHED, FrozenNetworks(parsing=parsing), ROWS)
+        self.assertEqual(system.needs_frozen(PUBLISHED), {"parsing"})
+        told = PUBLISHED.changed(masks="landmarks")
+        self.assertEqual(system.needs_frozen(told), frozenset())
+        classes = np.zeros((ROWS, 16, 16), "int32")
+        classes[0, :, 4:] = face_maps.FACE[0]
+        classes[1, :3, :3] = face_maps.FACE[-1]
+        parsing.classes = lambda image: classes
+        drawn = batch()
+        drawn["features"][..., 0] = 1.0
+        found = np.asarray(system.see(drawn, Phase())["face"])
+        line = face_maps.resizing(SIZE, 16) @ (np.arange(16) >= 4)
+        for row in range(SIZE):
+            self.assert_close(found[0, row, :, 0], line, atol=1e-5)
+        self.assert_close(found[1:], np.ones((2, SIZE, SIZE, 1)), atol=0)
+        drawn["features"][..., 0] = -1.0
+        self.assertEqual(np.abs(system.see(drawn, Phase())["face"]).max(), 0.0)
+        with self.assertRaisesRegex(ValueError, "needs a frozen `parsing`"):
+            ConditionalGAN(PUBLISHED, FrozenNetworks(), ROWS).see(drawn, Phase())
 
     def test_the_judge_sees_composite_and_label(self):
         (one,) = ConditionalGAN(SHUFFLED, FrozenNetworks(), 2).adversaries

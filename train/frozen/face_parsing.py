@@ -90,7 +90,18 @@ class FaceParsing:
         Args:
             classes: From `classes`.
         """
-        table = np.isin(np.arange(len(face_classes.NAMES)), OUTSIDE).astype(np.float32)
+        return self._where(classes, OUTSIDE)
+
+    def face(self, classes: Tensor) -> Tensor:
+        """Returns where faces are seen, `(batch, size, size, 1)` in [0, 1].
+
+        Args:
+            classes: From `classes`.
+        """
+        return self._where(classes, face_maps.FACE)
+
+    def _where(self, classes: Tensor, wanted: tuple[int, ...]) -> Tensor:
+        table = np.isin(np.arange(len(face_classes.NAMES)), wanted).astype(np.float32)
         found = ops.take(table, classes, axis=0)[..., None]
         matrix = face_maps.resizing(self._size, self._side)
         return face_maps.both_ways(matrix, found, ops)

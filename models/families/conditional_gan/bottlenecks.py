@@ -69,6 +69,28 @@ class SinePositions(keras.layers.Layer):
         return input_shape
 
 
+def person_table(
+    people: tuple[str, ...], size: int, dtype: Any
+) -> keras.layers.Embedding:
+    """Returns what makes of labels, `(batch, 1)`, numbers `(batch, 1, size)`.
+
+    They begin as large as the normalised numbers of a picture, as the original's do;
+    with Keras' twentieth of that the picture drowns who is to be shown.
+
+    Args:
+        people: Names by label.
+        size: Numbers that stand for a person.
+        dtype: Policy of the layer.
+    """
+    return keras.layers.Embedding(
+        len(people),
+        size,
+        embeddings_initializer=keras.initializers.RandomNormal(stddev=1.0),
+        dtype=dtype,
+        name="person",
+    )
+
+
 class Bottleneck:
     """Makes the decoder's first map of the encoder's last one and a label.
 
@@ -93,10 +115,7 @@ class Bottleneck:
         return keras.layers.Dense(units, dtype=self.dtype, name=name)(x)
 
     def _person(self, label: Tensor, size: int) -> Tensor:
-        table = keras.layers.Embedding(
-            len(self.config.people), size, dtype=self.dtype, name="person"
-        )
-        return table(label)  # (batch, 1, size)
+        return person_table(self.config.people, size, self.dtype)(label)
 
     def _with_person(self, x: Tensor, label: Tensor) -> Tensor:
         size = self.config.label_size

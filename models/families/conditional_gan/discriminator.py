@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 
 from facedancer.models.families.built_network import BuiltNetwork
+from facedancer.models.families.conditional_gan import bottlenecks
 from facedancer.models.families.conditional_gan.config import ConditionalJudgeConfig
 from facedancer.models.layers.registration import register
 from facedancer.tensors import Dtype, Tensor
@@ -34,7 +35,7 @@ def discriminator_graph(
             leaky(x, f"leaky{i}")
         )
     x = keras.layers.Flatten(dtype=dtype, name="flat")(x)
-    table = keras.layers.Embedding(len(config.people), 2, dtype=dtype, name="person")
+    table = bottlenecks.person_table(config.people, 2, dtype)
     person = keras.layers.Reshape((2,), dtype=dtype, name="person_flat")(table(label))
     x = keras.layers.Concatenate(dtype=dtype, name="both")([x, person])
     for units in (128, 64):

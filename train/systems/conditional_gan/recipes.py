@@ -29,12 +29,16 @@ class ConditionalOptions(Checked):
         masked: How the mask enters the losses: composite (the picture is pasted into
             the photo by it, as published) or product (both are multiplied by it, as
             DeepFaceLab does).
+        masks: Where the faces are: parser (what the packaged face parser sees within
+            the outline of the landmarks; hair, hands and the like before a face are
+            none) or landmarks (their outline).
         windows: Sides of the windows of SSIM, as parts of the side; 0: 11 pixels. Their
             losses are averaged.
     """
 
     mask_blur: float = ranged(1 / 20, low=0.0, high=0.5)
     masked: str = choice("composite", ("composite", "product"))
+    masks: str = choice("parser", ("parser", "landmarks"))
     windows: tuple[float, ...] = (0.0,)
 
 

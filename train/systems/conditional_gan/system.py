@@ -12,9 +12,11 @@ from typing import Any, cast
 import keras
 from keras import ops
 
+from facedancer import face_maps
 from facedancer.tensors import Tensor
 from facedancer.train.objective import losses
 from facedancer.train.objective.adversary import Adversary
+from facedancer.train.objective.recipes import Recipe
 from facedancer.train.objective.terms import Made, Seen, Sums, Term
 from facedancer.train.systems.base import Phase, System
 from facedancer.train.systems.conditional_gan import formulas
@@ -31,7 +33,7 @@ class ConditionalGAN(System):
 
     What is seen: `photo` and `distorted`, `(batch, size, size, 3)` in [0, 1]; `label`,
     `(batch, 1)` int32; `mask`, `(batch, size, size, 1)`, where the face is, with a soft
-    edge, `hard_mask` without; `parts`, where eyes and mouth are.
+    edge, `face` without; `parts`, where eyes and mouth are.
 
     What is made: `swapped`, `composite` (it in the photo by the mask) and `alpha`.
     """
@@ -40,6 +42,16 @@ class ConditionalGAN(System):
     preset = "conditional_gan_512"
     batches = "people"
     recipes = {"shuffled": SHUFFLED, "published": PUBLISHED, "saehd_like": SAEHD_LIKE}
+
+    @classmethod
+    def needs_frozen(cls, recipe: Recipe) -> frozenset[str]:
+        """Returns the face parser where it tells where the faces are.
+
+        Args:
+            recipe: The numbers of a training.
+        """
+        options = cast(ConditionalOptions, recipe.options)
+        return frozenset({"parsing"} if options.masks == "parser" else ())
 
     @property
     def _options(self) -> ConditionalOptions:
@@ -78,15 +90,25 @@ class ConditionalGAN(System):
         photo, distorted, features = (
             (batch[name] + 1.0) / 2.0 for name in ("photo", "distorted", "features")
         )
-        mask = formulas.soft_mask(features[..., :1], self._options.mask_blur)
+        face = self._face(batch["photo"], features[..., :1])
         return {
             "photo": photo,
             "distorted": distorted,
             "label": ops.cast(batch["label"][:, None], "int32"),
-            "hard_mask": features[..., :1],
-            "mask": mask,
+            "face": face,
+            "mask": formulas.soft_mask(face, self._options.mask_blur),
             "parts": ops.max(features[..., 1:], axis=-1, keepdims=True),
         }
+
+    def _face(self, image_signed: Tensor, outline: Tensor) -> Tensor:
+        """Returns where the faces are; all of the outline where none is recognised."""
+        if self._options.masks == "landmarks":
+            return outline
+        parsing = self.frozen.needed("parsing", self.frozen.parsing)
+        found = outline * parsing.face(parsing.classes(image_signed))
+        part = ops.sum(found, axis=(1, 2, 3)) / (ops.sum(outline, axis=(1, 2, 3)) + 1.0)
+        known = ops.cast(part >= face_maps.RECOGNISED, "float32")[:, None, None, None]
+        return ops.stop_gradient(known * found + (1.0 - known) * outline)
 
     def make(
         self,
@@ -141,5 +163,5 @@ def _mask(seen: Seen, made: Made) -> Sums:
     """Nothing where the generator has no branch for it."""
     if "alpha" not in made:
         return {"mask": ops.zeros(())}
-    apart = losses.squared_difference(seen["hard_mask"], made["alpha"])
+    apart = losses.squared_difference(seen["face"], made["alpha"])
     return {"mask": ops.sum(apart)}
