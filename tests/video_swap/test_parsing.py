@@ -1,15 +1,18 @@
 """Tests of what covers a face and stays: the mask of a parser, and its default."""
 
+import dataclasses
+
 import keras
 import numpy as np
 
 from facedancer import alignment, face_classes, sample_photos, testing, weights
+from facedancer.contract import IdentityInput, InputContract, SwapContract
 from facedancer.errors import InputError
 from facedancer.models.families.face_parser.loading import load_parser
 from facedancer.retinaface.loading import load_detector
 from facedancer.video_swap.compositing import parsing
 from facedancer.video_swap.settings import NetworkSettings
-from facedancer.video_swap.swapping import networks, swapper
+from facedancer.video_swap.swapping import identities, networks, swapper
 from tests.video_swap import made
 
 
@@ -85,3 +88,29 @@ class ParsingTest(testing.TestCase):
         middle = np.hypot(*(np.mgrid[:96, :96] - [[[55]], [[48]]])) < 22
         self.assertGreater(shown[middle].min(), 0.9)
         self.assertLess(shown[:4].mean(), 0.5)  # hair
+
+    def test_faces_that_the_parser_does_not_see_stay(self):
+        """In a photo; where it sees none of them, it says so."""
+        inputs = ("masked_target", "semantic_mask", "identity")
+        contract = SwapContract(InputContract(64, "signed"), IdentityInput(size=3))
+        contract = dataclasses.replace(contract, inputs=inputs)
+        blue = identities.Rule("blue", None, made.identity_of(made.BLUE))
+        both = ((made.RED, 10, 20, 40), (made.GREEN, 100, 30, 32))
+
+        class SeesRed(made.AllSkin):
+            def classes(self, crops):
+                red = [crop[20:40, 20:40, 0].mean() > 150 for crop in crops]
+                return np.repeat(np.uint8(red), 256).reshape(-1, 16, 16)
+
+        tool = swapper.FaceSwapper(
+            lambda feeds: {"swapped": feeds["masked_target"]},
+            contract,
+            made.SquareDetector(),
+            made.ColourEmbedder(),
+            [blue],
+            parser=SeesRed(),
+        )
+        found = tool.swap_frame(made.scene(*both))
+        self.assertEqual(sorted(found.rules, key=str), [0, None])
+        with self.assertRaisesRegex(InputError, "1 faces were found, .* recognises no"):
+            tool.swap_frame(made.scene(both[1]))

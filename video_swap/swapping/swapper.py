@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from facedancer import alignment
+from facedancer import alignment, face_maps
 from facedancer.contract import SwapContract
 from facedancer.errors import InputError
 from facedancer.faces import Faces
@@ -174,11 +174,37 @@ class FaceSwapper:
 
         Args:
             image: `(height, width, 3)` uint8 RGB; it is not changed.
+
+        Raises:
+            InputError: If the generator is fed what a parser sees, and that sees none
+                of the faces.
         """
         faces = search_photos(self.detector, [image])[0]
         rules = self.choose(image, faces)
+        if feeds.are_parsed(self.contract):
+            rules = self._recognised(image, faces, rules)
         jobs = make_jobs(faces.landmarks, rules)
         return SwapResult(self.swap_frames([image], [jobs])[0], faces, rules)
+
+    def _recognised(
+        self, image: np.ndarray, faces: Faces, rules: list[int | None]
+    ) -> list[int | None]:
+        """Returns the rules of those faces that the parser sees as such, else None."""
+        wanted = [place for place, rule in enumerate(rules) if rule is not None]
+        jobs = make_jobs(faces.landmarks, rules)
+        crops = dict(zip(wanted, (self._cut(image, job) for job in jobs), strict=True))
+        seen = [
+            place
+            for place, crop in crops.items()
+            if face_maps.is_recognised(crop.classes, crop.landmarks, len(crop.image))
+        ]
+        if wanted and not seen:
+            raise InputError(
+                f"{len(faces)} faces were found, and the face parser recognises none: "
+                "this generator paints the parts of a face that it sees. Give a "
+                "clearer photo, another --parsing_path or another generator"
+            )
+        return [rule if place in seen else None for place, rule in enumerate(rules)]
 
     def swap_frames(
         self, frames: Sequence[np.ndarray], jobs: Sequence[Sequence[FaceJob]]
