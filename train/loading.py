@@ -21,7 +21,7 @@ from facedancer.models.published import reading
 from facedancer.train.config import TrainConfig
 from facedancer.train.frozen import face_parsing, people, perceptual, projector, proxy
 from facedancer.train.frozen.frozen_networks import FrozenNetworks
-from facedancer.train.frozen.teachers import Teacher
+from facedancer.train.frozen.teachers import Teacher, tap_widths
 from facedancer.train.objective import ifsr
 from facedancer.train.objective.recipes import Recipe
 from facedancer.train.systems import SYSTEMS
@@ -93,7 +93,10 @@ def load_networks(config: TrainConfig) -> Networks:
     start, fed = _start(config), Fed(template=aligned.template, shrink=aligned.shrink)
     if encoder is not None:
         fed = dataclasses.replace(
-            fed, identity_size=encoder.embedding_size, encoder=encoder.name_with_hash
+            fed,
+            identity_size=encoder.embedding_size,
+            encoder=encoder.name_with_hash,
+            tap_widths=tap_widths(encoder, encoder.taps),
         )
     fed = dataclasses.replace(fed, people=_learned(config))
     structures = structures_of(config, fed, start)
@@ -268,7 +271,8 @@ def load_frozen(
         if "margins" in needed:
             margins = margins_of(config, encoder.name_with_hash)
         taps = margins.taps if margins else ()
-        if "perceptual" in needed and _perceptual_network(recipe) == "encoder":
+        by_encoder = "perceptual" in needed and _perceptual_network(recipe) == "encoder"
+        if by_encoder or "taps" in needed:
             taps = taps or encoder.taps
         teacher = Teacher(encoder, taps, contract.image.shrink)
     asked = Asked(config, recipe, contract, teacher, margins)

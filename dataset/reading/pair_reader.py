@@ -176,6 +176,12 @@ class PairReader:
         self.skipped: dict[tuple[str, int], str] = {}
         self._lock = threading.Lock()
 
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """The images of a batch by name, in order."""
+        distorted = self.settings.distortion != "none"
+        return ("target", "source", "distorted") if distorted else ("target", "source")
+
     def rows(self, number: int, start: int, stop: int) -> tuple[np.ndarray, ...]:
         """Returns rows of batch `number`, read and decoded.
 
@@ -247,7 +253,7 @@ class PairReader:
             InputError: If a record is damaged and `on_corrupt` is `"stop"`.
         """
         images, same, people = self.batch(number, 0, self.settings.batch_size)
-        batch = dict(zip(("target", "source", "distorted"), images, strict=False))
+        batch = dict(zip(self.roles, images, strict=True))
         if self.settings.jitter == "legacy":
             draws = self.legacy_draws(number)
             for name, image in batch.items():

@@ -29,7 +29,6 @@ from facedancer.errors import InputError
 
 # Salts that make of the seed and the batch's number one seed per use.
 _JITTER_TARGET, _JITTER_SOURCE = 101, 102
-_ROLES = ("target", "source", "distorted")
 
 
 def make_dataset(
@@ -52,7 +51,8 @@ def make_dataset(
         A dataset of dictionaries: `"target"` and `"source"` `(batch, size, size, 3)`
         float32 in [-1, 1]; `"same"` `(batch,)` float32, 1 where the source is the
         target photo; `"target_identity"` and `"source_identity"` `(batch,)` int64, -1
-        unknown; with a distortion also `"distorted"`, like the target; `batch` is
+        unknown; with a distortion also `"distorted"`, like the target, and so what a
+        reader of another kind adds to `roles`; `batch` is
         `batch_size // num_input_pipelines`. Iterate within
         `clear_errors()` to get its errors as `InputError`.
 
@@ -104,7 +104,7 @@ def _read_batch(
     reader: PairReader, number: tf.Tensor, first_row: int, rows: int
 ) -> dict[str, tf.Tensor]:
     settings = reader.settings
-    roles = _ROLES if settings.distortion != "none" else _ROLES[:2]
+    roles = reader.roles
     images, same, identities = tf.numpy_function(
         lambda k: reader.batch(int(k), first_row, first_row + rows),
         [number],

@@ -27,6 +27,7 @@ from facedancer.dataset.reading.portrait_reader import (
     PortraitSettings,
     TwoPeopleReader,
 )
+from facedancer.dataset.reading.trio_reader import TrioReader
 from facedancer.dataset.reading.triplet_reader import TripletReader
 
 if TYPE_CHECKING:
@@ -69,6 +70,13 @@ def _pairs(*arguments: Any) -> tf.data.Dataset:
     return pairs.make_dataset(*arguments)
 
 
+def _trios(settings: PairSettings, *arguments: Any) -> tf.data.Dataset:
+    from facedancer.dataset.reading import pairs
+
+    reader = TrioReader(settings)
+    return pairs.make_dataset(settings, *arguments, reader=reader)
+
+
 def _triplets(*arguments: Any) -> tf.data.Dataset:
     from facedancer.dataset.reading import triplets
 
@@ -83,6 +91,7 @@ def _portraits(reader: Callable, *arguments: Any) -> tf.data.Dataset:
 
 READERS = {
     "pairs": Form(PairReader, _pairs),
+    "trios": Form(TrioReader, _trios),
     "triplets": Form(TripletReader, _triplets),
     "two_people": Form(
         TwoPeopleReader,

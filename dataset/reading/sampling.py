@@ -159,6 +159,18 @@ class PairSampler:
             same[forced] = True
         return Pairs(target, np.where(same, target, source), same)
 
+    def others_of(self, photos: np.ndarray, shares: np.ndarray) -> np.ndarray:
+        """Returns another photo of each photo's person; itself where there is none.
+
+        Args:
+            photos: `(n,)` positions.
+            shares: `(n,)` in [0, 1), which of the others.
+        """
+        count = self._people.count_of(photos)
+        step = 1 + np.floor(shares * np.maximum(count - 1, 1)).astype(np.int64)
+        several = (count > 1) & (self.identity[photos] >= 0)
+        return np.where(several, self._people.neighbour(photos, step), photos)
+
     def _take(self, stream: int, number: int) -> np.ndarray:
         if self._groups:
             draws = np.random.default_rng([self.seed, stream, number])
@@ -228,10 +240,8 @@ class PairSampler:
         """Returns another photo of each target's person, the source if none is."""
         if not self.same_person_ratio:
             return source
-        count = self._people.count_of(target)
-        step = 1 + np.floor(draws.random(len(target)) * np.maximum(count - 1, 1))
-        other = self._people.neighbour(target, step.astype(np.int64))
-        return np.where(count > 1, other, source)
+        other = self.others_of(target, draws.random(len(target)))
+        return np.where(self._people.count_of(target) > 1, other, source)
 
 
 def _neighbours(photos: np.ndarray, draws: np.random.Generator) -> np.ndarray:

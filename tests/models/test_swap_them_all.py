@@ -30,7 +30,9 @@ TINY = SwapThemAllConfig(
     style_width=6,
     identity_size=7,
 )
-TINY_2 = dataclasses.replace(TINY, version=2, use_nwg=True, separate_adain=True)
+TINY_2 = dataclasses.replace(
+    TINY, version=2, sees="target", use_nwg=True, separate_adain=True
+)
 
 
 def test_published_counts():
@@ -39,6 +41,8 @@ def test_published_counts():
     assert round(cost.parameters / 1e6, 2) == 32.39
     assert round(cost.macs / 1e9, 1) == 42.3
     assert network.contract.inputs == network.feed_names
+    assert network.feed_names[0] == "target"  # version 1 gets the masked one
+    assert presets.PRESETS["swap_them_all_224"].contract.inputs[0] == "masked_target"
 
 
 @pytest.mark.parametrize(
@@ -61,9 +65,12 @@ def test_discriminators(tmp_path):
     check_network(semantic, tmp_path, (".keras",))
     plain = PairDiscriminator(PairDiscriminatorConfig(64, 2))
     assert plain.named(plain.example_inputs(3))["logits"].shape == (3, 2, 2, 1)
-    aware = PairDiscriminator(PairDiscriminatorConfig(64, 2, (3, 4, 5)))
+    aware = PairDiscriminator(PairDiscriminatorConfig(64, 2, (9, 3, 4, 5)))
+    assert aware.config.chosen == (1, 3, 0)  # the narrowest, a middle one, the widest
     sides = [tensor.shape[1:] for tensor in aware.inputs]
-    assert sides == [(64, 64, 6), (8, 8, 3), (4, 4, 4), (2, 2, 5)]
+    assert sides == [(64, 64, 6), (8, 8, 6), (4, 4, 10), (2, 2, 18)]
+    few = [PairDiscriminatorConfig(64, 2, (7,) * n).chosen for n in range(3)]
+    assert few == [(), (0,), (0, 1)]
     feeds = aware.example_inputs(2)
     before = np.asarray(aware.named(feeds)["logits"])
     after = np.asarray(aware.named(feeds | {"map2": feeds["map2"] + 1.0})["logits"])
@@ -128,6 +135,7 @@ def test_res2net_by_hand():
 @pytest.mark.parametrize(
     "changes, words",
     (
+        ({"sees": "all"}, "`sees` must be one of masked_target, target. Received: all"),
         ({"version": 3}, "`version` must be 1 or 2. Received: 3"),
         ({"use_nwg": True}, "are of version 2. Received: version=1"),
         ({"widths": (4, 8, 9, 12)}, "multiples of 4"),

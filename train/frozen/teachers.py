@@ -106,6 +106,16 @@ def resample(image: Tensor, view: View, size: int) -> Tensor:
     return ops.transpose(image, (0, 2, 1, 3))
 
 
+def tap_widths(encoder: keras.Model, names: tuple[str, ...]) -> tuple[int, ...]:
+    """Returns how many channels maps inside an encoder have.
+
+    Args:
+        encoder: From `arcface_model.load_encoder`.
+        names: Layer names.
+    """
+    return tuple(encoder.get_layer(name).output.shape[-1] for name in names)
+
+
 class Teacher:
     """A frozen identity encoder, seen by the training step.
 

@@ -15,6 +15,7 @@ from keras import ops
 
 from facedancer.tensors import Tensor
 from facedancer.train.objective import diff_augment
+from facedancer.train.objective.decoys import Decoy, Told
 
 
 @dataclasses.dataclass(frozen=True)
@@ -137,6 +138,9 @@ class Adversary:
             family has none. None: the family has.
         joint: Both kinds of images in one call. For networks whose examples see each
             other, as through a batch norm, switch it off.
+        fake_weight: Of the discriminator's loss for made images.
+        decoys: What it should see through besides.
+        told: What it tells of images besides their logits, or None.
 
     Raises:
         ValueError: If the kind or a way is unknown, mixup does not fit the kind, or
@@ -158,6 +162,9 @@ class Adversary:
     augment: tuple[str, ...] = ()
     build: Callable | None = None
     joint: bool = True
+    fake_weight: float = 1.0
+    decoys: tuple[Decoy, ...] = ()
+    told: Told | None = None
 
     def __post_init__(self) -> None:
         known_kind(self.kind)

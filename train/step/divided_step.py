@@ -21,11 +21,13 @@ from facedancer.tensors import Tensor
 from facedancer.train.objective import diff_augment, terms
 from facedancer.train.objective.adversary import Adversary
 from facedancer.train.step import gradient_updates
-from facedancer.train.step.adversarial import Judge, Judgement, Shown
+from facedancer.train.step.adversarial import Judge, Judgement, Shown, seen_by
 from facedancer.train.step.driver import Driver
 from facedancer.train.step.state import State
 from facedancer.train.systems.base import Phase, System
 
+_PAID = ("d_fake", "d_real", "d_told")  # by a discriminator, R1 apart
+_REPORTED = ("adversarial", *_PAID, "r1", "fooled", "trusted")
 _DRAWS = 201  # salt that makes of the seed and the step's number one seed
 
 
@@ -265,7 +267,7 @@ class DividedStep:
         """
         adversaries = self._at_work(phase)
 
-        def play() -> tuple[tuple[Tensor, ...], tuple[dict, list, list]]:
+        def play() -> tuple[tuple[Tensor, ...], tuple[dict, list]]:
             seen, made, sums = self.forward(part, phase)
             everywhere = totals or self.driver.sum_over_replicas(sums)
             # The value of the global sum with the gradient of the local one.
@@ -276,22 +278,21 @@ class DividedStep:
             found = terms.values(self._active(phase), linked, self.batch_size)
             total = terms.weighted(self.recipe.weights_in(phase.stage), found)
             fakes = tuple(made[one.fake] for one in adversaries)
-            conditions = [[seen[name] for name in a.condition] for a in adversaries]
-            reals = [seen[one.real] for one in adversaries]
-            return (total, *fakes), (sums, reals, conditions)
+            return (total, *fakes), (sums, [seen_by(one, seen) for one in adversaries])
 
-        (_, *fakes), (sums, reals, conditions), pull = self.driver.vjp(
+        (_, *fakes), (sums, shown), pull = self.driver.vjp(
             play, self._state.variables_of("g")
         )
         scale = gradient_updates.loss_scale(self._state.optimizers["g"])
         upstream = [scale]
         judged: dict[str, list] = {}
-        for one, fake, real, condition in zip(
-            adversaries, fakes, reals, conditions, strict=True
-        ):
+        for one, fake, known in zip(adversaries, fakes, shown, strict=True):
             draws = part.get(one.draw), part.get(one.augment_draw)
-            shown = Shown(real, fake, tuple(condition), *draws)
-            judgement = self._judge(one, shown, phase)
+            judgement = self._judge(
+                one,
+                Shown(fake=fake, fraction=draws[0], numbers=draws[1], **known),
+                phase,
+            )
             weight = self.recipe.weights_in(phase.stage)[one.name]
             upstream.append(weight * scale * judgement.at_fake)
             judged[one.player] = _add(judged.get(one.player), judgement.gradients)
@@ -317,12 +318,12 @@ class DividedStep:
         found = terms.values(self._active(phase), sums, self.batch_size)
         values = {"g_loss": terms.weighted(weights, found), **found}
         for one in self._at_work(phase):
-            for name in ("adversarial", "d_fake", "d_real", "r1", "fooled", "trusted"):
+            for name in _REPORTED:
                 if one.key(name) in sums:
                     values[one.key(name)] = sums[one.key(name)] / self.batch_size
             values["g_loss"] += weights[one.name] * values[one.key("adversarial")]
-            parts = values[one.key("d_fake")] + values[one.key("d_real")]
-            values[one.key("d_loss")] = parts
+            parts = [values.get(one.key(name), 0.0) for name in _PAID]
+            values[one.key("d_loss")] = sum(parts)
         return values | self.system.watched(sums)
 
 

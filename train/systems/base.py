@@ -52,6 +52,7 @@ class Fed:
         template: Key of `alignment.TEMPLATES` the crops are aligned to.
         shrink: The `shrink` of their alignment.
         people: Names of those who are learned, None where it does not matter.
+        tap_widths: Channels of the encoder's own taps, None without one.
     """
 
     identity_size: int | None = None
@@ -59,6 +60,7 @@ class Fed:
     template: str = "arcface"
     shrink: float = 1.0
     people: tuple[str, ...] | None = None
+    tap_widths: tuple[int, ...] | None = None
 
     def values(self) -> dict[str, Any]:
         """Returns what is known, by the names of a structure's fields."""

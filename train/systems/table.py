@@ -56,7 +56,7 @@ SYSTEMS = SystemTable(
         "mobile_fsgan": "mobile_fsgan.MobileFSGAN",
         "faceswap_gan": "faceswap_gan.system.FaceswapGAN",
         "conditional_gan": "conditional_gan.system.ConditionalGAN",
-        "swap_them_all": "swap_them_all.SwapThemAll",
-        "swap_them_all_v2": "swap_them_all.SwapThemAllV2",
+        "swap_them_all": "swap_them_all.system.SwapThemAll",
+        "swap_them_all_v2": "swap_them_all.system.SwapThemAllV2",
     }
 )

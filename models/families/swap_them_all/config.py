@@ -7,7 +7,7 @@ import dataclasses
 from facedancer import contract
 from facedancer.models.families.records import StructureRecord
 
-INPUTS = ("masked_target", "semantic_mask", "reference", "identity")
+SEES = ("masked_target", "target")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,6 +16,8 @@ class SwapThemAllConfig(StructureRecord):
 
     Attributes:
         version: 1 (SPADE-Res2Net decoder) or 2 (AdaIN at the bottleneck, SPADE after).
+        sees: What it is fed of the target: masked_target (its face is hidden) or target
+            (all of it, as version 2 is swapped with).
         image_size: Side of the square images in pixels.
         widths: Channels after each of the four convolutions that halve the map.
         spade_width: Channels that gain and shift are made of in a SPADE.
@@ -34,6 +36,7 @@ class SwapThemAllConfig(StructureRecord):
     """
 
     version: int = 1
+    sees: str = "masked_target"
     image_size: int = 224
     widths: tuple[int, int, int, int] = (64, 128, 256, 512)
     spade_width: int = 128
@@ -55,6 +58,10 @@ class SwapThemAllConfig(StructureRecord):
             )
         if self.version not in (1, 2):
             raise ValueError(f"`version` must be 1 or 2. Received: {self.version}")
+        if self.sees not in SEES:
+            raise ValueError(
+                f"`sees` must be one of {', '.join(SEES)}. Received: {self.sees}"
+            )
         if self.version == 1 and (self.use_nwg or self.separate_adain):
             raise ValueError(
                 "`use_nwg` and `separate_adain` are of version 2. Received: version=1"
@@ -80,7 +87,7 @@ class SwapThemAllConfig(StructureRecord):
                 self.image_size, "signed", self.template, self.shrink
             ),
             contract.IdentityInput("vector", self.identity_size, self.encoder, True),
-            inputs=INPUTS,
+            inputs=(self.sees, "semantic_mask", "reference", "identity"),
         )
 
     def describe(self) -> str:
@@ -126,8 +133,9 @@ class PairDiscriminatorConfig(StructureRecord):
     Attributes:
         image_size: Side of the square images in pixels.
         base_width: Channels of the first convolution.
-        map_widths: Channels of the maps of a frozen network at an eighth, a sixteenth
-            and a 32nd of the size that it is given of both photos; empty: none.
+        tap_widths: Channels of the maps of a frozen network; the narrowest, a middle
+            and the widest one of both photos are what it is given besides, resized to
+            an eighth, a sixteenth and a 32nd of the size. Empty: none.
 
     Raises:
         ValueError: If a value is out of range.
@@ -135,13 +143,29 @@ class PairDiscriminatorConfig(StructureRecord):
 
     image_size: int = 224
     base_width: int = 32
-    map_widths: tuple[int, ...] = ()
+    tap_widths: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(
-            self, "map_widths", tuple(int(one) for one in self.map_widths)
+            self, "tap_widths", tuple(int(one) for one in self.tap_widths)
         )
-        _check(self.image_size, self.base_width, *self.map_widths)
+        _check(self.image_size, self.base_width, *self.tap_widths)
+
+    @property
+    def chosen(self) -> tuple[int, ...]:
+        """Which of the maps it is given, up to three; narrow ones are large."""
+        order = sorted(range(len(self.tap_widths)), key=self.tap_widths.__getitem__)
+        last = len(order) - 1
+        places = sorted({0, (last + 1) // 2, last}) if order else []
+        return tuple(order[place] for place in places)
+
+    @property
+    def map_shapes(self) -> tuple[tuple[int, int, int], ...]:
+        """What it is given of both photos besides, `(side, side, channels)`."""
+        return tuple(
+            (self.image_size >> (level + 3),) * 2 + (2 * self.tap_widths[place],)
+            for level, place in enumerate(self.chosen)
+        )
 
     def describe(self) -> str:
         """Returns the structure in words."""

@@ -111,9 +111,8 @@ def pair_graph(
     """
     size, width = config.image_size, config.base_width
     inputs = [parts.input((size, size, 6), "images")]
-    for level, channels in enumerate(config.map_widths[:3]):
-        side = size >> (level + 3)
-        inputs.append(parts.input((side, side, channels), f"map{level}"))
+    for level, shape in enumerate(config.map_shapes):
+        inputs.append(parts.input(shape, f"map{level}"))
 
     def aware(x: Tensor, level: int) -> Tensor:
         """Returns a map beside what the frozen network saw at its size."""
@@ -145,7 +144,7 @@ class PairDiscriminator(BuiltNetwork):
 
     Call arguments:
         inputs: Two images in [-1, 1] as one of six channels, `(batch, size, size, 6)`;
-            then, with `map_widths`, a frozen network's maps of both at an eighth, a
+            then, with `tap_widths`, a frozen network's maps of both at an eighth, a
             sixteenth and a 32nd of the size.
 
     Returns:

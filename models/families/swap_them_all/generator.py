@@ -24,7 +24,7 @@ def _encoded(
     config: SwapThemAllConfig, parts: blocks.SpadeParts, fed: dict[str, Tensor]
 ) -> list[Tensor]:
     """Returns the maps at a half, a quarter, an eighth and a sixteenth."""
-    names = ("masked_target", "reference", "semantic_mask")
+    names = (config.sees, "reference", "semantic_mask")
     x = keras.layers.Concatenate(dtype=parts.dtype, name="seen")(
         [fed[name] for name in names]
     )
@@ -86,8 +86,7 @@ def _spade_decoder(
         if config.use_nwg:
             x = blocks.generated_block(parts, x, identity, f"generated{level}")
     quarter, half = (
-        parts.smaller(fed["masked_target"], factor, f"target{factor}")
-        for factor in (4, 2)
+        parts.smaller(fed[config.sees], factor, f"target{factor}") for factor in (4, 2)
     )
     x = parts.up(parts.concat(x, quarter, "with_quarter"), config.widths[1], "up1")
     x = parts.up(parts.concat(x, half, "with_half"), config.widths[0], "up0")
@@ -126,9 +125,10 @@ class SwapThemAllGenerator(SwapperNetwork):
         name: Name of the model.
 
     Call arguments:
-        inputs: The target with its face blurred, `(batch, size, size, 3)` in [-1, 1];
-            its semantic mask, `(batch, size, size, 3)` in [0, 1]; an aligned crop of
-            who it becomes, in [-1, 1]; an identity vector of length one.
+        inputs: The target with its face blurred, or all of it where the config says so,
+            `(batch, size, size, 3)` in [-1, 1]; its semantic mask, `(batch, size, size,
+            3)` in [0, 1]; an aligned crop of who it becomes, in [-1, 1]; an identity
+            vector of length one.
 
     Returns:
         The swapped picture, `(batch, size, size, 3)` float32 in [-1, 1].

@@ -24,9 +24,9 @@ _LITE = SwapThemAllConfig(
 )
 PRESETS = {
     "swap_them_all_224": SwapThemAllConfig(),
-    "swap_them_all_v2_224": SwapThemAllConfig(version=2),
+    "swap_them_all_v2_224": SwapThemAllConfig(version=2, sees="target"),
     "swap_them_all_lite_64": _LITE,
-    "swap_them_all_v2_lite_64": dataclasses.replace(_LITE, version=2),
+    "swap_them_all_v2_lite_64": dataclasses.replace(_LITE, version=2, sees="target"),
 }
 
 # The discriminators that go with them.

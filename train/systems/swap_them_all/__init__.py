@@ -1,0 +1,1 @@
+"""How swap-them-all learns: its systems, its terms, its numbers."""
