@@ -1,6 +1,7 @@
 """Tests of `facedancer.models.export`: each runtime gives the output of Keras."""
 
 import contextlib
+import functools
 import importlib.util
 import io
 import unittest
@@ -19,7 +20,9 @@ from facedancer.models.families.facedancer.config import GeneratorConfig
 BACKEND = keras.backend.backend()
 
 
+@functools.cache
 def small():
+    """A generator, built once for all tests."""
     config = GeneratorConfig(
         image_size=16,
         base_width=3,
@@ -72,7 +75,7 @@ class ExportTest(testing.TestCase):
         self.assertEqual({p.name for p in path.parent.iterdir()}, names)
 
     def test_difference_is_measured(self):
-        other = small()
+        other = small.__wrapped__()
         other.set_weights([2 * weight for weight in other.get_weights()])
         with mock.patch.object(keras.saving, "load_model", return_value=other):
             self.assertGreater(exports.export(small(), self.folder / "out.keras"), 0.1)
@@ -89,8 +92,14 @@ class ExportTest(testing.TestCase):
             with self.assertRaisesRegex(InputError, words):
                 exports.export(small(), self.folder / "model.onnx")
 
-    @parameterized.parameters(True, False)
-    def test_program(self, fused):
+    def test_program(self):
+        self.check_program(fused=True)
+
+    @pytest.mark.slow
+    def test_program_without_fusing(self):
+        self.check_program(fused=False)
+
+    def check_program(self, fused):
         source, path = self.folder / "in.keras", self.folder / "out.keras"
         saving.save(small(), source)
         words = [str(source), str(path), f"--fused={fused}"]

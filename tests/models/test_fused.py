@@ -1,5 +1,7 @@
 """Tests of `facedancer.models.families.facedancer.fused`."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -37,6 +39,13 @@ def generator(**changes):
         [w + 0.08 * rng.normal(size=w.shape) for w in model.get_weights()]
     )
     return model
+
+
+@functools.cache
+def built():
+    """A generator and its fused form, for tests that only look at them."""
+    model = generator()
+    return model, models.fuse(model)
 
 
 def inputs_of(config):
@@ -110,7 +119,7 @@ class FuseTest(testing.TestCase):
     @parameterized.parameters(".keras", ".h5")
     @pytest.mark.slow
     def test_round_trip(self, ending):
-        fast = models.fuse(generator())
+        _, fast = built()
         path = self.tempdir() / f"fused{ending}"
         fast.save(path)
         x = inputs_of(fast.config)
@@ -122,7 +131,7 @@ class FuseTest(testing.TestCase):
             self.assert_close(again(x), fast(x))
 
     def test_fused_stays_fused(self):
-        fast = models.fuse(generator())
+        _, fast = built()
         self.assertIs(models.fuse(fast), fast)
 
     @pytest.mark.slow
@@ -146,12 +155,12 @@ class FuseTest(testing.TestCase):
         self.assert_close(other.variant(fast_convolutions=False)(x), fast(x))
 
     def test_variant_keeps_what_is_not_changed(self):
-        fast = models.fuse(generator(), dtype="mixed_bfloat16")
+        fast = models.fuse(built()[0], dtype="mixed_bfloat16")
         config = fast.variant(norm_form="plain").get_config()
         self.assertEqual(config, {**fast.get_config(), "norm_form": "plain"})
 
     def test_half_precision(self):
-        model = generator()
+        model, _ = built()
         x = inputs_of(model.config)
         half = models.fuse(model, dtype="mixed_bfloat16")(x)
         self.assertEqual(keras.backend.standardize_dtype(half.dtype), "float32")
