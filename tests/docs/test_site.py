@@ -62,6 +62,14 @@ def test_python_reference_shows_the_swapper(site):
         assert word in text
 
 
+def test_examples_of_docstrings_are_code(site):
+    text = (site / "python.html").read_text()
+    examples = re.findall(r'<details class="example".*?</details>', text, re.DOTALL)
+    assert len(examples) > 3
+    for example in examples:
+        assert '<div class="highlight"><pre>' in example
+
+
 @pytest.mark.parametrize(
     "page, count",
     [
