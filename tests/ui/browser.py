@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pathlib
@@ -13,7 +14,7 @@ import sys
 import tempfile
 import time
 import unittest
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any
 
 from tests.facedancer import recorder
@@ -92,14 +93,9 @@ class Server:
 
 
 class Browser:
-    """A window of Chromium.
+    """A window of Chromium, which shows one page after the other."""
 
-    Args:
-        address: Of the page.
-        size: Of the window, in pixels.
-    """
-
-    def __init__(self, address: str, size: tuple[int, int] = DESKTOP) -> None:
+    def __init__(self) -> None:
         if reason := missing():
             raise unittest.SkipTest(reason)
         from selenium import webdriver
@@ -118,7 +114,6 @@ class Browser:
             "--no-first-run",
             "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
             f"--user-data-dir={self._profile.name}",
-            f"--window-size={size[0]},{size[1]}",
             *(["--no-sandbox"] if os.geteuid() == 0 else []),
         ):
             options.add_argument(word)
@@ -127,6 +122,16 @@ class Browser:
         options.set_capability("goog:loggingPrefs", {"performance": "ALL"})
         service = Service(shutil.which("chromedriver"))
         self.driver: Any = webdriver.Chrome(options=options, service=service)
+        self.address = ""
+
+    @contextlib.contextmanager
+    def at(self, address: str, size: tuple[int, int] = DESKTOP) -> Generator[Browser]:
+        """Yields this with a page that was just opened, and leaves the page.
+
+        Args:
+            address: Of the page.
+            size: Of the window, in pixels.
+        """
         self.driver.execute_cdp_cmd(
             "Emulation.setDeviceMetricsOverride",
             {
@@ -137,13 +142,18 @@ class Browser:
             },
         )
         self.address = address
-        self.driver.get(address)
-        self.find("#swap")
+        self.driver.get_log("performance")  # what came before is another page's
+        for path in self.downloads.iterdir():
+            path.unlink()
+        try:
+            self.driver.get(address)
+            self.find("#swap")
+            yield self
+        finally:
+            self.driver.get("about:blank")
 
-    def __enter__(self) -> Browser:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
+        """Ends Chromium."""
         self.driver.quit()
         self._profile.cleanup()
 

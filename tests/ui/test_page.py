@@ -1,5 +1,6 @@
 """A person's way through the page, in a real Chromium."""
 
+import contextlib
 import pathlib
 import tempfile
 
@@ -27,6 +28,13 @@ def server(folder):
 
 
 @pytest.fixture(scope="module")
+def chromium():
+    window = browser.Browser()
+    yield window
+    window.close()
+
+
+@pytest.fixture(scope="module")
 def group(folder):
     both = [sample_photos.read(name)[:512] for name in ("collins", "hopper")]
     return images.write_image(folder / "group.jpg", np.concatenate(both, axis=1))
@@ -47,8 +55,8 @@ def agree(page):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("size", [browser.DESKTOP, browser.PHONE], ids=str)
-def test_photo(server, group, folder, size):
-    with browser.Browser(server.address, size) as page:
+def test_photo(chromium, server, group, folder, size):
+    with chromium.at(server.address, size) as page:
         ready(page, sample_photos.path("hopper"), group)
         page.click("#swap")
         page.says("body", "Read the sentence about consent")
@@ -85,10 +93,10 @@ def check_changed(after, before):
 
 
 @pytest.mark.slow
-def test_what_is_no_image_gets_a_sentence(server, folder):
+def test_what_is_no_image_gets_a_sentence(chromium, server, folder):
     text = folder / "notes.jpg"
     text.write_text("not a picture")
-    with browser.Browser(server.address) as page:
+    with chromium.at(server.address) as page:
         page.upload("#source-upload", text)
         page.says("body", "notes.jpg is not a photo that can be read")
         page.type("#target-path", str(folder / "no_such_clip.mp4"))
@@ -100,10 +108,11 @@ def test_what_is_no_image_gets_a_sentence(server, folder):
 
 
 @pytest.mark.slow
-def test_two_browsers_do_not_mix(server, group):
+def test_two_browsers_do_not_mix(chromium, server, group):
     with (
-        browser.Browser(server.address) as one,
-        browser.Browser(server.address) as other,
+        contextlib.closing(browser.Browser()) as second,
+        chromium.at(server.address) as one,
+        second.at(server.address) as other,
     ):
         one.type("#source-path", str(sample_photos.path("hopper")))
         other.type("#source-path", str(sample_photos.path("collins")))
@@ -121,7 +130,7 @@ def test_two_browsers_do_not_mix(server, group):
 
 
 @pytest.mark.slow
-def test_report_and_training_are_shown(server, folder):
+def test_report_and_training_are_shown(chromium, server, folder):
     report, run = folder / "report", folder / "run"
     black = np.zeros((9, 12, 3), np.uint8)
     images.write_image(report / "plots" / "curve.png", black)
@@ -129,7 +138,7 @@ def test_report_and_training_are_shown(server, folder):
     images.write_image(run / "samples" / "swaps_00000020.png", black)
     lines = ['{"kind": "train", "step": %d, "loss": %.1f}' % (n, 9 - n) for n in (1, 2)]
     (run / "metrics.jsonl").write_text("\n".join(lines) + '\n{"kind": "tr')
-    with browser.Browser(server.address) as page:
+    with chromium.at(server.address) as page:
         page.click_text("button[role=tab]", "Report")
         page.type("#report-folder", str(report))
         page.says("body", "Measured")
@@ -141,11 +150,11 @@ def test_report_and_training_are_shown(server, folder):
 
 @pytest.mark.large
 @pytest.mark.parametrize("size", [browser.DESKTOP, browser.PHONE], ids=str)
-def test_clip(server, folder, size):
+def test_clip(chromium, server, folder, size):
     clip = testing.shared("faces", "video", "fsgan_abe_720p.mp4")
     source = testing.shared("faces", "portraits")
     photo = sorted(source.rglob("*.jpg"))[0]
-    with browser.Browser(server.address, size) as page:
+    with chromium.at(server.address, size) as page:
         page.upload("#source-upload", photo)
         page.says("#sources", photo.name)
         page.type("#target-path", str(clip))
@@ -169,9 +178,9 @@ def test_clip(server, folder, size):
 
 
 @pytest.mark.slow
-def test_nothing_is_sent_and_nothing_stays(tmp_path, group):
+def test_nothing_is_sent_and_nothing_stays(chromium, tmp_path, group):
     running = browser.Server(tmp_path)
-    with browser.Browser(running.address) as page:
+    with chromium.at(running.address) as page:
         ready(page, sample_photos.path("hopper"), group)
         found = running.close()  # while the page is open
     assert found.status == 130, found.output
