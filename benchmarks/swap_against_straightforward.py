@@ -26,6 +26,7 @@ from facedancer.video_swap.benchmark_settings import BenchmarkSettings
 from facedancer.video_swap.clips import clip_stages, segments, speed
 from facedancer.video_swap.compositing import masks, paste
 from facedancer.video_swap.media import video_reader, video_writer
+from facedancer.video_swap.pixels.picture import Rgb
 
 
 class OriginalSearch:
@@ -39,6 +40,10 @@ class OriginalSearch:
         self._slow = RetinaFaceDetector(network)
         self._slow.detect(frames[0])
         self._found = {id(frame): detector.detect(frame) for frame in frames}
+
+    def detect_batch(self, frames):
+        """Returns the faces of some of the frames."""
+        return [self.detect(frame) for frame in frames]
 
     def detect(self, frame):
         """Returns the faces of one of the frames."""
@@ -74,7 +79,7 @@ def encode(pictures, path):
         path, info, video_reader.Colour(1, 1, 1), video_writer.EncodeSettings()
     )
     for i, image in enumerate(pictures):
-        encoder.write(video_reader.Frame(i, image, i, 1))
+        encoder.write(video_reader.Frame(i, Rgb(image), i, 1))
     encoder.close()
 
 
@@ -91,11 +96,11 @@ def ours(swapper, frames, folder, detect_every):
     )
     settings = clip_stages.StageSettings(smoothing=0.0, detect_every=detect_every)
     wall, cpu = time.perf_counter(), time.process_time()
-    made = (video_reader.Frame(i, image, i, 1) for i, image in enumerate(frames))
+    made = (video_reader.Frame(i, Rgb(image), i, 1) for i, image in enumerate(frames))
     pictures = []
     for step in clip_stages.steps(made, swapper, settings, lambda image, i: image):
         sink.write(step)
-        pictures.append(step.image)
+        pictures.append(step.finished.image)
     sink.close()
     return time.perf_counter() - wall, time.process_time() - cpu, pictures
 

@@ -63,8 +63,9 @@ class OpenVINORuntime:
 
     def __init__(self, file: PortableFile, outputs: Sequence[str] | None = None):
         self._file, self._outputs = file, outputs
-        self._any_size = _compiled(openvino_model(file, outputs))
-        self._of_size: dict[tuple, openvino.CompiledModel] = {}
+        self._any_size = openvino_core.compiled(openvino_model(file, outputs))
+        self._names = [tuple(port.names) for port in self._any_size.outputs]
+        self._of_size: dict[tuple, openvino_core.SideBySide | None] = {}
         self._calls: collections.Counter[tuple] = collections.Counter()
 
     def __call__(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -74,23 +75,38 @@ class OpenVINORuntime:
             feeds: `(n, ...)` float32 arrays by the names of the inputs.
         """
         with untrusted.faults(self._file.path, "OpenVINO cannot run it"):
-            found = self._for(feeds)(dict(feeds))
+            often = self._for(feeds)
+            if often is None:
+                found = self._any_size(dict(feeds))
+                values = [np.array(found[port]) for port in found]
+            else:
+                values = often(feeds)
         # A port has several names where an end's layer is called otherwise.
-        arrays = {port: np.array(found[port]) for port in found}
-        return {name: one for port, one in arrays.items() for name in port.names}
+        return {
+            name: value
+            for names, value in zip(self._names, values, strict=True)
+            for name in names
+        }
 
-    def _for(self, feeds: Mapping[str, np.ndarray]) -> openvino.CompiledModel:
-        shapes = tuple((name, array.shape) for name, array in sorted(feeds.items()))
+    def _for(self, feeds: Mapping[str, np.ndarray]) -> openvino_core.SideBySide | None:
+        """Returns what runs pictures of this size, None where it is not worth while."""
+        shapes = tuple(
+            (name, (1, *array.shape[1:])) for name, array in sorted(feeds.items())
+        )
         if shapes in self._of_size:
             return self._of_size[shapes]
         self._calls[shapes] += 1
         if self._calls[shapes] < _OFTEN:
-            return self._any_size
+            return None
         if len(self._of_size) == _KEPT:
             oldest = next(iter(self._of_size))
             del self._of_size[oldest], self._calls[oldest]
         model = openvino_model(self._file, self._outputs, dict(shapes))
-        self._of_size[shapes] = _compiled(model)
+        rows = all(
+            port.partial_shape.is_static and list(port.shape)[:1] == [1]
+            for port in model.outputs
+        )
+        self._of_size[shapes] = openvino_core.SideBySide(model) if rows else None
         return self._of_size[shapes]
 
 
@@ -150,12 +166,6 @@ def check_outputs(
             f"{file.path}: the network has no output {', '.join(unknown)}; it gives "
             f"{', '.join(known)}"
         )
-
-
-def _compiled(model: openvino.Model) -> openvino.CompiledModel:
-    # Never left to the library, which takes bf16 silently where there is it.
-    options = {"INFERENCE_PRECISION_HINT": "f32"}
-    return openvino_core.core().compile_model(model, "CPU", options)
 
 
 class OnnxRuntime:

@@ -114,28 +114,42 @@ class Detector(abc.ABC):
         Raises:
             ValueError: If one is of another shape or dtype.
         """
+        small = [self._shrink(_checked(image)) for image in images]
+        return self.detect_small(small, [_size(image) for image in images])
+
+    def detect_small(
+        self, images: Sequence[np.ndarray], sizes: Sequence[tuple[int, int]]
+    ) -> list[Faces]:
+        """Returns the faces of photos that were made as small as they are searched.
+
+        Args:
+            images: Each `(height, width, 3)` uint8 RGB of the `working_size_of` the
+                photo.
+            sizes: Heights and widths of the photos, in whose pixels faces are given.
+        """
         groups = collections.defaultdict(list)
         for index, image in enumerate(images):
-            small = self._shrink(_checked(image))
-            groups[small.shape].append((index, small))
+            groups[image.shape].append((index, image))
         found: dict[int, Faces] = {}
         for group in groups.values():
             for start in range(0, len(group), self.options.batch_size):
                 part = group[start : start + self.options.batch_size]
-                found |= self._search_part(part, images)
+                found |= self._search_part(part, sizes)
         return [found[index] for index in range(len(images))]
 
     def _search_part(
-        self, part: Sequence[tuple[int, np.ndarray]], images: Sequence[np.ndarray]
+        self,
+        part: Sequence[tuple[int, np.ndarray]],
+        sizes: Sequence[tuple[int, int]],
     ) -> dict[int, Faces]:
         size = _size(part[0][1])
-        scales = [max(images[i].shape[:2]) / max(size) for i, _ in part]
+        scales = [max(sizes[i]) / max(size) for i, _ in part]
         min_side = self.options.min_face / max(scales)
         batch = np.stack([small for _, small in part])
         search = self._search_turned if self.options.turned else self._search
         faces = search(batch, min_side)
         return {
-            index: self._finish(one, size, _size(images[index]))
+            index: self._finish(one, size, sizes[index])
             for (index, _), one in zip(part, faces, strict=True)
         }
 
@@ -146,12 +160,20 @@ class Detector(abc.ABC):
             self.options.nms_threshold,
         )
 
-    def _shrink(self, image: np.ndarray) -> np.ndarray:
-        height, width = image.shape[:2]
-        scale = self.options.working_size / max(height, width)
+    def working_size_of(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Returns height and width at which a photo is searched.
+
+        Args:
+            size: Height and width of the photo.
+        """
+        scale = self.options.working_size / max(size)
         if scale <= 0.0 or scale == 1.0 or (scale > 1.0 and not self.options.enlarge):
-            return image
-        return scaled(image, scale)
+            return size
+        return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+    def _shrink(self, image: np.ndarray) -> np.ndarray:
+        size = self.working_size_of(_size(image))
+        return image if size == _size(image) else resized(image, size)
 
     def _finish(
         self, faces: Faces, small_size: tuple[int, int], size: tuple[int, int]
@@ -174,9 +196,20 @@ def scaled(image: np.ndarray, scale: float) -> np.ndarray:
         image: `(height, width, 3)` uint8.
         scale: New over old side, positive.
     """
-    size_wh = [max(1, round(side * scale)) for side in image.shape[1::-1]]
-    method = cv2.INTER_AREA if scale < 1.0 else cv2.INTER_LINEAR
-    return cv2.resize(image, size_wh, interpolation=method)
+    height, width = (max(1, round(side * scale)) for side in image.shape[:2])
+    return resized(image, (height, width))
+
+
+def resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Returns an image at another size, averaged where that is smaller.
+
+    Args:
+        image: `(height, width, 3)` uint8.
+        size: Height and width.
+    """
+    smaller = max(size) < max(image.shape[:2])
+    method = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
+    return cv2.resize(image, size[::-1], interpolation=method)
 
 
 def _size(image: np.ndarray) -> tuple[int, int]:

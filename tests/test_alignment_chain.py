@@ -27,6 +27,7 @@ from facedancer.train.distillation import distilling
 from facedancer.train.distillation.settings import DistillSettings
 from facedancer.train.objective import losses
 from facedancer.train.systems.base import Fed
+from facedancer.video_swap.pixels.picture import Rgb
 from facedancer.video_swap.swapping import identities, swapper
 from tests.dataset import detectors, fixtures
 from tests.train import tiny
@@ -133,7 +134,7 @@ def swap_is_cut_like_the_crops(chain, path):
         arcface_model.Embedder(encoder),
         [identities.Rule("x", None, vector)],
     )
-    (crop,) = made.cut([photo], [[swapper.FaceJob(faces.landmarks[0], 0)]])
+    (crop,) = made.cut([Rgb(photo)], [[swapper.FaceJob(faces.landmarks[0], 0)]])
     assert np.abs(crop.image.astype(int) - trained).mean() < 6  # JPEG
     whole = alignment.crop_matrix(faces.landmarks[0], SIZE)
     area = np.linalg.det(crop.matrix[:, :2]) / np.linalg.det(whole[:, :2])

@@ -34,6 +34,7 @@ ROOMS = {
         ("distillation", "parsing"),
     ),
     "video_swap": (
+        ("pixels",),
         ("media", "compositing", "engines", "provenance"),
         ("swapping",),
         ("clips",),

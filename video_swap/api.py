@@ -39,6 +39,7 @@ from facedancer.video_swap.clips.clip_stages import StageSettings
 from facedancer.video_swap.clips.people import Person
 from facedancer.video_swap.clips.people import find as find_people
 from facedancer.video_swap.media import video_writer
+from facedancer.video_swap.pixels.picture import Rgb
 from facedancer.video_swap.provenance import labels
 from facedancer.video_swap.swapping import identities, networks
 from facedancer.video_swap.swapping.swapper import FaceSwapper, SwapSettings
@@ -202,7 +203,7 @@ class Swapper:
 
     def _crop(self, image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
         contract = self._loaded.embedder.encoder.contract
-        return identities.crop_of(image, landmarks, contract)
+        return identities.crop_of(Rgb(image), landmarks, contract)
 
     def swap(
         self,

@@ -12,6 +12,7 @@ from facedancer import alignment
 from facedancer.errors import InputError
 from facedancer.evaluation.inputs.photos import Face
 from facedancer.video_swap.compositing import masks, paste
+from facedancer.video_swap.pixels.picture import Rgb
 from facedancer.video_swap.swapping import feeds, identities
 from facedancer.video_swap.swapping.networks import Networks
 from facedancer.video_swap.swapping.swapper import FaceJob, FaceSwapper, SwapSettings
@@ -250,7 +251,9 @@ class GeneratorSwapper(NetworkSwapper):
         pictures: list[np.ndarray | None] = [None] * len(sources)
         if "reference" in contract.inputs:
             pictures = [
-                identities.crop_of(face.photo.read(), face.landmarks, contract.image)
+                identities.crop_of(
+                    Rgb(face.photo.read()), face.landmarks, contract.image
+                )
                 for face in sources
             ]
         return self._swap(list(self.embed(sources)), targets, pictures)
@@ -264,7 +267,7 @@ class GeneratorSwapper(NetworkSwapper):
         embedder = self.networks.embedder
         contract = embedder.encoder.contract
         crops = [
-            identities.crop_of(face.photo.read(), face.landmarks, contract)
+            identities.crop_of(Rgb(face.photo.read()), face.landmarks, contract)
             for face in faces
         ]
         return embedder.embed(np.stack(crops))

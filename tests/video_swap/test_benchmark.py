@@ -9,6 +9,7 @@ from facedancer import testing
 from facedancer.video_swap import benchmark
 from facedancer.video_swap.benchmark_settings import BenchmarkSettings
 from facedancer.video_swap.clips import speed
+from facedancer.video_swap.pixels.picture import Rgb
 from tests.video_swap import made
 
 
@@ -41,7 +42,7 @@ class BenchmarkTest(testing.TestCase):
         self.assertEqual(swapper.engine.name, "openvino")
         self.assertGreater(ready, 0.0)
         frames = speed.make_frames("480p", 1, 1)
-        self.assertLen(swapper.detect(frames)[0], 1)
+        self.assertLen(swapper.detect([Rgb(frames[0])])[0], 1)
         self.assertGreater(
             np.abs(swapper.swap_frame(frames[0]).image.astype(int) - frames[0]).max(), 9
         )

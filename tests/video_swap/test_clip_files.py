@@ -346,7 +346,7 @@ class SwapClipTest(testing.TestCase):
         self.assertEqual(
             [len(step.jobs) for step in steps], [1] * 4 + [0] * 3 + [1] * 13
         )
-        np.testing.assert_array_equal(steps[5].image, frames[5].image)
+        np.testing.assert_array_equal(steps[5].finished.image, frames[5].image)
         self.assertNotEmpty(data)
 
 

@@ -13,6 +13,7 @@ from facedancer.contract import INPUTS, IdentityInput, InputContract, SwapContra
 from facedancer.errors import InputError
 from facedancer.faces import Faces
 from facedancer.video_swap.compositing import masks, pixel_boost
+from facedancer.video_swap.pixels.picture import Rgb
 from facedancer.video_swap.swapping import feeds, identities, swapper
 from tests.video_swap import made
 
@@ -102,7 +103,7 @@ class FaceSwapperTest(testing.TestCase):
         frames = made.moving_scenes(3) + [made.scene()]
         jobs = [
             [swapper.FaceJob(points, 0) for points in faces.landmarks]
-            for faces in tool.detect(frames)
+            for faces in tool.detect([Rgb(frame) for frame in frames])
         ]
         together = tool.swap_frames(frames, jobs)
         self.assertEqual(calls, [3])

@@ -10,6 +10,7 @@ from facedancer import alignment, testing
 from facedancer.faces import Faces
 from facedancer.video_swap.clips import clip_stages, pipeline, tracking
 from facedancer.video_swap.media import video_reader
+from facedancer.video_swap.pixels.picture import Rgb
 from facedancer.video_swap.swapping import identities
 from tests.video_swap import made
 
@@ -98,7 +99,7 @@ class FollowTest(testing.TestCase):
     def run_on(self, images, detector=None, rules=None, **options):
         swapper = made.make_swapper(rules, detector=detector)
         frames = (
-            video_reader.Frame(i, image, 10 * i) for i, image in enumerate(images)
+            video_reader.Frame(i, Rgb(image), 10 * i) for i, image in enumerate(images)
         )
         settings = clip_stages.StageSettings(**options)
         return list(
@@ -209,7 +210,7 @@ class FollowTest(testing.TestCase):
         swapper = made.make_swapper(detector=Counting())
         images = made.moving_scenes(12)
         frames = (
-            video_reader.Frame(i, image, 10 * i) for i, image in enumerate(images)
+            video_reader.Frame(i, Rgb(image), 10 * i) for i, image in enumerate(images)
         )
         settings = clip_stages.StageSettings(max_gap=0, detect_every=every)
         steps = list(clip_stages.steps(frames, swapper, settings, lambda a, i: a))

@@ -14,6 +14,7 @@ from absl.testing import parameterized
 from facedancer import testing
 from facedancer.errors import InputError
 from facedancer.video_swap.media import joining, video_reader, video_writer
+from facedancer.video_swap.pixels.picture import Rgb
 from tests.video_swap import made
 from tests.video_swap.test_video import chart, middles
 
@@ -273,7 +274,7 @@ class PictureTest(testing.TestCase):
             path, info, video_reader.Colour(1, 1, 1), settings
         )
         for i, image in enumerate(made.moving_scenes(3)):
-            encoder.write(video_reader.Frame(i, image, 40 * i, 40))
+            encoder.write(video_reader.Frame(i, Rgb(image), 40 * i, 40))
         encoder.close()
         reader = video_reader.VideoReader(path)
         times = [float(frame.pts * reader.info.time_base) for frame in reader]
@@ -295,7 +296,7 @@ class PictureTest(testing.TestCase):
 
         with mock.patch.object(encoder, "_mux", mistaken):
             for i, image in enumerate(made.moving_scenes(3)):
-                encoder.write(video_reader.Frame(i, image, i, 1))
+                encoder.write(video_reader.Frame(i, Rgb(image), i, 1))
             encoder.close()
         reader = video_reader.VideoReader(path)
         seconds = [frame.pts * reader.info.time_base for frame in reader]

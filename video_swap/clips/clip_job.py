@@ -196,7 +196,7 @@ def _write_segments(
         iter(reader),
         swapper,
         job.stages,
-        labeller.mark,
+        labeller.mark_picture,
         sink.known,
         job.encode.segment_frames,
     )
@@ -297,7 +297,7 @@ def _swap_to_pictures(
         reader.notes.append(plan.opaque(job.output.suffix or "PNG"))
     animated = pictures.is_animation(job.output)
     write = _write_animation if animated else _write_folder
-    stages = clip_stages.steps(iter(reader), swapper, job.stages, labeller.mark)
+    stages = clip_stages.steps(iter(reader), swapper, job.stages, labeller.mark_picture)
     with (
         pipeline.interruptible(job.clip.interrupted == "part") as stop,
         contextlib.closing(_until(stop, stages, job, reader)) as steps,
@@ -346,10 +346,10 @@ def _timed(
     last = None
     for step in steps:
         if last is not None:
-            yield last.finished, (step.frame.pts - last.frame.pts) * base
+            yield last.finished.image, (step.frame.pts - last.frame.pts) * base
         last = step
     if last is not None:
-        yield last.finished, last.frame.duration * base or Fraction(100)
+        yield last.finished.image, last.frame.duration * base or Fraction(100)
 
 
 def _write_folder(
@@ -363,7 +363,7 @@ def _write_folder(
     with pictures.new_folder(job.output) as folder:
         for step in steps:
             name = pictures.name_of(step.frame, job.path)
-            path = images.write_image(folder / name, step.finished)
+            path = images.write_image(folder / name, step.finished.image)
             signed = labeller.sign(path, parent, path)
         _check_swapped(job, entries)
     return signed

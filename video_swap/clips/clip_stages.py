@@ -14,6 +14,7 @@ import numpy as np
 from facedancer.faces import Faces
 from facedancer.video_swap.clips import pipeline, tracking
 from facedancer.video_swap.media import video_reader
+from facedancer.video_swap.pixels.picture import Picture, Rgb
 from facedancer.video_swap.settings import StageSettings
 from facedancer.video_swap.swapping.jobs import Crop, FaceJob
 from facedancer.video_swap.swapping.swapper import FaceSwapper
@@ -36,7 +37,7 @@ class Step:
             the smoothing, in eye distances, and how many were summed.
         cut: Whether a new shot begins here.
         search: Whether faces are searched for in this frame.
-        image: The finished picture.
+        done: The finished picture.
         known: Whether an earlier run has written this frame already.
     """
 
@@ -48,22 +49,22 @@ class Step:
     jitter: tuple[float, float, int] = (0.0, 0.0, 0)
     cut: bool = False
     search: bool = True
-    image: np.ndarray | None = None
+    done: Picture | None = None
     known: bool = False
 
     @property
-    def finished(self) -> np.ndarray:
+    def finished(self) -> Picture:
         """The finished picture, which a step of an earlier run has not."""
-        if self.image is None:
+        if self.done is None:
             raise ValueError(f"Frame {self.frame.index} has no finished picture")
-        return self.image
+        return self.done
 
 
 def steps(
     frames: Iterator[video_reader.Frame],
     swapper: FaceSwapper,
     settings: StageSettings,
-    finish: Callable[[np.ndarray, int], np.ndarray],
+    finish: Callable[[Picture, int], Picture],
     known: Callable[[int], tuple[Faces, np.ndarray | None] | None] = lambda index: None,
     chunk: int = 240,
 ) -> Generator[Step]:
@@ -103,7 +104,7 @@ def _read(frames: Iterable[video_reader.Frame], every: int) -> Generator[Step]:
     """Yields steps one frame late: a cut is seen in the frame after it."""
     cuts, held = tracking.Cuts(), None
     for frame in frames:
-        cut = cuts.between(frame.image)
+        cut = cuts.between(frame.picture)
         if held is not None:
             yield dataclasses.replace(held, search=held.search or cut)
         held = Step(frame, cut=cut, search=cut or frame.index % every == 0)
@@ -121,7 +122,7 @@ def _find(
         for group in _chunked(items, 4, chunk):
             stored = [known(step.frame.index) for step in group]
             new = [
-                step.frame.image
+                step.frame.picture
                 for step, have in zip(group, stored, strict=True)
                 if have is None and step.search
             ]
@@ -141,7 +142,7 @@ def _found(
         return dataclasses.replace(step, faces=faces, embeddings=embeddings, known=True)
     faces, embeddings = next(found) if step.search else Faces.empty(), None
     if swapper.compares:
-        embeddings = swapper.embed(step.frame.image, faces.landmarks)
+        embeddings = swapper.embed(step.frame.picture, faces.landmarks)
     return dataclasses.replace(step, faces=faces, embeddings=embeddings)
 
 
@@ -162,10 +163,10 @@ def _generate(
                 yield group, crops, list(swapper.generate(crops))
 
 
-def _work(group: Sequence[Step]) -> tuple[list[np.ndarray], list[tuple[FaceJob, ...]]]:
+def _work(group: Sequence[Step]) -> tuple[list[Picture], list[tuple[FaceJob, ...]]]:
     """Returns frames and jobs of the steps that no earlier run has finished."""
     todo = [step for step in group if not step.known]
-    return [step.frame.image for step in todo], [step.jobs for step in todo]
+    return [step.frame.picture for step in todo], [step.jobs for step in todo]
 
 
 def _put_back(items: Generator[Generated], swapper: FaceSwapper) -> Generator[Step]:
@@ -174,7 +175,7 @@ def _put_back(items: Generator[Generated], swapper: FaceSwapper) -> Generator[St
             done = iter(swapper.put_back(*_work(group), crops, iter(swapped)))
             for step in group:
                 if not step.known:
-                    step = dataclasses.replace(step, image=next(done))
+                    step = dataclasses.replace(step, done=next(done))
                 yield step
 
 
@@ -194,7 +195,7 @@ def _full(items: Iterable[Step], batch_size: int) -> Iterator[list[Step]]:
 def _finish(
     items: Generator[Step],
     compare: bool,
-    finish: Callable[[np.ndarray, int], np.ndarray],
+    finish: Callable[[Picture, int], Picture],
     chunk: int,
 ) -> Generator[Step]:
     with contextlib.closing(items):
@@ -202,14 +203,14 @@ def _finish(
             if step.known:
                 yield step
                 continue
-            frame, image = step.frame, step.finished
+            frame, picture = step.frame, step.finished
             if compare:
-                image = side_by_side(frame.image, image)
+                picture = Rgb(side_by_side(frame.image, picture.image))
                 if frame.alpha is not None:
                     alpha = side_by_side(frame.alpha, frame.alpha)
                     frame = dataclasses.replace(frame, alpha=alpha)
-            image = finish(image, frame.index % chunk)
-            yield dataclasses.replace(step, frame=frame, image=image)
+            picture = finish(picture, frame.index % chunk)
+            yield dataclasses.replace(step, frame=frame, done=picture)
 
 
 def side_by_side(target: np.ndarray, swapped: np.ndarray) -> np.ndarray:

@@ -17,6 +17,7 @@ from facedancer.photo_search import search_photos
 from facedancer.retinaface import Detector
 from facedancer.vectors import cosine_matrix
 from facedancer.video_swap.media import pictures, video_reader
+from facedancer.video_swap.pixels.picture import Rgb
 from facedancer.video_swap.swapping import identities
 
 PICTURE = 160  # side of the pictures of people, in pixels
@@ -212,7 +213,9 @@ def group(
 
 def _embedded(image: np.ndarray, faces: Faces, embedder: Embedder) -> np.ndarray:
     contract = embedder.encoder.contract
-    crops = [identities.crop_of(image, points, contract) for points in faces.landmarks]
+    crops = [
+        identities.crop_of(Rgb(image), points, contract) for points in faces.landmarks
+    ]
     return embedder.embed(np.stack(crops))
 
 

@@ -129,7 +129,7 @@ class SegmentSink:
         """Takes a finished step; one of an earlier run is passed over.
 
         Args:
-            step: A `clip_stages.Step` with its image.
+            step: A `clip_stages.Step` with its finished picture.
 
         Raises:
             InputError: If the disk is full or the encoder refuses.
@@ -153,7 +153,7 @@ class SegmentSink:
                 self.settings,
             )
         frame = step.frame
-        self.encoder.write(dataclasses.replace(frame, image=step.finished))
+        self.encoder.write(dataclasses.replace(frame, picture=step.finished))
         self.current.append(entry_of(step))
         if (frame.index + 1) % self.settings.segment_frames == 0:
             self._finish(self.encoder)

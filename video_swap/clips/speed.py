@@ -25,6 +25,7 @@ from facedancer.video_swap.benchmark_settings import SIZES, BenchmarkSettings
 from facedancer.video_swap.clips import clip_stages, pipeline, segments
 from facedancer.video_swap.engines import devices, make
 from facedancer.video_swap.media import joining, video_reader, video_writer
+from facedancer.video_swap.pixels.picture import Rgb
 from facedancer.video_swap.provenance import watermark
 from facedancer.video_swap.settings import NetworkSettings
 from facedancer.video_swap.swapping import identities, networks
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 STAGES = ("decode", "detect", "align", "generate", "paste", "mark", "encode")
 _RATE = 25
+_CALLS = 8  # of a network after which it is compiled for its size (`runtimes`)
 _COLOUR = video_reader.Colour(1, 1, 1)
 
 
@@ -44,7 +46,8 @@ class Speed:
 
     Attributes:
         stages: Milliseconds of processor time a frame of each of `STAGES` by itself.
-        cold: Seconds of the first frame, with what is compiled for it.
+        cold: Seconds of the first frame, with what is compiled for it. All other
+            figures are of a swapper that has seen some frames.
         floor: Frames a second of decoding and encoding alone.
         whole: Frames a second of all stages side by side, marked, into a file.
         cpu: Milliseconds of processor time a frame of the whole.
@@ -104,12 +107,15 @@ def make_swapper(
         )
         ready = time.perf_counter() - start
         parts = (loaded.engine, loaded.contract, loaded.detector, loaded.embedder)
+        parser = loaded.parser
     else:
         generator = generator or make_generator(settings)
         parts, ready = _of_keras(settings, generator)
+        parser = None
     size = parts[1].identity.size
     source = np.random.default_rng(0).normal(size=size).astype(np.float32)
-    return FaceSwapper(*parts, [identities.Rule("source", None, source)]), ready
+    rules = [identities.Rule("source", None, source)]
+    return FaceSwapper(*parts, rules, parser=parser), ready
 
 
 def _of_keras(
@@ -173,6 +179,7 @@ def measure(swapper: FaceSwapper, size: str, faces: int, count: int) -> Speed:
     start = time.perf_counter()
     swapper.swap_frame(frames[0])
     cold = time.perf_counter() - start
+    _warm(swapper, [Rgb(frame) for frame in frames[:2]])
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         clip = _write_clip(frames, folder)
@@ -182,6 +189,15 @@ def measure(swapper: FaceSwapper, size: str, faces: int, count: int) -> Speed:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0
     near = whole / (cpu / (cores or os.cpu_count() or 1))
     return Speed(stages, cold, count / floor, count / whole, 1000 * cpu / count, near)
+
+
+def _warm(swapper: FaceSwapper, frames: Sequence[Rgb]) -> None:
+    """Lets networks be compiled for these sizes, as in a clip's first second."""
+    for _ in range(_CALLS):
+        found = swapper.detect(frames)
+        jobs = [[FaceJob(points, 0) for points in one.landmarks] for one in found]
+        crops = swapper.cut(frames, jobs)
+        swapper.put_back(frames, jobs, crops, swapper.generate(crops))
 
 
 def _timed(call: Callable[[], object]) -> tuple[float, float]:
@@ -195,8 +211,8 @@ def _write_clip(frames: Sequence[np.ndarray], folder: pathlib.Path) -> pathlib.P
     height, width = frames[0].shape[:2]
     base = Fraction(1, _RATE)
     info = video_reader.ClipInfo(folder, (width, height), Fraction(_RATE), base)
-    made = (video_reader.Frame(i, image, i, 1) for i, image in enumerate(frames))
-    steps = (clip_stages.Step(frame, image=frame.image) for frame in made)
+    made = (video_reader.Frame(i, Rgb(image), i, 1) for i, image in enumerate(frames))
+    steps = (clip_stages.Step(frame, done=frame.picture) for frame in made)
     return _written(steps, _sink(info, folder / "made"), folder / "clip.mp4")
 
 
@@ -210,7 +226,7 @@ def _stages(
     """Returns the processor time of each stage by itself, over all frames."""
     clock = _Clock()
     read = clock.time("decode", lambda: list(_read(clip)))
-    frames = [frame.image for frame in read]
+    frames = [frame.picture for frame in read]
     found = clock.time("detect", lambda: swapper.detect(frames))
     jobs = [[FaceJob(points, 0) for points in one.landmarks] for one in found]
     crops = clock.time("align", lambda: swapper.cut(frames, jobs))
@@ -220,10 +236,10 @@ def _stages(
     )
     mark = watermark.Marker(0)
     marked = clock.time(
-        "mark", lambda: [mark(image, i) for i, image in enumerate(done)]
+        "mark", lambda: [mark.mark(one, i) for i, one in enumerate(done)]
     )
     frame = dataclasses.replace
-    made = [frame(one, image=new) for one, new in zip(read, marked, strict=True)]
+    made = [frame(one, picture=new) for one, new in zip(read, marked, strict=True)]
     clock.time("encode", lambda: _encode(made, folder))
     return {name: 1000 * spent / len(read) for name, spent in clock.spent.items()}
 
@@ -260,7 +276,7 @@ def _encode(frames: Iterable[video_reader.Frame], folder: pathlib.Path) -> None:
 def _whole(swapper: FaceSwapper, clip: pathlib.Path, folder: pathlib.Path) -> None:
     """Swaps the clip as the program does, all stages side by side, into a file."""
     steps = clip_stages.steps(
-        _read(clip), swapper, clip_stages.StageSettings(), watermark.Marker(0)
+        _read(clip), swapper, clip_stages.StageSettings(), watermark.Marker(0).mark
     )
     info = video_reader.VideoReader(clip).info
     _written(steps, _sink(info, folder / "parts"), folder / "whole.mp4")

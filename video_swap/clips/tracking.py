@@ -8,12 +8,12 @@ import dataclasses
 from collections.abc import Generator, Iterable, Iterator
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 
 from facedancer.arcface_model import cosine
 from facedancer.boxes import overlap
 from facedancer.faces import Faces
+from facedancer.video_swap.pixels.picture import Picture
 from facedancer.video_swap.swapping.jobs import make_jobs
 
 if TYPE_CHECKING:
@@ -342,7 +342,7 @@ def _set_rules(
         hidden = [t for t in tracks if index in t.landmarks and index not in t.found]
         known = [track.identity for track in [*own, *hidden]]
         vectors = np.stack([vector for vector in known if vector is not None])
-    rules = swapper.choose(step.frame.image, step.faces, vectors)
+    rules = swapper.choose(step.frame.picture, step.faces, vectors)
     for track, rule in zip(own, rules, strict=True):
         track.rule = rule
 
@@ -353,14 +353,13 @@ class Cuts:
     def __init__(self) -> None:
         self.previous: np.ndarray | None = None
 
-    def between(self, image: np.ndarray) -> bool:
+    def between(self, picture: Picture) -> bool:
         """Returns whether there is a cut before this picture.
 
         Args:
-            image: `(height, width, 3)` uint8 RGB.
+            picture: The picture.
         """
-        tiny = cv2.resize(image, (32, 18), interpolation=cv2.INTER_AREA)
-        small = tiny.astype(np.float32)
+        small = picture.small((32, 18)).astype(np.float32)
         previous, self.previous = self.previous, small
         if previous is None:
             return False

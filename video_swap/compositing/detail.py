@@ -10,13 +10,17 @@ stays out.
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 
 from facedancer import alignment
+from facedancer.video_swap.compositing import paste
 
 MIN_SCALE = 1.3  # frame pixels a generator's pixel, from which detail is taken over
 _MAX_SIDE = 768  # of a refined crop: larger faces are enlarged from it
+_FINEST = 2.0  # standard deviation of a blur, in pixels of the grid it is computed on
 _BLUR = 0.6  # standard deviation of the fine part's border, in generator's pixels
 # Difference of two colours, of 255, at which 1/e of the detail is left.
 _AGREEMENT = 15.0
@@ -45,10 +49,25 @@ def refine(
         return swapped, mask, matrix
     side = min(round(size * scale), _MAX_SIDE)
     matrix = alignment.rescale(matrix, side / size)
-    target = alignment.crop(frame, matrix, side).astype(np.float32)
     large = cv2.resize(swapped, (side, side), interpolation=cv2.INTER_CUBIC)
     mask = cv2.resize(mask, (side, side), interpolation=cv2.INTER_LINEAR)
-    return add_detail(large, target, side / size), mask, matrix
+    # Only what will be seen, and what its blurs reach.
+    part = paste.inside(mask, math.ceil(6 * _BLUR * side / size))
+    if large[part].size:
+        target = _part_of_crop(frame, matrix, part).astype(np.float32)
+        large[part] = add_detail(large[part], target, side / size)
+    return large, mask, matrix
+
+
+def _part_of_crop(
+    frame: np.ndarray, matrix: np.ndarray, part: tuple[slice, slice]
+) -> np.ndarray:
+    """Returns rows and columns of what `alignment.crop` gives."""
+    rows, columns = part
+    height, width = rows.stop - rows.start, columns.stop - columns.start
+    shifted = matrix.copy()
+    shifted[:, 2] -= columns.start, rows.start
+    return alignment.crop(frame, shifted, max(height, width))[:height, :width]
 
 
 def add_detail(swapped: np.ndarray, target: np.ndarray, scale: float) -> np.ndarray:
@@ -64,9 +83,33 @@ def add_detail(swapped: np.ndarray, target: np.ndarray, scale: float) -> np.ndar
         scale: How much `swapped` was enlarged.
     """
     sigma = _BLUR * max(scale, 1.0)
+    size_wh = (swapped.shape[1], swapped.shape[0])
     difference = cv2.subtract(target, swapped)
-    fine = cv2.subtract(difference, cv2.GaussianBlur(difference, (0, 0), sigma))
-    coarse = cv2.GaussianBlur(difference, (0, 0), 1.5 * sigma)
+    fine = cv2.subtract(difference, _enlarged(_soft(difference, sigma), size_wh))
+    coarse = _soft(difference, 1.5 * sigma)
     distance = cv2.transform(np.abs(coarse), _MEAN)
     weight = cv2.exp(cv2.multiply(distance, distance, scale=-1 / _AGREEMENT**2))
+    weight = _enlarged(weight, size_wh)
     return cv2.add(swapped, cv2.multiply(fine, cv2.merge([weight] * 3)))
+
+
+def _soft(image: np.ndarray, sigma: float) -> np.ndarray:
+    """Returns an image after a Gaussian blur, on a grid as coarse as it then allows.
+
+    What is that soft loses next to nothing there, and takes a tenth of the time.
+    """
+    step = int(sigma / _FINEST)
+    if step < 2:
+        return cv2.GaussianBlur(image, (0, 0), sigma)
+    height, width = image.shape[:2]
+    size_wh = (max(1, round(width / step)), max(1, round(height / step)))
+    small = cv2.resize(image, size_wh, interpolation=cv2.INTER_AREA)
+    # The averages of the resizing, and of the enlarging that follows, blur too.
+    variance = (sigma**2 - (step**2 - 1) / 12 - step**2 / 6) / step**2
+    return cv2.GaussianBlur(small, (0, 0), float(np.sqrt(variance)))
+
+
+def _enlarged(image: np.ndarray, size_wh: tuple[int, int]) -> np.ndarray:
+    if image.shape[1::-1] == size_wh:
+        return image
+    return cv2.resize(image, size_wh, interpolation=cv2.INTER_LINEAR)

@@ -26,7 +26,8 @@ def paste(
         mask: `(size, size)` float32 in [0, 1].
         matrix: `(2, 3)` from the frame to the crop.
     """
-    box = covered(frame.shape, matrix, len(mask))
+    step = max(1, int(np.hypot(matrix[0, 0], matrix[1, 0])))
+    box = covered(frame.shape, matrix, inside(mask, 2 * step))
     if box is None:
         return
     left, top, right, bottom = box
@@ -55,22 +56,44 @@ def _blend(
     part[...] = cv2.convertScaleAbs(np.maximum(blended, 0.0, out=blended))
 
 
+def inside(mask: np.ndarray, margin: int) -> tuple[slice, slice]:
+    """Returns rows and columns of a crop in which its mask is above 0.
+
+    Args:
+        mask: `(size, size)` float32 in [0, 1].
+        margin: Pixels to add around, within the crop.
+    """
+    left, top, width, height = cv2.boundingRect((mask > 0.0).astype(np.uint8))
+    if not width:
+        return slice(0, 0), slice(0, 0)
+    bottom, right = top + height + margin, left + width + margin
+    return (
+        slice(max(0, top - margin), min(len(mask), bottom)),
+        slice(max(0, left - margin), min(len(mask), right)),
+    )
+
+
 def covered(
-    shape: tuple[int, ...], matrix: np.ndarray, size: int
+    shape: tuple[int, ...], matrix: np.ndarray, part: tuple[slice, slice]
 ) -> tuple[int, int, int, int] | None:
-    """Returns the part of a frame that a crop covers.
+    """Returns the part of a frame that a part of a crop covers.
 
     Args:
         shape: Of the frame, height and width first.
         matrix: `(2, 3)` from the frame to the crop.
-        size: Side of the crop in pixels.
+        part: Rows and columns of the crop.
 
     Returns:
-        `left, top, right, bottom` in pixels, the last two exclusive; None if the crop
-        lies outside the frame.
+        `left, top, right, bottom` in pixels, the last two exclusive; None if it lies
+        outside the frame.
     """
-    edge = size - 0.5
-    corners = np.array([[-0.5, -0.5], [edge, -0.5], [edge, edge], [-0.5, edge]])
+    rows, columns = part
+    if rows.start == rows.stop:
+        return None
+    corners = np.array(
+        [(x, y) for x in (columns.start, columns.stop) for y in (rows.start, rows.stop)]
+    )
+    corners = corners - 0.5
     corners = alignment.apply(alignment.invert(matrix), corners)
     left, top = np.floor(corners.min(0)).astype(int)
     right, bottom = np.ceil(corners.max(0)).astype(int) + 1

@@ -11,19 +11,33 @@ import numpy as np
 from facedancer import alignment
 from facedancer.contract import InputContract
 from facedancer.faces import Faces
+from facedancer.retinaface import Detector
+from facedancer.video_swap.pixels.picture import Picture
 
 
-def search(detector: Any, frames: Sequence[np.ndarray], aspect: float) -> list[Faces]:
+def search(detector: Any, frames: Sequence[Picture], aspect: float) -> list[Faces]:
     """Returns the faces of frames, in pixels of the frames as they are stored.
 
     Args:
-        detector: What finds faces in pictures of square pixels.
-        frames: Each `(height, width, 3)` uint8 RGB.
+        detector: What finds faces in pictures of square pixels: has `detect_batch`. A
+            `Detector` is given no more pixels than it looks at.
+        frames: The frames.
         aspect: Width over height of one pixel.
     """
+    if aspect == 1.0 and isinstance(detector, Detector):
+        sizes = [detector.working_size_of(frame.shape) for frame in frames]
+        if all(
+            max(size) < max(frame.shape)
+            for frame, size in zip(frames, sizes, strict=True)
+        ):
+            small = [
+                frame.small(size[::-1])
+                for frame, size in zip(frames, sizes, strict=True)
+            ]
+            return detector.detect_small(small, [frame.shape for frame in frames])
     if aspect == 1.0:
-        return detector.detect_batch(frames)
-    shown = [as_shown(frame, aspect) for frame in frames]
+        return detector.detect_batch([frame.image for frame in frames])
+    shown = [as_shown(frame.image, aspect) for frame in frames]
     return [as_stored(faces, aspect) for faces in detector.detect_batch(shown)]
 
 

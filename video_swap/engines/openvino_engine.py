@@ -63,23 +63,11 @@ class OpenVINOEngine:
             converted = convert(self.model)
         self.inputs = numbers(converted.inputs)
         self.outputs = numbers(converted.outputs, all_names=True)
-        self._shapes = {
-            name: tuple(converted.outputs[number].get_partial_shape().to_shape())[1:]
-            for name, number in self.outputs.items()
-        }
         if precision == "int8":
             self._quantize(converted, embed)
-        self._compile(converted)
-
-    def _compile(self, converted: openvino.Model) -> None:
-        hint = "f32" if self.precision == "int8" else self.precision
-        self.compiled = openvino_core.core().compile_model(
-            converted,
-            "CPU",
-            {"INFERENCE_PRECISION_HINT": hint, "PERFORMANCE_HINT": "THROUGHPUT"},
-        )
-        count = self.compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
-        self.requests = [self.compiled.create_infer_request() for _ in range(count)]
+        hint = "f32" if precision == "int8" else precision
+        self._run = openvino_core.SideBySide(converted, hint)
+        self.compiled = self._run.compiled
 
     @classmethod
     def suits(cls, precision: str) -> bool:
@@ -118,22 +106,8 @@ class OpenVINOEngine:
         Args:
             feeds: `(n, ...)` arrays by the names of the inputs.
         """
-        given = {number: feeds[name] for name, number in self.inputs.items()}
-        count = len(next(iter(given.values())))
-        results = {
-            name: np.empty((count, *shape), np.float32)
-            for name, shape in self._shapes.items()
-        }
-        for i in range(count + len(self.requests)):
-            request = self.requests[i % len(self.requests)]
-            done = i - len(self.requests)
-            if done >= 0:
-                request.wait()
-                for name, number in self.outputs.items():
-                    results[name][done] = request.get_output_tensor(number).data[0]
-            if i < count:
-                request.start_async({k: v[i : i + 1] for k, v in given.items()})
-        return results
+        found = self._run({self.inputs[name]: feeds[name] for name in self.inputs})
+        return {name: found[number] for name, number in self.outputs.items()}
 
 
 def numbers(

@@ -24,6 +24,7 @@ from facedancer.video_swap.media import (
     video_writer,
 )
 from facedancer.video_swap.media.streams import Rest
+from facedancer.video_swap.pixels.picture import Rgb
 
 _SOME = 200  # packets of sound that a rehearsal takes
 # Codecs that say themselves which shape a pixel has; others leave it to the container.
@@ -110,7 +111,7 @@ def rehearse(
         try:
             encoder = video_writer.SegmentEncoder(segment, info, colour, settings)
             with contextlib.closing(encoder):
-                encoder.write(video_reader.Frame(0, image, first, 1))
+                encoder.write(video_reader.Frame(0, Rgb(image), first, 1))
         except (av.error.FFmpegError, ValueError) as error:
             raise InputError(
                 f"--codec={settings.codec} cannot encode {width}x{height} here "

@@ -16,6 +16,7 @@ from PIL import Image, ImageSequence
 from facedancer import files, image_colours, image_formats, images
 from facedancer.errors import InputError
 from facedancer.video_swap.media import video_reader
+from facedancer.video_swap.pixels.picture import Rgb
 
 ANIMATIONS = (".gif", ".webp")
 _ONLY_READ = (".avif", ".avifs")  # FFmpeg takes an animation's first picture for all
@@ -143,7 +144,7 @@ class PictureReader:
                 if count % self.every == 0:
                     name = self.names[number] if self.names else None
                     length = duration * self.every
-                    yield video_reader.Frame(used, image, pts, length, source=name)
+                    yield video_reader.Frame(used, Rgb(image), pts, length, source=name)
                     used += 1
                 count += 1
             pts += duration

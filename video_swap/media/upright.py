@@ -1,4 +1,4 @@
-"""Decoded frames as arrays: upright, in one size, in the right colours."""
+"""Decoded frames as pictures: upright, in one size, in the right colours."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ import av
 import cv2
 import numpy as np
 from av.sidedata.sidedata import Type
-from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
+from av.video.reformatter import ColorRange, VideoReformatter
+
+from facedancer.video_swap.pixels import planes
+from facedancer.video_swap.pixels.picture import Picture, Rgb
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -17,9 +20,6 @@ if TYPE_CHECKING:
     from facedancer.video_swap.media.hdr import ToneMap
     from facedancer.video_swap.media.video_reader import ClipInfo, Colour
 
-# Without these the converter's rounding darkens a picture by 1.3/255 on average.
-EXACT = int(Interpolation.BICUBIC | Interpolation.ACCURATE_RND)
-_EXACT_RGB = EXACT | int(Interpolation.FULL_CHR_H_INT)
 _SAME_SHAPE = 0.02  # shapes that differ by less are taken for one
 
 
@@ -76,11 +76,12 @@ def has_alpha(frame: av.VideoFrame) -> bool:
     return any(part.is_alpha for part in frame.format.components)
 
 
-class ToRgb:
-    """Turns decoded frames into upright RGB by the clip's own matrix and range.
+class ToPictures:
+    """Turns decoded frames into upright pictures by the clip's own matrix and range.
 
-    A frame of another size than the first is scaled to it; where its shape differs too,
-    it stands in the middle between black bars. Transparent parts become white.
+    Frames that need no more stay in the planes they are decoded to, all others become
+    RGB. A frame of another size than the first is scaled to it; where its shape differs
+    too, it stands in the middle between black bars. Transparent parts become white.
 
     Args:
         info: The `ClipInfo` of the clip.
@@ -101,7 +102,7 @@ class ToRgb:
 
     def __call__(
         self, frame: av.VideoFrame, aspect: Fraction | None = None
-    ) -> tuple[np.ndarray, np.ndarray | None]:
+    ) -> tuple[Picture, np.ndarray | None]:
         """Converts one frame.
 
         Args:
@@ -110,19 +111,34 @@ class ToRgb:
                 does not; only a change of it counts here.
 
         Returns:
-            `(height, width, 3)` uint8 RGB of the clip's size, and its alpha
-            `(height, width)` uint8, None if the clip has none.
+            The picture, of the clip's size, and its alpha `(height, width)` uint8, None
+            if the clip has none.
         """
         self._first_aspect = self._first_aspect or (aspect,)
         turn = orientation_of(frame)
+        if self._is_plain(frame, turn):
+            return planes.Planes(frame.to_ndarray(), self.colour.matrix), None
         shown = self.info.aspect
         if aspect and aspect != self._first_aspect[0]:
             shown = 1 / aspect if turn.swapped else aspect
         image = self._fit(turn(self._layers(frame)), shown)
         if image.shape[2] == 3:
             alpha = np.full(image.shape[:2], 255, np.uint8) if self.info.alpha else None
-            return np.ascontiguousarray(image), alpha
-        return on_white(image), np.ascontiguousarray(image[..., 3])
+            return Rgb(np.ascontiguousarray(image)), alpha
+        return Rgb(on_white(image)), np.ascontiguousarray(image[..., 3])
+
+    def _is_plain(self, frame: av.VideoFrame, turn: Orientation) -> bool:
+        """Whether the planes can be worked on as they are."""
+        width, height = self.info.size_wh
+        return (
+            frame.format.name == planes.FORMAT
+            and frame.color_range != ColorRange.JPEG
+            and turn == Orientation()
+            and (frame.width, frame.height) == (width, height)
+            and not (width % 2 or height % 2)
+            and not self.info.alpha
+            and self.tone_map is None
+        )
 
     def _layers(self, frame: av.VideoFrame) -> np.ndarray:
         """Returns `(h, w, 3)`, or `(h, w, 4)` of frames with alpha, both uint8."""
@@ -133,7 +149,7 @@ class ToRgb:
             src_colorspace=self.colour.space,
             dst_colorspace=self.colour.space,
             dst_color_range=ColorRange.JPEG,
-            interpolation=_EXACT_RGB,
+            interpolation=planes.EXACT_RGB,
         ).to_ndarray()
         return self.tone_map(image) if self.tone_map else image
 

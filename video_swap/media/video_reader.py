@@ -15,16 +15,9 @@ from av.video.reformatter import Colorspace
 
 from facedancer.errors import InputError
 from facedancer.video_swap.media import containers, decoding, hdr, upright
+from facedancer.video_swap.pixels.picture import Picture
+from facedancer.video_swap.pixels.planes import SPACES
 
-# Codes of ITU-T H.273: matrix coefficients -> what the converter calls them.
-_MATRICES = {
-    1: Colorspace.ITU709,
-    4: Colorspace.FCC,
-    5: Colorspace.ITU601,
-    6: Colorspace.ITU601,
-    7: Colorspace.SMPTE240M,
-    9: Colorspace.BT2020,
-}
 _UNSPECIFIED = 2
 _THINNEST = 10  # pixels that are said to be longer than that are not meant
 
@@ -46,7 +39,7 @@ class Colour:
     @property
     def space(self) -> Colorspace:
         """The matrix as the converter names it."""
-        return _MATRICES.get(self.matrix, Colorspace.ITU709)
+        return SPACES.get(self.matrix, Colorspace.ITU709)
 
 
 def colour_of(matrix: int, primaries: int, transfer: int, height: int) -> Colour:
@@ -58,7 +51,7 @@ def colour_of(matrix: int, primaries: int, transfer: int, height: int) -> Colour
         transfer: Code of the file, 2 where it says nothing.
         height: Of the stored picture in pixels: players take BT.709 from 720 on.
     """
-    if matrix not in _MATRICES:
+    if matrix not in SPACES:
         matrix = 1 if height >= 720 else 6
     custom = 1 if matrix == 1 else matrix
     unknown = (0, _UNSPECIFIED)
@@ -108,22 +101,28 @@ class Frame:
 
     Attributes:
         index: Its number among the frames that are used, from 0.
-        image: `(height, width, 3)` uint8 RGB, upright.
+        picture: What it shows, upright.
         pts: Its time in units of the clip's `time_base`, as in the file; rising, also
             where those of the file are not.
         duration: How long it is shown, same units, 0 if unknown.
         damaged: Whether the decoder had to guess parts of it.
         source: Of a folder of images, the file that it is.
-        alpha: `(height, width)` uint8 of a clip with alpha; `image` is on white then.
+        alpha: `(height, width)` uint8 of a clip with alpha; the picture is on white
+            then.
     """
 
     index: int
-    image: np.ndarray
+    picture: Picture
     pts: int
     duration: int = 0
     damaged: bool = False
     source: pathlib.Path | None = None
     alpha: np.ndarray | None = None
+
+    @property
+    def image(self) -> np.ndarray:
+        """The picture as `(height, width, 3)` uint8 RGB; not to be changed."""
+        return self.picture.image
 
 
 def exact_seconds(seconds: float) -> Fraction:
@@ -302,7 +301,7 @@ class VideoReader:
 
     def __iter__(self) -> Iterator[Frame]:
         decoded = decoding.Decoding(self.path, self.info.rate, self.deinterlace)
-        to_rgb = upright.ToRgb(self.info, self.colour, self.tone_map)
+        pictured = upright.ToPictures(self.info, self.colour, self.tone_map)
         count, used, seconds, whole = 0, 0, None, True
         self.damage = []
         for one in decoded:
@@ -316,10 +315,10 @@ class VideoReader:
             if seconds < self.start:
                 continue
             if count % self.every == 0:
-                image, alpha = to_rgb(one.frame, one.aspect)
+                picture, alpha = pictured(one.frame, one.aspect)
                 yield Frame(
                     used,
-                    image,
+                    picture,
                     one.pts,
                     one.duration * self.every,
                     one.damaged,
@@ -331,9 +330,9 @@ class VideoReader:
             decoded.check(whole=False)
         if not used:
             raise nothing_used(self, seconds)
-        self._finish(decoded, to_rgb)
+        self._finish(decoded, pictured)
 
-    def _finish(self, decoded: decoding.Decoding, to_rgb: upright.ToRgb) -> None:
+    def _finish(self, decoded: decoding.Decoding, pictured: upright.ToPictures) -> None:
         """Takes over what only the whole reading shows."""
         self.damage = list(decoded.damage.stretches)
         earlier, self._found = self._found, decoded.notes()
@@ -342,10 +341,10 @@ class VideoReader:
             for start, end in self.damage
             if start == end
         ]
-        if to_rgb.scaled:
+        if pictured.scaled:
             width, height = self.info.size_wh
             self._found.append(
-                f"{to_rgb.scaled} pictures of another size were scaled to "
+                f"{pictured.scaled} pictures of another size were scaled to "
                 f"{width}x{height}"
             )
         self.notes = [line for line in self.notes if line not in earlier] + self._found

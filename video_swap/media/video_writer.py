@@ -25,6 +25,8 @@ from facedancer import scheduling
 from facedancer.errors import InputError
 from facedancer.video_swap.encode_settings import QUALITY, EncodeSettings
 from facedancer.video_swap.media import containers, decoding, upright, video_reader
+from facedancer.video_swap.pixels import planes
+from facedancer.video_swap.pixels.picture import Rgb
 
 if TYPE_CHECKING:
     from facedancer.video_swap.media.video_reader import ClipInfo, Colour
@@ -53,7 +55,7 @@ def check_encoder(settings: EncodeSettings) -> None:
                 os.devnull, info, video_reader.Colour(1, 1, 1), settings
             )
             with contextlib.closing(encoder):
-                encoder.write(video_reader.Frame(0, image, 0, 1))
+                encoder.write(video_reader.Frame(0, Rgb(image), 0, 1))
         except (av.error.FFmpegError, ValueError) as error:
             names = [name for name in sorted(av.codecs_available) if _works(name)]
             raise InputError(
@@ -146,6 +148,22 @@ class SegmentEncoder:
         Args:
             frame: The frame; its `pts` must be above that of the one before.
         """
+        picture = self._as_planes(frame) or self._converted(frame)
+        picture.pts, picture.duration = frame.pts + self.ahead, frame.duration
+        picture.time_base = self.time_base
+        self._mux(self._encode(picture))
+
+    def _as_planes(self, frame: video_reader.Frame) -> av.VideoFrame | None:
+        """Returns a picture that is stored as it is encoded, else None."""
+        picture = frame.picture
+        if not isinstance(picture, planes.Planes) or self.format != planes.FORMAT:
+            return None
+        size = (self.stream.height, self.stream.width)
+        if picture.shape != size or picture.matrix != self.colour.matrix:
+            return None
+        return picture.frame()
+
+    def _converted(self, frame: video_reader.Frame) -> av.VideoFrame:
         image, form = frame.image, "rgb24"
         if self.alpha:
             alpha = frame.alpha
@@ -153,18 +171,15 @@ class SegmentEncoder:
                 alpha = np.full(image.shape[:2], 255, np.uint8)
             image, form = upright.off_white(image, alpha), "rgba"
         image = pad_to(image, (self.stream.width, self.stream.height))
-        picture = self.reformatter.reformat(
+        return self.reformatter.reformat(
             av.VideoFrame.from_numpy_buffer(image, format=form),
             format=self.format,
             src_colorspace=self.colour.space,
             dst_colorspace=self.colour.space,
             src_color_range=ColorRange.JPEG,
             dst_color_range=ColorRange.JPEG if self.is_rgb else ColorRange.MPEG,
-            interpolation=upright.EXACT,
+            interpolation=planes.EXACT,
         )
-        picture.pts, picture.duration = frame.pts + self.ahead, frame.duration
-        picture.time_base = self.time_base
-        self._mux(self._encode(picture))
 
     def _encode(self, picture: av.VideoFrame | None) -> list[av.Packet]:
         """Returns packets; the first picture opens the encoder."""

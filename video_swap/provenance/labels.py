@@ -8,6 +8,7 @@ import pathlib
 import cv2
 import numpy as np
 
+from facedancer.video_swap.pixels.picture import Picture, Rgb
 from facedancer.video_swap.provenance import credentials, signing, watermark
 from facedancer.video_swap.settings import LabelSettings
 
@@ -55,17 +56,26 @@ class Labeller:
         return self.credentials.number
 
     def mark(self, image: np.ndarray, index: int) -> np.ndarray:
-        """Returns a picture with its watermark, and the readable label if asked for.
+        """Returns a photo with its watermark, and the readable label if asked for.
 
         Args:
             image: `(height, width, 3)` uint8 RGB; it may be changed.
             index: Number of the frame in its segment, from 0 in order.
         """
+        return self.mark_picture(Rgb(image), index).image
+
+    def mark_picture(self, picture: Picture, index: int) -> Picture:
+        """Returns a picture with its watermark, and the label if asked for.
+
+        Args:
+            picture: The picture; it may be changed.
+            index: See `mark`.
+        """
         if self.settings.visible_label:
-            image = draw_label(image)
+            picture = Rgb(draw_label(picture.image))
         if self.credentials is None:
-            return image
-        return self._marker(image, index)
+            return picture
+        return self._marker.mark(picture, index)
 
     def sign(
         self,

@@ -38,6 +38,7 @@ import cv2
 import numpy as np
 
 from facedancer.images import LUMA
+from facedancer.video_swap.pixels.picture import Brightness, Picture, Rgb
 
 SIDE = 512
 BAND = (30, 120)  # radius in the DCT, in half periods a side
@@ -92,17 +93,18 @@ def embed(
         key: Decides the pattern; known to all, see above.
         strength: See `STRENGTH`.
     """
-    change = difference(image, payload, key, strength)
-    return add(image, at_size(change, (image.shape[1], image.shape[0])))
+    picture = Rgb(image)
+    change = difference(picture, payload, key, strength)
+    return picture.brighter(picture.brightness(change)).image
 
 
 def difference(
-    image: np.ndarray, payload: int, key: str = KEY, strength: float = STRENGTH
+    picture: Picture, payload: int, key: str = KEY, strength: float = STRENGTH
 ) -> np.ndarray:
     """Returns what to add to a picture, at 512 x 512.
 
     Args:
-        image: `(height, width, 3)` uint8 RGB.
+        picture: The picture.
         payload: 32 bits.
         key: See `embed`.
         strength: See `embed`.
@@ -111,11 +113,11 @@ def difference(
         `(512, 512)` float32, luma in units of 1/255.
     """
     chips, indices, weight = _pattern(key)
-    luma, bits = _luma(image), _bits(payload)
+    luma, bits = _luma(picture), _bits(payload)
     allowed = _allowed(luma)
     kept = float((allowed / _even(luma)[1]).mean())
     # A small picture has each wave on fewer pixels, where compression takes more of it.
-    side = min(np.sqrt(image.shape[0] * image.shape[1]), SIDE)
+    side = min(np.sqrt(picture.shape[0] * picture.shape[1]), SIDE)
     loudest = _LOUDEST * np.sqrt(SIDE / side)
     amount = np.zeros(len(bits), np.float32)
     change = np.zeros_like(luma)
@@ -138,34 +140,6 @@ def _louder(change: np.ndarray) -> float:
     return min(max(_QUIET / size, 1.0), 1.5) if size else 1.0
 
 
-def at_size(
-    change: np.ndarray, size_wh: tuple[int, int]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Returns what to add to pictures of one size, and what to take away after that.
-
-    Args:
-        change: What `difference` gave.
-        size_wh: Width and height of the pictures.
-
-    Returns:
-        Two `(height, width, 3)` uint8, red, green and blue alike.
-    """
-    whole = np.rint(cv2.resize(change, size_wh, interpolation=cv2.INTER_LINEAR))
-    parts = [(sign * whole).clip(0, 255).astype(np.uint8) for sign in (1, -1)]
-    return cv2.merge([parts[0]] * 3), cv2.merge([parts[1]] * 3)
-
-
-def add(image: np.ndarray, sized: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
-    """Returns a picture with a difference added.
-
-    Args:
-        image: `(height, width, 3)` uint8 RGB.
-        sized: What `at_size` gave, for this picture or one much like it.
-    """
-    more, less = sized
-    return cv2.subtract(cv2.add(image, more), less)
-
-
 def add_in_strips(image: np.ndarray, change: np.ndarray) -> None:
     """Adds a difference to a large picture in place, as `add` does.
 
@@ -186,7 +160,7 @@ def add_in_strips(image: np.ndarray, change: np.ndarray) -> None:
         below = np.minimum(above + 1, len(change) - 1)
         part = (at - above)[:, None]
         rows = wide[above] * (1 - part) + wide[below] * part
-        strip[...] = add(strip, at_size(rows, (width, len(strip))))
+        strip[...] = Brightness(rows, (width, len(strip)), 3).added(strip)
 
 
 class Marker:
@@ -200,7 +174,8 @@ class Marker:
 
     def __init__(self, payload: int) -> None:
         self.payload = payload
-        self._sized: tuple[np.ndarray, np.ndarray] | None = None
+        self._sized: Brightness | None = None
+        self._like: tuple = ()
 
     def __call__(self, image: np.ndarray, index: int) -> np.ndarray:
         """Returns a marked picture.
@@ -211,17 +186,24 @@ class Marker:
             index: Number of the frame in its segment, from 0 in order: what is added
                 begins anew with each, so that one can be made without the others.
         """
-        if image.shape[0] * image.shape[1] > _LARGE:
-            add_in_strips(image, difference(image, self.payload))
-            return image
-        if (
-            self._sized is None
-            or index % REUSED == 0
-            or self._sized[0].shape != image.shape
-        ):
-            change = difference(image, self.payload)
-            self._sized = at_size(change, (image.shape[1], image.shape[0]))
-        return add(image, self._sized)
+        return self.mark(Rgb(image), index).image
+
+    def mark(self, picture: Picture, index: int) -> Picture:
+        """Returns a marked picture.
+
+        Args:
+            picture: The picture; a large one is changed, see above.
+            index: See above.
+        """
+        if picture.shape[0] * picture.shape[1] > _LARGE:
+            image = picture.image
+            add_in_strips(image, difference(picture, self.payload))
+            return Rgb(image)
+        like = (type(picture), picture.shape)
+        if self._sized is None or index % REUSED == 0 or self._like != like:
+            self._sized = picture.brightness(difference(picture, self.payload))
+            self._like = like
+        return picture.brighter(self._sized)
 
 
 def detect(image: np.ndarray, key: str = KEY) -> Detection:
@@ -246,7 +228,7 @@ def values_of(image: np.ndarray, key: str = KEY) -> np.ndarray:
         what compression or movement changes is lost in the mean, the mark is not.
     """
     _, indices, weight = _pattern(key)
-    values, spread = _values(_luma(image), indices, weight)
+    values, spread = _values(_luma(Rgb(image)), indices, weight)
     return values / spread
 
 
@@ -280,8 +262,8 @@ def _bits(payload: int) -> np.ndarray:
     return np.array(fixed + carried, np.float32)
 
 
-def _luma(image: np.ndarray) -> np.ndarray:
-    small = cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+def _luma(picture: Picture) -> np.ndarray:
+    small = picture.small((SIDE, SIDE))
     return cv2.transform(small.astype(np.float32), _LUMA[None])
 
 

@@ -17,6 +17,7 @@ from facedancer.errors import InputError
 from facedancer.faces import Faces
 from facedancer.photo_search import search_photos
 from facedancer.video_swap.compositing import pixel_aspect
+from facedancer.video_swap.pixels.picture import Picture, Rgb
 from facedancer.video_swap.settings import ORDERS, SOURCE_FACES
 from facedancer.video_swap.swapping import source_faces
 
@@ -178,7 +179,7 @@ class IdentityReader:
             )
         taken = source_faces.pick(faces, image.shape[:2], self.face, name)
         note = source_faces.note(faces, taken, self.face, name)
-        return crop_of(image, faces.landmarks[taken], contract), note
+        return crop_of(Rgb(image), faces.landmarks[taken], contract), note
 
 
 def _whole(image: np.ndarray, size: int) -> np.ndarray:
@@ -188,8 +189,20 @@ def _whole(image: np.ndarray, size: int) -> np.ndarray:
     return np.array([[x, 0, 0.5 * x - 0.5], [0, y, 0.5 * y - 0.5]])
 
 
+def cut(picture: Picture, matrix: np.ndarray, size: int) -> np.ndarray:
+    """Returns an aligned crop, see `alignment.crop`.
+
+    Args:
+        picture: The picture.
+        matrix: `(2, 3)` from the picture to the crop.
+        size: Side of the crop in pixels.
+    """
+    window, shifted = picture.window(matrix, size)
+    return alignment.crop(window, shifted, size)
+
+
 def crop_of(
-    image: np.ndarray,
+    picture: Picture,
     landmarks: np.ndarray,
     contract: InputContract,
     aspect: float = 1.0,
@@ -197,16 +210,16 @@ def crop_of(
     """Returns the aligned crop of one face, as a network's contract wants it.
 
     Args:
-        image: `(height, width, 3)` uint8 RGB.
-        landmarks: `(5, 2)` pixels of the image.
+        picture: The picture.
+        landmarks: `(5, 2)` pixels of it.
         contract: The network's `InputContract`.
-        aspect: Width over height of one pixel of the image.
+        aspect: Width over height of one of its pixels.
 
     Returns:
         `(size, size, 3)` uint8 RGB.
     """
     matrix = pixel_aspect.crop_matrix(landmarks, contract.size, contract, aspect)
-    return alignment.crop(image, matrix, contract.size)
+    return cut(picture, matrix, contract.size)
 
 
 def embed_crops(embedder: Embedder, faces: np.ndarray) -> np.ndarray:

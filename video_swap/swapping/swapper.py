@@ -24,6 +24,7 @@ from facedancer.video_swap.compositing import (
     pixel_aspect,
     pixel_boost,
 )
+from facedancer.video_swap.pixels.picture import Picture, Rgb
 from facedancer.video_swap.settings import SwapSettings
 from facedancer.video_swap.swapping import feeds, identities
 from facedancer.video_swap.swapping.jobs import Crop, FaceJob, far_first, make_jobs
@@ -117,19 +118,19 @@ class FaceSwapper:
         other.aspect = aspect
         return other
 
-    def detect(self, frames: Sequence[np.ndarray]) -> list[Faces]:
+    def detect(self, frames: Sequence[Picture]) -> list[Faces]:
         """Returns the faces of several frames.
 
         Args:
-            frames: Each `(height, width, 3)` uint8 RGB.
+            frames: The frames.
         """
         return pixel_aspect.search(self.detector, frames, self.aspect)
 
-    def embed(self, image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+    def embed(self, frame: Picture, landmarks: np.ndarray) -> np.ndarray:
         """Returns the identity vectors of faces in a frame.
 
         Args:
-            image: `(height, width, 3)` uint8 RGB.
+            frame: The frame.
             landmarks: `(n, 5, 2)` pixels of it.
 
         Returns:
@@ -138,7 +139,7 @@ class FaceSwapper:
         contract = self.embedder.encoder.contract
         size = contract.size
         crops = [
-            identities.crop_of(image, points, contract, self.aspect)
+            identities.crop_of(frame, points, contract, self.aspect)
             for points in landmarks
         ]
         return self.embedder.embed(
@@ -146,19 +147,19 @@ class FaceSwapper:
         )
 
     def choose(
-        self, image: np.ndarray, faces: Faces, embeddings: np.ndarray | None = None
+        self, frame: Picture, faces: Faces, embeddings: np.ndarray | None = None
     ) -> list[int | None]:
         """Returns the rule of each face, None where it stays as it is.
 
         Args:
-            image: `(height, width, 3)` uint8 RGB.
+            frame: The frame.
             faces: The faces found in it.
             embeddings: `(n, d)` of them, computed where needed if None. Rows beyond `n`
                 are of faces that are there but were not found; references may be
                 theirs.
         """
         if self.compares and embeddings is None:
-            embeddings = self.embed(image, faces.landmarks)
+            embeddings = self.embed(frame, faces.landmarks)
         count = len(faces) if embeddings is None else len(embeddings)
         chosen = identities.choose(embeddings, self.rules, self.threshold, count)
         chosen = chosen[: len(faces)]
@@ -180,19 +181,20 @@ class FaceSwapper:
                 of the faces.
         """
         faces = search_photos(self.detector, [image])[0]
-        rules = self.choose(image, faces)
+        frame = Rgb(image)
+        rules = self.choose(frame, faces)
         if feeds.are_parsed(self.contract):
-            rules = self._recognised(image, faces, rules)
+            rules = self._recognised(frame, faces, rules)
         jobs = make_jobs(faces.landmarks, rules)
         return SwapResult(self.swap_frames([image], [jobs])[0], faces, rules)
 
     def _recognised(
-        self, image: np.ndarray, faces: Faces, rules: list[int | None]
+        self, frame: Picture, faces: Faces, rules: list[int | None]
     ) -> list[int | None]:
         """Returns the rules of those faces that the parser sees as such, else None."""
         wanted = [place for place, rule in enumerate(rules) if rule is not None]
         jobs = make_jobs(faces.landmarks, rules)
-        crops = dict(zip(wanted, (self._cut(image, job) for job in jobs), strict=True))
+        crops = dict(zip(wanted, (self._cut(frame, job) for job in jobs), strict=True))
         seen = [
             place
             for place, crop in crops.items()
@@ -218,17 +220,19 @@ class FaceSwapper:
         Returns:
             New frames; where a frame has no job, the frame itself.
         """
-        crops = self.cut(frames, jobs)
-        return self.put_back(frames, jobs, crops, self.generate(crops))
+        pictures = [Rgb(frame) for frame in frames]
+        crops = self.cut(pictures, jobs)
+        done = self.put_back(pictures, jobs, crops, self.generate(crops))
+        return [picture.image for picture in done]
 
     def cut(
-        self, frames: Sequence[np.ndarray], jobs: Sequence[Sequence[FaceJob]]
+        self, frames: Sequence[Picture], jobs: Sequence[Sequence[FaceJob]]
     ) -> list[Crop]:
         """Returns the aligned crops of given faces, far ones first in each frame.
 
         Args:
-            frames: See `swap_frames`.
-            jobs: See `swap_frames`.
+            frames: The frames.
+            jobs: For each frame the faces to swap.
         """
         return [
             self._cut(frame, job)
@@ -238,20 +242,21 @@ class FaceSwapper:
 
     def put_back(
         self,
-        frames: Sequence[np.ndarray],
+        frames: Sequence[Picture],
         jobs: Sequence[Sequence[FaceJob]],
         crops: Sequence[Crop],
         swapped: Iterator[dict[str, np.ndarray]],
-    ) -> list[np.ndarray]:
+    ) -> list[Picture]:
         """Returns the frames with swapped crops pasted in.
 
         Args:
-            frames: See `swap_frames`.
-            jobs: See `swap_frames`.
+            frames: See `cut`; they are not changed.
+            jobs: See `cut`.
             crops: What `cut` gave.
             swapped: What `generate` gave.
         """
-        waiting, results = iter(crops), []
+        waiting = iter(crops)
+        results: list[Picture] = []
         for frame, some in zip(frames, jobs, strict=True):
             result = frame.copy() if len(some) else frame
             for _ in some:
@@ -259,11 +264,11 @@ class FaceSwapper:
             results.append(result)
         return results
 
-    def _cut(self, frame: np.ndarray, job: FaceJob) -> Crop:
+    def _cut(self, frame: Picture, job: FaceJob) -> Crop:
         contract = self.contract.image
         size = contract.size * self.settings.pixel_boost
         matrix = pixel_aspect.crop_matrix(job.landmarks, size, contract, self.aspect)
-        image = alignment.crop(frame, matrix, size)
+        image = identities.cut(frame, matrix, size)
         classes = None
         if self.parser is not None and feeds.are_parsed(self.contract):
             classes = self.parser.classes([image])[0]
@@ -277,7 +282,7 @@ class FaceSwapper:
             classes,
         )
 
-    def _identity(self, frame: np.ndarray, job: FaceJob) -> np.ndarray | int:
+    def _identity(self, frame: Picture, job: FaceJob) -> np.ndarray | int:
         source, strength = self.rules[job.rule].source, self.settings.strength
         if source is None:
             raise ValueError(f"Rule {job.rule} spares its face: there is no identity")
@@ -314,8 +319,8 @@ class FaceSwapper:
 
     def _put_back(
         self,
-        result: np.ndarray,
-        frame: np.ndarray,
+        result: Picture,
+        frame: Picture,
         crop: Crop,
         made: dict[str, np.ndarray],
     ) -> None:
@@ -333,10 +338,12 @@ class FaceSwapper:
         if settings.match_sharpness:
             swapped = paste.match_sharpness(swapped, target, mask)
         swapped = paste.sharpen(swapped, settings.sharpen)
-        matrix = crop.matrix
+        window, matrix = frame.window(crop.matrix, size)
         if settings.refine == "detail":
-            swapped, mask, matrix = detail.refine(frame, swapped, mask, matrix)
-        paste.paste(result, swapped, mask, matrix)
+            swapped, mask, matrix = detail.refine(window, swapped, mask, matrix)
+        result.paint(
+            crop.matrix, size, lambda image: paste.paste(image, swapped, mask, matrix)
+        )
 
 
 def mix_identities(
