@@ -71,7 +71,10 @@ def load(settings: EvaluateSettings) -> Loaded:
     judge = judges.load_judge(
         judge_path,
         judges.JudgeInput(
-            settings.judge_mean, settings.judge_std, settings.judge_columns
+            settings.judge_mean,
+            settings.judge_std,
+            settings.judge_columns,
+            settings.judge_bgr,
         ),
     )
     found: list[Instrument] = [judge]

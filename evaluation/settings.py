@@ -51,6 +51,7 @@ class EvaluateSettings(Checked):
         judge_mean: For .onnx and .tflite: mean of each RGB channel in [0, 1], which is
             subtracted.
         judge_std: For .onnx and .tflite: what each channel is divided by.
+        judge_bgr: For .onnx and .tflite: it wants blue first, red last.
         judge_columns: For .tflite: first and last column of the aligned 112-pixel crop
             it takes.
         allow_same_judge: Let a judge pass that the generator was conditioned on.
@@ -104,6 +105,7 @@ class EvaluateSettings(Checked):
     judge_path: str = setting("", essential=True)
     judge_mean: tuple[float, ...] = (0.5, 0.5, 0.5)
     judge_std: tuple[float, ...] = (0.5, 0.5, 0.5)
+    judge_bgr: bool = False
     judge_columns: tuple[int, ...] = (0, 112)
     allow_same_judge: bool = False
     pose_path: tuple[str, ...] = ()

@@ -70,11 +70,13 @@ def _pairs(*arguments: Any) -> tf.data.Dataset:
     return pairs.make_dataset(*arguments)
 
 
-def _trios(settings: PairSettings, *arguments: Any) -> tf.data.Dataset:
+def _trios(
+    settings: PairSettings, first_batch: int = 0, pipeline: int = 0, pipelines: int = 1
+) -> tf.data.Dataset:
     from facedancer.dataset.reading import pairs
 
     reader = TrioReader(settings)
-    return pairs.make_dataset(settings, *arguments, reader=reader)
+    return pairs.make_dataset(settings, first_batch, pipeline, pipelines, reader)
 
 
 def _triplets(*arguments: Any) -> tf.data.Dataset:

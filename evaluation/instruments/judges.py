@@ -28,11 +28,14 @@ class JudgeInput:
         mean: Of each RGB channel in [0, 1], subtracted.
         std: Of each channel, divided by.
         columns: First and last column (exclusive) of the crop that it sees.
+        bgr: Whether it wants blue first; mean and std are of red, green and blue all
+            the same.
     """
 
     mean: tuple[float, ...] = (0.5, 0.5, 0.5)
     std: tuple[float, ...] = (0.5, 0.5, 0.5)
     columns: tuple[int, ...] = (0, 112)
+    bgr: bool = False
 
     def __post_init__(self) -> None:
         if len(self.mean) != 3 or len(self.std) != 3 or 0.0 in self.std:
@@ -53,14 +56,17 @@ class KerasJudge(Instrument):
     Args:
         encoder: What `load_encoder` gave, or an `Embedder` of it or its portable form.
         file: Where it came from.
+        bgr: Whether it wants blue first.
     """
 
     role = "identity"
 
-    def __init__(self, encoder: Encoder | Embedder, file: str = "") -> None:
+    def __init__(
+        self, encoder: Encoder | Embedder, file: str = "", bgr: bool = False
+    ) -> None:
         self.embedder = encoder if isinstance(encoder, Embedder) else Embedder(encoder)
         of = self.embedder.encoder
-        self.name, self.file = of.name_with_hash, file
+        self.name, self.file, self._bgr = of.name_with_hash, file, bgr
         self.contract = of.contract
 
     def cut(self, image: np.ndarray, face: Face) -> np.ndarray:
@@ -84,7 +90,7 @@ class KerasJudge(Instrument):
         Args:
             crops: `(n, ...)` uint8, what `cut` gave.
         """
-        return self.embedder.embed(crops)
+        return self.embedder.embed(crops[..., ::-1] if self._bgr else crops)
 
 
 class PortableJudge(Instrument):
@@ -135,7 +141,8 @@ class PortableJudge(Instrument):
     def _normalise(self, crops: np.ndarray) -> np.ndarray:
         unit = crops.astype(np.float32) / 255.0
         mean, std = self.settings.mean, self.settings.std
-        return (unit - np.array(mean, np.float32)) / np.array(std, np.float32)
+        made = (unit - np.array(mean, np.float32)) / np.array(std, np.float32)
+        return made[..., ::-1] if self.settings.bgr else made
 
 
 def load_judge(
@@ -164,8 +171,11 @@ def load_judge(
             )
         from facedancer.arcface_model.onnx_network import load_onnx_encoder
 
-        encoder = load_onnx_encoder(path, settings.mean, settings.std)
-        return KerasJudge(encoder, str(path))
+        bgr = settings.bgr
+        mean, std = (
+            part[::-1] if bgr else part for part in (settings.mean, settings.std)
+        )
+        return KerasJudge(load_onnx_encoder(path, mean, std), str(path), bgr)
     return KerasJudge(load_embedder(path), str(path))
 
 

@@ -157,6 +157,7 @@ class NetworkSwapper:
             rules,
             self.settings,
             parser,
+            self.networks.refiner,
         )
         frames = [target.photo.read() for target in targets]
         jobs = [[FaceJob(target.landmarks, i)] for i, target in enumerate(targets)]

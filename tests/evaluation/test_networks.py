@@ -1,5 +1,6 @@
 """Tests of the networks that measure: judges, pose, mesh, image networks, refusals."""
 
+import dataclasses
 import importlib.util
 import pathlib
 
@@ -88,6 +89,25 @@ class JudgeTest(testing.TestCase):
         self.assertEqual(judge.cut(image, face_of(image)).shape, (112, 96, 3))
         white = judge._normalise(np.full((1, 1, 1, 3), 255, np.uint8))
         self.assert_close(white, np.float32([[[[1.0, 1.0, 0.0]]]]))
+        judge.settings = dataclasses.replace(judge.settings, bgr=True)
+        white = judge._normalise(np.full((1, 1, 1, 3), 255, np.uint8))
+        self.assert_close(white, np.float32([[[[0.0, 1.0, 1.0]]]]))
+
+    def test_a_judge_that_wants_blue_first(self):
+        """The second judge knows faces of the right colours better."""
+        path = testing.shared("models", "recognition", "judge_512.onnx")
+        values = (0.50196,) * 3
+        alike = []
+        for bgr in (True, False):
+            judge = judges.load_judge(path, judges.JudgeInput(std=values, bgr=bgr))
+            one, same, other = judge.measure(real_faces(), Cache())
+            alike.append(cosine(one, same) - cosine(one, other))
+            crop = np.random.default_rng(0).integers(0, 256, (1, 112, 112, 3), np.uint8)
+            if bgr:
+                flipped = judge.run(crop)
+            else:
+                self.assert_close(judge.run(crop[..., ::-1]), flipped, atol=1e-4)
+        self.assertGreater(alike[0], 0.5)
 
     def test_settings_are_checked(self):
         with self.assertRaisesRegex(ValueError, "two numbers between 0 and 112"):
