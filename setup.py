@@ -112,6 +112,7 @@ setup(
             "facedancer-distill-encoder = facedancer.programs:distill_encoder",
             "facedancer-label-faces = facedancer.programs:label_faces",
             "facedancer-train-parser = facedancer.programs:train_parser",
+            "facedancer-train-refiner = facedancer.programs:train_refiner",
             "facedancer-train-detector = facedancer.programs:train_detector",
             "facedancer-onnx-encoder = facedancer.programs:onnx_encoder",
             "facedancer-convert = facedancer.programs:convert",

@@ -73,6 +73,7 @@ HEADINGS = {
         "calibrate": Command("Measure the margins of IFSR.", "calibrate_margins"),
         "distill": Command("Train a small identity encoder.", "distill_encoder"),
         "train-parser": Command("Train a face parser.", "train_parser"),
+        "train-refiner": Command("Train a face refiner.", "train_refiner"),
         "train-detector": Command("Train a face detector.", "train_detector"),
     },
     "Measure": {

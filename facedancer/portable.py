@@ -1,10 +1,10 @@
 """Networks as one ONNX file that OpenVINO and ONNX Runtime read: no Keras is needed.
 
 Such a file says itself what it is: under `KEY` its metadata holds a JSON object with
-`kind` (generator, encoder, detector or parser), `name`, `licence`, `source` (SHA-256 of
-the file it was made from) and what this kind needs to be used, such as its contract. It
-is made by `portable_writing`; here it is read, and files that do other than compute are
-refused.
+`kind` (generator, encoder, detector, parser or refiner), `name`, `licence`, `source`
+(SHA-256 of the file it was made from) and what this kind needs to be used, such as its
+contract. It is made by `portable_writing`; here it is read, and files that do other
+than compute are refused.
 
 A generator may also be a LiteRT file, `.tflite`, for phones. Its description is packed
 behind the network as a zip archive with the entry `NOTE`, where LiteRT's own tools put
@@ -60,7 +60,8 @@ class PortableFile:
 
     Attributes:
         path: The file.
-        kind: `"generator"`, `"encoder"`, `"detector"` or `"parser"`.
+        kind: `"generator"`, `"encoder"`, `"detector"`, `"parser"` or
+            `"refiner"`.
         facts: The other entries of its description.
     """
 
@@ -122,7 +123,8 @@ def find(kind: str, path: str | os.PathLike = "") -> PortableFile | None:
     """Returns the portable form of a network, None where there is none yet.
 
     Args:
-        kind: `"generator"`, `"encoder"`, `"detector"` or `"parser"`.
+        kind: `"generator"`, `"encoder"`, `"detector"`, `"parser"` or
+            `"refiner"`.
         path: Its file, of any form; empty: the packaged one.
 
     Raises:

@@ -22,6 +22,7 @@ _FLAGS = {
     "encoder": "--arcface_path",
     "detector": "--retina_path",
     "parser": "--parsing_path",
+    "refiner": "--refiner_path",
 }
 
 
@@ -30,7 +31,8 @@ class Weights:
     """One file of weights.
 
     Attributes:
-        kind: `"generator"`, `"encoder"`, `"detector"` or `"parser"`.
+        kind: `"generator"`, `"encoder"`, `"detector"`, `"parser"` or
+            `"refiner"`.
         file: Its name.
         sha256: Of the file, in hexadecimal.
         licence: SPDX identifier.
@@ -109,6 +111,18 @@ CATALOGUE = {
         portable="face_parser_96.onnx",
         portable_sha256="e1caa79b486a7dde2187d355b750d148d1eee93c92eb9e5ab787f9773077bb1b",
     ),
+    "face_refiner_256": Weights(
+        kind="refiner",
+        file="face_refiner_256.keras",
+        sha256="816761a5f80590cea809ab28fc9a85a2dd731779587f707c91e83f109752c0c6",
+        licence="Apache-2.0",
+        trained_on="457 photos of CelebAMask-HQ and 1,501 of CelebA, which are for "
+        "non-commercial research only: ask what that means for other uses; 60 photos "
+        "and 100 people held out",
+        card="docs/model_cards/face_refiner_256.md",
+        portable="face_refiner_256.onnx",
+        portable_sha256="65508acf47d4b738c25cf2c63dd7b3f0364179cff6085c9a830dfbf22af6fbd3",
+    ),
 }
 
 
@@ -116,7 +130,8 @@ def find(kind: str) -> pathlib.Path:
     """Returns the file of the catalogue's weights of one kind.
 
     Args:
-        kind: `"generator"`, `"encoder"`, `"detector"` or `"parser"`.
+        kind: `"generator"`, `"encoder"`, `"detector"`, `"parser"` or
+            `"refiner"`.
 
     Raises:
         InputError: If there is none; the text names the flag that takes a file.
@@ -135,7 +150,8 @@ def find_portable(kind: str) -> pathlib.Path:
     That is the portable one; in a folder that holds the `.keras` file only, that one.
 
     Args:
-        kind: `"generator"`, `"encoder"`, `"detector"` or `"parser"`.
+        kind: `"generator"`, `"encoder"`, `"detector"`, `"parser"` or
+            `"refiner"`.
 
     Raises:
         InputError: If there is none; the text names the flag that takes a file.
@@ -153,7 +169,8 @@ def find_named(kind: str, name: str) -> pathlib.Path:
     """Returns the file of one entry of the catalogue.
 
     Args:
-        kind: `"generator"`, `"encoder"`, `"detector"` or `"parser"`.
+        kind: `"generator"`, `"encoder"`, `"detector"`, `"parser"` or
+            `"refiner"`.
         name: Its key in `CATALOGUE`.
 
     Raises:

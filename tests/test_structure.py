@@ -31,7 +31,7 @@ ROOMS = {
         ("step",),
         ("drivers",),
         ("loop", "validation"),
-        ("distillation", "parsing"),
+        ("distillation", "parsing", "refining"),
     ),
     "video_swap": (
         ("pixels",),

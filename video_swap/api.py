@@ -46,6 +46,7 @@ from facedancer.video_swap.swapping.swapper import FaceSwapper, SwapSettings
 
 _NAMES = {"generator": "facedancer_path", "encoder": "arcface_path"}
 _NAMES |= {"detector": "retina_path", "parser": "parsing_path"}
+_NAMES |= {"refiner": "refiner_path"}
 _OF_SWAPPER = (networks.NetworkSettings, SwapSettings, labels.LabelSettings)
 _OF_CLIP = (clip_job.ClipSettings, StageSettings, video_writer.EncodeSettings)
 
@@ -328,4 +329,5 @@ class Swapper:
             rules,
             self._swap_settings,
             loaded.parser,
+            loaded.refiner,
         )

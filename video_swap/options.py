@@ -79,6 +79,7 @@ def make_swapper(
         rules,
         given.swap,
         loaded.parser,
+        loaded.refiner,
     )
     return swapper, loaded.names
 

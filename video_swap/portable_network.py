@@ -2,12 +2,11 @@
 
     facedancer convert generator.keras generator.onnx
 
-A generator, an identity encoder, a face detector or a face parser, in any form that the
-programs take.
-The file runs on OpenVINO and on ONNX Runtime; on its contract, licence and the hash of
-its source it carries a note. Converting needs TensorFlow, swapping with the result does
-not. The largest difference between the outputs of both, on a seeded random input, is
-printed.
+A generator, an identity encoder, a face detector, a face parser or a face refiner, in
+any form that the programs take. The file runs on OpenVINO and on ONNX Runtime; on its
+contract, licence and the hash of its source it carries a note. Converting needs
+TensorFlow, swapping with the result does not. The largest difference between the
+outputs of both, on a seeded random input, is printed.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from facedancer import claims, cli, portable, runtimes
 from facedancer.errors import InputError
 from facedancer.settings import Checked, choice, positional, ranged
 
-KINDS = ("auto", "generator", "encoder", "detector", "parser")
+KINDS = ("auto", "generator", "encoder", "detector", "parser", "refiner")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,7 +13,8 @@ DEVICES = ("auto", "cpu", "cuda", "coreml", "directml")
 PRECISIONS = ("f32", "bf16", "f16", "int8")
 ORDERS = ("all", "largest", "best", "left", "right", "top", "bottom")
 COLOURS = ("none", "lab", "adain", "adain_xyz", "hist_match", "target_chroma")
-REFINERS = ("none", "detail")
+NONE = "none"  # in the place of a file: without this network
+REFINERS = ("auto", "none", "detail", "network")
 # Which face of a source photo; or a number, 1 for the leftmost.
 SOURCE_FACES = ("main", "largest", "best", "left", "right", "top", "bottom")
 
@@ -86,6 +87,8 @@ class NetworkSettings(Checked):
         parsing_path: Face parser (19 classes of CelebAMask-HQ), .onnx or .keras: hair,
             glasses, hands and what else covers a face stays; empty: the packaged one;
             none: without.
+        refiner_path: Face refiner of --refine=network, .onnx or .keras; empty: the
+            packaged one; none: without.
         device_id: Number of TensorFlow's GPU; -1 for the CPU.
         engine: What runs the networks: auto (openvino on a CPU, keras where TensorFlow
             has a GPU), keras, openvino, onnxruntime or litert (also of a .tflite).
@@ -109,6 +112,7 @@ class NetworkSettings(Checked):
     arcface_path: str = setting("", essential=True)
     retina_path: str = setting("", essential=True)
     parsing_path: str = ""
+    refiner_path: str = ""
     device_id: int = 0
     engine: str = choice("auto", ENGINES)
     device: str = choice("auto", DEVICES)
@@ -137,7 +141,9 @@ class SwapSettings(Checked):
         sharpen: Amount of sharpening of the swapped face; 0 for none.
         match_sharpness: Soften the swapped face where the target is out of focus.
         refine: Fine detail of faces that are larger than the generator's size: none
-            (soft), or detail (the target's own, where both faces agree).
+            (soft), detail (the target's own, where both faces agree), network (what
+            a network takes from the target and adds), or auto (network in photos,
+            detail in clips, where it is quicker and steadier).
         pixel_boost: Work at this many times the generator's size (1 to 4), by as many
             passes squared over interleaved pixels.
 
@@ -152,7 +158,7 @@ class SwapSettings(Checked):
     colour: str = choice("none", COLOURS)
     sharpen: float = ranged(0.0, low=0.0, high=5.0)
     match_sharpness: bool = False
-    refine: str = choice("detail", REFINERS)
+    refine: str = choice("auto", REFINERS)
     pixel_boost: int = ranged(1, low=1, high=4)
 
 

@@ -74,12 +74,10 @@ class FaceChanger:
             other: A crop of somebody else.
             random: Decides how strongly.
         """
-        image, size = self.contract.image, crop.shape[0]
-        vector = self._towards(self.vector(crop), self.vector(other), random)
-        small = image.from_uint8(images.resize(crop, image.size)[None])
-        feeds = {"target": small, "identity": vector[None]}
-        swapped = self.contract.image.to_255(self._run(feeds)["swapped"][0])
-        method = cv2.INTER_CUBIC if image.size < size else cv2.INTER_AREA
+        size = crop.shape[0]
+        vector = towards(self.vector(crop), self.vector(other), random)
+        swapped = self.swap(crop, vector)
+        method = cv2.INTER_CUBIC if len(swapped) < size else cv2.INTER_AREA
         swapped = cv2.resize(swapped, (size, size), interpolation=method)
         area = cv2.erode(
             face_maps.face_area(landmarks, size), np.ones((3, 3)), iterations=size // 64
@@ -88,11 +86,32 @@ class FaceChanger:
         found = crop + area * (swapped - crop)
         return np.rint(found).clip(0, 255).astype(np.uint8)
 
-    @staticmethod
-    def _towards(
-        own: np.ndarray, other: np.ndarray, random: np.random.Generator
-    ) -> np.ndarray:
-        """Returns an identity on the way to another's, or a little beyond it."""
-        share = random.uniform(*_STRENGTH)
-        mixed = normalize((1.0 - share) * normalize(own) + share * normalize(other))
-        return (mixed * np.linalg.norm(other)).astype(np.float32)
+    def swap(self, crop: np.ndarray, vector: np.ndarray) -> np.ndarray:
+        """Returns what the generator makes of a crop, of the generator's own size.
+
+        Args:
+            crop: `(size, size, 3)` uint8 RGB.
+            vector: `(d,)`, raw, whom to show.
+
+        Returns:
+            `(side, side, 3)` float32 in [0, 255] and a bit beyond.
+        """
+        image = self.contract.image
+        small = image.from_uint8(images.resize(crop, image.size)[None])
+        found = self._run({"target": small, "identity": vector[None]})
+        return image.to_255(found["swapped"][0])
+
+
+def towards(
+    own: np.ndarray, other: np.ndarray, random: np.random.Generator
+) -> np.ndarray:
+    """Returns an identity on the way to another's, or a little beyond it, `(d,)`.
+
+    Args:
+        own: `(d,)` raw vector of whom a photo shows.
+        other: `(d,)` raw vector of somebody else.
+        random: Decides how far.
+    """
+    share = random.uniform(*_STRENGTH)
+    mixed = normalize((1.0 - share) * normalize(own) + share * normalize(other))
+    return (mixed * np.linalg.norm(other)).astype(np.float32)

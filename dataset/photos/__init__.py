@@ -1,1 +1,3 @@
 """Photos found, searched and aligned."""
+
+__all__ = ["quality"]

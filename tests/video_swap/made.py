@@ -130,7 +130,9 @@ def identity_of(colour):
     return np.array(colour, np.float32) - 100.0
 
 
-def make_swapper(rules=None, engine=colour_engine, detector=None, **settings):
+def make_swapper(
+    rules=None, engine=colour_engine, detector=None, refiner=None, **settings
+):
     """A `FaceSwapper` of the parts above; without rules all faces become blue."""
     return swapper.FaceSwapper(
         named(engine),
@@ -139,6 +141,7 @@ def make_swapper(rules=None, engine=colour_engine, detector=None, **settings):
         ColourEmbedder(),
         rules or [identities.Rule("blue", None, identity_of(BLUE))],
         swapper.SwapSettings(**settings),
+        refiner=refiner,
     )
 
 

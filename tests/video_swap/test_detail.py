@@ -5,8 +5,11 @@ import numpy as np
 import pytest
 
 from facedancer import alignment
+from facedancer.errors import InputError
 from facedancer.video_swap.compositing import detail
+from facedancer.video_swap.swapping.jobs import FaceJob, make_jobs
 from facedancer.video_swap.swapping.swapper import SwapSettings
+from tests.video_swap import made
 
 SIDE, SCALE = 120, 4.0
 
@@ -100,5 +103,69 @@ def test_very_large_faces_are_bounded():
 
 
 def test_unknown_refiner():
-    with pytest.raises(ValueError, match="`refine` must be one of none, detail"):
+    with pytest.raises(
+        ValueError, match="`refine` must be one of auto, none, detail, network"
+    ):
         SwapSettings(refine="magic")
+
+
+class Brighter:
+    """A refiner that gives the target back, a little brighter."""
+
+    size, name = 96, "brighter"
+
+    def refine(self, swapped, target):
+        assert swapped.shape == target.shape == (96, 96, 3)
+        assert swapped.dtype == np.float32 and target.dtype == np.uint8
+        return target.astype(np.float32) + 4.0
+
+
+@pytest.mark.parametrize("scale, side", [(1.5, 96), (2.0, 96), (6.0, 288)])
+def test_a_refiner_works_at_its_own_size(scale, side):
+    """Of a face beyond that size the target's fine part is added as without it."""
+    frame = texture(9, 320).astype(np.uint8)
+    matrix = np.array([[1 / scale, 0.0, 2.0], [0.0, 1 / scale, -1.0]])
+    swapped, mask = texture(10, 48), np.full((48, 48), 0.5, np.float32)
+    image, large, moved = detail.refine_by_network(
+        frame, swapped, mask, matrix, Brighter()
+    )
+    assert image.shape == (side, side, 3) and large.shape == (side, side)
+    np.testing.assert_allclose(large, 0.5)
+    expected = alignment.crop(frame, moved, side).astype(np.float32) + 4.0
+    inside = np.s_[8:-40, 8:-40]
+    assert np.abs(image - expected)[inside].mean() < (0.01 if side == 96 else 6.0)
+
+
+def test_a_refiner_leaves_small_faces_alone():
+    matrix = np.array([[0.8, 0.0, 2.0], [0.0, 0.8, -1.0]])
+    swapped, mask = texture(7, 80), np.ones((80, 80), np.float32)
+    frame = texture(6, 100).astype(np.uint8)
+    found = detail.refine_by_network(frame, swapped, mask, matrix, Brighter())
+    assert found[0] is swapped and found[1] is mask and found[2] is matrix
+
+
+def test_the_swapper_asks_its_refiner():
+    frame = np.full((200, 240, 3), 120, np.uint8)
+    job = FaceJob(alignment.template(128) + [50, 30], 0)
+    results = []
+    for refine in ("none", "network"):
+        tool = made.make_swapper(refine=refine, refiner=Brighter())
+        results.append(tool.swap_frames([frame], [[job]])[0].astype(int))
+    plain, refined = results
+    assert np.abs(plain - refined)[100, 110].max() > 20
+    np.testing.assert_allclose(refined[100, 110], 124, atol=1)
+    with pytest.raises(InputError, match="leave out --refiner_path=none"):
+        made.make_swapper(refine="network")
+
+
+def test_auto_asks_it_in_photos_only():
+    """The refiner gives the red target back, the generator makes it blue."""
+    frame = made.scene((made.RED, 40, 20, 140), size_wh=(240, 200))
+    tool = made.make_swapper(refiner=Brighter())
+    photo = tool.swap_frame(frame)
+    jobs = make_jobs(photo.faces.landmarks, photo.rules)
+    clip = tool.swap_frames([frame], [jobs])[0]
+    without = made.make_swapper().swap_frame(frame).image
+    np.testing.assert_allclose(photo.image[100, 110], np.add(made.RED, 4), atol=2)
+    np.testing.assert_allclose(clip[100, 110], made.BLUE, atol=8)
+    np.testing.assert_array_equal(without, clip)

@@ -46,13 +46,13 @@ class ParsingTest(testing.TestCase):
         ):
             given = NetworkSettings(parsing_path=path)
             with self.assertRaisesRegex(InputError, f"--parsing_path: .*{words}"):
-                networks.load_parser(given, "openvino")
+                networks.load_helpers(given, "openvino")
 
     def test_the_packaged_parser_is_the_default(self):
-        found = networks.load_parser(NetworkSettings(), "openvino")
+        found, _ = networks.load_helpers(NetworkSettings(), "openvino")
         self.assertEqual(found.name, "face_parser_96.onnx")
         given = NetworkSettings(parsing_path="none")
-        self.assertIsNone(networks.load_parser(given, "openvino"))
+        self.assertIsNone(networks.load_helpers(given, "openvino")[0])
 
     def test_sure_covers_stay_and_doubtful_ones_do_not(self):
         """A tenth of doubt hides nothing; the edge between is soft."""
@@ -81,7 +81,7 @@ class ParsingTest(testing.TestCase):
     def test_a_photo_of_which_all_is_face(self):
         """The packaged one finds no cover in the middle of a bare face."""
         photo = sample_photos.read("collins")
-        parser = networks.load_parser(NetworkSettings(), "openvino")
+        parser, _ = networks.load_helpers(NetworkSettings(), "openvino")
         points = load_detector().detect(photo).landmarks[0]
         matrix = alignment.crop_matrix(points, 96)
         shown = parsing.visible(parser, alignment.crop(photo, matrix, 96))

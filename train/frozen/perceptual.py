@@ -49,7 +49,11 @@ class Perceptual:
 
 
 def load(
-    name: str, image_size: int, blocks: tuple[str, ...] = (), legacy: bool = False
+    name: str,
+    image_size: int,
+    blocks: tuple[str, ...] = (),
+    legacy: bool = False,
+    finest: int = 0,
 ) -> Perceptual:
     """Returns the perceptual network of a name.
 
@@ -59,6 +63,7 @@ def load(
         image_size: Side of the images, pixels.
         blocks: Layers to compare; empty for the network's default.
         legacy: Feed VGG16 raw images in [-1, 1], as published.
+        finest: How many of the default's maps, the finest first; 0: all.
 
     Raises:
         InputError: If the weights cannot be downloaded, or a block is unknown.
@@ -73,6 +78,7 @@ def load(
     path = _kept_by_keras() if name == "vgg16" else pathlib.Path(name)
     network, known = _from_file(path, image_size)
     network.trainable = False
+    known = known[: finest or len(known)]
     try:
         outputs = [network.get_layer(block).output for block in blocks or known]
     except ValueError:

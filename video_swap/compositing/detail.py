@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 
 from facedancer import alignment
+from facedancer.models.families.face_refiner.refiner import FaceRefiner
 from facedancer.video_swap.compositing import paste
 
 MIN_SCALE = 1.3  # frame pixels a generator's pixel, from which detail is taken over
@@ -27,9 +28,12 @@ _AGREEMENT = 15.0
 _MEAN = np.full((1, 3), 1 / 3, np.float32)  # of the colours
 
 
+Crop = tuple[np.ndarray, np.ndarray, np.ndarray]  # face, mask, matrix
+
+
 def refine(
     frame: np.ndarray, swapped: np.ndarray, mask: np.ndarray, matrix: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+) -> Crop:
     """Returns a swapped crop with the target's fine detail, at the frame's resolution.
 
     A face that is less than `MIN_SCALE` times the generator's size comes back as it is.
@@ -43,14 +47,11 @@ def refine(
     Returns:
         Crop, mask and matrix as they were given, of up to 768 pixels a side.
     """
-    size = len(swapped)
-    scale = 1.0 / float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
+    size, scale = len(swapped), _scale(matrix)
     if scale < MIN_SCALE:
         return swapped, mask, matrix
     side = min(round(size * scale), _MAX_SIDE)
-    matrix = alignment.rescale(matrix, side / size)
-    large = cv2.resize(swapped, (side, side), interpolation=cv2.INTER_CUBIC)
-    mask = cv2.resize(mask, (side, side), interpolation=cv2.INTER_LINEAR)
+    large, mask, matrix = _enlarged(swapped, mask, matrix, side)
     # Only what will be seen, and what its blurs reach.
     part = paste.inside(mask, math.ceil(6 * _BLUR * side / size))
     if large[part].size:
@@ -70,6 +71,47 @@ def _part_of_crop(
     return alignment.crop(frame, shifted, max(height, width))[:height, :width]
 
 
+def refine_by_network(
+    frame: np.ndarray,
+    swapped: np.ndarray,
+    mask: np.ndarray,
+    matrix: np.ndarray,
+    refiner: FaceRefiner,
+) -> Crop:
+    """Returns a swapped crop that a network made sharp, see `refine`.
+
+    What a face has above the network's own size is the target's, as in `refine`.
+
+    Args:
+        frame: See `refine`.
+        swapped: See `refine`.
+        mask: See `refine`.
+        matrix: See `refine`.
+        refiner: The network.
+    """
+    if _scale(matrix) < MIN_SCALE:
+        return swapped, mask, matrix
+    large, mask, matrix = _enlarged(swapped, mask, matrix, refiner.size)
+    target = alignment.crop(frame, matrix, refiner.size)
+    return refine(frame, refiner.refine(large, target), mask, matrix)
+
+
+def _scale(matrix: np.ndarray) -> float:
+    """Returns how many pixels of the frame one of the crop covers, along a side."""
+    return 1.0 / float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
+
+
+def _enlarged(
+    swapped: np.ndarray, mask: np.ndarray, matrix: np.ndarray, side: int
+) -> Crop:
+    factor = side / len(swapped)
+    return (
+        cv2.resize(swapped, (side, side), interpolation=cv2.INTER_CUBIC),
+        cv2.resize(mask, (side, side), interpolation=cv2.INTER_LINEAR),
+        alignment.rescale(matrix, factor),
+    )
+
+
 def add_detail(swapped: np.ndarray, target: np.ndarray, scale: float) -> np.ndarray:
     """Returns an enlarged face with the fine part of the target where both agree.
 
@@ -85,11 +127,11 @@ def add_detail(swapped: np.ndarray, target: np.ndarray, scale: float) -> np.ndar
     sigma = _BLUR * max(scale, 1.0)
     size_wh = (swapped.shape[1], swapped.shape[0])
     difference = cv2.subtract(target, swapped)
-    fine = cv2.subtract(difference, _enlarged(_soft(difference, sigma), size_wh))
+    fine = cv2.subtract(difference, _resized(_soft(difference, sigma), size_wh))
     coarse = _soft(difference, 1.5 * sigma)
     distance = cv2.transform(np.abs(coarse), _MEAN)
     weight = cv2.exp(cv2.multiply(distance, distance, scale=-1 / _AGREEMENT**2))
-    weight = _enlarged(weight, size_wh)
+    weight = _resized(weight, size_wh)
     return cv2.add(swapped, cv2.multiply(fine, cv2.merge([weight] * 3)))
 
 
@@ -109,7 +151,7 @@ def _soft(image: np.ndarray, sigma: float) -> np.ndarray:
     return cv2.GaussianBlur(small, (0, 0), float(np.sqrt(variance)))
 
 
-def _enlarged(image: np.ndarray, size_wh: tuple[int, int]) -> np.ndarray:
+def _resized(image: np.ndarray, size_wh: tuple[int, int]) -> np.ndarray:
     if image.shape[1::-1] == size_wh:
         return image
     return cv2.resize(image, size_wh, interpolation=cv2.INTER_LINEAR)

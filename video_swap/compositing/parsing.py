@@ -8,7 +8,6 @@ import numpy as np
 from facedancer import face_classes
 from facedancer.models.families.face_parser.parser import FaceParser
 
-NONE = "none"  # the word that turns parsing off
 # What is before a face: it stays where the parser is sure of it.
 COVERS = (
     face_classes.BACKGROUND,

@@ -44,7 +44,7 @@ def keep(kind: str, path: str | os.PathLike) -> None:
     already or TensorFlow is missing.
 
     Args:
-        kind: `"generator"`, `"encoder"`, `"detector"` or `"parser"`.
+        kind: `"generator"`, `"encoder"`, `"detector"`, `"parser"` or `"refiner"`.
         path: Its file.
 
     Raises:
@@ -109,6 +109,12 @@ def _load_parser(path: str | os.PathLike) -> Any:
     return loading.load_network(path)
 
 
+def _load_refiner(path: str | os.PathLike) -> Any:
+    from facedancer.models.families.face_refiner import loading
+
+    return loading.load_network(path)
+
+
 def _save_generator(network: Any, path: Any, facts: dict[str, Any]) -> None:
     from facedancer.models import portable_generator
 
@@ -134,17 +140,25 @@ def _save_parser(network: Any, path: Any, facts: dict[str, Any]) -> None:
     portable_parser.save(network, path, facts)
 
 
+def _save_refiner(network: Any, path: Any, facts: dict[str, Any]) -> None:
+    from facedancer.models.families.face_refiner import portable_refiner
+
+    portable_refiner.save(network, path, facts)
+
+
 LOADERS: dict[str, Callable[[Any], Any]] = {
     "generator": _load_generator,
     "encoder": _load_encoder,
     "detector": _load_detector,
     "parser": _load_parser,
+    "refiner": _load_refiner,
 }
 _SAVERS: dict[str, Callable[[Any, Any, dict], None]] = {
     "generator": _save_generator,
     "encoder": _save_encoder,
     "detector": _save_detector,
     "parser": _save_parser,
+    "refiner": _save_refiner,
 }
 
 

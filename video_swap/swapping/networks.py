@@ -1,4 +1,4 @@
-"""Load the three networks of a swap, and refuse those that do not fit together."""
+"""Load the networks of a swap, and refuse those that do not fit together."""
 
 from __future__ import annotations
 
@@ -13,14 +13,19 @@ from facedancer.arcface_model import Embedder, load_embedder
 from facedancer.arcface_model.portable_encoder import PortableEncoder
 from facedancer.contract import IdentityInput, SwapContract
 from facedancer.errors import InputError
-from facedancer.models.families.face_parser import loading
+from facedancer.models.families.face_parser.loading import (
+    load_parser as read_parser,
+)
 from facedancer.models.families.face_parser.parser import FaceParser
+from facedancer.models.families.face_refiner.loading import (
+    load_refiner as read_refiner,
+)
+from facedancer.models.families.face_refiner.refiner import FaceRefiner
 from facedancer.portable import PortableFile
 from facedancer.retinaface import Detector, load_detector
 from facedancer.retinaface.loading import MTCNN
-from facedancer.video_swap.compositing import parsing
 from facedancer.video_swap.engines import devices, make
-from facedancer.video_swap.settings import NetworkSettings
+from facedancer.video_swap.settings import NONE, NetworkSettings
 from facedancer.video_swap.swapping import converting, identities
 
 if TYPE_CHECKING:
@@ -39,6 +44,7 @@ class Networks:
         embedder: Gives identity vectors.
         names: What they are, for reports, by role.
         parser: Tells what covers a face, or None.
+        refiner: Makes large faces sharp, or None.
         warnings: What the user should know, one line each.
     """
 
@@ -48,6 +54,7 @@ class Networks:
     embedder: Embedder
     names: dict[str, str]
     parser: FaceParser | None = None
+    refiner: FaceRefiner | None = None
     warnings: tuple[str, ...] = ()
 
 
@@ -70,21 +77,23 @@ def load_networks(settings: NetworkSettings) -> Networks:
             others = beside.submit(load_finders, settings)
             path, contract, engine = _load_engine(settings, engine_name, others.result)
             detector, embedder = others.result()
-            parser = load_parser(settings, engine_name)
+            parser, refiner = load_helpers(settings, engine_name)
     else:
         finders = detector, embedder = load_finders(settings)
         path, contract, engine = _load_engine(settings, engine_name, lambda: finders)
-        parser = load_parser(settings, engine_name)
+        parser, refiner = load_helpers(settings, engine_name)
     names = {
         "generator": path.name,
         "encoder": embedder.encoder.name_with_hash,
         "detector": detector.name,
         "engine": f"{engine.name} {engine.precision}",
     }
-    if parser is not None:
-        names["parser"] = parser.name
+    found = {"parser": parser, "refiner": refiner}
+    names |= {role: one.name for role, one in found.items() if one is not None}
     warnings = check_encoder(contract.identity, embedder.encoder)
-    return Networks(engine, contract, detector, embedder, names, parser, warnings)
+    return Networks(
+        engine, contract, detector, embedder, names, parser, refiner, warnings
+    )
 
 
 def _all_portable(settings: NetworkSettings) -> bool:
@@ -92,23 +101,28 @@ def _all_portable(settings: NetworkSettings) -> bool:
     return all(not path or portable.is_portable(path) for path in paths)
 
 
-def load_parser(settings: NetworkSettings, engine: str) -> FaceParser | None:
-    """Returns what tells what covers a face, None where it is not wanted.
+def load_helpers(
+    settings: NetworkSettings, engine: str
+) -> tuple[FaceParser | None, FaceRefiner | None]:
+    """Returns what tells what covers a face and what makes large ones sharp.
 
     Args:
-        settings: Name the file.
+        settings: Name the files; where one says `none`, there is None.
         engine: What runs the networks, see `make.choose`.
 
     Raises:
-        InputError: If the file is missing, damaged or of another kind.
+        InputError: If a file is missing, damaged or of another kind.
     """
-    if settings.parsing_path == parsing.NONE:
-        return None
     device = "cpu" if settings.device == "auto" else settings.device
-    try:
-        return loading.load_parser(settings.parsing_path, engine, device)
-    except InputError as error:
-        raise InputError(f"--parsing_path: {error}") from None
+    found: list = []
+    for flag, read in (("parsing_path", read_parser), ("refiner_path", read_refiner)):
+        path = getattr(settings, flag)
+        try:
+            found.append(None if path == NONE else read(path, engine, device))
+        except InputError as error:
+            raise InputError(f"--{flag}: {error}") from None
+    parser, refiner = found
+    return parser, refiner
 
 
 def _load_engine(

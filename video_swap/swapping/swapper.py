@@ -32,6 +32,7 @@ from facedancer.video_swap.swapping.jobs import Crop, FaceJob, far_first, make_j
 if TYPE_CHECKING:
     from facedancer.arcface_model import Embedder
     from facedancer.models.families.face_parser.parser import FaceParser
+    from facedancer.models.families.face_refiner.refiner import FaceRefiner
 
 
 def _name(engine: object) -> str:
@@ -65,6 +66,8 @@ class FaceSwapper:
         settings: How.
         parser: Tells what covers a face (hair, a hand), which stays the target's;
             None for none.
+        refiner: Makes large faces sharp, where the settings say `network`, or `auto`
+            and it is a photo; None for none.
 
     Raises:
         InputError: If there is no rule with a source, or the generator wants an input
@@ -84,12 +87,16 @@ class FaceSwapper:
         rules: Sequence[identities.Rule],
         settings: SwapSettings | None = None,
         parser: FaceParser | None = None,
+        refiner: FaceRefiner | None = None,
     ) -> None:
         feeds.check(contract)
         self.engine, self.contract = engine, contract
         self.detector, self.embedder = detector, embedder
         self.rules = tuple(rules)
         self.settings, self.parser = settings or SwapSettings(), parser
+        self.refiner = refiner
+        if self.settings.refine == "network" and refiner is None:
+            raise InputError("--refine=network: leave out --refiner_path=none")
         self.aspect = 1.0
         if feeds.are_parsed(contract) and parser is None:
             raise InputError(
@@ -186,7 +193,16 @@ class FaceSwapper:
         if feeds.are_parsed(self.contract):
             rules = self._recognised(frame, faces, rules)
         jobs = make_jobs(faces.landmarks, rules)
-        return SwapResult(self.swap_frames([image], [jobs])[0], faces, rules)
+        tool = self._for_photos()
+        return SwapResult(tool.swap_frames([image], [jobs])[0], faces, rules)
+
+    def _for_photos(self) -> FaceSwapper:
+        """Returns a swapper that takes the time of one picture for its faces."""
+        if self.settings.refine != "auto" or self.refiner is None:
+            return self
+        other = copy.copy(self)
+        other.settings = dataclasses.replace(self.settings, refine="network")
+        return other
 
     def _recognised(
         self, frame: Picture, faces: Faces, rules: list[int | None]
@@ -198,7 +214,8 @@ class FaceSwapper:
         seen = [
             place
             for place, crop in crops.items()
-            if face_maps.is_recognised(crop.classes, crop.landmarks, len(crop.image))
+            if crop.classes is not None
+            and face_maps.is_recognised(crop.classes, crop.landmarks, len(crop.image))
         ]
         if wanted and not seen:
             raise InputError(
@@ -339,8 +356,12 @@ class FaceSwapper:
             swapped = paste.match_sharpness(swapped, target, mask)
         swapped = paste.sharpen(swapped, settings.sharpen)
         window, matrix = frame.window(crop.matrix, size)
-        if settings.refine == "detail":
+        if settings.refine in ("auto", "detail"):
             swapped, mask, matrix = detail.refine(window, swapped, mask, matrix)
+        elif self.refiner is not None and settings.refine == "network":
+            swapped, mask, matrix = detail.refine_by_network(
+                window, swapped, mask, matrix, self.refiner
+            )
         result.paint(
             crop.matrix, size, lambda image: paste.paste(image, swapped, mask, matrix)
         )
