@@ -114,7 +114,7 @@ def test_errors(me, tmp_path):
     with pytest.raises(InputError, match="the photos are a folder. Received: list"):
         facedancer.align([me], tmp_path / "out")
     images.write_image(tmp_path / "in" / "grey.png", grey)
-    with pytest.raises(InputError, match="no photo gave a crop .1 no_face."):
+    with pytest.raises(InputError, match="no photo or clip gave a crop .1 no_face."):
         facedancer.align(tmp_path / "in", tmp_path / "out")
     with pytest.raises(InputError, match="What is to be measured"):
         facedancer.evaluate()

@@ -171,7 +171,7 @@ class FedTest(testing.TestCase):
         (rule,) = self.rules(("own",), contract)
         self.assertEqual((rule.source, rule.picture), (0, None))
         with self.assertRaisesRegex(
-            InputError, "--swap_source must be own. Rec.*me.jpg"
+            InputError, "takes no photo as source.* must be own. Rec.*me.jpg"
         ):
             self.rules(("me.jpg",), contract)
         with self.assertRaisesRegex(InputError, "--strength is for generators that"):

@@ -62,9 +62,15 @@ class Fed:
     people: tuple[str, ...] | None = None
     tap_widths: tuple[int, ...] | None = None
 
-    def values(self) -> dict[str, Any]:
-        """Returns what is known, by the names of a structure's fields."""
-        return {k: v for k, v in vars(self).items() if v is not None}
+    def values(self, structure: Any) -> dict[str, Any]:
+        """Returns what is known of the fields that a structure has, by name.
+
+        Args:
+            structure: A network's config, a dataclass.
+        """
+        names = {field.name for field in dataclasses.fields(structure)}
+        known = vars(self).items()
+        return {k: v for k, v in known if v is not None and k in names}
 
 
 class System(abc.ABC):
@@ -144,7 +150,8 @@ class System(abc.ABC):
         for name, role in cls.networks.items():
             config = preset_of(cls.family(), role, preset)
             fields = {field.name for field in dataclasses.fields(config)}
-            told = {k: v for k, v in {**fed.values(), **changes}.items() if k in fields}
+            told = {k: v for k, v in changes.items() if k in fields}
+            told = fed.values(config) | told
             made[name] = known.get(name) or dataclasses.replace(config, **told)
             unknown -= fields
         if unknown:

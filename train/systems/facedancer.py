@@ -393,4 +393,4 @@ def _generator(preset: str, changes: dict[str, Any], fed: Fed) -> GeneratorConfi
     fields = {field.name for field in dataclasses.fields(config)}
     if unknown := sorted(set(changes) - fields):
         raise ValueError(f"The generator of FaceDancer has no {', '.join(unknown)}")
-    return dataclasses.replace(config, **fed.values() | changes)
+    return dataclasses.replace(config, **fed.values(config) | changes)
