@@ -73,6 +73,7 @@ class KilledTest(testing.TestCase):
         words = [f"--data_dir={data}", "--num_shards=200"]
         self.check(triplet_sharding, words, "*.records", (20, 90))
 
+    @pytest.mark.slow
     def test_make_faces(self):
         words = ["--num_identities=12", "--num_images=1", "--image_size=32"]
         self.check(make_faces, words, "*.jpg", (2, 6))

@@ -7,6 +7,7 @@ import pytest
 from tests.docs import blocks
 from tests.facedancer import recorder
 
+pytestmark = pytest.mark.slow
 pytest.importorskip("mkdocs")
 pytest.importorskip("material")
 pytest.importorskip("mkdocstrings_handlers")

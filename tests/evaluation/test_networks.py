@@ -96,18 +96,13 @@ class JudgeTest(testing.TestCase):
     def test_a_judge_that_wants_blue_first(self):
         """The second judge knows faces of the right colours better."""
         path = testing.shared("models", "recognition", "judge_512.onnx")
-        values = (0.50196,) * 3
-        alike = []
-        for bgr in (True, False):
-            judge = judges.load_judge(path, judges.JudgeInput(std=values, bgr=bgr))
-            one, same, other = judge.measure(real_faces(), Cache())
-            alike.append(cosine(one, same) - cosine(one, other))
-            crop = np.random.default_rng(0).integers(0, 256, (1, 112, 112, 3), np.uint8)
-            if bgr:
-                flipped = judge.run(crop)
-            else:
-                self.assert_close(judge.run(crop[..., ::-1]), flipped, atol=1e-4)
-        self.assertGreater(alike[0], 0.5)
+        told = judges.JudgeInput(std=(0.50196,) * 3, bgr=True)
+        judge = judges.load_judge(path, told)
+        one, same, other = judge.measure(real_faces(), Cache())
+        self.assertGreater(cosine(one, same) - cosine(one, other), 0.5)
+        crop = np.random.default_rng(0).integers(0, 256, (1, 112, 112, 3), np.uint8)
+        flipped = judge.embedder.embed(crop[..., ::-1])
+        self.assert_close(judge.run(crop), flipped)
 
     def test_settings_are_checked(self):
         with self.assertRaisesRegex(ValueError, "two numbers between 0 and 112"):

@@ -48,7 +48,7 @@ def test_published_counts():
 @pytest.mark.parametrize(
     "config, ending",
     [
-        pytest.param(TINY, ".keras", id="one"),
+        pytest.param(TINY, ".keras", id="one", marks=pytest.mark.slow),
         pytest.param(TINY_2, ".onnx", id="two", marks=pytest.mark.slow),
     ],
 )

@@ -96,6 +96,7 @@ class ProgramTest(testing.TestCase):
         self.assertEqual(self.run_program(f"--pairs_dir={self.folder / 'p'}"), 0)
         self.check_output(3, "mobilefacenet@")
 
+    @pytest.mark.slow
     def test_from_a_generator_and_shards(self):
         build_generator(tiny.GENERATOR).save(self.folder / "generator.keras")
         pattern = tiny.write_shards(self.folder, count=6)

@@ -84,6 +84,7 @@ class PublishedStepTest(testing.TestCase):
             **vars(view),
         }
 
+    @pytest.mark.slow
     def test_gradients(self):
         self.check_gradients("composed", shared=True)
 

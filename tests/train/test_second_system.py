@@ -30,6 +30,7 @@ def parse(*words):
     return cli.parse(TrainConfig, ["--system=plum", *words])
 
 
+@pytest.mark.slow
 class SecondSystemTest(testing.TestCase):
     """Two steps with TensorFlow, a third after a restart, a fourth with JAX."""
 

@@ -131,6 +131,15 @@ class LossesTest(testing.TestCase):
 
 
 class TrainRefinerTest(testing.TestCase):
+    def test_a_refiner_is_trained_and_written(self):
+        folder = self.tempdir()
+        write_crops(folder)
+        self.assertEqual(train_refiner.main(settings_for(folder, steps=1)), 0)
+        network = loading.load_network(folder / "refiner.keras")
+        self.assertEqual((network.config.width, network.config.image_size), (4, 64))
+        self.assertEqual(list(folder.glob("*.npz")), [])
+
+    @pytest.mark.slow
     def test_a_run_that_was_stopped_goes_on_as_if_it_was_not(self):
         whole, parts = self.tempdir(), self.tempdir()
         for folder in (whole, parts):
