@@ -220,7 +220,7 @@ class LossTest(testing.TestCase):
 
 
 class ProgramTest(testing.TestCase):
-    @pytest.mark.slow
+    @pytest.mark.large
     def test_a_stopped_run_ends_as_an_undisturbed_one(self):
         folder = self.tempdir()
         whole = settings_for(folder)

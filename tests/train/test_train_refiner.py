@@ -139,7 +139,7 @@ class TrainRefinerTest(testing.TestCase):
         self.assertEqual((network.config.width, network.config.image_size), (4, 64))
         self.assertEqual(list(folder.glob("*.npz")), [])
 
-    @pytest.mark.slow
+    @pytest.mark.large
     def test_a_run_that_was_stopped_goes_on_as_if_it_was_not(self):
         whole, parts = self.tempdir(), self.tempdir()
         for folder in (whole, parts):
