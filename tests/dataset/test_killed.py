@@ -63,6 +63,7 @@ class KilledTest(testing.TestCase):
         words = [f"--data_dir={data}", "--data_name=set", "--num_shards=200"]
         self.check(dataset_sharding, words, "*.records", (20, 90))
 
+    @pytest.mark.slow
     def test_triplet_sharding(self):
         data = self.tempdir()
         for number in range(400):

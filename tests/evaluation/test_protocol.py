@@ -9,6 +9,7 @@ from unittest import mock
 
 import keras
 import numpy as np
+import pytest
 
 from facedancer import cli, images, testing
 from facedancer.arcface_model import build_mobilefacenet
@@ -191,6 +192,7 @@ class ProtocolTest(testing.TestCase):
         self.assertEqual(made["found"].value, 50.0)
         self.assertEqual(made["pose_pnp_l2"].count, 1)
 
+    @pytest.mark.slow
     def test_cache_keeps_the_networks_idle(self):
         settings = self.settings(
             swapper="copy", studies=("none",), cache_dir=str(self.tempdir())

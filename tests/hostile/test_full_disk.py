@@ -63,7 +63,13 @@ WRITERS = {
 }
 
 
-@pytest.mark.parametrize("name", WRITERS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] * (name == "openvino"))
+        for name in WRITERS
+    ],
+)
 def test_one_line_and_nothing_left(name, tmp_path, capfd):
     capfd.readouterr()
     with small_files(), pytest.raises(InputError, match="cannot be written"):

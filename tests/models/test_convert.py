@@ -88,6 +88,7 @@ class ConvertTest(testing.TestCase):
             np.testing.assert_array_equal(ours, theirs)
         self.assertEqual([p.name for p in path.parent.glob(".tmp*")], [])
 
+    @pytest.mark.slow
     def test_ours_to_published(self):
         own, path = self.folder / "own.keras", self.folder / "back.h5"
         saving.save(self.model, own)

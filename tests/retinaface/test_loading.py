@@ -79,6 +79,7 @@ class PublishedTest(testing.TestCase):
         self.assert_close(faces.landmarks, recorded["landmarks_xy"], 0, 1e-3)
 
     @parameterized.parameters("vote", "second_look")
+    @pytest.mark.slow
     def test_published_weights_do_as_their_programs_unless_asked(self, name):
         path = testing.shared(*PYTORCH)
         for file, asked, expected in (

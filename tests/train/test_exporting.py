@@ -41,6 +41,7 @@ class ExportTest(testing.TestCase):
         found = self.outputs(self.swapper(arrays))
         self.assert_close(found, self.outputs(made.networks["generator"]), atol=5e-5)
 
+    @pytest.mark.slow
     def test_files_load_again(self):
         made, arrays = self.make_arrays()
         folder = self.tempdir() / "exports" / "run"

@@ -131,6 +131,7 @@ class LossesTest(testing.TestCase):
 
 
 class TrainRefinerTest(testing.TestCase):
+    @pytest.mark.slow
     def test_a_refiner_is_trained_and_written(self):
         folder = self.tempdir()
         write_crops(folder)

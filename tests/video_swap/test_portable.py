@@ -124,6 +124,7 @@ class WithoutKerasTest(testing.TestCase):
         self.check(run(FROM_PYTHON, output))
         self.assertTrue(output.is_file())
 
+    @pytest.mark.slow
     def test_the_rest_from_python(self):
         folder = self.tempdir()
         done = run(MORE_FROM_PYTHON, folder / "photos", folder / "crops")
