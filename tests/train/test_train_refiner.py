@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from keras import ops
 
-from facedancer import images, sample_photos, testing
+from facedancer import epochs, images, sample_photos, testing
 from facedancer.errors import InputError
 from facedancer.models.families.face_refiner import loading
 from facedancer.train import train_refiner
-from facedancer.train.refining import examples, fitting, losses, measuring, photos
+from facedancer.train.refining import examples, losses, measuring, photos
 from facedancer.train.refining.photos import SwappedPhoto
 from facedancer.train.refining.settings import TrainRefinerSettings
 
@@ -148,7 +148,7 @@ class TrainRefinerTest(testing.TestCase):
         self.assertEqual(train_refiner.main(settings_for(whole)), 0)
         settings = settings_for(parts)
         with mock.patch.object(
-            fitting.FollowEpoch, "on_epoch_end", side_effect=KeyboardInterrupt
+            epochs.FollowEpoch, "on_epoch_end", side_effect=KeyboardInterrupt
         ):
             with self.assertRaises(KeyboardInterrupt):
                 train_refiner.main(settings)

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from absl import logging
 
-from facedancer import backup, face_classes, files, images, optimizers, writing
+from facedancer import backup, epochs, face_classes, files, images, optimizers, writing
 from facedancer.alignment import Alignment
 from facedancer.models.families.face_parser.config import FaceParserConfig
 from facedancer.models.families.face_parser.network import FaceParserNetwork, fold
@@ -64,31 +64,6 @@ class Batches(keras.utils.PyDataset):
         return images.signed_from_uint8(pictures), classes
 
 
-class SetEpoch(keras.callbacks.Callback):
-    """Gives the batches the number of the epoch, also after a restart.
-
-    Args:
-        data: The batches.
-    """
-
-    def __init__(self, data: Batches) -> None:
-        super().__init__()
-        self._data = data
-
-    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        """Keras calls this."""
-        self._data.epoch = epoch
-
-
-class LogEpoch(keras.callbacks.Callback):
-    """Logs the loss of each epoch."""
-
-    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        """Keras calls this."""
-        values = " | ".join(f"{k} {v:.4f}" for k, v in (logs or {}).items())
-        logging.info("epoch %d | %s", epoch + 1, values)
-
-
 def train(settings: TrainParserSettings) -> None:
     """Trains the parser and writes it.
 
@@ -141,8 +116,8 @@ def fit(
     def loss(classes: Tensor, scores: Tensor) -> Tensor:
         return overlap_losses.parsing_loss(classes, scores, weights)
 
-    epochs = -(-settings.steps // settings.save_every)
-    steps = epochs * settings.save_every
+    rounds = -(-settings.steps // settings.save_every)
+    steps = rounds * settings.save_every
     optimizer = optimizers.adamw(
         settings.learning_rate,
         steps,
@@ -160,9 +135,9 @@ def fit(
     coarse.fit(
         data,
         initial_epoch=kept.restore(),
-        epochs=epochs,
+        epochs=rounds,
         verbose=0,
-        callbacks=[kept, SetEpoch(data), LogEpoch()],
+        callbacks=[kept, epochs.FollowEpoch(data)],
     )
     return kept
 

@@ -12,7 +12,7 @@ import tensorflow as tf
 from absl import logging
 from keras import ops
 
-from facedancer import backup, files, images, optimizers, writing
+from facedancer import backup, epochs, files, images, optimizers, writing
 from facedancer.models.families.face_refiner.config import FaceRefinerConfig
 from facedancer.models.families.face_refiner.discriminator import build_discriminator
 from facedancer.models.families.face_refiner.network import FaceRefinerNetwork
@@ -162,27 +162,6 @@ class RefinerTraining(keras.Model):
         )
 
 
-class FollowEpoch(keras.callbacks.Callback):
-    """Gives the batches the number of the epoch, and logs its losses.
-
-    Args:
-        data: The batches.
-    """
-
-    def __init__(self, data: Batches) -> None:
-        super().__init__()
-        self._data = data
-
-    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        """Keras calls this."""
-        self._data.epoch = epoch
-
-    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        """Keras calls this."""
-        values = " | ".join(f"{k} {v:.4f}" for k, v in (logs or {}).items())
-        logging.info("epoch %d | %s", epoch + 1, values)
-
-
 def train(settings: TrainRefinerSettings) -> None:
     """Trains the refiner and writes it.
 
@@ -230,7 +209,7 @@ def fit(
     Returns:
         What keeps the run's state.
     """
-    epochs = -(-settings.steps // settings.save_every)
+    rounds = -(-settings.steps // settings.save_every)
     small = network.of_size(settings.patch)
     seen = _perceptual(settings)
     training = RefinerTraining(
@@ -238,7 +217,7 @@ def fit(
         build_discriminator(settings.patch),
         seen,
         settings,
-        epochs * settings.save_every,
+        rounds * settings.save_every,
     )
     training.compile(jit_compile=False)
     kept = backup.Backup(f"{settings.output}.backup.npz", training.state)
@@ -246,9 +225,9 @@ def fit(
     training.fit(
         data,
         initial_epoch=kept.restore(),
-        epochs=epochs,
+        epochs=rounds,
         verbose=0,
-        callbacks=[kept, FollowEpoch(data)],
+        callbacks=[kept, epochs.FollowEpoch(data)],
     )
     network.set_weights(small.get_weights())
     return kept
