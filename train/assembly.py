@@ -34,18 +34,13 @@ from facedancer.train.validation import samples, validation
 _SHOWN = 6
 
 
-def run_folder(config: TrainConfig) -> pathlib.Path:
-    """Returns the folder of the run."""
-    return pathlib.Path(config.output.log_dir, config.output.log_name)
-
-
 def checkpoints_of(config: TrainConfig) -> Checkpoints:
     """Returns the checkpoints of the run."""
     output = config.output
     folder = (
         pathlib.Path(output.chkp_dir, output.log_name)
         if output.chkp_dir
-        else run_folder(config) / "checkpoints"
+        else output.folder / "checkpoints"
     )
     return Checkpoints(folder, output.keep)
 
@@ -227,7 +222,7 @@ def build_loop(
     return Loop(
         step,
         plan,
-        Journal(run_folder(config), step.driver.chief),
+        Journal(config.output.folder, step.driver.chief),
         checkpoints_of(config),
         record_of(config, networks.structures),
         show,
@@ -297,7 +292,7 @@ def write_settings(config: TrainConfig) -> None:
     Raises:
         InputError: If the folder cannot be written.
     """
-    path = run_folder(config) / "config.json"
+    path = config.output.folder / "config.json"
     text = config.to_json()
     new = json.loads(text)
     before = flat(json.loads(path.read_text())) if path.is_file() else new

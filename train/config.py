@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+import pathlib
 
 from facedancer.dataset.reading.pair_reader import ON_CORRUPT
 from facedancer.settings import (
@@ -129,6 +130,11 @@ class OutputSettings(Checked):
     sample_every: int = ranged(1000, low=1)
     keep: int = ranged(3, low=1)
     alarm_steps: int = 5000
+
+    @property
+    def folder(self) -> pathlib.Path:
+        """Everything of the run lies in it."""
+        return pathlib.Path(self.log_dir, self.log_name)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -346,8 +346,9 @@ def _parsing(asked: Asked) -> face_parsing.FaceParsing:
 def _people(asked: Asked, frozen: FrozenNetworks) -> tuple[people.People, ...]:
     """Returns what the encoders of the identity losses say of the shards' people."""
     data, size = asked.config.data, asked.contract.image.size
+    kept = asked.config.output.folder / "people"
     return tuple(
-        people.read(data.data_dir, size, encoder, data.on_corrupt)
+        people.read(data.data_dir, size, encoder, data.on_corrupt, kept)
         for encoder in (frozen.teacher, frozen.second)
         if encoder is not None
     )

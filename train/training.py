@@ -36,7 +36,7 @@ def train(config: TrainConfig) -> int:
     driver.seed(config.optimisation.seed)  # the first weights
     with contextlib.ExitStack() as claimed:
         if driver.chief:
-            for folder in {assembly.run_folder(config), saved.folder}:
+            for folder in {config.output.folder, saved.folder}:
                 claimed.enter_context(claims.claimed(folder, folder=True))
         return _train(config, driver, saved, clock)
 
@@ -66,7 +66,7 @@ def _train(
         config.optimisation.steps,
         driver.replicas,
         keras.backend.backend(),
-        assembly.run_folder(config),
+        config.output.folder,
     )
     try:
         loop.run(driver.batches(form, data, step.taken))

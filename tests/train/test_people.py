@@ -1,5 +1,7 @@
 """What an encoder says of a person's other photos, by hand and from shards."""
 
+from unittest import mock
+
 import numpy as np
 
 from facedancer import testing
@@ -58,6 +60,25 @@ class ReadTest(testing.TestCase):
         self.assertEqual(float(np.sum(made.counts)), 11.0)
         with self.assertRaisesRegex(InputError, path.name):
             people.read(pattern, tiny.SIZE, teacher, "stop")
+
+    def test_kept_until_something_changes(self):
+        folder, kept = self.tempdir(), self.tempdir() / "run" / "people"
+        pattern = tiny.write_shards(folder, count=12, people=4)
+        teacher = Teacher(tiny.encoder())
+        first = people.read(pattern, tiny.SIZE, teacher, cache_dir=kept)
+        (path,) = kept.iterdir()
+        with mock.patch.object(teacher, "embed", side_effect=AssertionError):
+            again = people.read(pattern, tiny.SIZE, teacher, cache_dir=kept)
+        np.testing.assert_array_equal(again.sums, first.sums)
+        np.testing.assert_array_equal(again.counts, first.counts)
+        path.write_bytes(path.read_bytes()[:-40])
+        damaged = people.read(pattern, tiny.SIZE, teacher, cache_dir=kept)
+        np.testing.assert_array_equal(damaged.sums, first.sums)
+        other = Teacher(tiny.encoder(seed=1))
+        people.read(pattern, tiny.SIZE, other, cache_dir=kept)
+        tiny.write_shards(folder, count=12, people=3)
+        people.read(pattern, tiny.SIZE, teacher, cache_dir=kept)
+        self.assertLen(list(kept.iterdir()), 3)
 
     def test_without_labels(self):
         folder = self.tempdir()

@@ -316,7 +316,7 @@ class RunTest(tiny.EagerTestCase):
         words = ("--i_lambda=3", "--up_types=affa,concat", "--noflip", "--ema=0.5")
         first = settings(*self.words(*words, "--ifsr_margin=0.25,0.5"))
         assembly.write_settings(first)
-        path = assembly.run_folder(first) / "config.json"
+        path = first.output.folder / "config.json"
         self.assertEqual(settings(f"--config={path}"), first)
         again = settings(f"--config={path}", "--i_lambda=4")
         self.assertEqual(again, from_flat(TrainConfig, flat(first) | {"i_lambda": 4.0}))

@@ -7,12 +7,16 @@ gains nothing by that.
 
 from __future__ import annotations
 
+import hashlib
+import io
+import pathlib
 from concurrent.futures import ThreadPoolExecutor
 
 import keras
 import numpy as np
 from keras import ops
 
+from facedancer import files, progress, untrusted
 from facedancer.dataset.reading import pair_reader
 from facedancer.dataset.shards import shard_index
 from facedancer.dataset.shards.records import CorruptRecordError
@@ -75,7 +79,11 @@ class People:
 
 
 def read(
-    data_dir: str, size: int, teacher: Teacher, on_corrupt: str = "stop"
+    data_dir: str,
+    size: int,
+    teacher: Teacher,
+    on_corrupt: str = "stop",
+    cache_dir: pathlib.Path | None = None,
 ) -> People:
     """Returns what an encoder says of the people of some shards.
 
@@ -84,6 +92,8 @@ def read(
         size: Side of the images that are looked at, pixels.
         teacher: The encoder.
         on_corrupt: See `shard_index.open_index`; a damaged record is then left out.
+        cache_dir: Folder that keeps the vectors, so that a training that goes on need
+            not compute them again; None: they are not kept.
 
     Raises:
         InputError: If the shards have no labels, or a record is damaged.
@@ -94,6 +104,51 @@ def read(
             f"{data_dir}: these shards do not say who is on the photos, so no other "
             "photos of a person are known. Make them with --identities=folder"
         )
+    if cache_dir is None:
+        return People(*_embed(index, size, teacher, on_corrupt))
+    path = cache_dir / f"{_key(index, size, teacher)}.npz"
+    if (kept := _kept(path, teacher.encoder.embedding_size)) is None:
+        kept = _embed(index, size, teacher, on_corrupt)
+        cache_dir.mkdir(parents=True, exist_ok=True)
+        content = io.BytesIO()
+        np.savez(content, identity=kept[0], vectors=kept[1])
+        files.write_atomic(path, content.getvalue())
+    return People(*kept)
+
+
+def _key(index: shard_index.ShardIndex, size: int, teacher: Teacher) -> str:
+    """Returns a name that changes with the shards, the encoder and what it is shown."""
+    digest = hashlib.sha256()
+    told = (teacher.encoder.name_with_hash, teacher.shrink, size)
+    shards = [(name, *_state(name)) for name in index.files]
+    digest.update(repr((told, shards)).encode())
+    digest.update(np.ascontiguousarray(index.identity).tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _state(path: str) -> tuple[int, int]:
+    found = pathlib.Path(path).stat()
+    return found.st_size, found.st_mtime_ns
+
+
+def _kept(path: pathlib.Path, width: int) -> tuple[np.ndarray, np.ndarray] | None:
+    """Returns people and vectors of a file, None where there are none that fit."""
+    if not path.exists():
+        return None
+    try:
+        found = untrusted.load_arrays(path)
+    except InputError:
+        return None  # damaged: computed again
+    identity, vectors = found.get("identity"), found.get("vectors")
+    if identity is None or vectors is None or vectors.shape != (len(identity), width):
+        return None
+    return identity, vectors
+
+
+def _embed(
+    index: shard_index.ShardIndex, size: int, teacher: Teacher, on_corrupt: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns of each readable photo the person and the identity vector."""
     identity: list[int] = []
     vectors: list[np.ndarray] = []
 
@@ -105,7 +160,8 @@ def read(
                 raise
             return None
 
-    with ThreadPoolExecutor(pair_reader.parallel_calls()) as pool:
+    bar = progress.bar(total=len(index), unit="photo", desc="embedding people")
+    with bar, ThreadPoolExecutor(pair_reader.parallel_calls()) as pool:
         for first in range(0, len(index), _BATCH):
             photos = range(first, min(first + _BATCH, len(index)))
             found = zip(photos, pool.map(image, photos), strict=True)
@@ -113,4 +169,5 @@ def read(
                 images = np.stack(list(good.values())).astype(np.float32) / 127.5 - 1.0
                 vectors.append(teacher.embed(images))
                 identity += [index.identity[photo] for photo in good]
-    return People(np.array(identity), np.concatenate(vectors))
+            bar.update(len(photos))
+    return np.array(identity), np.concatenate(vectors)
