@@ -17,7 +17,14 @@ FOLDERS = (
     "ui",
 )
 
-packages = ["facedancer", "facedancer.pretrained"]
+# The rooms of `facedancer/`; beside them lie links to the folders.
+ROOMS = sorted(
+    path.parent.name
+    for path in (ROOT / "facedancer").glob("*/__init__.py")
+    if path.parent.name not in FOLDERS
+)
+
+packages = ["facedancer", *(f"facedancer.{room}" for room in ROOMS)]
 for folder in FOLDERS:
     packages.append(f"facedancer.{folder}")
     packages += [f"facedancer.{folder}.{name}" for name in find_packages(folder)]

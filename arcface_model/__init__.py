@@ -14,7 +14,7 @@ if typing.TYPE_CHECKING:
         build_mobilefacenet,
     )
     from facedancer.arcface_model.resnet50 import ArcFaceResNet50, build_resnet50
-    from facedancer.vectors import cosine, cosine_matrix, normalize
+    from facedancer.networks.vectors import cosine, cosine_matrix, normalize
 
 __getattr__ = lazy.attributes(
     __name__,
@@ -25,7 +25,7 @@ __getattr__ = lazy.attributes(
         ".margin": ("ArcMargin", "arc_margin_logits"),
         ".mobilefacenet": ("MobileFaceNet", "build_mobilefacenet"),
         ".resnet50": ("ArcFaceResNet50", "build_resnet50"),
-        "facedancer.vectors": ("cosine", "cosine_matrix", "normalize"),
+        "facedancer.networks.vectors": ("cosine", "cosine_matrix", "normalize"),
     },
 )
 

@@ -6,8 +6,8 @@ import typing
 
 import numpy as np
 
-from facedancer.batching import in_batches
-from facedancer.vectors import normalize
+from facedancer.inference.batching import in_batches
+from facedancer.networks.vectors import normalize
 
 if typing.TYPE_CHECKING:
     from facedancer.arcface_model.encoder import Encoder

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 
-from facedancer import folding
-from facedancer.contract import InputContract
-from facedancer.network import Network
+from facedancer.networks import folding
+from facedancer.networks.contract import InputContract
+from facedancer.networks.network import Network
 
 
 class Encoder(Network):

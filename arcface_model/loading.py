@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import typing
 
-from facedancer import keras_needed, portable, weights
 from facedancer.arcface_model.embedding import Embedder
 from facedancer.arcface_model.portable_encoder import PortableEncoder
+from facedancer.inference import portable
+from facedancer.process import keras_needed
+from facedancer.storage import weights
 
 if typing.TYPE_CHECKING:
     from facedancer.arcface_model.encoder import Encoder

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from facedancer.tensors import Shape, Tensor
+from facedancer.networks.tensors import Shape, Tensor
 
 
 def arc_margin_logits(

@@ -10,7 +10,7 @@ from keras import layers
 
 from facedancer.arcface_model.encoder import Encoder
 from facedancer.arcface_model.shapes import BLOCKS
-from facedancer.tensors import Tensor
+from facedancer.networks.tensors import Tensor
 
 # Stage, channels, expanded channels of the first block and of the others.
 STAGES = (

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import dataclasses
 
-from facedancer import cli, files, places
-from facedancer.settings import Checked, setting
+from facedancer import cli, places
+from facedancer.flags.settings import Checked, setting
+from facedancer.storage import files
 
 
 @dataclasses.dataclass(frozen=True)

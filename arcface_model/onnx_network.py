@@ -19,10 +19,11 @@ import keras
 import numpy as np
 from keras import layers
 
-from facedancer import model_files, portable, untrusted
 from facedancer.arcface_model.encoder import Encoder
 from facedancer.errors import InputError
-from facedancer.tensors import Tensor
+from facedancer.inference import portable
+from facedancer.networks.tensors import Tensor
+from facedancer.storage import model_files, untrusted
 
 if TYPE_CHECKING:
     from onnx import AttributeProto, GraphProto, NodeProto

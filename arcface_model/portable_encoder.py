@@ -7,8 +7,8 @@ import typing
 
 import numpy as np
 
-from facedancer import runtimes
-from facedancer.portable import PortableFile
+from facedancer.inference import runtimes
+from facedancer.inference.portable import PortableFile
 
 if typing.TYPE_CHECKING:
     from facedancer.arcface_model.encoder import Encoder
@@ -72,8 +72,8 @@ def save(encoder: Encoder, path: str | os.PathLike, facts: dict) -> None:
     """
     import keras
 
-    from facedancer import portable_writing
     from facedancer.arcface_model.encoder import fold, tap_model
+    from facedancer.inference import portable_writing
 
     taps = tap_model(fold(encoder))
     size = encoder.contract.size

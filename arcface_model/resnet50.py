@@ -7,8 +7,8 @@ import re
 import keras
 from keras import layers
 
-from facedancer import layer_lists, resnet50
 from facedancer.arcface_model.encoder import Encoder
+from facedancer.networks import layer_lists, resnet50
 
 # The maps that the published training compares (Rosberg et al., 2023).
 TAPS = (

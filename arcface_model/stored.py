@@ -6,12 +6,13 @@ import os
 
 import numpy as np
 
-from facedancer import layer_lists, model_files, resnet50, untrusted
 from facedancer.arcface_model.encoder import Encoder
 from facedancer.arcface_model.mobilefacenet import MobileFaceNet
 from facedancer.arcface_model.onnx_network import OnnxEncoder
 from facedancer.arcface_model.resnet50 import ArcFaceResNet50
 from facedancer.errors import InputError
+from facedancer.networks import layer_lists, resnet50
+from facedancer.storage import model_files, untrusted
 
 OWN = {cls.__name__: cls for cls in (MobileFaceNet, ArcFaceResNet50, OnnxEncoder)}
 EXPECTED = (

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from facedancer.vectors import normalize
+from facedancer.networks.vectors import normalize
 
 
 @dataclasses.dataclass(frozen=True)

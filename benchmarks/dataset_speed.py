@@ -28,7 +28,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import cv2  # noqa: E402
 import numpy as np  # noqa: E402
 
-from facedancer import cli, images
+from facedancer import cli
+from facedancer.imaging import images
 
 BATCH, SIZE = 16, 256
 
@@ -243,9 +244,10 @@ def measure_sharding(settings, folder, crops):
 
 def measure_aligning(settings, folder, crops):
     """Detection and crops against one photo at a time; loading is not counted."""
-    from facedancer import alignment, retinaface
+    from facedancer import retinaface
     from facedancer.dataset import make_faces
     from facedancer.dataset.photos import aligning, listing
+    from facedancer.face import alignment
 
     source = settings.photos or str(folder / "made")
     if not settings.photos:

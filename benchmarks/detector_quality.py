@@ -15,8 +15,9 @@ import pathlib
 import numpy as np
 from tqdm import tqdm
 
-from facedancer import cli, face_labels
-from facedancer.faces import Faces
+from facedancer import cli
+from facedancer.face import face_labels
+from facedancer.face.faces import Faces
 from facedancer.retinaface import DetectorOptions, load_detector
 from facedancer.retinaface.detector import Detector
 from facedancer.retinaface.training import measuring, scenes

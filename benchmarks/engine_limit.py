@@ -18,7 +18,8 @@ import keras
 import numpy as np
 from absl import app, flags
 
-from facedancer import models, openvino_core
+from facedancer import models
+from facedancer.inference import openvino_core
 from facedancer.models.layers.resampling import JoinedConv2D, PooledConv2D
 from facedancer.video_swap.engines.openvino_engine import OpenVINOEngine
 

@@ -17,11 +17,12 @@ import pathlib
 import tempfile
 import time
 
-from facedancer import cli, images
+from facedancer import cli
 from facedancer.evaluation import protocol
 from facedancer.evaluation.inputs import pairs
 from facedancer.evaluation.settings import EvaluateSettings
-from facedancer.settings import ranged
+from facedancer.flags.settings import ranged
+from facedancer.imaging import images
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -20,12 +20,14 @@ from collections.abc import Callable
 import keras
 import numpy as np
 
-from facedancer import cli, portable, runtimes, sample_photos
+from facedancer import cli
 from facedancer.errors import InputError
+from facedancer.flags.settings import Checked, ranged
+from facedancer.imaging import sample_photos
+from facedancer.inference import portable, runtimes
 from facedancer.models import export, load_generator, portable_generator, saving
 from facedancer.models.architectures import ARCHITECTURES
-from facedancer.network import Network
-from facedancer.settings import Checked, ranged
+from facedancer.networks.network import Network
 
 _LITERT = ("f32", "f16", "int8")
 

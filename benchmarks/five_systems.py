@@ -26,11 +26,14 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from facedancer import cli, files, images, portable, runtimes
+from facedancer import cli
 from facedancer.dataset.jobs import report as align_report
 from facedancer.errors import InputError
 from facedancer.evaluation.inputs import pairs as pair_lists
-from facedancer.settings import Checked, choice, ranged, repeated, setting
+from facedancer.flags.settings import Checked, choice, ranged, repeated, setting
+from facedancer.imaging import images
+from facedancer.inference import portable, runtimes
+from facedancer.storage import files
 
 _SHRINK = 0.8
 _TILE, _BORDER = 128, 3

@@ -19,9 +19,10 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from absl import app
 
-from facedancer import arcface_model, models, testing
+from facedancer import arcface_model, models
 from facedancer.retinaface import retinaface_detector
 from facedancer.retinaface.loading import load_detector, load_network
+from tests import testing
 
 GENERATORS = (
     "tf210/gen_small_C.h5",

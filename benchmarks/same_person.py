@@ -14,9 +14,11 @@ import pathlib
 import cv2
 import numpy as np
 
-from facedancer import cli, images, weights
+from facedancer import cli
 from facedancer.arcface_model import Embedder, cosine_matrix, load_encoder
 from facedancer.errors import InputError
+from facedancer.imaging import images
+from facedancer.storage import weights
 
 _PASS = (0.05, 0.02, 0.01, 0.001)
 

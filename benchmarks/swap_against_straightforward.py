@@ -19,7 +19,9 @@ from fractions import Fraction
 
 import numpy as np
 
-from facedancer import alignment, cli, images
+from facedancer import cli
+from facedancer.face import alignment
+from facedancer.imaging import images
 from facedancer.retinaface import RetinaFaceDetector, build_retinaface
 from facedancer.retinaface.network import ANCHORS_PER_CELL
 from facedancer.video_swap.benchmark_settings import BenchmarkSettings

@@ -15,11 +15,12 @@ import pathlib
 
 import numpy as np
 
-from facedancer import cli, images
+from facedancer import cli
 from facedancer.errors import InputError
-from facedancer.image_colours import Photo
-from facedancer.settings import ranged, setting
-from facedancer.video_swap import options, swap_image
+from facedancer.flags.settings import ranged, setting
+from facedancer.imaging import images
+from facedancer.imaging.image_colours import Photo
+from facedancer.video_swap import options, photo_swap
 from facedancer.video_swap.provenance import labels
 from facedancer.video_swap.settings import PeopleSettings, SharedSettings
 
@@ -107,7 +108,7 @@ def main(settings: GridSettings) -> int:
     labeller.generator = names["generator"]
     output = pathlib.Path(settings.output)
     rows = zip(*columns, strict=True)
-    print(swap_image.save(Photo(draw(rows)), output, paths[0], labeller))
+    print(photo_swap.save(Photo(draw(rows)), output, paths[0], labeller))
     return cli.DONE
 
 

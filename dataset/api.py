@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from facedancer.dataset import crop_align
+from facedancer.dataset import folder_alignment
 from facedancer.dataset.jobs import report
 from facedancer.dataset.photos import aligning
 from facedancer.dataset.shards import splits
 from facedancer.errors import InputError
-from facedancer.photo import Photo, as_list, name_of, pixels_of
-from facedancer.settings import from_names
+from facedancer.flags.settings import from_names
+from facedancer.imaging.photo import Photo, as_list, name_of, pixels_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,7 +86,8 @@ def align(
         )
     places = {"data_dir": os.fspath(photos), "target_dir": os.fspath(target)}
     (record,) = from_names([aligning.AlignSettings], settings | places)
-    crop_align.check_counts(crop_align.align_folder(record), record)
+    counts = folder_alignment.align_folder(record)
+    folder_alignment.check_counts(counts, record)
     return _aligned(record)
 
 

@@ -17,12 +17,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from facedancer import beam_runner, claims, cli, progress
+from facedancer import cli
 from facedancer.dataset.jobs import report, workers
 from facedancer.dataset.photos import image_header, listing
 from facedancer.dataset.shards import manifest, sharding, splits
 from facedancer.errors import InputError
-from facedancer.settings import Checked, choice, ranged, setting
+from facedancer.flags.settings import Checked, choice, ranged, setting
+from facedancer.process import beam_runner, progress
+from facedancer.storage import claims
 
 IDENTITIES = ("folder", "name", "none")
 CHECKS = ("ends", "decode")

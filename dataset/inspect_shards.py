@@ -18,11 +18,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from facedancer import cli, contact_sheet, files, images, places, progress
+from facedancer import cli, places
 from facedancer.dataset.photos import image_header
 from facedancer.dataset.shards import records, shard_index
 from facedancer.errors import InputError
-from facedancer.settings import Checked, ranged
+from facedancer.flags.settings import Checked, ranged
+from facedancer.imaging import contact_sheet, images
+from facedancer.process import progress
+from facedancer.storage import files
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

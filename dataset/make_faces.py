@@ -17,12 +17,16 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from facedancer import alignment, claims, cli, files, images, progress
+from facedancer import cli
 from facedancer.dataset.jobs import own_folder, report, workers
 from facedancer.dataset.made_faces import made_face, render
 from facedancer.dataset.shards import records
 from facedancer.errors import InputError
-from facedancer.settings import Checked, choice, ranged
+from facedancer.face import alignment
+from facedancer.flags.settings import Checked, choice, ranged
+from facedancer.imaging import images
+from facedancer.process import progress
+from facedancer.storage import claims, files
 
 TRUTH = "truth.jsonl"
 FORMATS = ("jpg", "png")

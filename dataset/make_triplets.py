@@ -21,13 +21,16 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from facedancer import claims, cli, files, images, progress
-from facedancer.alignment import Alignment
+from facedancer import cli
 from facedancer.dataset.edits import candidates, occluders, parts, swaps
 from facedancer.dataset.jobs import own_folder, report
 from facedancer.dataset.photos import listing
 from facedancer.errors import InputError
-from facedancer.settings import Checked, choice, ranged, setting
+from facedancer.face.alignment import Alignment
+from facedancer.flags.settings import Checked, choice, ranged, setting
+from facedancer.imaging import images
+from facedancer.process import progress
+from facedancer.storage import claims, files
 
 SWAPPED, OCCLUDED = "edited_target", "occluder"
 KINDS = (SWAPPED, *parts.PARTS, OCCLUDED)

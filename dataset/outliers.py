@@ -18,13 +18,16 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from facedancer import claims, cli, contact_sheet, files, images, progress
-from facedancer.alignment import Alignment, check_equal
+from facedancer import cli
 from facedancer.dataset.jobs import report
 from facedancer.dataset.photos import listing
 from facedancer.errors import InputError
-from facedancer.settings import Checked, ranged
-from facedancer.vectors import cosine, normalize
+from facedancer.face.alignment import Alignment, check_equal
+from facedancer.flags.settings import Checked, ranged
+from facedancer.imaging import contact_sheet, images
+from facedancer.networks.vectors import cosine, normalize
+from facedancer.process import progress
+from facedancer.storage import claims, files
 
 _MAX_PICTURES = 80
 

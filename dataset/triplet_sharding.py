@@ -18,12 +18,14 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from facedancer import claims, cli, progress
+from facedancer import cli
 from facedancer.dataset.jobs import report, workers
 from facedancer.dataset.photos import image_header, listing
 from facedancer.dataset.shards import sharding
 from facedancer.errors import InputError
-from facedancer.settings import Checked, choice, ranged, setting
+from facedancer.flags.settings import Checked, choice, ranged, setting
+from facedancer.process import progress
+from facedancer.storage import claims
 
 # Of MobileFSGAN; "either" stands for the two forms its attribute edits take in turn.
 TRUTHS = ("source", "target", "either", "person", "kept")

@@ -108,11 +108,11 @@ def room_of(parts: tuple[str, ...], root: pathlib.Path) -> tuple[str, str]:
     """Returns folder and room of a module.
 
     Args:
-        parts: Of its name without `facedancer`, or of its path.
+        parts: Of its name without the first `facedancer`, or of its path.
         root: The checkout.
     """
-    if parts[0] not in FOLDERS or parts[0] == "facedancer":
-        return "facedancer", TOP
+    if parts[0] not in FOLDERS:
+        parts = ("facedancer", *parts)
     inside = len(parts) > 1 and (root / parts[0] / parts[1]).is_dir()
     return parts[0], parts[1] if inside else TOP
 

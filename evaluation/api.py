@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from facedancer import claims
 from facedancer.evaluation import options, protocol
 from facedancer.evaluation.report import document, page
 from facedancer.evaluation.report.document import Report
 from facedancer.evaluation.settings import EvaluateSettings
-from facedancer.settings import from_names
+from facedancer.flags.settings import from_names
+from facedancer.storage import claims
 
 
 def evaluate(

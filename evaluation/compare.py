@@ -13,13 +13,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from facedancer import cli, files, places
+from facedancer import cli, places
 from facedancer.errors import InputError
 from facedancer.evaluation.measuring.figures import Metric
 from facedancer.evaluation.metrics import bootstrap
 from facedancer.evaluation.metrics.bootstrap import Estimate
 from facedancer.evaluation.plots import charts
 from facedancer.evaluation.report import document
+from facedancer.storage import files
 
 _SIGN = {"higher": 1, "lower": -1, "": 0}
 

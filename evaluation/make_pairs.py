@@ -14,7 +14,7 @@ import pathlib
 from facedancer import cli, places
 from facedancer.errors import InputError
 from facedancer.evaluation.inputs import frames, pairs
-from facedancer.settings import Checked, ranged, setting
+from facedancer.flags.settings import Checked, ranged, setting
 
 
 @dataclasses.dataclass(frozen=True)

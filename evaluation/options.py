@@ -7,8 +7,7 @@ import os
 import pathlib
 import types
 
-from facedancer import files, keras_needed, places, weights
-from facedancer.alignment import Alignment
+from facedancer import places
 from facedancer.arcface_model import load_embedder
 from facedancer.dataset.jobs import report
 from facedancer.evaluation.inputs.cache import Cache
@@ -24,7 +23,10 @@ from facedancer.evaluation.measuring.measure import Perception, Tools
 from facedancer.evaluation.plots import charts
 from facedancer.evaluation.report import document
 from facedancer.evaluation.settings import EvaluateSettings
+from facedancer.face.alignment import Alignment
+from facedancer.process import keras_needed
 from facedancer.retinaface import Detector, load_detector
+from facedancer.storage import files, weights
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,7 +127,7 @@ def _entry(instrument: Instrument, path: str | os.PathLike) -> dict[str, str]:
 
 def _expression(path: str | os.PathLike) -> instruments.ExpressionEmbedder:
     keras_needed.check(path)
-    from facedancer import foreign
+    from facedancer.networks import foreign
 
     network = foreign.load_network(path)
     name = f"{pathlib.Path(path).stem}@{files.file_hash(path)[:8]}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from facedancer.evaluation.plots import embedding_maps
-from facedancer.settings import Checked, choice, ranged, setting
+from facedancer.flags.settings import Checked, choice, ranged, setting
 from facedancer.video_swap.compositing.mask_kinds import MASKS
 
 SWAPPERS = ("generator", "copy", "paste")

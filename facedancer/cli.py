@@ -1,6 +1,6 @@
 """What all programs share: flags from settings, one clear line on failure.
 
-A program is a record of settings (`facedancer.settings`) and a function:
+A program is a record of settings (`facedancer.flags.settings`) and a function:
 
     def main(settings: Settings) -> int: ...
 
@@ -26,9 +26,11 @@ from typing import Any, Self
 
 from absl import app
 
-from facedancer import files, stopping, usage
-from facedancer.command_line import parse
 from facedancer.errors import InputError
+from facedancer.flags import usage
+from facedancer.flags.command_line import parse
+from facedancer.process import stopping
+from facedancer.storage import files
 
 DONE, FAILED, PARTIAL = 0, 1, 2
 

@@ -14,8 +14,9 @@ import sys
 from collections.abc import Iterator
 
 import facedancer
-from facedancer import programs, usage
-from facedancer.settings import did_you_mean
+from facedancer import programs
+from facedancer.flags import usage
+from facedancer.flags.settings import did_you_mean
 
 
 @dataclasses.dataclass(frozen=True)
@@ -157,7 +158,9 @@ def _swap(words: list[str]) -> tuple[str, list[str]]:
     if _several(words):
         names = dict.fromkeys(_TARGET, "--target")
         return "swap_many", [_long(word, names) for word in words]
-    from facedancer import image_formats  # imports Pillow: only where it is needed
+    from facedancer.imaging import (
+        image_formats,  # imports Pillow: only where it is needed
+    )
 
     is_photo = image_formats.is_photo(str(target))
     flag = "--img_path" if is_photo else "--vid_path"

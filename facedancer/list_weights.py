@@ -15,9 +15,10 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 
-from facedancer import cli, files, published_files, weights
+from facedancer import cli
 from facedancer.errors import InputError
-from facedancer.settings import Checked, positional, setting
+from facedancer.flags.settings import Checked, positional, setting
+from facedancer.storage import files, published_files, weights
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,9 +7,9 @@ import os
 import pathlib
 from collections.abc import Iterator, Mapping, Sequence
 
-from facedancer import image_formats
 from facedancer.errors import InputError
-from facedancer.settings import flat
+from facedancer.flags.settings import flat
+from facedancer.imaging import image_formats
 
 
 def check_places(settings: object, outputs: Mapping[str, str | os.PathLike]) -> None:

@@ -5,7 +5,8 @@ import runpy
 import sys
 from collections.abc import Callable
 
-from facedancer import keras_needed, usage
+from facedancer.flags import usage
+from facedancer.process import keras_needed
 
 
 def choose_backend(argv: list[str] | None = None) -> None:

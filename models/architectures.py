@@ -30,8 +30,8 @@ from facedancer.models.families.swap_them_all.discriminator import (
 )
 from facedancer.models.families.swap_them_all.generator import SwapThemAllGenerator
 from facedancer.models.published import structure
-from facedancer.network import Network
-from facedancer.tensors import Dtype
+from facedancer.networks.network import Network
+from facedancer.networks.tensors import Dtype
 
 
 def _unfused(network: Network, dtype: Dtype = None, **options: object) -> Network:
@@ -182,7 +182,7 @@ def of(network: Network) -> Architecture:
         if type(network) in one.classes().values():
             return one
     raise ValueError(
-        f"The network must be of one of {', '.join(ARCHITECTURES)}. "
+        f"The network must belong to one of {', '.join(ARCHITECTURES)}. "
         f"Received: {type(network).__name__}"
     )
 

@@ -6,12 +6,12 @@ import dataclasses
 import os
 import pathlib
 
-from facedancer import writing
 from facedancer.errors import InputError
 from facedancer.models import saving
 from facedancer.models.families.built_network import BuiltNetwork
 from facedancer.models.published import reading
-from facedancer.network import Network
+from facedancer.networks.network import Network
+from facedancer.storage import writing
 
 
 def convert(

@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import dataclasses
 
-from facedancer import claims, cli
+from facedancer import cli
+from facedancer.flags.settings import Checked, choice, positional, ranged
 from facedancer.models.choices import KINDS, LAYOUTS
-from facedancer.settings import Checked, choice, positional, ranged
+from facedancer.storage import claims
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,9 +14,10 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 
-from facedancer import claims, cli
+from facedancer import cli
+from facedancer.flags.settings import Checked, choice, positional
 from facedancer.models.choices import PRECISIONS
-from facedancer.settings import Checked, choice, positional
+from facedancer.storage import claims
 
 
 @dataclasses.dataclass(frozen=True)

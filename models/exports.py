@@ -10,11 +10,12 @@ import pathlib
 import keras
 import numpy as np
 
-from facedancer import files, openvino_core, portable, runtimes
 from facedancer.errors import InputError
+from facedancer.inference import openvino_core, portable, runtimes
 from facedancer.models import litert, saving
-from facedancer.network import Network
-from facedancer.tensors import Tensor
+from facedancer.networks.network import Network
+from facedancer.networks.tensors import Tensor
+from facedancer.storage import files
 
 # Ending: Keras's name of the format, and the packages that write and run it.
 FORMATS = {

@@ -17,10 +17,12 @@ from typing import Any
 import keras
 import numpy as np
 
-from facedancer import files, portable, sample_photos
+from facedancer.imaging import sample_photos
+from facedancer.inference import portable
 from facedancer.models import portable_generator, saving
 from facedancer.models.choices import PRECISIONS
-from facedancer.network import Network
+from facedancer.networks.network import Network
+from facedancer.storage import files
 
 
 def save(network: Network, path: str | os.PathLike, precision: str = "f32") -> None:

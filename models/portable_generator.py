@@ -1,4 +1,4 @@
-"""Makes the portable file of a generator, see `facedancer.portable`."""
+"""Makes the portable file of a generator, see `facedancer.inference.portable`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from facedancer.errors import InputError
 from facedancer.models.architectures import fuse
 from facedancer.models.saving import with_named_ends
-from facedancer.network import Network
+from facedancer.networks.network import Network
 
 
 def save(generator: Network, path: str | os.PathLike, facts: dict) -> None:
@@ -23,7 +23,7 @@ def save(generator: Network, path: str | os.PathLike, facts: dict) -> None:
         path: The file.
         facts: Where it comes from: `licence`, `source` and the like.
     """
-    from facedancer import portable_writing  # brings TensorFlow along
+    from facedancer.inference import portable_writing  # brings TensorFlow along
 
     fused = _fused(generator)
     described = describe(generator)

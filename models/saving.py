@@ -12,11 +12,11 @@ import numpy as np
 from absl import logging
 from keras import ops
 
-from facedancer import files, writing
 from facedancer.errors import InputError
 from facedancer.models.choices import LAYOUTS
 from facedancer.models.published import published_writer
-from facedancer.network import Network
+from facedancer.networks.network import Network
+from facedancer.storage import files, writing
 
 
 @contextlib.contextmanager

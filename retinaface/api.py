@@ -8,12 +8,12 @@ import typing
 from collections.abc import Sequence
 from typing import Any
 
-from facedancer.faces import Faces
-from facedancer.photo import Photo, as_list, pixels_of
-from facedancer.photo_search import search_photos
+from facedancer.face.faces import Faces
+from facedancer.face.photo_search import search_photos
+from facedancer.flags.settings import from_names
+from facedancer.imaging.photo import Photo, as_list, pixels_of
 from facedancer.retinaface.detector import Detector, DetectorOptions
 from facedancer.retinaface.loading import load_detector
-from facedancer.settings import from_names
 
 
 @typing.overload
@@ -61,7 +61,7 @@ def detect(
     if isinstance(detector, Detector):
         if options:
             raise TypeError(
-                "A detector that is loaded has its options. "
+                "A detector that is loaded has its options already. "
                 f"Received: {', '.join(options)}"
             )
         finder = detector

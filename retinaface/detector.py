@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from facedancer import outlines, rotated_search
-from facedancer.faces import Faces, rescale
+from facedancer.face import outlines, rotated_search
+from facedancer.face.faces import Faces, rescale
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +36,7 @@ class DetectorOptions:
             larger than 200 pixels once more at half the size, and so on, and takes its
             large faces from there: it knows few that fill its largest anchors.
         drop_ghosts: Whether finds that lie on surer ones, such as those between two
-            heads, are dropped (`facedancer.outlines`).
+            heads, are dropped (`facedancer.face.outlines`).
 
     Raises:
         ValueError: If a value lies outside its range.

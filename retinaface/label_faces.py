@@ -12,9 +12,13 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 
-from facedancer import claims, cli, face_labels, images, places, progress
+from facedancer import cli, places
+from facedancer.face import face_labels
+from facedancer.flags.settings import Checked, ranged
+from facedancer.imaging import images
+from facedancer.process import progress
 from facedancer.retinaface.loading import load_detector
-from facedancer.settings import Checked, ranged
+from facedancer.storage import claims
 
 
 @dataclasses.dataclass(frozen=True)

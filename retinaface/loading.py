@@ -9,11 +9,13 @@ import typing
 import zipfile
 from typing import Any
 
-from facedancer import keras_needed, portable, untrusted, weights
 from facedancer.errors import InputError
+from facedancer.inference import portable
+from facedancer.process import keras_needed
 from facedancer.retinaface.detector import Detector, DetectorOptions
 from facedancer.retinaface.portable_network import PortableRetinaFace
 from facedancer.retinaface.retinaface_detector import RetinaFaceDetector
+from facedancer.storage import untrusted, weights
 
 if typing.TYPE_CHECKING:
     from facedancer.retinaface.network import RetinaFace
@@ -92,9 +94,9 @@ def read(path: str | os.PathLike) -> tuple[RetinaFace, bool]:
         InputError: If the file is missing, damaged or of another kind.
     """
     keras_needed.check(path)
-    from facedancer import model_files
     from facedancer.retinaface import published
     from facedancer.retinaface.network import RetinaFace
+    from facedancer.storage import model_files
 
     if _is_npz(path):
         return published.read_state_dict(path), False

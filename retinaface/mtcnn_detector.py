@@ -6,9 +6,9 @@ import importlib.resources
 
 import numpy as np
 
-from facedancer import keras_needed
 from facedancer.errors import InputError
-from facedancer.faces import Faces
+from facedancer.face.faces import Faces
+from facedancer.process import keras_needed
 from facedancer.retinaface.detector import Detector, DetectorOptions
 
 # Below this score the last network sees background more often than faces.

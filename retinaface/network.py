@@ -14,9 +14,9 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from facedancer import folding, layer_lists, resnet50
-from facedancer.network import Network
-from facedancer.tensors import Shape, Tensor
+from facedancer.networks import folding, layer_lists, resnet50
+from facedancer.networks.network import Network
+from facedancer.networks.tensors import Shape, Tensor
 
 # Channels over those of the first convolution, and stride, of MobileNetV1's blocks up
 # to strides 8, 16 and 32 (Howard et al., 2017).

@@ -9,14 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from facedancer import runtimes, untrusted
-from facedancer.portable import PortableFile
+from facedancer.inference import runtimes
+from facedancer.inference.portable import PortableFile
+from facedancer.storage import untrusted
 
 if typing.TYPE_CHECKING:
     import keras
 
+    from facedancer.networks.tensors import Tensor
     from facedancer.retinaface.network import RetinaFace
-    from facedancer.tensors import Tensor
 
 _SETTINGS = ("backbone", "mean", "signed")  # of `RetinaFace`, which the detector needs
 
@@ -63,7 +64,7 @@ def save(network: RetinaFace, path: str | os.PathLike, own: bool, facts: dict) -
             `DetectorOptions`).
         facts: Where it comes from: `licence`, `source` and the like.
     """
-    from facedancer import portable_writing
+    from facedancer.inference import portable_writing
 
     config = network.get_config()
     described = {

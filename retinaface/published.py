@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from facedancer import layer_lists, model_files, resnet50, untrusted
 from facedancer.errors import InputError
+from facedancer.networks import layer_lists, resnet50
 from facedancer.retinaface.network import RetinaFace
+from facedancer.storage import model_files, untrusted
 
 PYTORCH_MEAN = (104.0, 117.0, 123.0)
 PYRAMID_UNITS = ("output1", "output2", "output3", "merge1", "merge2")

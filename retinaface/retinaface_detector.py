@@ -7,8 +7,8 @@ import typing
 
 import numpy as np
 
-from facedancer.boxes import fraction_inside, overlap
-from facedancer.faces import Faces, concatenate, rescale
+from facedancer.face.boxes import fraction_inside, overlap
+from facedancer.face.faces import Faces, concatenate, rescale
 from facedancer.retinaface import anchors, suppression
 from facedancer.retinaface.detector import Detector, DetectorOptions, scaled
 from facedancer.retinaface.portable_network import PortableRetinaFace

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from facedancer.boxes import overlap
+from facedancer.face.boxes import overlap
 
 
 def suppress(boxes: np.ndarray, scores: np.ndarray, threshold: float) -> np.ndarray:

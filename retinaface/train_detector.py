@@ -12,8 +12,9 @@ from __future__ import annotations
 
 from absl import logging
 
-from facedancer import claims, cli, places
+from facedancer import cli, places
 from facedancer.retinaface.training.settings import TrainDetectorSettings
+from facedancer.storage import claims
 
 
 def main(settings: TrainDetectorSettings) -> int:

@@ -66,8 +66,10 @@ def imports(path):
 
 
 def module_of(name):
-    """Returns the parts of `facedancer.x.y.z` that are a module, without the first."""
+    """Returns the parts of the path, from its folder, of the module a name lies in."""
     parts = name.split(".")[1:]
+    if parts and parts[0] not in MAY_IMPORT:
+        parts = ["facedancer", *parts]
     while parts and not (
         (ROOT / pathlib.Path(*parts)).with_suffix(".py").is_file()
         or (ROOT / pathlib.Path(*parts) / "__init__.py").is_file()

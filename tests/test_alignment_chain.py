@@ -7,16 +7,18 @@ import shutil
 import numpy as np
 import pytest
 
-from facedancer import alignment, arcface_model, cli, images
-from facedancer.alignment import Alignment
-from facedancer.contract import InputContract
-from facedancer.dataset import crop_align, dataset_sharding, outliers
+from facedancer import arcface_model, cli
+from facedancer.dataset import dataset_sharding, folder_alignment, outliers
 from facedancer.dataset.jobs import report
 from facedancer.dataset.photos import aligning
 from facedancer.dataset.reading import pair_reader
 from facedancer.dataset.shards import manifest, shard_index
 from facedancer.errors import InputError
+from facedancer.face import alignment
+from facedancer.face.alignment import Alignment
+from facedancer.imaging import images
 from facedancer.models import build_generator, load_generator
+from facedancer.networks.contract import InputContract
 from facedancer.train import (
     calibrate_margins,
     loading,
@@ -53,7 +55,7 @@ def align(photos, folder, **options):
     settings = aligning.AlignSettings(
         str(photos), str(folder), im_size=SIZE, contact_sheet=False, **options
     )
-    counts = crop_align.align_folder(settings, detectors.BoxDetector())
+    counts = folder_alignment.align_folder(settings, detectors.BoxDetector())
     assert counts["done"] == 4
     return folder
 

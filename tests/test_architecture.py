@@ -33,18 +33,19 @@ def make(root, name, text=""):
 
 def test_rooms_and_imports_by_hand(tmp_path, monkeypatch):
     monkeypatch.setattr(drawing, "FOLDERS", ("train", "facedancer"))
-    make(tmp_path, "facedancer/images.py")
+    make(tmp_path, "facedancer/errors.py")
+    make(tmp_path, "facedancer/imaging/images.py")
     make(tmp_path, "train/__init__.py", '"""Trains."""')
     program = f"from facedancer.train.low import a\n\n{MAIN}pass\n"
     make(tmp_path, "train/train.py", program)
     make(tmp_path, "train/config.py", f'"""For example\n\n    {MAIN}pass\n"""')
     make(tmp_path, "train/low/__init__.py", '"""Lies low.\n\nMore.\n"""')
-    make(tmp_path, "train/low/a.py", "from facedancer import images\n")
+    make(tmp_path, "train/low/a.py", "from facedancer.imaging import images\n")
     make(tmp_path, "train/high/__init__.py", '"""High."""')
     make(tmp_path, "train/high/b.py", "import facedancer.train.low.a\n")
     rooms = drawing.read_rooms(tmp_path)
     assert rooms["train", "low"].about == "Lies low."
-    assert rooms["train", "low"].imports == {("facedancer", "")}
+    assert rooms["train", "low"].imports == {("facedancer", "imaging")}
     assert rooms["train", "high"].imports == {("train", "low")}
     assert rooms["train", ""].imports == {("train", "low")}
     assert drawing.room_edges(rooms, "train") == {"low": set(), "high": {"low"}}

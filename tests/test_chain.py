@@ -12,8 +12,9 @@ import keras
 import numpy as np
 import pytest
 
-from facedancer import arcface_model, testing
+from facedancer import arcface_model
 from facedancer.models import load_generator
+from tests import testing
 
 ROOT = pathlib.Path(__file__).parents[1]
 PHOTOS, STEPS, SECONDS = 240, 300, 3

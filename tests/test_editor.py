@@ -8,7 +8,11 @@ import pytest
 ROOT = pathlib.Path(__file__).parents[1]
 # Where the cursor stands (file, a piece of text that ends at it), and the definition.
 JUMPS = [
-    ("dataset/crop_align.py", "aligning.align_photos", "dataset/photos/aligning.py"),
+    (
+        "dataset/folder_alignment.py",
+        "aligning.align_photos",
+        "dataset/photos/aligning.py",
+    ),
     ("dataset/crop_align.py", "cli.run", "facedancer/cli.py"),
     ("train/loading.py", "fold(load_encoder", "arcface_model/loading.py"),
     (
@@ -22,7 +26,7 @@ JUMPS = [
         "credentials, signing, watermark",
         "video_swap/provenance/watermark.py",
     ),
-    ("video_swap/clips/tracking.py", "cosine", "facedancer/vectors.py"),
+    ("video_swap/clips/tracking.py", "cosine", "facedancer/networks/vectors.py"),
     (
         "video_swap/swapping/swapper.py",
         "paste.paste",
@@ -31,9 +35,13 @@ JUMPS = [
     (
         "evaluation/measuring/clips.py",
         "outlines.face_outline",
-        "facedancer/outlines.py",
+        "facedancer/face/outlines.py",
     ),
-    ("retinaface/training/scenes.py", "import alignment", "facedancer/alignment.py"),
+    (
+        "retinaface/training/scenes.py",
+        "import alignment",
+        "facedancer/face/alignment.py",
+    ),
 ]
 
 

@@ -11,7 +11,7 @@ import sys
 import numpy as np
 import pytest
 
-from facedancer import images, sample_photos
+from facedancer.imaging import images, sample_photos
 from facedancer.models import load_generator
 from tests.video_swap import made
 

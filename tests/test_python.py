@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 import facedancer
-from facedancer import cli, images, sample_photos
+from facedancer import cli
 from facedancer.arcface_model import cosine_matrix
 from facedancer.dataset import crop_align
 from facedancer.dataset.photos import aligning
 from facedancer.errors import InputError
 from facedancer.evaluation.report import document
+from facedancer.imaging import images, sample_photos
 from facedancer.retinaface import load_detector
 
 
@@ -97,7 +98,7 @@ def test_errors(me, tmp_path):
         facedancer.detect(me, score_treshold=0.7)
     with pytest.raises(InputError, match="score_threshold. must lie in"):
         facedancer.detect(me, score_threshold=7)
-    with pytest.raises(TypeError, match="loaded has its options. Received: min_face"):
+    with pytest.raises(TypeError, match="has its options already.*: min_face"):
         facedancer.detect(me, load_detector(), min_face=20)
     with pytest.raises(InputError, match="At least one photo must be given"):
         facedancer.embed([])

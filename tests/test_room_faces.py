@@ -65,7 +65,7 @@ def test_faces_list_what_is_there_and_used():
 def test_private_names_stay_in_their_file(path):
     """Nothing with an underscore is taken from another module of ours."""
     ours = {name for _, name in imports(path) if name.startswith("facedancer.")}
-    modules = {x.split(".")[-1] for x in ours if len(module_of(x)) == x.count(".")}
+    modules = {x.split(".")[-1] for x in ours if module_of(x)[-1:] == x.split(".")[-1:]}
     for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Attribute) and node.attr.startswith("_"):
             assert ast.unparse(node.value) not in modules or node.attr[:2] == "__", (

@@ -13,12 +13,12 @@ import keras
 import numpy as np
 from absl import logging
 
-from facedancer import files
 from facedancer.dataset.reading import readers, triplet_reader
 from facedancer.dataset.reading.pair_reader import PairSettings
 from facedancer.dataset.shards import shard_index
 from facedancer.errors import InputError
-from facedancer.settings import flat
+from facedancer.flags.settings import flat
+from facedancer.storage import files
 from facedancer.train import loading
 from facedancer.train.config import DeviceSettings, TrainConfig
 from facedancer.train.frozen.compiled import compiled

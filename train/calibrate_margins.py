@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import pathlib
 
-from facedancer import claims, cli, places
+from facedancer import cli, places
+from facedancer.storage import claims
 from facedancer.train.validation.calibration_settings import CalibrationConfig
 
 

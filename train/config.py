@@ -8,7 +8,7 @@ import json
 import pathlib
 
 from facedancer.dataset.reading.pair_reader import ON_CORRUPT
-from facedancer.settings import (
+from facedancer.flags.settings import (
     Checked,
     choice,
     did_you_mean,

@@ -11,7 +11,7 @@ import numpy as np
 
 from facedancer.errors import InputError
 from facedancer.models import exports
-from facedancer.network import Network
+from facedancer.networks.network import Network
 from facedancer.train.systems.base import System
 
 # Format -> ending of the file.

@@ -9,15 +9,15 @@ from typing import Any
 import keras
 from absl import logging
 
-from facedancer import weights
-from facedancer.alignment import Alignment, check_equal
 from facedancer.arcface_model import Encoder, fold, load_encoder
-from facedancer.contract import SwapContract
 from facedancer.dataset.reading import readers
 from facedancer.dataset.shards import shard_index
 from facedancer.errors import InputError
+from facedancer.face.alignment import Alignment, check_equal
 from facedancer.models import ARCHITECTURES
 from facedancer.models.published import reading
+from facedancer.networks.contract import SwapContract
+from facedancer.storage import weights
 from facedancer.train.config import TrainConfig
 from facedancer.train.frozen import face_parsing, people, perceptual, projector, proxy
 from facedancer.train.frozen.frozen_networks import FrozenNetworks

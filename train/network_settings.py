@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from facedancer.settings import Checked, ranged, repeated, setting
+from facedancer.flags.settings import Checked, ranged, repeated, setting
 from facedancer.train.recipe_flags import named_values, overrides
 from facedancer.train.systems.facedancer_recipes import Options
 

@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from facedancer.settings import did_you_mean, rule_of, setting
+from facedancer.flags.settings import did_you_mean, rule_of, setting
 from facedancer.train.objective.recipes import Recipe
 
 _OVERRIDES = "overrides"  # key of a field's metadata: the number it stands for

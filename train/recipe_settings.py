@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from facedancer.settings import Checked, choice, ranged, repeated
+from facedancer.flags.settings import Checked, choice, ranged, repeated
 from facedancer.train.objective.recipes import (
     AdversaryRecipe,
     Optimisation,

@@ -14,7 +14,8 @@ from __future__ import annotations
 
 from absl import logging
 
-from facedancer import claims, cli, places
+from facedancer import cli, places
+from facedancer.storage import claims
 from facedancer.train.parsing.settings import TrainParserSettings
 
 

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 from absl import logging
 
-from facedancer import claims, cli, places
+from facedancer import cli, places
+from facedancer.storage import claims
 from facedancer.train.refining.settings import TrainRefinerSettings
 
 

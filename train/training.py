@@ -9,8 +9,9 @@ from typing import Any
 import keras
 from absl import logging
 
-from facedancer import claims, cli
+from facedancer import cli
 from facedancer.errors import InputError
+from facedancer.storage import claims
 from facedancer.train import assembly, exporting, loading
 from facedancer.train.config import TrainConfig
 from facedancer.train.loop import alarms, checkpoints

@@ -76,7 +76,7 @@ def _serve(settings: UiSettings, sessions: Sessions) -> int:
         )
     except OSError:
         raise InputError(
-            f"Port {settings.port} of {guard.HOST} cannot be had: perhaps the page is "
+            f"Port {settings.port} of {guard.HOST} is taken: perhaps the page is "
             "open already. Take another with --port, or --port=0 for any"
         ) from None
     print(f"The page: {address} (Ctrl-C ends it)", flush=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from facedancer.settings import Checked, ranged, setting
+from facedancer.flags.settings import Checked, ranged, setting
 from facedancer.video_swap.settings import NetworkSettings
 
 MAX_UPLOAD = 2048  # MB of one file; larger ones are named by their path

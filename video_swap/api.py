@@ -20,12 +20,12 @@ from typing import Any
 
 import numpy as np
 
-from facedancer import weights
 from facedancer.arcface_model import cosine_matrix, mean_of_embeddings
 from facedancer.errors import InputError
-from facedancer.photo import Photo, pixels_of
-from facedancer.photo_search import search_photos
-from facedancer.settings import from_names
+from facedancer.face.photo_search import search_photos
+from facedancer.flags.settings import from_names
+from facedancer.imaging.photo import Photo, pixels_of
+from facedancer.storage import weights
 from facedancer.video_swap.api_results import (
     ClipResult,
     FoundFaces,
@@ -96,7 +96,7 @@ class Swapper:
         """Returns a swapper with a generator of the catalogue of weights.
 
         Args:
-            name: Key of `facedancer.weights.CATALOGUE`.
+            name: Key of `facedancer.storage.weights.CATALOGUE`.
             **settings: See the class.
 
         Raises:

@@ -11,7 +11,7 @@ import numpy as np
 
 from facedancer.arcface_model import Embedder, load_embedder
 from facedancer.errors import InputError
-from facedancer.photo import Photo, as_list, name_of, pixels_of
+from facedancer.imaging.photo import Photo, as_list, name_of, pixels_of
 from facedancer.retinaface import Detector, api
 from facedancer.video_swap.settings import SOURCE_FACES, check_face
 from facedancer.video_swap.swapping import identities

@@ -12,12 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from facedancer import files, images
-from facedancer import photo as photos
 from facedancer.arcface_model import cosine_matrix
 from facedancer.errors import InputError
-from facedancer.faces import Faces
-from facedancer.photo import Photo, pixels_of
+from facedancer.face.faces import Faces
+from facedancer.imaging import images
+from facedancer.imaging import photo as photos
+from facedancer.imaging.photo import Photo, pixels_of
+from facedancer.storage import files
 from facedancer.video_swap.provenance import labels
 
 

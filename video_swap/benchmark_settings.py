@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from facedancer.settings import Checked, choice, ranged, setting
+from facedancer.flags.settings import Checked, choice, ranged, setting
 from facedancer.video_swap.settings import ENGINES, PRECISIONS
 
 SIZES = {"480p": (854, 480), "720p": (1280, 720), "1080p": (1920, 1080)}

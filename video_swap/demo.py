@@ -24,8 +24,10 @@ import av
 import cv2
 import numpy as np
 
-from facedancer import claims, cli, files, images, sample_photos, weights
-from facedancer.settings import Checked, ranged
+from facedancer import cli
+from facedancer.flags.settings import Checked, ranged
+from facedancer.imaging import images, sample_photos
+from facedancer.storage import claims, files, weights
 
 RATE = 25
 SIDE = 480

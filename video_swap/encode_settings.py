@@ -6,7 +6,7 @@ import dataclasses
 import os
 import pathlib
 
-from facedancer.settings import Checked, ranged
+from facedancer.flags.settings import Checked, ranged
 
 # Looking ahead in the stream makes files of this preset of libx264 smaller by a third
 # and costs next to nothing.

@@ -15,7 +15,7 @@ import pathlib
 import typing
 
 from facedancer import cli
-from facedancer.settings import Checked, positional, ranged, setting
+from facedancer.flags.settings import Checked, positional, ranged, setting
 from facedancer.video_swap.settings import NetworkSettings
 
 if typing.TYPE_CHECKING:
@@ -48,7 +48,8 @@ def main(settings: FacesSettings) -> int:
         settings: What the flags say.
     """
     # Here, so that --help and a mistyped flag need not wait for the network library.
-    from facedancer import images, places
+    from facedancer import places
+    from facedancer.imaging import images
     from facedancer.video_swap.clips import people
     from facedancer.video_swap.swapping import networks
 

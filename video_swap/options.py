@@ -12,10 +12,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from facedancer import files
-from facedancer.contract import SwapContract
 from facedancer.errors import InputError
-from facedancer.settings import did_you_mean
+from facedancer.flags.settings import did_you_mean
+from facedancer.networks.contract import SwapContract
+from facedancer.storage import files
 from facedancer.video_swap.settings import (
     NetworkSettings,
     PeopleSettings,

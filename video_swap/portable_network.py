@@ -16,9 +16,11 @@ import os
 
 import numpy as np
 
-from facedancer import claims, cli, portable, runtimes
+from facedancer import cli
 from facedancer.errors import InputError
-from facedancer.settings import Checked, choice, positional, ranged
+from facedancer.flags.settings import Checked, choice, positional, ranged
+from facedancer.inference import portable, runtimes
+from facedancer.storage import claims
 
 KINDS = ("auto", "generator", "encoder", "detector", "parser", "refiner")
 
@@ -54,7 +56,7 @@ def main(settings: PortableSettings) -> int:
     if portable.is_portable(settings.source):
         raise InputError(
             f"{settings.source}: is an ONNX file already. Give a .keras or .h5 file; "
-            "of encoders of others `facedancer encoder` makes one"
+            "for encoders that others made `facedancer encoder` makes one"
         )
     with claims.claimed(settings.destination):
         file = converting.convert(settings.source, settings.destination, settings.kind)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from facedancer.image_formats import MAX_PIXELS
-from facedancer.settings import Checked, choice, ranged, repeated, setting
+from facedancer.flags.settings import Checked, choice, ranged, repeated, setting
+from facedancer.imaging.image_formats import MAX_PIXELS
 from facedancer.video_swap.compositing.mask_kinds import MASKS
 
 ENGINES = ("auto", "keras", "openvino", "onnxruntime", "litert")

@@ -23,10 +23,13 @@ import typing
 from collections.abc import Sequence
 from typing import Any
 
-from facedancer import beam_runner, claims, cli, files, image_formats, places, stopping
+from facedancer import cli, places
 from facedancer.errors import InputError
-from facedancer.settings import choice, flat, setting
-from facedancer.video_swap import multi_face_single_source, swap_image
+from facedancer.flags.settings import choice, flat, setting
+from facedancer.imaging import image_formats
+from facedancer.process import beam_runner, stopping
+from facedancer.storage import claims, files
+from facedancer.video_swap import clip_swap, photo_swap
 from facedancer.video_swap.encode_settings import EncodeSettings
 from facedancer.video_swap.settings import ClipSettings, SharedSettings, StageSettings
 
@@ -187,8 +190,7 @@ def output_of(pattern: str, target: str, source: str) -> str:
     """
     ending = ".png"
     if "{ending}" in pattern and not image_formats.is_photo(target):
-        path = multi_face_single_source.default_output(pathlib.Path(target))
-        ending = path.suffix
+        ending = clip_swap.default_output(pathlib.Path(target)).suffix
     words = {"target": _stem(target), "source": _stem(source), "ending": ending}
     try:
         return pattern.format_map(words)
@@ -288,7 +290,7 @@ def _known(report: pathlib.Path) -> dict[str, dict[str, Any]]:
         return {entry["key"]: entry for entry in found}
     except (ValueError, KeyError, TypeError):
         raise InputError(
-            f"{report} is no report of such a run. Give another --report"
+            f"{report} is not the report of such a run. Give another --report"
         ) from None
 
 
@@ -359,18 +361,17 @@ def _swap(task: Task) -> dict[str, Any]:
     loaded = _networks(given.networks)
     if image_formats.is_photo(task.target):
         compare = given.stages.compare
-        photo = swap_image.ImageSettings(
-            img_path=task.target, compare=compare, **shared
-        )
-        return swap_image.swap(photo, loaded)
-    clip = multi_face_single_source.VideoSettings(
+        path = task.target
+        photo = photo_swap.ImageSettings(img_path=path, compare=compare, **shared)
+        return photo_swap.swap(photo, loaded)
+    clip = clip_swap.VideoSettings(
         vid_path=task.target,
         clip=given.clip,
         stages=given.stages,
         encode=given.encode,
         **shared,
     )
-    return multi_face_single_source.swap(clip, loaded)
+    return clip_swap.swap(clip, loaded)
 
 
 @functools.lru_cache(maxsize=1)

@@ -16,7 +16,7 @@ import dataclasses
 import json
 
 from facedancer import cli
-from facedancer.settings import positional
+from facedancer.flags.settings import positional
 from facedancer.video_swap.clips.examining import examine, in_words, status_of
 
 

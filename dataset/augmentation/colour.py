@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from facedancer.images import LUMA
+from facedancer.imaging.images import LUMA
 
 if TYPE_CHECKING:
     import tensorflow as tf

@@ -12,7 +12,7 @@ import dataclasses
 import cv2
 import numpy as np
 
-from facedancer import alignment
+from facedancer.face import alignment
 
 _GRID = 5
 # `remap` takes x and y in one array; its types do not know that the other may be None.

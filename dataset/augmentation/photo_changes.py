@@ -12,9 +12,9 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from facedancer import alignment
 from facedancer.dataset.augmentation import distortion
 from facedancer.dataset.augmentation.distortion import Statistics
+from facedancer.face import alignment
 
 AFFINES = {
     "none": None,

@@ -7,10 +7,11 @@ import os
 
 import numpy as np
 
-from facedancer import alignment, images, pose
 from facedancer.dataset.jobs import report
 from facedancer.dataset.photos import listing
 from facedancer.errors import InputError
+from facedancer.face import alignment, pose
+from facedancer.imaging import images
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,9 +13,9 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from facedancer import alignment, pose
 from facedancer.dataset.made_faces import made_face, paint, render
-from facedancer.images import LUMA
+from facedancer.face import alignment, pose
+from facedancer.imaging.images import LUMA
 
 _MAX_TURN = 40.0  # degrees: farther than that made heads are not drawn
 _NOD = 0.25  # five points tell little of the nod, and temples show it

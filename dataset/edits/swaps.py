@@ -5,10 +5,12 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from facedancer import alignment, face_maps, images, portable, runtimes
 from facedancer.arcface_model import load_embedder
 from facedancer.errors import InputError
-from facedancer.vectors import normalize
+from facedancer.face import alignment, face_maps
+from facedancer.imaging import images
+from facedancer.inference import portable, runtimes
+from facedancer.networks.vectors import normalize
 
 _STRENGTH = (0.8, 1.3)  # of the other identity; so that it is no constant sign
 

@@ -8,8 +8,8 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
-from facedancer import files
 from facedancer.errors import InputError
+from facedancer.storage import files
 
 
 def claim(

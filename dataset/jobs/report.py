@@ -15,10 +15,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from facedancer import files
-from facedancer.alignment import Alignment
 from facedancer.dataset.photos import listing
 from facedancer.errors import InputError
+from facedancer.face.alignment import Alignment
+from facedancer.storage import files
 
 NAME = "report.jsonl"
 SUMMARY = "summary.json"

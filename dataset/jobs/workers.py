@@ -22,7 +22,7 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import connection
 from typing import Any
 
-from facedancer import stopping
+from facedancer.process import stopping
 
 DIED = "the worker process died"
 _PATIENCE = 5.0  # seconds a task that is broken off may take for cleaning up

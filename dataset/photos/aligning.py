@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from facedancer import alignment, image_formats, images, pose, rotated_search
 from facedancer.dataset.photos import clips, quality
 from facedancer.errors import InputError
-from facedancer.faces import Faces
-from facedancer.photo_search import search_photos
-from facedancer.settings import Checked, choice, ranged, setting
+from facedancer.face import alignment, pose, rotated_search
+from facedancer.face.faces import Faces
+from facedancer.face.photo_search import search_photos
+from facedancer.flags.settings import Checked, choice, ranged, setting
+from facedancer.imaging import image_formats, images
 
 CHOICES = ("largest", "best", "all", "central")
 FORMATS = ("jpg", "png")

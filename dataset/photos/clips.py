@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from facedancer import image_formats, images
 from facedancer.dataset.photos import listing
 from facedancer.errors import InputError
+from facedancer.imaging import image_formats, images
 from facedancer.video_swap.compositing import pixel_aspect
 from facedancer.video_swap.media import containers
 from facedancer.video_swap.media.video_reader import VideoReader

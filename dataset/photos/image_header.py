@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import struct
 
-from facedancer import image_formats, images
 from facedancer.errors import InputError
+from facedancer.imaging import image_formats, images
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_END = b"IEND\xaeB`\x82"

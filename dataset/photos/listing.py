@@ -11,7 +11,7 @@ import itertools
 import os
 from collections.abc import Iterator
 
-from facedancer import images
+from facedancer.imaging import images
 
 
 def list_photos(folder: str | os.PathLike) -> list[str]:

@@ -87,7 +87,7 @@ def _checked(people: list[Person]) -> list[Person]:
         if len(one.photos) < 2:
             raise InputError(
                 f"{one.name} has {len(one.photos)} photo in the shards, and a person "
-                "is learned of several. Add photos, or take the person out"
+                "is learned from several. Add photos, or take the person out"
             )
     return people
 

@@ -15,11 +15,11 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from facedancer import alignment, face_maps
 from facedancer.dataset.augmentation import colour, distortion
 from facedancer.dataset.reading import sampling
 from facedancer.dataset.reading.pair_reader import PairReader, PairSettings
 from facedancer.dataset.reading.portrait_people import Person, people_of, two_people
+from facedancer.face import alignment, face_maps
 
 # What is known of each portrait: itself, its distorted copy, and of both where face,
 # eyes, and nose and mouth are.

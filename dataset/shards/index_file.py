@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from facedancer import untrusted
 from facedancer.dataset.shards import manifest
 from facedancer.errors import InputError
+from facedancer.storage import untrusted
 
 ARRAYS = ("offset", "size", "identity", "folder")
 

@@ -8,9 +8,9 @@ import os
 import pathlib
 from typing import Any
 
-from facedancer import files
-from facedancer.alignment import Alignment, check_equal
 from facedancer.errors import InputError
+from facedancer.face.alignment import Alignment, check_equal
+from facedancer.storage import files
 
 
 def _path(folder: str | os.PathLike, name: str) -> pathlib.Path:

@@ -19,8 +19,9 @@ from typing import Any
 import google_crc32c
 import numpy as np
 
-from facedancer import files, protobuf
 from facedancer.errors import InputError
+from facedancer.inference import protobuf
+from facedancer.storage import files
 
 # length, CRC of the length | data | CRC of the data
 _HEADER = struct.Struct("<QI")

@@ -8,9 +8,9 @@ import os
 import pathlib
 from collections.abc import Iterable, Iterator
 
-from facedancer import files
 from facedancer.dataset.shards import manifest, records
 from facedancer.errors import InputError
+from facedancer.storage import files
 
 
 def differences(

@@ -19,10 +19,10 @@ import cv2
 import numpy as np
 from absl import logging
 
-from facedancer import images
-from facedancer.alignment import Alignment, check_equal
 from facedancer.dataset.shards import index_file, manifest, records, shard_check
 from facedancer.errors import InputError
+from facedancer.face.alignment import Alignment, check_equal
+from facedancer.imaging import images
 
 _HEADER = 131_072  # bytes before which profiles and the like stand
 

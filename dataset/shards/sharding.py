@@ -17,11 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from facedancer import files
-from facedancer.alignment import Alignment
 from facedancer.dataset.photos import image_header
 from facedancer.dataset.shards import manifest, records, shard_check, shard_index
 from facedancer.errors import InputError
+from facedancer.face.alignment import Alignment
+from facedancer.storage import files
 
 FORMAT = 1
 

@@ -13,8 +13,8 @@ import os
 import pathlib
 from collections.abc import Iterable, Sequence
 
-from facedancer import untrusted
 from facedancer.errors import InputError
+from facedancer.storage import untrusted
 
 
 def hash_order(names: Iterable[str], seed: int) -> list[str]:

@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from facedancer import files, untrusted
 from facedancer.errors import InputError
+from facedancer.storage import files, untrusted
 
 
 class Cache:

@@ -8,8 +8,8 @@ import zlib
 
 import numpy as np
 
-from facedancer import images
 from facedancer.errors import InputError
+from facedancer.imaging import images
 from facedancer.video_swap.media.video_reader import VideoReader
 
 VIDEOS = (".mp4", ".mov", ".mkv", ".avi", ".webm", ".mpg", ".m4v")

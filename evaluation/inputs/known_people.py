@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from facedancer.contract import IdentityInput
 from facedancer.errors import InputError
 from facedancer.evaluation.inputs import pairs
 from facedancer.evaluation.inputs.pairs import Pair
+from facedancer.networks.contract import IdentityInput
 
 _SHOWN = 5
 _NUMBERED = re.compile(r"(\d+)(?:_(.+))?")

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from facedancer import alignment
 from facedancer.evaluation.inputs.cache import Cache
 from facedancer.evaluation.inputs.photos import Face, Photo
-from facedancer.faces import Faces
+from facedancer.face import alignment
+from facedancer.face.faces import Faces
 
 _MAX_FACES = 8  # faces of a photo that are kept
 _ROW = 15  # box, landmarks, score

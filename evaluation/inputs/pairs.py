@@ -12,8 +12,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from facedancer import files, images
 from facedancer.errors import InputError
+from facedancer.imaging import images
+from facedancer.storage import files
 
 COLUMNS = ("source", "target", "swapped", "source_label", "target_label")
 _ROLES = COLUMNS[:3]
@@ -76,7 +77,7 @@ def make_pairs(
     """
     if not 0.0 <= same <= 1.0 or count < 1:
         raise InputError(
-            "The share of same pairs must lie in [0, 1] and the number of pairs be "
+            "The fraction of same pairs must lie in [0, 1] and the number of pairs be "
             f"positive. Received: {same} and {count}"
         )
     random = np.random.default_rng(seed)

@@ -9,7 +9,8 @@ import pathlib
 
 import numpy as np
 
-from facedancer import files, images
+from facedancer.imaging import images
+from facedancer.storage import files
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,9 +14,10 @@ import h5py
 import keras
 import numpy as np
 
-from facedancer import files, foreign, untrusted
 from facedancer.errors import InputError
-from facedancer.image_networks import IMAGENET_BGR_MEAN, load_image_network
+from facedancer.networks import foreign
+from facedancer.networks.image_networks import IMAGENET_BGR_MEAN, load_image_network
+from facedancer.storage import files, untrusted
 
 _UNKNOWN = "not a network that is known"
 _BGR_MEAN = np.array(IMAGENET_BGR_MEAN, np.float32)

@@ -13,10 +13,11 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from facedancer import alignment, files, untrusted
 from facedancer.evaluation.inputs.photos import Face
 from facedancer.evaluation.instruments import runtime
 from facedancer.evaluation.instruments.instruments import Instrument
+from facedancer.face import alignment
+from facedancer.storage import files, untrusted
 
 POINTS, BLENDSHAPES = 478, 52
 _LANDMARKS, _SHAPES = "face_landmarks_detector.tflite", "face_blendshapes.tflite"

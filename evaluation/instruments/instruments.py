@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 import cv2
 import numpy as np
 
-from facedancer import alignment
 from facedancer.arcface_model.portable_encoder import PortableEncoder
-from facedancer.batching import in_batches
 from facedancer.evaluation.inputs.cache import Cache
 from facedancer.evaluation.inputs.photos import Face
+from facedancer.face import alignment
+from facedancer.inference.batching import in_batches
 
 if typing.TYPE_CHECKING:
     import keras

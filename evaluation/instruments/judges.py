@@ -9,12 +9,15 @@ import typing
 
 import numpy as np
 
-from facedancer import alignment, files, keras_needed, portable
 from facedancer.arcface_model import Embedder, load_embedder
 from facedancer.errors import InputError
 from facedancer.evaluation.inputs.photos import Face
 from facedancer.evaluation.instruments import runtime
 from facedancer.evaluation.instruments.instruments import Instrument
+from facedancer.face import alignment
+from facedancer.inference import portable
+from facedancer.process import keras_needed
+from facedancer.storage import files
 
 if typing.TYPE_CHECKING:
     from facedancer.arcface_model import Encoder
@@ -166,8 +169,8 @@ def load_judge(
         missing = keras_needed.missing_packages()
         if missing:
             raise InputError(
-                f"{path}: an ONNX encoder of others needs {missing}. Install it with: "
-                'pip install "facedancer[train]"'
+                f"{path}: an ONNX encoder that others made needs {missing}. "
+                'Install it with: pip install "facedancer[train]"'
             )
         from facedancer.arcface_model.onnx_network import load_onnx_encoder
 

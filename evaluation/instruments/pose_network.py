@@ -8,8 +8,6 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from facedancer import files, keras_needed
-from facedancer.batching import in_batches
 from facedancer.errors import InputError
 from facedancer.evaluation.inputs.photos import Face
 from facedancer.evaluation.instruments import runtime
@@ -18,6 +16,9 @@ from facedancer.evaluation.instruments.instruments import (
     Instrument,
     box_crop,
 )
+from facedancer.inference.batching import in_batches
+from facedancer.process import keras_needed
+from facedancer.storage import files
 
 _ENLARGE = 0.2  # of the face box, as the network was trained
 
@@ -86,7 +87,7 @@ def _load(path: str | os.PathLike) -> tuple[Callable[[np.ndarray], np.ndarray], 
             )
         return lambda x: network(x.transpose(0, 3, 1, 2))[0], shape[2]
     keras_needed.check(path)
-    from facedancer import foreign
+    from facedancer.networks import foreign
 
     network = foreign.load_network(path)
     return network.predict_on_batch, network.input_shape[1]

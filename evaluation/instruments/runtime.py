@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from facedancer import openvino_core, portable, untrusted
 from facedancer.errors import InputError
+from facedancer.inference import openvino_core, portable
+from facedancer.storage import untrusted
 
 ENDINGS = (".onnx", ".tflite")
 

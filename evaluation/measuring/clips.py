@@ -11,7 +11,6 @@ from typing import Any
 import cv2
 import numpy as np
 
-from facedancer import outlines, progress
 from facedancer.arcface_model import cosine
 from facedancer.errors import InputError
 from facedancer.evaluation.inputs.locating import Locator
@@ -20,6 +19,8 @@ from facedancer.evaluation.instruments.instruments import Instrument
 from facedancer.evaluation.measuring.figures import Metric
 from facedancer.evaluation.measuring.swappers import Swapper
 from facedancer.evaluation.metrics import bootstrap, flicker
+from facedancer.face import outlines
+from facedancer.process import progress
 from facedancer.video_swap.media.video_reader import VideoReader
 
 _CUT = 30.0  # warped difference of the target, steps of 255, from which it is a cut

@@ -215,7 +215,7 @@ def interpolation(
         )
     values = np.array(lines)
     curves = {"first source": values[:, 0].T, "second source": values[:, 1].T}
-    chart = charts.curves(fractions, curves, "share of the second source", "cosine")
+    chart = charts.curves(fractions, curves, "fraction of the second source", "cosine")
     data = {name: v.mean(axis=0).round(4).tolist() for name, v in curves.items()}
     text = "Smooth crossing lines mean identities that can be mixed."
     image = images_stacked(chart, _strip(strips))

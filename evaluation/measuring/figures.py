@@ -7,13 +7,13 @@ from collections.abc import Callable
 
 import numpy as np
 
-from facedancer import pose
 from facedancer.arcface_model import cosine
 from facedancer.arcface_model.verification import balanced_pairs
 from facedancer.evaluation.instruments import face_mesh
 from facedancer.evaluation.measuring.measure import Measured
 from facedancer.evaluation.metrics import bootstrap, expression, frechet, identity
 from facedancer.evaluation.metrics.bootstrap import Estimate
+from facedancer.face import pose
 
 PERCENT = "%"
 
@@ -380,7 +380,7 @@ def _add_pixels(builder: Builder, measured: Measured) -> None:
         ("lpips_outside", "perceptual distance outside the face", "lower"),
         ("ssim_inside", "SSIM inside the face", ""),
         ("lpips_inside", "perceptual distance inside the face", ""),
-        ("unchanged", "face pixels left as they were (share)", ""),
+        ("unchanged", "face pixels left as they were (fraction)", ""),
     ]
     same = measured.labels("source") == measured.labels("target")
     for key, text, better in rows:

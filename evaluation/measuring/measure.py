@@ -9,8 +9,6 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from facedancer import alignment, progress
-from facedancer.batching import fill_up
 from facedancer.errors import InputError
 from facedancer.evaluation.inputs.cache import Cache
 from facedancer.evaluation.inputs.locating import Locator
@@ -19,6 +17,9 @@ from facedancer.evaluation.inputs.photos import Face, Photo
 from facedancer.evaluation.instruments import instruments
 from facedancer.evaluation.measuring.swappers import Swapper
 from facedancer.evaluation.metrics import background
+from facedancer.face import alignment
+from facedancer.inference.batching import fill_up
+from facedancer.process import progress
 from facedancer.video_swap.compositing import masks
 
 if typing.TYPE_CHECKING:

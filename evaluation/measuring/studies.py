@@ -8,12 +8,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from facedancer.arcface_model import cosine_matrix
-from facedancer.contact_sheet import contact_sheet
 from facedancer.evaluation.inputs.photos import Face
 from facedancer.evaluation.measuring import figures
 from facedancer.evaluation.measuring.measure import ROLES, SIDE, Measured
 from facedancer.evaluation.metrics import identity
 from facedancer.evaluation.plots import charts, embedding_maps
+from facedancer.imaging.contact_sheet import contact_sheet
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,9 +8,9 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from facedancer import alignment
 from facedancer.errors import InputError
 from facedancer.evaluation.inputs.photos import Face
+from facedancer.face import alignment
 from facedancer.video_swap.compositing import masks, paste
 from facedancer.video_swap.pixels.picture import Rgb
 from facedancer.video_swap.swapping import feeds, identities

@@ -8,7 +8,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from facedancer.images import resize
+from facedancer.imaging.images import resize
 
 
 def ssim_map(a: np.ndarray, b: np.ndarray) -> np.ndarray:

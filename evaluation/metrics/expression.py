@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from facedancer import pose
+from facedancer.face import pose
 
 # Points of the mesh.
 _EYE_CORNERS = ((33, 133), (362, 263))  # outer and inner, left eye in the image first

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from facedancer import images
+from facedancer.imaging import images
 
 if typing.TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from facedancer import files
 from facedancer.errors import InputError
 from facedancer.evaluation.inputs.pairs import COLUMNS
 from facedancer.evaluation.measuring.figures import Metric
 from facedancer.evaluation.measuring.studies import Study
 from facedancer.evaluation.metrics.bootstrap import Estimate
+from facedancer.storage import files
 
 FORMAT = "facedancer-evaluation/1"
 FILES = ("pairs.csv", "report.md", "report.json", "index.html")  # of a report's folder

@@ -8,10 +8,10 @@ import itertools
 import os
 from collections.abc import Iterable, Iterator, Mapping
 
-from facedancer import files
 from facedancer.evaluation.measuring.figures import Metric
 from facedancer.evaluation.measuring.studies import Study
 from facedancer.evaluation.report.document import ARROWS, Report, interval, number
+from facedancer.storage import files
 
 _STYLE = """
 body{font:16px/1.5 system-ui,sans-serif;max-width:1040px;margin:2rem auto;

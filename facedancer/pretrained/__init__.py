@@ -1,1 +1,1 @@
-"""Weights that the package carries; `facedancer.weights` is their catalogue."""
+"""Weights that the package carries; `facedancer.storage.weights` is their catalogue."""

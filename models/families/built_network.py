@@ -8,10 +8,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from facedancer.contract import SwapContract
-from facedancer.network import Network
-from facedancer.tensors import Dtype
-from facedancer.vectors import normalize
+from facedancer.networks.contract import SwapContract
+from facedancer.networks.network import Network
+from facedancer.networks.tensors import Dtype
+from facedancer.networks.vectors import normalize
 
 
 class BuiltNetwork(Network):

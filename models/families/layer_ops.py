@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar
 import keras
 
 from facedancer.models.layers import normalization, resampling
-from facedancer.tensors import Dtype, Tensor
+from facedancer.networks.tensors import Dtype, Tensor
 
 SLOPE = 0.2
 

@@ -12,7 +12,7 @@ import numpy as np
 from keras import ops
 
 from facedancer.models.layers.normalization import need_map
-from facedancer.tensors import Shape, Tensor
+from facedancer.networks.tensors import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="facedancer")

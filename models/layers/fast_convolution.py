@@ -11,7 +11,7 @@ import functools
 import numpy as np
 from keras import ops
 
-from facedancer.tensors import Shape, Tensor
+from facedancer.networks.tensors import Shape, Tensor
 
 _OUTPUTS, _WINDOW = 4, 6
 # Small and spread points keep the rounding small (Barabasz et al., 2020,

@@ -16,7 +16,7 @@ import numpy as np
 from keras import ops
 
 from facedancer.models.layers.forms import known_form
-from facedancer.tensors import Shape, Tensor
+from facedancer.networks.tensors import Shape, Tensor
 
 
 def _statistics(x: Tensor, epsilon: float) -> tuple[Tensor, Tensor]:

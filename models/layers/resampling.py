@@ -15,7 +15,7 @@ from keras import ops
 from facedancer.models.layers import fast_convolution
 from facedancer.models.layers.forms import known_form
 from facedancer.models.layers.normalization import need_map
-from facedancer.tensors import Shape, Tensor
+from facedancer.networks.tensors import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="facedancer")

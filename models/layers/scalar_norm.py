@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from facedancer.tensors import Shape, Tensor
+from facedancer.networks.tensors import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="facedancer")

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from facedancer.tensors import Tensor
+from facedancer.networks.tensors import Tensor
 
 _ITERATIONS = 8
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 import keras
 from keras import ops
 
-from facedancer.tensors import Shape, Tensor
+from facedancer.networks.tensors import Shape, Tensor
 
 _MEAN: contextvars.ContextVar[Callable[[Tensor], Tensor] | None]
 _MEAN = contextvars.ContextVar("mean over replicas", default=None)

@@ -17,13 +17,13 @@ import h5py
 import numpy as np
 from keras import ops
 
-from facedancer import writing
 from facedancer.models.families.built_network import BuiltNetwork
 from facedancer.models.families.facedancer.config import (
     DiscriminatorConfig,
     GeneratorConfig,
 )
 from facedancer.models.families.layer_ops import SLOPE
+from facedancer.storage import writing
 
 _CONV = {
     "strides": [1, 1],

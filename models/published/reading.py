@@ -14,14 +14,14 @@ from collections.abc import Callable
 
 import keras
 
-from facedancer import model_files, untrusted
 from facedancer.errors import InputError
 from facedancer.models.architectures import ARCHITECTURES, Architecture, roles
 from facedancer.models.families.built_network import BuiltNetwork, SwapperNetwork
 from facedancer.models.layers import normalization, resampling
 from facedancer.models.published import graph as graphs
 from facedancer.models.published import stored_files
-from facedancer.tensors import Dtype
+from facedancer.networks.tensors import Dtype
+from facedancer.storage import model_files, untrusted
 
 # What `keras.saving.load_model(path, custom_objects=PUBLISHED_OBJECTS)` needs for
 # published files without products of masks (those hold a TFOpLambda).

@@ -39,8 +39,8 @@ class Fusion:
     layers: dict[str, str]
 
 
-class Reader:
-    """Recognises pieces of the published networks in a graph.
+class LayerReader:
+    """Recognises single layers of the published networks in a graph.
 
     Args:
         graph: The graph.
@@ -147,6 +147,26 @@ class Reader:
         """
         return self.expect(node, "InstanceNormalization|InstanceNorm", _NORM_SETTINGS)
 
+    def pool(self, node: Node) -> Node:
+        """Returns what a 2x2 average pooling reads.
+
+        Args:
+            node: The layer that must be the pooling.
+
+        Raises:
+            InputError: If it is another layer.
+        """
+        self.expect(node, "AveragePooling2D", {"pool_size": [2, 2], "strides": [2, 2]})
+        return self.graph.source(node)
+
+
+class Reader(LayerReader):
+    """Recognises pieces of the published networks in a graph: blocks and fusions.
+
+    Args:
+        graph: The graph.
+    """
+
     def looks_like_block(self, node: Node) -> bool:
         """Whether a layer ends a residual block, and is no sum of two maps.
 
@@ -186,18 +206,6 @@ class Reader:
                 )
             return "up"
         return None
-
-    def pool(self, node: Node) -> Node:
-        """Returns what a 2x2 average pooling reads.
-
-        Args:
-            node: The layer that must be the pooling.
-
-        Raises:
-            InputError: If it is another layer.
-        """
-        self.expect(node, "AveragePooling2D", {"pool_size": [2, 2], "strides": [2, 2]})
-        return self.graph.source(node)
 
     def branches(self, node: Node) -> tuple[Node, Node]:
         """Returns main branch and shortcut of a sum, in this order.

@@ -15,8 +15,8 @@ from typing import Any
 import h5py
 import numpy as np
 
-from facedancer import untrusted
 from facedancer.errors import InputError
+from facedancer.storage import untrusted
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +60,7 @@ def read(path: str | os.PathLike, stem: str) -> StoredModel:
         return StoredModel(path, _archive_config(path), {})
     if start != b"\x89HDF\r\n\x1a\n":
         raise InputError(
-            f"{path}: no model file. Expected HDF5 (.h5), a .keras archive or a "
+            f"{path}: not a model file. Expected HDF5 (.h5), a .keras archive or a "
             f"checkpoint's .json, found a file that starts with {start!r}"
         )
     return _read_h5(path)

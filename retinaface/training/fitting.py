@@ -12,8 +12,10 @@ import numpy as np
 from absl import logging
 from keras import ops
 
-from facedancer import backup, face_labels, files, optimizers, writing
 from facedancer.errors import InputError
+from facedancer.face import face_labels
+from facedancer.networks import optimizers
+from facedancer.networks.tensors import Tensor
 from facedancer.retinaface import anchors, published
 from facedancer.retinaface.detector import DetectorOptions
 from facedancer.retinaface.loading import load_network
@@ -26,7 +28,7 @@ from facedancer.retinaface.training import (
     scenes,
 )
 from facedancer.retinaface.training.settings import TrainDetectorSettings
-from facedancer.tensors import Tensor
+from facedancer.storage import backup, files, writing
 
 
 class Batches(keras.utils.PyDataset):

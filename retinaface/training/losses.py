@@ -10,8 +10,8 @@ from collections.abc import Mapping
 
 from keras import ops
 
+from facedancer.networks.tensors import Tensor
 from facedancer.retinaface.training.settings import LANDMARK_WEIGHT
-from facedancer.tensors import Tensor
 
 # Of faces against background, boxes and landmarks, as retinaface trainers use them.
 WEIGHTS = {"classes": 1.0, "boxes": 2.0, "landmarks": LANDMARK_WEIGHT}

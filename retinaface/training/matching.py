@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 
-from facedancer.boxes import overlap
+from facedancer.face.boxes import overlap
 from facedancer.retinaface import anchors as anchors_module
 
 POSITIVE, NEGATIVE, IGNORED = 1, 0, -1

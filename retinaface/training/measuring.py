@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from facedancer.boxes import overlap
-from facedancer.faces import Faces
+from facedancer.face.boxes import overlap
+from facedancer.face.faces import Faces
 from facedancer.retinaface.detector import Detector
 from facedancer.retinaface.training.scenes import Scene
 

@@ -14,10 +14,11 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from facedancer import alignment, images
-from facedancer.boxes import areas
-from facedancer.degrading import degrade, occlude
-from facedancer.face_labels import LabelledPhoto
+from facedancer.face import alignment
+from facedancer.face.boxes import areas
+from facedancer.face.face_labels import LabelledPhoto
+from facedancer.imaging import images
+from facedancer.imaging.degrading import degrade, occlude
 from facedancer.retinaface.training.backgrounds import make_background
 
 MIN_SEEN = 0.35  # share of a box that must be seen for the face to count

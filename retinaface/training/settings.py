@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from facedancer.settings import Checked, ranged, setting
+from facedancer.flags.settings import Checked, ranged, setting
 
 LANDMARK_WEIGHT = 1.0  # as retinaface trainers use it
 

@@ -4,7 +4,8 @@ import keras
 import numpy as np
 from absl.testing import parameterized
 
-from facedancer import arcface_model, testing
+from facedancer import arcface_model
+from tests import testing
 
 
 class VectorsTest(testing.TestCase):

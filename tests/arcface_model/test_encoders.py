@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from absl.testing import parameterized
 
-from facedancer import arcface_model, testing
+from facedancer import arcface_model
+from tests import testing
 
 BatchNorm = keras.layers.BatchNormalization
 # Built once each, a second or two; tests may change the weights.

@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 from absl.testing import parameterized
 
-from facedancer import arcface_model, resnet50, testing
+from facedancer import arcface_model
 from facedancer.errors import InputError
+from facedancer.networks import resnet50
+from tests import testing
 
 SMALL = {
     "mobilefacenet": lambda: arcface_model.build_mobilefacenet(

@@ -6,8 +6,8 @@ import keras
 import numpy as np
 from absl.testing import parameterized
 
-from facedancer import testing
 from facedancer.arcface_model import ArcMargin, arc_margin_logits
+from tests import testing
 
 
 class MarginTest(testing.TestCase):

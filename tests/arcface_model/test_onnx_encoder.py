@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from absl.testing import parameterized
 
-from facedancer import testing
 from facedancer.arcface_model import fold, load_encoder, onnx_network
 from facedancer.errors import InputError
+from tests import testing
 
 onnx = pytest.importorskip("onnx")
 from onnx import helper, numpy_helper  # noqa: E402

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from facedancer import testing
 from facedancer.arcface_model import verification
+from tests import testing
 
 
 class VerificationTest(testing.TestCase):

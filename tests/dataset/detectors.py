@@ -5,7 +5,7 @@ import os
 import cv2
 import numpy as np
 
-from facedancer.faces import Faces
+from facedancer.face.faces import Faces
 
 MARK = (255, 0, 255)  # where the detector finds a face: a box of this colour
 

@@ -4,9 +4,10 @@ import pathlib
 
 import numpy as np
 
-from facedancer import images, testing
 from facedancer.dataset import dataset_sharding
 from facedancer.dataset.shards import records
+from facedancer.imaging import images
+from tests import testing
 from tests.dataset.detectors import MARK
 
 

@@ -4,9 +4,10 @@ import pathlib
 
 import numpy as np
 
-from facedancer import alignment, images
 from facedancer.dataset.photos import clips
 from facedancer.errors import InputError
+from facedancer.face import alignment
+from facedancer.imaging import images
 from tests.dataset import detectors, fixtures
 from tests.dataset.test_crop_align import AlignTestCase, Counting
 from tests.video_swap import made

@@ -1,9 +1,9 @@
 """Tests of `facedancer align --split`: people in sets, nobody in two."""
 
-from facedancer import alignment
 from facedancer.dataset.jobs import report
 from facedancer.dataset.shards import splits
 from facedancer.errors import InputError
+from facedancer.face import alignment
 from tests.dataset import fixtures
 from tests.dataset.test_crop_align import AlignTestCase
 

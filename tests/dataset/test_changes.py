@@ -5,12 +5,15 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
 
-from facedancer import alignment, cli, contact_sheet, images, testing
+from facedancer import cli
 from facedancer.dataset import inspect_shards, outliers
 from facedancer.dataset.augmentation import colour, distortion
 from facedancer.dataset.reading import pairs, triplets
 from facedancer.dataset.shards import records
 from facedancer.errors import InputError
+from facedancer.face import alignment
+from facedancer.imaging import contact_sheet, images
+from tests import testing
 from tests.dataset import fixtures
 
 

@@ -10,11 +10,14 @@ import pytest
 from absl.testing import parameterized
 from PIL import Image
 
-from facedancer import alignment, cli, images, testing
-from facedancer.dataset import crop_align
+from facedancer import cli
+from facedancer.dataset import crop_align, folder_alignment
 from facedancer.dataset.photos import aligning
 from facedancer.errors import InputError
-from facedancer.faces import Faces
+from facedancer.face import alignment
+from facedancer.face.faces import Faces
+from facedancer.imaging import images
+from tests import testing
 from tests.dataset import detectors, fixtures
 
 
@@ -30,7 +33,7 @@ class AlignTestCase(testing.TestCase):
 
     def align(self, detector=None, **options):
         detector = detector or detectors.BoxDetector()
-        return crop_align.align_folder(self.settings(**options), detector)
+        return folder_alignment.align_folder(self.settings(**options), detector)
 
     def report(self):
         lines = (self.target / "report.jsonl").read_text().splitlines()
@@ -252,7 +255,7 @@ class ResumeTest(AlignTestCase):
         self.assertEqual(self.content(), whole)
         (self.target / "bob/010.jpg").unlink()
         self.align(counted)
-        self.assertEqual(counted.photos, crop_align.CHUNK)
+        self.assertEqual(counted.photos, folder_alignment.CHUNK)
         self.assertEqual(self.content(), whole)
 
     def test_torn_report_and_leftovers(self):

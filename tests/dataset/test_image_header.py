@@ -3,9 +3,10 @@
 from absl.testing import parameterized
 from PIL import Image
 
-from facedancer import images, testing
 from facedancer.dataset.photos import image_header
 from facedancer.errors import InputError
+from facedancer.imaging import images
+from tests import testing
 from tests.dataset import fixtures
 
 

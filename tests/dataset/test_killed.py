@@ -4,13 +4,14 @@ import signal
 
 import pytest
 
-from facedancer import images, testing
 from facedancer.dataset import (
     crop_align,
     dataset_sharding,
     make_faces,
     triplet_sharding,
 )
+from facedancer.imaging import images
+from tests import testing
 from tests.dataset import fixtures
 from tests.hostile import processes
 

@@ -8,11 +8,14 @@ import numpy as np
 import pytest
 from absl.testing import parameterized
 
-from facedancer import alignment, cli, images, pose, retinaface, testing
+from facedancer import cli, retinaface
 from facedancer.dataset import make_faces
 from facedancer.dataset.made_faces import made_face, paint, render, shape
 from facedancer.dataset.shards import records
 from facedancer.errors import InputError
+from facedancer.face import alignment, pose
+from facedancer.imaging import images
+from tests import testing
 
 
 def face(identity=1, circumstances=2, **parts):

@@ -6,14 +6,17 @@ import numpy as np
 import pytest
 from absl.testing import parameterized
 
-from facedancer import alignment, cli, images, retinaface, sample_photos, testing
+from facedancer import cli, retinaface
 from facedancer.arcface_model.loading import load_embedder
 from facedancer.dataset import make_triplets, triplet_sharding
 from facedancer.dataset.edits import occluders, parts, swaps
 from facedancer.dataset.reading import triplet_reader
 from facedancer.dataset.shards import records
 from facedancer.errors import InputError
-from facedancer.vectors import cosine
+from facedancer.face import alignment
+from facedancer.imaging import images, sample_photos
+from facedancer.networks.vectors import cosine
+from tests import testing
 
 SIZE = 64
 MARKS = alignment.template(SIZE)

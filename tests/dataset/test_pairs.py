@@ -4,10 +4,10 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
 
-from facedancer import testing
 from facedancer.dataset.reading import pairs, photo_cache
 from facedancer.dataset.shards import records, shard_index
 from facedancer.errors import InputError
+from tests import testing
 from tests.dataset import fixtures
 
 LABELS = np.repeat(np.arange(8), 5)  # 40 photos of 8 people

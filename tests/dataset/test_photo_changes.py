@@ -4,11 +4,13 @@ import cv2
 import numpy as np
 from absl.testing import parameterized
 
-from facedancer import alignment, images, testing
 from facedancer.dataset.augmentation import photo_changes
 from facedancer.dataset.reading import pairs
 from facedancer.dataset.shards import records, shard_index
 from facedancer.errors import InputError
+from facedancer.face import alignment
+from facedancer.imaging import images
+from tests import testing
 
 SIZE = 48
 ALL = {"colour_match": 0.7, "affine": "faceswap_gan", "motion_blur": 0.5}

@@ -3,8 +3,8 @@
 import cv2
 import numpy as np
 
-from facedancer import testing
 from facedancer.dataset.photos import listing, quality
+from tests import testing
 
 
 class PhotosTest(testing.TestCase):

@@ -4,7 +4,6 @@ import json
 
 import numpy as np
 
-from facedancer import testing
 from facedancer.dataset.reading import portrait_reader, portraits
 from facedancer.dataset.reading.portrait_reader import (
     PeopleReader,
@@ -13,6 +12,7 @@ from facedancer.dataset.reading.portrait_reader import (
 )
 from facedancer.dataset.shards import records
 from facedancer.errors import InputError
+from tests import testing
 from tests.dataset import fixtures
 
 

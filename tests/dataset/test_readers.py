@@ -6,10 +6,10 @@ import time
 import numpy as np
 import tensorflow as tf
 
-from facedancer import testing
 from facedancer.dataset.augmentation import colour
 from facedancer.dataset.reading import readers
 from facedancer.errors import InputError
+from tests import testing
 
 
 class Slow:

@@ -3,9 +3,10 @@
 import numpy as np
 import tensorflow as tf
 
-from facedancer import files, testing
 from facedancer.dataset.shards import records
 from facedancer.errors import InputError
+from facedancer.storage import files
+from tests import testing
 
 
 class ExampleTest(testing.TestCase):

@@ -5,9 +5,9 @@ import collections
 import numpy as np
 from absl.testing import parameterized
 
-from facedancer import testing
 from facedancer.dataset.reading import sampling
 from facedancer.errors import InputError
+from tests import testing
 
 # Ten people: person p has p + 1 photos; folder 0 holds people 0 to 6.
 IDENTITY = np.repeat(np.arange(10), np.arange(1, 11))

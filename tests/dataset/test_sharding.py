@@ -7,9 +7,9 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
 
-from facedancer import images
 from facedancer.dataset.shards import records, shard_index
 from facedancer.errors import InputError
+from facedancer.imaging import images
 from tests.dataset import fixtures
 from tests.dataset.fixtures import SIZE, ShardingTestCase
 

@@ -6,10 +6,11 @@ import shutil
 
 from absl.testing import parameterized
 
-from facedancer import beam_runner, cli
+from facedancer import cli
 from facedancer.dataset import dataset_sharding
 from facedancer.dataset.shards import shard_index, sharding
 from facedancer.errors import InputError
+from facedancer.process import beam_runner
 from tests.dataset import fixtures
 from tests.dataset.fixtures import SIZE, ShardingTestCase
 

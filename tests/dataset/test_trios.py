@@ -5,10 +5,10 @@ import tempfile
 
 import numpy as np
 
-from facedancer import testing
 from facedancer.dataset.reading import readers
 from facedancer.dataset.reading.pair_reader import PairReader, PairSettings
 from facedancer.dataset.reading.trio_reader import TrioReader
+from tests import testing
 from tests.train import tiny
 
 

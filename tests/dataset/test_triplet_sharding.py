@@ -5,11 +5,12 @@ import collections
 import numpy as np
 from absl.testing import parameterized
 
-from facedancer import cli, testing
+from facedancer import cli
 from facedancer.dataset import inspect_shards, triplet_sharding
 from facedancer.dataset.reading import pairs, triplets
 from facedancer.dataset.shards import records, sharding
 from facedancer.errors import InputError
+from tests import testing
 from tests.dataset import fixtures
 
 

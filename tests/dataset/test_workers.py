@@ -2,9 +2,9 @@
 
 import threading
 
-from facedancer import testing
 from facedancer.dataset.jobs import workers
 from facedancer.errors import InputError
+from tests import testing
 
 
 class RunInThreadsTest(testing.TestCase):

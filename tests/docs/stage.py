@@ -11,8 +11,9 @@ import sys
 
 import numpy as np
 
-from facedancer import images, sample_photos, testing
+from facedancer.imaging import images, sample_photos
 from facedancer.video_swap import demo
+from tests import testing
 from tests.docs.blocks import ROOT, Block
 
 _PEOPLE = 14  # of LFW, with some photos each

@@ -5,8 +5,9 @@ import pathlib
 import cv2
 import numpy as np
 
-from facedancer import images, pose
-from facedancer.faces import Faces
+from facedancer.face import pose
+from facedancer.face.faces import Faces
+from facedancer.imaging import images
 
 DOTS = ((255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0), (255, 0, 255))
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from facedancer import testing
 from facedancer.evaluation.metrics import background
+from tests import testing
 
 
 def noise(seed, size=(40, 56)):

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from facedancer import testing
 from facedancer.evaluation.metrics import bootstrap
+from tests import testing
 
 
 class BootstrapTest(testing.TestCase):

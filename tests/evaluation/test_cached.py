@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from facedancer import testing
 from facedancer.evaluation.inputs.cache import Cache
+from tests import testing
 
 
 class CacheTest(testing.TestCase):

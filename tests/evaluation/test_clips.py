@@ -4,12 +4,12 @@ from unittest import mock
 
 import numpy as np
 
-from facedancer import testing
 from facedancer.errors import InputError
 from facedancer.evaluation.inputs.cache import Cache
 from facedancer.evaluation.inputs.locating import Locator
 from facedancer.evaluation.inputs.photos import Photo
 from facedancer.evaluation.measuring import clips, figures, measure, studies
+from tests import testing
 from tests.evaluation import fixtures
 from tests.evaluation.test_protocol import tiny_judge
 

@@ -3,9 +3,9 @@
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from facedancer import testing
 from facedancer.evaluation.instruments import face_mesh
 from facedancer.evaluation.metrics import expression
+from tests import testing
 
 
 def mesh(seed=0, count=2):

@@ -3,8 +3,8 @@
 import cv2
 import numpy as np
 
-from facedancer import testing
 from facedancer.evaluation.metrics import flicker
+from tests import testing
 
 
 def texture(seed=0, size=(90, 120)):

@@ -3,8 +3,8 @@
 import numpy as np
 import scipy.linalg
 
-from facedancer import testing
 from facedancer.evaluation.metrics import frechet
+from tests import testing
 
 
 def reference(a, b):

@@ -3,8 +3,8 @@
 import numpy as np
 from absl.testing import parameterized
 
-from facedancer import testing
 from facedancer.evaluation.metrics import identity
+from tests import testing
 
 # Angles in the plane, so that every cosine can be read off.
 ANGLES = {0: "a", 20: "a", 90: "b", 100: "b", 200: "c"}

@@ -7,15 +7,18 @@ from unittest import mock
 import numpy as np
 from absl.testing import parameterized
 
-from facedancer import alignment, cli, images, testing
-from facedancer.contract import IdentityInput, InputContract, SwapContract
+from facedancer import cli
 from facedancer.errors import InputError
 from facedancer.evaluation import evaluate, options, protocol
 from facedancer.evaluation.inputs import known_people, pairs
 from facedancer.evaluation.instruments import judges
 from facedancer.evaluation.instruments.instruments import Instrument
 from facedancer.evaluation.settings import EvaluateSettings
+from facedancer.face import alignment
+from facedancer.imaging import images
+from facedancer.networks.contract import IdentityInput, InputContract, SwapContract
 from facedancer.video_swap.swapping.networks import Networks
+from tests import testing
 from tests.evaluation import fixtures
 from tests.video_swap import made
 

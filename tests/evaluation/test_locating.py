@@ -2,11 +2,12 @@
 
 import numpy as np
 
-from facedancer import alignment, testing
 from facedancer.evaluation.inputs.cache import Cache
 from facedancer.evaluation.inputs.locating import Locator
 from facedancer.evaluation.inputs.photos import Face, Photo
-from facedancer.faces import Faces
+from facedancer.face import alignment
+from facedancer.face.faces import Faces
+from tests import testing
 from tests.evaluation import fixtures
 
 

@@ -10,7 +10,6 @@ import keras
 import numpy as np
 import pytest
 
-from facedancer import alignment, files, pose, testing
 from facedancer.arcface_model import build_mobilefacenet, cosine, load_encoder
 from facedancer.errors import InputError
 from facedancer.evaluation.inputs.cache import Cache
@@ -25,8 +24,11 @@ from facedancer.evaluation.instruments import (
 )
 from facedancer.evaluation.metrics import background
 from facedancer.evaluation.plots import embedding_maps
-from facedancer.image_networks import build_squeezenet
-from facedancer.images import read_image
+from facedancer.face import alignment, pose
+from facedancer.imaging.images import read_image
+from facedancer.networks.image_networks import build_squeezenet
+from facedancer.storage import files
+from tests import testing
 from tests.evaluation import fixtures
 
 LANDMARKS = np.float32([[60, 60], [100, 60], [80, 85], [65, 105], [97, 105]])

@@ -5,10 +5,12 @@ import pathlib
 
 import numpy as np
 
-from facedancer import cli, images, testing
+from facedancer import cli
 from facedancer.errors import InputError
 from facedancer.evaluation import make_pairs
 from facedancer.evaluation.inputs import frames, pairs
+from facedancer.imaging import images
+from tests import testing
 
 PEOPLE = {"ann": 1, "bob": 2, "eve": 9}
 
@@ -55,7 +57,7 @@ class MakePairsTest(testing.TestCase):
         with self.assertRaisesRegex(InputError, "at most 58 pairs of two people"):
             pairs.make_pairs(photos(), 59, seed=0)
         self.assertLen(pairs.make_pairs(photos(), 58, seed=0), 58)
-        with self.assertRaisesRegex(InputError, "share of same pairs must lie in"):
+        with self.assertRaisesRegex(InputError, "fraction of same pairs must lie in"):
             pairs.make_pairs(photos(), 5, seed=0, same=1.5)
 
     def test_photos_by_label(self):

@@ -4,8 +4,9 @@ import numpy as np
 from absl.testing import parameterized
 from scipy.spatial.transform import Rotation
 
-from facedancer import alignment, pose, testing
 from facedancer.evaluation.metrics import expression
+from facedancer.face import alignment, pose
+from tests import testing
 
 
 class PoseTest(testing.TestCase):

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import pytest
 
-from facedancer import cli, images, testing
+from facedancer import cli
 from facedancer.arcface_model import build_mobilefacenet
 from facedancer.errors import InputError
 from facedancer.evaluation import evaluate, options, protocol
@@ -23,9 +23,11 @@ from facedancer.evaluation.instruments import judges
 from facedancer.evaluation.measuring import experiments, swappers
 from facedancer.evaluation.report import document
 from facedancer.evaluation.settings import EvaluateSettings
+from facedancer.imaging import images
 from facedancer.models import GeneratorConfig, build_generator
 from facedancer.video_swap.engines.keras_engine import KerasEngine
 from facedancer.video_swap.swapping.networks import Networks
+from tests import testing
 from tests.evaluation import fixtures
 
 PEOPLE = {0: 3, 1: 2, 2: 2, 3: 1}

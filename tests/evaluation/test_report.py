@@ -7,7 +7,7 @@ import re
 
 import numpy as np
 
-from facedancer import cli, testing
+from facedancer import cli
 from facedancer.errors import InputError
 from facedancer.evaluation import compare
 from facedancer.evaluation.measuring import figures
@@ -15,6 +15,7 @@ from facedancer.evaluation.measuring.studies import Study
 from facedancer.evaluation.metrics.bootstrap import Estimate
 from facedancer.evaluation.plots import charts
 from facedancer.evaluation.report import document, page
+from tests import testing
 
 
 def make_report(shift=0.0, name="one & only", by="net@1"):

@@ -6,7 +6,7 @@ import http.server
 import re
 import threading
 
-from facedancer import published_files
+from facedancer.storage import published_files
 
 CONTENT = bytes(range(256)) * 2**16
 CHUNK = 10 * 2**20  # what the Hub's library writes at once
@@ -78,9 +78,10 @@ def serving():
 def getting(entry=ENTRY):
     """Returns a program that gets the file; it reads the address at its import."""
     return (
-        "from facedancer import list_weights as program, published_files as p\n"
+        "from facedancer import list_weights as program\n"
+        "from facedancer.storage import published_files as p\n"
         f"p.PUBLISHED['made'] = p.{entry!r}\n"
-        "from facedancer import cli, usage; import sys\n"
+        "from facedancer import cli\nfrom facedancer.flags import usage\nimport sys\n"
         "sys.argv = ['weights', 'get', 'made', '--accept_licence=CC-BY-4.0']\n"
         "cli.run(program.main, program.WeightsSettings)\n"
     )

@@ -1,9 +1,10 @@
-"""Tests of `facedancer.alignment`."""
+"""Tests of `facedancer.face.alignment`."""
 
 import numpy as np
 from absl.testing import parameterized
 
-from facedancer import alignment, testing
+from facedancer.face import alignment
+from tests import testing
 
 
 def umeyama(source, destination):

@@ -1,9 +1,10 @@
-"""Tests of `facedancer.batching`."""
+"""Tests of `facedancer.inference.batching`."""
 
 import numpy as np
 from absl.testing import parameterized
 
-from facedancer import batching, testing
+from facedancer.inference import batching
+from tests import testing
 
 
 class BatchingTest(testing.TestCase):

@@ -1,17 +1,18 @@
-"""Tests of `facedancer.claims`."""
+"""Tests of `facedancer.storage.claims`."""
 
 import re
 import signal
 import subprocess
 import sys
 
-from facedancer import claims, files, testing
 from facedancer.errors import InputError
+from facedancer.storage import claims, files
+from tests import testing
 
 # Claims a place, begins a file in it and waits for a line.
 HOLDER = """
 import sys
-from facedancer import claims, files
+from facedancer.storage import claims, files
 with claims.claimed(sys.argv[1], folder=sys.argv[2] == "folder"):
     made = files.temporary_name(sys.argv[3])
     made.parent.mkdir(exist_ok=True)

@@ -9,9 +9,18 @@ import textwrap
 from absl import flags
 from absl.testing import parameterized
 
-from facedancer import cli, command_line, testing, usage
+from facedancer import cli
 from facedancer.errors import InputError
-from facedancer.settings import Checked, choice, positional, ranged, repeated, setting
+from facedancer.flags import command_line, usage
+from facedancer.flags.settings import (
+    Checked,
+    choice,
+    positional,
+    ranged,
+    repeated,
+    setting,
+)
+from tests import testing
 
 
 @dataclasses.dataclass(frozen=True)

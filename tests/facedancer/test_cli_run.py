@@ -9,7 +9,7 @@ import textwrap
 
 from absl.testing import parameterized
 
-from facedancer import testing
+from tests import testing
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -18,8 +18,9 @@ PROGRAM = """
     '''Ends in one of several ways.'''
     import dataclasses
 
-    from facedancer import cli, settings
+    from facedancer import cli
     from facedancer.errors import InputError
+    from facedancer.flags import settings
 
     def badly():
         raise InputError("a bad\\nfile\\x1b[2K")

@@ -1,4 +1,4 @@
-"""Tests of `facedancer.files`: writing, temporary names, leftovers."""
+"""Tests of `facedancer.storage.files`: writing, temporary names, leftovers."""
 
 import errno
 import hashlib
@@ -9,13 +9,14 @@ import time
 
 from absl.testing import parameterized
 
-from facedancer import files, testing
 from facedancer.errors import InputError
+from facedancer.storage import files
+from tests import testing
 
 # Makes a temporary file and folder beside the path it is given, then waits.
 MAKER = """
 import sys, time
-from facedancer import files
+from facedancer.storage import files
 path = files.temporary_name(sys.argv[1])
 path.write_text("half")
 files.temporary_name(sys.argv[1]).mkdir()

@@ -1,10 +1,11 @@
-"""Tests of `facedancer.folding`."""
+"""Tests of `facedancer.networks.folding`."""
 
 import keras
 import numpy as np
 from absl.testing import parameterized
 
-from facedancer import folding, testing
+from facedancer.networks import folding
+from tests import testing
 
 
 class FoldingTest(testing.TestCase):

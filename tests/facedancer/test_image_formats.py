@@ -1,4 +1,4 @@
-"""Tests of `facedancer.image_formats` and `facedancer.image_colours`."""
+"""Tests of `image_formats` and `image_colours` in `facedancer.imaging`."""
 
 import os
 import pathlib
@@ -10,8 +10,9 @@ import numpy as np
 from absl.testing import parameterized
 from PIL import Image
 
-from facedancer import image_colours, image_formats, images, testing
 from facedancer.errors import InputError
+from facedancer.imaging import image_colours, image_formats, images
+from tests import testing
 from tests.hostile import images as hostile
 
 RED, WHITE = [200, 30, 30], [255, 255, 255]
@@ -51,7 +52,7 @@ class OpenTest(testing.TestCase):
         fake.write_text(f"#!/bin/sh\ntouch {folder}/started\n")
         fake.chmod(0o755)
         code = (
-            "from facedancer import images\n"
+            "from facedancer.imaging import images\n"
             "from facedancer.errors import InputError\n"
             "try:\n    images.read_image('photo.jpg')\n"
             "except InputError as error:\n    print(error)\n"

@@ -1,4 +1,4 @@
-"""Tests of `facedancer.images`."""
+"""Tests of `facedancer.imaging.images`."""
 
 import errno
 import io
@@ -9,8 +9,10 @@ import numpy as np
 from absl.testing import parameterized
 from PIL import Image
 
-from facedancer import files, images, testing
 from facedancer.errors import InputError
+from facedancer.imaging import images
+from facedancer.storage import files
+from tests import testing
 
 
 def gradient(height=24, width=40):

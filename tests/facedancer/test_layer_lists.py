@@ -1,12 +1,13 @@
-"""Tests of `facedancer.layer_lists`."""
+"""Tests of `facedancer.networks.layer_lists`."""
 
 import json
 
 import keras
 import numpy as np
 
-from facedancer import layer_lists, testing
 from facedancer.errors import InputError
+from facedancer.networks import layer_lists
+from tests import testing
 
 
 def layer(cls, name, inputs, **config):

@@ -1,4 +1,4 @@
-"""Tests of `facedancer.openvino_core`."""
+"""Tests of `facedancer.inference.openvino_core`."""
 
 import pathlib
 import subprocess
@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from facedancer import openvino_core, testing
+from facedancer.inference import openvino_core
+from tests import testing
 
 pytest.importorskip("openvino")
 ROOT = pathlib.Path(openvino_core.__file__).resolve().parents[1]
@@ -15,7 +16,7 @@ ROOT = pathlib.Path(openvino_core.__file__).resolve().parents[1]
 PROGRAM = """
 import signal
 import numpy as np
-from facedancer import openvino_core
+from facedancer.inference import openvino_core
 import openvino
 from openvino import opset13 as ops
 

@@ -1,9 +1,10 @@
-"""Tests of `facedancer.outlines`: which finds are faces, and which stand in front."""
+"""Tests of `facedancer.face.outlines`: which finds are faces, which stand in front."""
 
 import numpy as np
 from absl.testing import parameterized
 
-from facedancer import alignment, outlines, testing
+from facedancer.face import alignment, outlines
+from tests import testing
 
 
 def face(left, top, side):

@@ -1,13 +1,14 @@
-"""Tests of `facedancer.photo_search`."""
+"""Tests of `facedancer.face.photo_search`."""
 
 import dataclasses
 
 import numpy as np
 from absl.testing import parameterized
 
-from facedancer import photo_search, testing
-from facedancer.faces import rescale
+from facedancer.face import photo_search
+from facedancer.face.faces import rescale
 from facedancer.retinaface.detector import DetectorOptions, scaled
+from tests import testing
 from tests.video_swap import made
 
 

@@ -3,8 +3,9 @@
 import dataclasses
 import functools
 
-from facedancer import places, testing
+from facedancer import places
 from facedancer.errors import InputError
+from tests import testing
 
 
 class PlacesTest(testing.TestCase):

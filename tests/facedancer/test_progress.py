@@ -1,10 +1,11 @@
-"""Tests of `facedancer.progress`."""
+"""Tests of `facedancer.process.progress`."""
 
 import contextlib
 import io
 from unittest import mock
 
-from facedancer import progress, testing
+from facedancer.process import progress
+from tests import testing
 
 
 class ProgressTest(testing.TestCase):

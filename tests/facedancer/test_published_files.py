@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from facedancer import published_files
 from facedancer.errors import InputError
+from facedancer.storage import published_files
 from tests.facedancer import hub
 
 

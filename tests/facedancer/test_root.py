@@ -7,10 +7,12 @@ from unittest import mock
 import numpy as np
 from absl.testing import parameterized
 
-from facedancer import programs, testing, weights
-from facedancer.contract import InputContract
+from facedancer import programs
 from facedancer.errors import InputError
-from facedancer.faces import Faces
+from facedancer.face.faces import Faces
+from facedancer.networks.contract import InputContract
+from facedancer.storage import weights
+from tests import testing
 
 
 class FacesTest(testing.TestCase):
@@ -89,7 +91,7 @@ class CatalogueTest(testing.TestCase):
 
 class ProgramsTest(testing.TestCase):
     def test_every_console_script_has_its_program(self):
-        root = testing._CHECKOUT
+        root = testing.CHECKOUT
         scripts = re.findall(
             r"facedancer\.programs:(\w+)", (root / "setup.py").read_text()
         )

@@ -8,7 +8,10 @@ import pytest
 import skimage.data
 from matplotlib import cbook
 
-from facedancer import beam_runner, images, testing, weights
+from facedancer.imaging import images
+from facedancer.process import beam_runner
+from facedancer.storage import weights
+from tests import testing
 from tests.facedancer import hub, recorder
 
 pytest.importorskip("openvino")
@@ -16,7 +19,7 @@ pytest.importorskip("openvino")
 # What the libraries do at their import and at their work, in the order of our programs.
 LIBRARIES = """
 import importlib.util
-from facedancer import portable
+from facedancer.inference import portable
 import keras, matplotlib.figure, matplotlib.font_manager, openvino, tensorflow as tf
 network = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
 call = tf.function(network, input_signature=[tf.TensorSpec((None, 4))])

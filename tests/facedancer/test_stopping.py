@@ -1,4 +1,4 @@
-"""Tests of `facedancer.stopping`, and of what `cli.run` makes of signals and files."""
+"""Tests of `facedancer.process.stopping`, and what `cli.run` makes of signals."""
 
 import os
 import pathlib
@@ -9,12 +9,14 @@ import textwrap
 
 from absl.testing import parameterized
 
-from facedancer import stopping, testing
+from facedancer.process import stopping
+from tests import testing
 
 # Says that it works, waits, and says that it cleaned up.
 PROGRAM = """
 import dataclasses, errno, os, pathlib, signal, sys, time
-from facedancer import cli, files
+from facedancer import cli
+from facedancer.storage import files
 
 def wait():
     try:
@@ -110,14 +112,14 @@ class StoppingTest(testing.TestCase):
 
     def test_other_thread_changes_nothing(self):
         before = signal.getsignal(signal.SIGTERM)
-        words = "import threading; from facedancer import stopping as s;"
+        words = "import threading; from facedancer.process import stopping as s;"
         words += "t = threading.Thread(target=s.listen); t.start(); t.join()"
         subprocess.run([sys.executable, "-c", words], check=True)
         self.assertIs(signal.getsignal(signal.SIGTERM), before)
 
     def test_held_and_released(self):
         with stopping.held():
-            words = "import os, signal; from facedancer import stopping;"
+            words = "import os, signal; from facedancer.process import stopping;"
             words += "os.kill(os.getpid(), signal.SIGTERM); print('held', flush=True);"
             words += "stopping.release(); print('never')"
             root = pathlib.Path(stopping.__file__).resolve().parents[1]

@@ -6,9 +6,11 @@ import os
 import shutil
 from unittest import mock
 
-from facedancer import list_weights, testing, weights
+from facedancer import list_weights
 from facedancer.errors import InputError
 from facedancer.list_weights import WeightsSettings
+from facedancer.storage import weights
+from tests import testing
 
 
 class WeightsTest(testing.TestCase):

@@ -10,7 +10,7 @@ import av
 import numpy as np
 from PIL import Image, ImageSequence
 
-from facedancer import images
+from facedancer.imaging import images
 from facedancer.video_swap.media import pictures
 from facedancer.video_swap.swapping import networks
 from tests.hostile import mutations, seeds

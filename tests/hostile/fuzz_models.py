@@ -13,7 +13,7 @@ import h5py
 import keras
 import numpy as np
 
-from facedancer import cli, models, testing
+from facedancer import cli, models
 from facedancer.arcface_model import build_mobilefacenet, load_encoder
 from facedancer.arcface_model.onnx_network import load_onnx_encoder
 from facedancer.evaluation.instruments import backbones, judges, pose_network
@@ -28,6 +28,7 @@ from facedancer.retinaface import load_detector
 from facedancer.retinaface.network import build_retinaface
 from facedancer.train.frozen import perceptual
 from facedancer.video_swap.compositing import parsing
+from tests import testing
 from tests.hostile import mutations, seeds
 from tests.hostile.cases import Case
 from tests.hostile.harness import library, program

@@ -8,7 +8,7 @@ import pathlib
 import av
 import numpy as np
 
-from facedancer import images
+from facedancer.imaging import images
 from facedancer.video_swap.media import pictures
 from facedancer.video_swap.provenance import labels
 from tests.hostile import mutations, seeds

@@ -13,10 +13,10 @@ from unittest import mock
 import av
 import numpy as np
 
-from facedancer import images
 from facedancer.arcface_model import build_mobilefacenet
 from facedancer.evaluation import options
 from facedancer.evaluation.instruments import judges
+from facedancer.imaging import images
 from facedancer.retinaface import api as retinaface_api
 from facedancer.video_swap.swapping import networks
 from tests.evaluation import fixtures as evaluation_fixtures

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from facedancer import images
-from facedancer.contract import IdentityInput, InputContract, SwapContract
+from facedancer.imaging import images
+from facedancer.networks.contract import IdentityInput, InputContract, SwapContract
 from facedancer.video_swap.swapping import networks
 from tests.dataset import detectors, fixtures
 from tests.video_swap import made

@@ -7,8 +7,9 @@ import pathlib
 import sys
 import time
 
-from facedancer import claims, cli, files
+from facedancer import cli
 from facedancer.dataset.jobs import workers
+from facedancer.storage import claims, files
 
 FOLDER, *FAILS = sys.argv[1:]
 

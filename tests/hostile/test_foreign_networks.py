@@ -4,18 +4,14 @@ import numpy as np
 import pytest
 from absl.testing import parameterized
 
-from facedancer import (
-    foreign,
-    model_files,
-    models,
-    portable,
-    protobuf,
-    runtimes,
-    testing,
-)
+from facedancer import models
 from facedancer.arcface_model import onnx_network
 from facedancer.errors import InputError
 from facedancer.evaluation.instruments import runtime
+from facedancer.inference import portable, protobuf, runtimes
+from facedancer.networks import foreign
+from facedancer.storage import model_files
+from tests import testing
 from tests.hostile import model_files as hostile
 from tests.hostile.test_model_files import save_foreign, save_generator
 
@@ -62,7 +58,7 @@ class KerasTest(testing.TestCase):
         def change(whole):
             whole["config"]["layers"][1]["module"] = module
 
-        with self.assertRaisesRegex(InputError, "names 'Conv2D', which is no layer"):
+        with self.assertRaisesRegex(InputError, "names 'Conv2D', which is not a layer"):
             foreign.load_network(self.changed(change))
 
     def test_maps_without_end(self):

@@ -10,11 +10,11 @@ import keras
 import numpy as np
 import pytest
 
-from facedancer.backup import Backup
 from facedancer.dataset import make_faces
 from facedancer.errors import InputError
 from facedancer.evaluation.report import document
 from facedancer.models import exports, saving
+from facedancer.storage.backup import Backup
 from tests.hostile import processes
 from tests.video_swap import made
 

@@ -10,7 +10,7 @@ import tempfile
 import pytest
 from absl.testing import parameterized
 
-from facedancer import testing
+from tests import testing
 from tests.hostile import harness, rules
 
 ROOT = pathlib.Path(__file__).parents[2]

@@ -3,9 +3,10 @@
 import numpy as np
 from absl.testing import parameterized
 
-from facedancer import alignment, photo_search, testing
-from facedancer.faces import Faces
+from facedancer.face import alignment, photo_search
+from facedancer.face.faces import Faces
 from facedancer.retinaface import Detector, DetectorOptions
+from tests import testing
 from tests.video_swap import made
 
 # Left, top, side of the aligned crop; score. The last lies between two heads.

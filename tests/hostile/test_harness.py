@@ -11,7 +11,7 @@ import zlib
 
 import numpy as np
 
-from facedancer import testing
+from tests import testing
 from tests.hostile import mutations, seeds
 
 ROOT = pathlib.Path(__file__).parents[2]

@@ -6,8 +6,8 @@ import subprocess
 
 from absl.testing import parameterized
 
-from facedancer import testing
 from facedancer.dataset import dataset_sharding
+from tests import testing
 from tests.dataset import fixtures
 from tests.hostile import processes
 from tests.video_swap import made

@@ -5,14 +5,10 @@ import numpy as np
 import pytest
 from absl.testing import parameterized
 
-from facedancer import (
-    arcface_model,
-    foreign,
-    layer_lists,
-    retinaface,
-    testing,
-)
+from facedancer import arcface_model, retinaface
 from facedancer.errors import InputError
+from facedancer.networks import foreign, layer_lists
+from tests import testing
 from tests.hostile import model_files
 from tests.hostile.test_model_files import save_detector, save_encoder, save_foreign
 

@@ -13,18 +13,14 @@ import numpy as np
 import pytest
 from absl.testing import parameterized
 
-from facedancer import (
-    arcface_model,
-    foreign,
-    models,
-    retinaface,
-    testing,
-    untrusted,
-)
+from facedancer import arcface_model, models, retinaface
 from facedancer.arcface_model import onnx_network
 from facedancer.errors import InputError
 from facedancer.models.published import published_writer
+from facedancer.networks import foreign
 from facedancer.retinaface.network import RetinaFace
+from facedancer.storage import untrusted
+from tests import testing
 from tests.hostile import model_files
 
 SMALL_GENERATOR = models.GeneratorConfig(
@@ -304,15 +300,17 @@ class OneDoorTest(testing.TestCase):
 
     HOMES = {
         r"np\.load\(": (),
-        r"h5py\.File\([^)\n]*\"r\"": ("facedancer/untrusted.py",),
+        r"h5py\.File\([^)\n]*\"r\"": ("facedancer/storage/untrusted.py",),
         r"h5py\.File\([^,\n]*\)": (),
-        r"zipfile\.ZipFile\(path": ("facedancer/untrusted.py", "facedancer/writing.py"),
+        r"zipfile\.ZipFile\(path": (
+            "facedancer/storage/untrusted.py",
+            "facedancer/storage/writing.py",
+        ),
         r"saving\.load_model\(\w": (
-            "facedancer/foreign.py",
-            "facedancer/testing.py",
+            "facedancer/networks/foreign.py",
             "models/exports.py",  # what it just wrote
         ),
-        r"getattr\((keras\.)?layers": ("facedancer/layer_lists.py",),
+        r"getattr\((keras\.)?layers": ("facedancer/networks/layer_lists.py",),
         r"urlopen|get_file\(": (),
     }
 

@@ -8,9 +8,9 @@ import pytest
 from absl.testing import parameterized
 from PIL import Image, features
 
-from facedancer import testing
 from facedancer.video_swap.clips import clip_job
 from facedancer.video_swap.media import containers, pictures, video_reader
+from tests import testing
 from tests.hostile import clips
 from tests.video_swap import made
 

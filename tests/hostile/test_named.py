@@ -17,22 +17,18 @@ import pytest
 from absl.testing import parameterized
 from PIL import Image, features
 
-from facedancer import (
-    claims,
-    cli,
-    files,
-    images,
-    portable,
-    stopping,
-    testing,
-    untrusted,
-)
+from facedancer import cli
 from facedancer.dataset import dataset_sharding
 from facedancer.dataset.reading import pair_reader
 from facedancer.dataset.shards import records, sharding
 from facedancer.errors import InputError
+from facedancer.imaging import images
+from facedancer.inference import portable
 from facedancer.models.published import stored_files
+from facedancer.process import stopping
+from facedancer.storage import claims, files, untrusted
 from facedancer.video_swap.media import containers, video_reader
+from tests import testing
 from tests.dataset import fixtures
 from tests.hostile import fuzz_clips, harness, seeds
 from tests.video_swap import made

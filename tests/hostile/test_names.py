@@ -9,19 +9,22 @@ from unittest import mock
 
 from absl.testing import parameterized
 
-from facedancer import cli, files, images, testing
-from facedancer.command_line import at_home
-from facedancer.contract import IdentityInput, InputContract, SwapContract
+from facedancer import cli
 from facedancer.dataset import dataset_sharding
-from facedancer.dataset.crop_align import align_folder
+from facedancer.dataset.folder_alignment import align_folder
 from facedancer.dataset.jobs import report
 from facedancer.dataset.photos import aligning
+from facedancer.flags.command_line import at_home
+from facedancer.imaging import images
+from facedancer.networks.contract import IdentityInput, InputContract, SwapContract
+from facedancer.storage import files
 from facedancer.video_swap import swap_image, verify
 from facedancer.video_swap.clips import clip_job
 from facedancer.video_swap.media import pictures
 from facedancer.video_swap.media.video_reader import VideoReader
 from facedancer.video_swap.provenance import labels, signing
 from facedancer.video_swap.swapping import networks
+from tests import testing
 from tests.hostile import images as hostile
 from tests.video_swap import made
 

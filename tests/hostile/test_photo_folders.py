@@ -4,11 +4,13 @@ import json
 
 import numpy as np
 
-from facedancer import alignment, images, testing
-from facedancer.dataset import crop_align, outliers
+from facedancer.dataset import folder_alignment, outliers
 from facedancer.dataset.photos import aligning
 from facedancer.errors import InputError
+from facedancer.face import alignment
+from facedancer.imaging import images
 from facedancer.video_swap.swapping import jobs
+from tests import testing
 from tests.hostile import images as hostile
 from tests.video_swap import made
 
@@ -25,7 +27,7 @@ class FoldersTest(testing.TestCase):
         settings = aligning.AlignSettings(
             str(data or self.photos), str(self.folder / target), im_size=32, **options
         )
-        return crop_align.align_folder(settings, made.SquareDetector())
+        return folder_alignment.align_folder(settings, made.SquareDetector())
 
     def test_a_bad_file_ends_no_run(self):
         for name, (data, _) in hostile.bad().items():

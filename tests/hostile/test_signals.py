@@ -8,7 +8,8 @@ import textwrap
 
 from absl.testing import parameterized
 
-from facedancer import images, testing
+from facedancer.imaging import images
+from tests import testing
 from tests.hostile import processes
 from tests.video_swap import made
 

@@ -13,7 +13,8 @@ from unittest import mock
 
 import c2pa.c2pa as native
 
-from facedancer import cli, files
+from facedancer import cli
+from facedancer.storage import files
 from facedancer.video_swap.provenance import credentials, signing
 
 

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from facedancer import portable, runtimes, testing
+from facedancer.inference import portable, runtimes
 from facedancer.models import portable_generator
 from facedancer.models.families.conditional_gan import bottlenecks, generator, presets
 from facedancer.models.families.conditional_gan.config import (
@@ -13,6 +13,7 @@ from facedancer.models.families.conditional_gan.config import (
     ConditionalJudgeConfig,
 )
 from facedancer.models.families.conditional_gan.discriminator import ConditionalJudge
+from tests import testing
 
 TINY = ConditionalConfig(
     image_size=64,

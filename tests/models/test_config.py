@@ -6,13 +6,13 @@ import json
 import numpy as np
 import pytest
 
-from facedancer.contract import IdentityInput, InputContract, SwapContract
 from facedancer.errors import InputError
 from facedancer.models.families.facedancer import presets
 from facedancer.models.families.facedancer.config import (
     DiscriminatorConfig,
     GeneratorConfig,
 )
+from facedancer.networks.contract import IdentityInput, InputContract, SwapContract
 
 PUBLISHED = ("no_skip", "no_skip", "affa", "affa", "affa", "concat")
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from absl.testing import parameterized
 
-from facedancer import cli, models, testing
+from facedancer import cli, models
 from facedancer.errors import InputError
 from facedancer.models import architectures, choices, conversion, convert, saving
 from facedancer.models.families.facedancer.config import (
@@ -22,6 +22,7 @@ from facedancer.models.families.facedancer.config import (
     GeneratorConfig,
 )
 from facedancer.models.published import published_writer
+from tests import testing
 
 ROOT = pathlib.Path(__file__).parents[2]
 

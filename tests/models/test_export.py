@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 from absl.testing import parameterized
 
-from facedancer import cli, models, testing
+from facedancer import cli, models
 from facedancer.errors import InputError
 from facedancer.models import export, exports, saving
 from facedancer.models.families.facedancer.config import GeneratorConfig
+from tests import testing
 
 BACKEND = keras.backend.backend()
 

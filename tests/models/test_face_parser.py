@@ -3,19 +3,14 @@
 import numpy as np
 import pytest
 
-from facedancer import (
-    alignment,
-    face_classes,
-    images,
-    portable,
-    sample_photos,
-    weights,
-    writing,
-)
 from facedancer.errors import InputError
+from facedancer.face import alignment, face_classes
+from facedancer.imaging import images, sample_photos
+from facedancer.inference import portable
 from facedancer.models.families.face_parser import loading, portable_parser
 from facedancer.models.families.face_parser.config import FaceParserConfig
 from facedancer.models.families.face_parser.network import FaceParserNetwork, fold
+from facedancer.storage import weights, writing
 from tests.models.check_network import randomise
 
 TINY = FaceParserConfig(32, 3, (4, 5, 6), (1, 2, 1), decoder=4, fine=3)

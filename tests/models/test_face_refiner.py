@@ -6,12 +6,13 @@ import cv2
 import numpy as np
 import pytest
 
-from facedancer import images, weights
 from facedancer.errors import InputError
+from facedancer.imaging import images
 from facedancer.models.families.face_refiner import loading
 from facedancer.models.families.face_refiner.blurring import GaussianBlur2D
 from facedancer.models.families.face_refiner.config import FaceRefinerConfig
 from facedancer.models.families.face_refiner.network import FaceRefinerNetwork
+from facedancer.storage import weights
 from facedancer.video_swap.swapping import converting
 from tests.models.check_network import check_network, randomise
 

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from facedancer import testing
 from facedancer.models import load_generator, saving
 from facedancer.models.families.faceswap_gan import generator, presets
 from facedancer.models.families.faceswap_gan.config import (
@@ -15,6 +14,7 @@ from facedancer.models.families.faceswap_gan.discriminator import FaceswapDiscri
 from facedancer.models.layers.attention import SelfAttention2D
 from facedancer.models.layers.scalar_norm import ScalarNorm
 from facedancer.models.layers.shuffling import ICNR, PixelShuffle2D
+from tests import testing
 
 TINY = FaceswapConfig(width=16, lite=True, latent=8, attention=0)
 

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from keras import ops
 
-from facedancer import testing
 from facedancer.models.layers import fast_convolution
+from tests import testing
 from tests.models.made import random, slow_conv
 
 

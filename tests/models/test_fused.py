@@ -8,10 +8,11 @@ import pytest
 from absl.testing import parameterized
 from keras import ops
 
-from facedancer import models, testing
+from facedancer import models
 from facedancer.models.families.facedancer import fused, macs
 from facedancer.models.families.facedancer.config import UP_TYPES, GeneratorConfig
 from facedancer.models.layers import normalization, resampling
+from tests import testing
 
 VARIANTS = {
     **{name: {"up_types": (name,) * 5} for name in UP_TYPES},

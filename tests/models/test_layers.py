@@ -5,8 +5,8 @@ import numpy as np
 from absl.testing import parameterized
 from keras import ops
 
-from facedancer import testing
 from facedancer.models.layers import resampling
+from tests import testing
 from tests.models.made import random, slow_conv
 
 

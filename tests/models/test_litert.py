@@ -8,12 +8,14 @@ import tempfile
 import numpy as np
 import pytest
 
-from facedancer import portable, runtimes, sample_photos, testing
 from facedancer.errors import InputError
+from facedancer.imaging import sample_photos
+from facedancer.inference import portable, runtimes
 from facedancer.models import exports, litert
 from facedancer.models.export import ExportSettings
 from facedancer.video_swap.engines import make
 from facedancer.video_swap.swapping import networks
+from tests import testing
 from tests.video_swap import made
 
 pytest.importorskip("ai_edge_litert")
@@ -50,7 +52,7 @@ class FilesTest(testing.TestCase):
 
     def test_no_tensorflow_is_imported(self):
         program = (
-            "import sys; from facedancer import portable\n"
+            "import sys; from facedancer.inference import portable\n"
             "from facedancer.video_swap.engines import make\n"
             "import numpy as np\n"
             "file = portable.read(sys.argv[1]); engine = make.make_engine(file)\n"
@@ -87,7 +89,7 @@ class FilesTest(testing.TestCase):
         network = self.path.read_bytes()
         for name, data, words in (
             ("empty", b"", "no ONNX or LiteRT file: it is empty"),
-            ("other", b"PK" * 40, "no LiteRT file, or a damaged one"),
+            ("other", b"PK" * 40, "not a LiteRT file, or a damaged one"),
             (
                 "bare",
                 network[: network.index(b"PK\x03\x04")],

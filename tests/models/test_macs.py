@@ -10,7 +10,7 @@ from facedancer.models.families.facedancer.config import (
     DiscriminatorConfig,
     GeneratorConfig,
 )
-from facedancer.network import Cost
+from facedancer.networks.network import Cost
 
 NO, AFFA, D, DO, CAT = ["no_skip"], ["affa"], ["d_affa"], ["do_affa"], ["concat"]
 

@@ -8,7 +8,6 @@ import pytest
 import tensorflow as tf
 from keras import ops
 
-from facedancer import testing
 from facedancer.models.families.mobile_fsgan import presets
 from facedancer.models.families.mobile_fsgan.config import (
     MobileDiscriminatorConfig,
@@ -19,6 +18,7 @@ from facedancer.models.families.mobile_fsgan.discriminator import (
 )
 from facedancer.models.families.mobile_fsgan.generator import MobileFSGANGenerator
 from facedancer.models.layers.aligned import AlignedUpSampling2D, ReflectPadding2D
+from tests import testing
 
 TINY = MobileGeneratorConfig(
     image_size=32, width=6, blocks=(1, 2, 1), stages=4, identity_size=5

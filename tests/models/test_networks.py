@@ -13,13 +13,14 @@ import pytest
 from absl.testing import parameterized
 from keras import ops
 
-from facedancer import models, testing
+from facedancer import models
 from facedancer.models.families.facedancer.config import (
     UP_TYPES,
     DiscriminatorConfig,
     GeneratorConfig,
 )
 from facedancer.models.published import published_writer
+from tests import testing
 
 SMALL = GeneratorConfig(
     image_size=64,

@@ -14,7 +14,7 @@ import pytest
 from absl.testing import parameterized
 from keras import ops
 
-from facedancer import models, testing, weights
+from facedancer import models
 from facedancer.models.families.facedancer.config import (
     UP_TYPES,
     DiscriminatorConfig,
@@ -27,6 +27,8 @@ from facedancer.models.published import (
     stored_files,
     structure,
 )
+from facedancer.storage import weights
+from tests import testing
 
 PUBLISHED = ("no_skip", "no_skip", "affa", "affa", "affa", "concat")
 WIDTHS = (4, 6, 8, 12, 12, 16)

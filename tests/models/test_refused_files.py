@@ -14,13 +14,14 @@ import numpy as np
 import pytest
 from absl.testing import parameterized
 
-from facedancer import models, testing
+from facedancer import models
 from facedancer.errors import InputError
 from facedancer.models.families.facedancer.config import (
     DiscriminatorConfig,
     GeneratorConfig,
 )
 from facedancer.models.published import published_writer, reading
+from tests import testing
 
 
 def small(**changes):

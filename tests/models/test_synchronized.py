@@ -4,11 +4,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from facedancer import testing
 from facedancer.models.layers.synchronized import (
     SynchronizedBatchNorm,
     means_over_replicas,
 )
+from tests import testing
 from tests.train import tiny
 
 EPSILON, MOMENTUM = 1e-5, 0.9

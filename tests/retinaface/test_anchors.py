@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from facedancer import testing
 from facedancer.retinaface import anchors
+from tests import testing
 
 
 class AnchorsTest(testing.TestCase):

@@ -9,9 +9,10 @@ import pytest
 import skimage.data
 from absl.testing import parameterized
 
-from facedancer import images, rotated_search, testing
-from facedancer.boxes import overlap
-from facedancer.faces import Faces, concatenate, turn_back
+from facedancer.face import rotated_search
+from facedancer.face.boxes import overlap
+from facedancer.face.faces import Faces, concatenate, turn_back
+from facedancer.imaging import images
 from facedancer.retinaface import (
     Detector,
     DetectorOptions,
@@ -21,6 +22,7 @@ from facedancer.retinaface import (
     retinaface_detector,
 )
 from facedancer.retinaface.training import measuring
+from tests import testing
 
 POINTS = np.tile(np.float32([[4, 3]]), (5, 1))
 

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from absl.testing import parameterized
 
-from facedancer import images, resnet50, testing, weights
 from facedancer.errors import InputError
+from facedancer.imaging import images
+from facedancer.networks import resnet50
 from facedancer.retinaface import (
     MtcnnDetector,
     build_retinaface,
@@ -19,6 +20,8 @@ from facedancer.retinaface import (
     published,
     retinaface_detector,
 )
+from facedancer.storage import weights
+from tests import testing
 
 PYTORCH = ("models", "detection", "retinaface_mobilenet025.npz")
 

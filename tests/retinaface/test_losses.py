@@ -6,9 +6,9 @@ import keras
 import numpy as np
 import pytest
 
-from facedancer import testing
 from facedancer.retinaface import anchors, network
 from facedancer.retinaface.training import losses, matching
+from tests import testing
 
 
 class LossesTest(testing.TestCase):

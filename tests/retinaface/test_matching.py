@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from facedancer import testing
 from facedancer.retinaface import anchors
 from facedancer.retinaface.training import matching
+from tests import testing
 
 ANCHORS = np.float32(
     [[8, 8, 16, 16], [16, 8, 16, 16], [100, 100, 16, 16], [8, 8, 32, 32]]

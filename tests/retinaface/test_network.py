@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from absl.testing import parameterized
 
-from facedancer import testing
 from facedancer.retinaface import anchors, load_network, network
+from tests import testing
 
 BatchNorm = keras.layers.BatchNormalization
 SMALL = {

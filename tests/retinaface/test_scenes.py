@@ -6,10 +6,12 @@ import cv2
 import numpy as np
 import pytest
 
-from facedancer import degrading, face_labels, images, testing
 from facedancer.errors import InputError
-from facedancer.faces import Faces
+from facedancer.face import face_labels
+from facedancer.face.faces import Faces
+from facedancer.imaging import degrading, images
 from facedancer.retinaface.training import backgrounds, scenes
+from tests import testing
 
 BOX = np.array([30.0, 20.0, 60.0, 60.0])
 POINTS = np.array([[38, 34], [52, 34], [45, 42], [39, 50], [51, 50]], np.float64)

@@ -3,9 +3,9 @@
 import numpy as np
 from absl.testing import parameterized
 
-from facedancer import testing
-from facedancer.boxes import fraction_inside, overlap
+from facedancer.face.boxes import fraction_inside, overlap
 from facedancer.retinaface import suppression
+from tests import testing
 
 
 class SuppressionTest(testing.TestCase):

@@ -8,9 +8,10 @@ import keras
 import numpy as np
 import pytest
 
-from facedancer import backup, face_labels, images, testing
 from facedancer.errors import InputError
-from facedancer.faces import Faces
+from facedancer.face import face_labels
+from facedancer.face.faces import Faces
+from facedancer.imaging import images
 from facedancer.retinaface import (
     anchors,
     build_retinaface,
@@ -25,6 +26,8 @@ from facedancer.retinaface.training import (
     scenes,
 )
 from facedancer.retinaface.training.settings import TrainDetectorSettings
+from facedancer.storage import backup
+from tests import testing
 
 
 def face_picture(seed=0):

@@ -12,11 +12,11 @@ import keras
 import numpy as np
 from keras import ops
 
-from facedancer import face_maps
-from facedancer.contract import IdentityInput, InputContract, SwapContract
+from facedancer.face import face_maps
 from facedancer.models.architectures import ARCHITECTURES, Architecture
 from facedancer.models.families.built_network import BuiltNetwork, SwapperNetwork
 from facedancer.models.layers.registration import register
+from facedancer.networks.contract import IdentityInput, InputContract, SwapContract
 from facedancer.train.objective import losses
 from facedancer.train.objective.adversary import Adversary
 from facedancer.train.objective.recipes import AdversaryRecipe, PairRecipe, Recipe

@@ -6,8 +6,8 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
 
-from facedancer import testing
 from facedancer.train.objective import adversary
+from tests import testing
 
 
 class FormulasTest(testing.TestCase):

@@ -2,9 +2,10 @@
 
 from absl.testing import parameterized
 
-from facedancer import cli, testing
+from facedancer import cli
 from facedancer.train import assembly
 from facedancer.train.config import DataSettings, TrainConfig
+from tests import testing
 
 
 class PairSettingsTest(testing.TestCase):

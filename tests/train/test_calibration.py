@@ -9,14 +9,16 @@ from unittest import mock
 import numpy as np
 import pytest
 
-from facedancer import cli, images, testing
+from facedancer import cli
 from facedancer.arcface_model import load_encoder
 from facedancer.errors import InputError
+from facedancer.imaging import images
 from facedancer.models import build_generator
 from facedancer.train import calibrate_margins
 from facedancer.train.frozen.teachers import Teacher
 from facedancer.train.objective import ifsr
 from facedancer.train.validation import calibrating, calibration
+from tests import testing
 from tests.train import tiny
 
 

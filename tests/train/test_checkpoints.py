@@ -9,13 +9,13 @@ from unittest import mock
 import keras
 import numpy as np
 
-from facedancer import testing
 from facedancer.errors import InputError
 from facedancer.models import GeneratorConfig
 from facedancer.train.loop import checkpoints
 from facedancer.train.step import state
 from facedancer.train.systems import facedancer, facedancer_recipes
 from facedancer.train.systems.base import Fed
+from tests import testing
 from tests.train import tiny
 
 

@@ -6,13 +6,13 @@ import keras
 import numpy as np
 import pytest
 
-from facedancer import face_maps, testing
-from facedancer.alignment import Alignment
-from facedancer.contract import IdentityInput, InputContract, SwapContract
 from facedancer.errors import InputError
+from facedancer.face import face_maps
+from facedancer.face.alignment import Alignment
 from facedancer.models import load_generator
 from facedancer.models.families.face_parser.config import FaceParserConfig
 from facedancer.models.families.face_parser.network import FaceParserNetwork
+from facedancer.networks.contract import IdentityInput, InputContract, SwapContract
 from facedancer.train.frozen.face_parsing import FaceParsing
 from facedancer.train.frozen.frozen_networks import FrozenNetworks
 from facedancer.train.systems.base import Fed, Phase
@@ -24,6 +24,7 @@ from facedancer.train.systems.conditional_gan.recipes import (
 )
 from facedancer.train.systems.conditional_gan.system import ConditionalGAN
 from facedancer.video_swap import options
+from tests import testing
 from tests.train import tiny
 
 ROWS, SIZE = 3, 40

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from absl.testing import parameterized
 
-from facedancer import testing
 from facedancer.dataset.reading import photo_plan
 from facedancer.dataset.reading.pair_reader import PairReader, PairSettings
 from facedancer.dataset.shards import records
+from tests import testing
 
 jax = pytest.importorskip("jax")
 from facedancer.train.drivers import device_photos, jax_driver  # noqa: E402

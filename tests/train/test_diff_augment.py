@@ -4,9 +4,9 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
 
-from facedancer import testing
 from facedancer.train.objective import diff_augment
 from facedancer.train.objective.adversary import Adversary
+from tests import testing
 
 HEIGHT, WIDTH, COUNT = 16, 24, 3
 

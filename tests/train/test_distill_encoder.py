@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from absl.testing import parameterized
 
-from facedancer import arcface_model, cli, images
+from facedancer import arcface_model, cli
+from facedancer.imaging import images
 from facedancer.train.distillation import agreement, distilling
 from facedancer.train.distillation.settings import DistillSettings
 from tests.train import tiny

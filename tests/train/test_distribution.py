@@ -14,12 +14,12 @@ import pytest
 import tensorflow as tf
 from absl.testing import parameterized
 
-from facedancer import testing
 from facedancer.dataset.reading import pairs, readers
 from facedancer.errors import InputError
 from facedancer.train import assembly
 from facedancer.train.config import TrainConfig
 from facedancer.train.drivers import distribution
+from tests import testing
 from tests.train import test_step, test_train, tiny
 
 ROOT = pathlib.Path(__file__).parents[2]

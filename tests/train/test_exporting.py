@@ -5,12 +5,12 @@ import dataclasses
 import numpy as np
 import pytest
 
-from facedancer import testing
 from facedancer.errors import InputError
 from facedancer.models import load_generator
 from facedancer.train import exporting
 from facedancer.train.step import state
 from facedancer.train.systems.facedancer import FaceDancer
+from tests import testing
 from tests.train import tiny
 
 

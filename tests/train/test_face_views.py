@@ -3,8 +3,8 @@
 import numpy as np
 import tensorflow as tf
 
-from facedancer import testing
 from facedancer.train.distillation import face_views
+from tests import testing
 
 
 class FaceViewsTest(testing.TestCase):

@@ -9,7 +9,7 @@ import pytest
 from absl.testing import parameterized
 from keras import ops
 
-from facedancer import cli, testing
+from facedancer import cli
 from facedancer.errors import InputError
 from facedancer.models import load_generator
 from facedancer.train import train
@@ -24,6 +24,7 @@ from facedancer.train.systems.faceswap_gan.recipes import CORRECTED, PUBLISHED
 from facedancer.train.systems.faceswap_gan.system import FaceswapGAN
 from facedancer.video_swap.engines import make
 from facedancer.video_swap.swapping import identities, swapper
+from tests import testing
 from tests.train import faceswap_tiny, tiny
 from tests.video_swap import made
 

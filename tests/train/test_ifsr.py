@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from absl.testing import parameterized
 
-from facedancer import testing
 from facedancer.arcface_model import build_mobilefacenet, build_resnet50
 from facedancer.errors import InputError
 from facedancer.train.objective import ifsr
+from tests import testing
 
 
 class HingeTest(testing.TestCase):

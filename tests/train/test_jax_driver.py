@@ -8,8 +8,8 @@ import tempfile
 import numpy as np
 import pytest
 
-from facedancer import testing
 from facedancer.train.loop.checkpoints import Checkpoints
+from tests import testing
 from tests.train import tiny
 
 ROOT = pathlib.Path(__file__).parents[2]

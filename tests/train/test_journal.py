@@ -4,9 +4,9 @@ import pathlib
 
 import numpy as np
 
-from facedancer import testing
 from facedancer.errors import InputError
 from facedancer.train.loop.journal import Journal
+from tests import testing
 
 
 class FullDiskTest(testing.TestCase):

@@ -11,11 +11,11 @@ import tensorflow as tf
 from absl import logging
 from absl.testing import parameterized
 
-from facedancer import testing
 from facedancer.train.loop import alarms, clock, loop
 from facedancer.train.loop.checkpoints import Checkpoints
 from facedancer.train.loop.journal import Journal
 from facedancer.train.objective import adversary
+from tests import testing
 from tests.train import tiny
 
 # Both players, and few operations.

@@ -4,8 +4,8 @@ import keras
 import numpy as np
 from absl.testing import parameterized
 
-from facedancer import testing
 from facedancer.train.objective import losses
+from tests import testing
 
 
 class LossesTest(testing.TestCase):

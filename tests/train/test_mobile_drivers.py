@@ -8,7 +8,7 @@ import tempfile
 import numpy as np
 import pytest
 
-from facedancer import testing
+from tests import testing
 from tests.train import mobile_tiny, tiny
 
 ROOT = pathlib.Path(__file__).parents[2]

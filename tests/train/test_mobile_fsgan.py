@@ -12,7 +12,6 @@ import pytest
 from absl.testing import parameterized
 from keras import ops
 
-from facedancer import testing
 from facedancer.dataset.shards import records
 from facedancer.models import load_generator
 from facedancer.train.frozen.perceptual import Perceptual
@@ -22,6 +21,7 @@ from facedancer.train.step import divided_step, state
 from facedancer.train.systems import mobile_fsgan
 from facedancer.train.systems.base import Fed, Phase
 from facedancer.train.systems.mobile_fsgan_recipes import CORRECTED, PUBLISHED
+from tests import testing
 from tests.train import mobile_tiny, tiny
 
 SIZE, RECIPE = mobile_tiny.SIZE, mobile_tiny.RECIPE

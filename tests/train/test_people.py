@@ -4,11 +4,11 @@ from unittest import mock
 
 import numpy as np
 
-from facedancer import testing
 from facedancer.errors import InputError
+from facedancer.networks.vectors import normalize
 from facedancer.train.frozen import people
 from facedancer.train.frozen.teachers import Teacher
-from facedancer.vectors import normalize
+from tests import testing
 from tests.train import tiny
 
 

@@ -7,9 +7,9 @@ import keras
 import numpy as np
 from absl.testing import parameterized
 
-from facedancer import testing
 from facedancer.errors import InputError
 from facedancer.train.frozen import perceptual
+from tests import testing
 
 SIZE = 48
 

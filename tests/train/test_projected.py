@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from absl.testing import parameterized
 
-from facedancer import testing
+from facedancer.networks.vectors import cosine
 from facedancer.train.frozen import people
 from facedancer.train.objective import losses
 from facedancer.train.systems import facedancer
 from facedancer.train.systems.base import Phase
-from facedancer.vectors import cosine
+from tests import testing
 from tests.train import tiny
 
 RECIPE = tiny.QUICK.changed(

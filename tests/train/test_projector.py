@@ -6,12 +6,12 @@ import pytest
 from absl.testing import parameterized
 from keras import ops
 
-from facedancer import testing
 from facedancer.errors import InputError
-from facedancer.image_networks import IMAGENET_BGR_MEAN, load_image_network
 from facedancer.models.families.projected_heads import build_projected_heads
 from facedancer.models.layers.spectral_convolution import SpectralConv2D, spectral_norm
+from facedancer.networks.image_networks import IMAGENET_BGR_MEAN, load_image_network
 from facedancer.train.frozen import projector
+from tests import testing
 
 SIDE = 64
 MEAN, STD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from keras import ops
 
-from facedancer import testing
 from facedancer.errors import InputError
 from facedancer.models import build_generator
 from facedancer.train.frozen import proxy
@@ -17,6 +16,7 @@ from facedancer.train.objective import losses
 from facedancer.train.step import divided_step, state
 from facedancer.train.systems import facedancer
 from facedancer.train.systems.base import Phase
+from tests import testing
 from tests.train import tiny
 
 RECIPE = tiny.QUICK.changed(same_person_ratio=0.5, truth=5.0)

@@ -8,7 +8,6 @@ import pytest
 import tensorflow as tf
 from absl.testing import parameterized
 
-from facedancer import testing
 from facedancer.models import (
     build_discriminator,
     build_generator,
@@ -22,6 +21,7 @@ from facedancer.train.objective import losses
 from facedancer.train.step import divided_step, state
 from facedancer.train.systems import facedancer, facedancer_recipes
 from facedancer.train.systems.base import Phase
+from tests import testing
 
 
 class RecordedTeacher:

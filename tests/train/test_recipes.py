@@ -2,10 +2,10 @@
 
 from absl.testing import parameterized
 
-from facedancer import testing
 from facedancer.train.objective.recipes import Recipe, Stage
 from facedancer.train.systems.facedancer import FaceDancer
 from facedancer.train.systems.facedancer_recipes import IMPROVED, PUBLISHED
+from tests import testing
 
 
 class RecipeTest(testing.TestCase):

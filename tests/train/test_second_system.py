@@ -10,16 +10,18 @@ import tempfile
 import numpy as np
 import pytest
 
-from facedancer import alignment, cli, testing
-from facedancer.contract import IdentityInput, InputContract, SwapContract
+from facedancer import cli
 from facedancer.errors import InputError
+from facedancer.face import alignment
 from facedancer.models import load_generator
+from facedancer.networks.contract import IdentityInput, InputContract, SwapContract
 from facedancer.train import train
 from facedancer.train.config import TrainConfig
 from facedancer.train.loop import checkpoints
 from facedancer.video_swap import options
 from facedancer.video_swap.engines import make
 from facedancer.video_swap.swapping import identities, swapper
+from tests import testing
 from tests.train import second_system, tiny
 from tests.video_swap import made
 

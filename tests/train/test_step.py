@@ -7,13 +7,13 @@ import pytest
 import tensorflow as tf
 from absl.testing import parameterized
 
-from facedancer import testing
 from facedancer.train.drivers.tensorflow_driver import TensorFlowDriver
 from facedancer.train.objective import terms
 from facedancer.train.objective.recipes import Stage
 from facedancer.train.step.state import State
 from facedancer.train.systems import facedancer_terms
 from facedancer.train.systems.base import Phase
+from tests import testing
 from tests.train import tiny
 
 PLAIN = tiny.EVERYTHING.changed(ema=0.0, lr=1e-3)

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from keras import ops
 
-from facedancer import face_maps, testing
-from facedancer.alignment import Alignment
 from facedancer.arcface_model import build_mobilefacenet
+from facedancer.face import face_maps
+from facedancer.face.alignment import Alignment
 from facedancer.models import load_generator
 from facedancer.models.families.face_parser.config import FaceParserConfig
 from facedancer.models.families.face_parser.network import FaceParserNetwork
@@ -31,6 +31,7 @@ from facedancer.train.systems.base import Fed, Phase
 from facedancer.train.systems.swap_them_all import terms as formulas
 from facedancer.train.systems.swap_them_all.recipes import V2_LOSSES, WARPED
 from facedancer.train.systems.swap_them_all.system import SwapThemAll, SwapThemAllV2
+from tests import testing
 from tests.train import tiny
 
 SIZE, COUNT = 64, 4

@@ -4,9 +4,9 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
 
-from facedancer import testing
 from facedancer.errors import InputError
 from facedancer.train.frozen import teachers
+from tests import testing
 from tests.train import tiny
 
 

@@ -4,11 +4,11 @@ import keras
 import numpy as np
 from absl.testing import parameterized
 
-from facedancer import testing
 from facedancer.train.objective import losses
 from facedancer.train.objective.adversary import Adversary
 from facedancer.train.step.adversarial import Judge, Shown
 from facedancer.train.systems import facedancer_terms as terms
+from tests import testing
 from tests.train import tiny
 
 

@@ -7,15 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facedancer import (
-    alignment,
-    face_classes,
-    face_labels,
-    images,
-    testing,
-)
 from facedancer.errors import InputError
-from facedancer.faces import Faces
+from facedancer.face import alignment, face_classes, face_labels
+from facedancer.face.faces import Faces
+from facedancer.imaging import images
 from facedancer.models.families.face_parser import loading
 from facedancer.models.families.face_parser.config import FaceParserConfig
 from facedancer.train import train_parser
@@ -28,6 +23,7 @@ from facedancer.train.parsing import (
     views,
 )
 from facedancer.train.parsing.settings import TrainParserSettings
+from tests import testing
 
 SIZE = 96, 112  # height, width
 POINTS = np.array([[45, 42], [67, 42], [56, 52], [48, 64], [64, 64]], np.float64)

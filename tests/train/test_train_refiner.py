@@ -7,13 +7,15 @@ import numpy as np
 import pytest
 from keras import ops
 
-from facedancer import epochs, images, sample_photos, testing
 from facedancer.errors import InputError
+from facedancer.imaging import images, sample_photos
 from facedancer.models.families.face_refiner import loading
+from facedancer.networks import epochs
 from facedancer.train import train_refiner
 from facedancer.train.refining import examples, losses, measuring, photos
 from facedancer.train.refining.photos import SwappedPhoto
 from facedancer.train.refining.settings import TrainRefinerSettings
+from tests import testing
 
 SIZE, SIDE = 64, 24
 

@@ -5,12 +5,12 @@ import dataclasses
 import keras
 import numpy as np
 
-from facedancer import testing
 from facedancer.errors import InputError
 from facedancer.models import build_generator
 from facedancer.train.frozen.teachers import Teacher
 from facedancer.train.validation import samples, validation
 from facedancer.train.validation.feeds import Pairs
+from tests import testing
 from tests.train import tiny
 
 

@@ -8,7 +8,7 @@ import cv2
 import keras
 import numpy as np
 
-from facedancer import cli, testing
+from facedancer import cli
 from facedancer.arcface_model import Encoder, build_mobilefacenet
 from facedancer.dataset.shards import records
 from facedancer.models.families.facedancer.config import (
@@ -21,6 +21,7 @@ from facedancer.train.objective import diff_augment
 from facedancer.train.objective.terms import values as term_values
 from facedancer.train.step import divided_step, state
 from facedancer.train.systems import facedancer, facedancer_recipes
+from tests import testing
 
 SIZE, ENCODED, VECTOR = 16, 20, 8
 TAPS = ("first_out", "second_out")

@@ -7,8 +7,9 @@ import tempfile
 import numpy as np
 import pytest
 
-from facedancer import images, sample_photos, testing
+from facedancer.imaging import images, sample_photos
 from facedancer.video_swap.clips import examining
+from tests import testing
 from tests.ui import browser
 
 pytestmark = pytest.mark.skipif(bool(browser.missing()), reason=browser.missing())

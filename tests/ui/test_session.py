@@ -10,12 +10,13 @@ from unittest import mock
 import numpy as np
 import pytest
 
-from facedancer import images, sample_photos, testing
 from facedancer.errors import InputError
+from facedancer.imaging import images, sample_photos
 from facedancer.ui.session import reports, sessions, swaps
 from facedancer.ui.session.sessions import Sessions
 from facedancer.video_swap import demo
 from facedancer.video_swap.settings import NetworkSettings
+from tests import testing
 
 ROOT = pathlib.Path(__file__).parents[2]
 HOW = {"mask": "face", "strength": 1.0, "colour": "none"}

@@ -3,8 +3,8 @@
 import os
 from unittest import mock
 
-from facedancer import testing
 from facedancer.video_swap.provenance import labels
+from tests import testing
 
 
 class Installation(testing.TestCase):

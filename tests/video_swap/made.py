@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 from av.video.reformatter import ColorRange
 
-from facedancer import alignment
-from facedancer.contract import IdentityInput, InputContract, SwapContract
-from facedancer.faces import Faces
+from facedancer.face import alignment
+from facedancer.face.faces import Faces
+from facedancer.networks.contract import IdentityInput, InputContract, SwapContract
 from facedancer.video_swap.media import video_reader
 from facedancer.video_swap.provenance import labels
 from facedancer.video_swap.swapping import identities, swapper

@@ -10,8 +10,8 @@ import skimage.data
 from PIL import Image
 
 import facedancer
-from facedancer import images
 from facedancer.errors import InputError
+from facedancer.imaging import images
 from facedancer.video_swap import api
 from facedancer.video_swap.provenance import signing
 from tests.video_swap import made

@@ -5,11 +5,11 @@ from unittest import mock
 import numpy as np
 from absl.testing import parameterized
 
-from facedancer import testing
 from facedancer.video_swap import benchmark
 from facedancer.video_swap.benchmark_settings import BenchmarkSettings
 from facedancer.video_swap.clips import speed
 from facedancer.video_swap.pixels.picture import Rgb
+from tests import testing
 from tests.video_swap import made
 
 

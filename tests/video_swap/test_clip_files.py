@@ -11,11 +11,11 @@ import av
 import numpy as np
 from absl.testing import parameterized
 
-from facedancer import testing
 from facedancer.errors import InputError
 from facedancer.video_swap.clips import clip_job, clip_stages, segments
 from facedancer.video_swap.media import joining, video_reader, video_writer
 from facedancer.video_swap.swapping import identities
+from tests import testing
 from tests.video_swap import made
 
 ENCODE = video_writer.EncodeSettings(quality=4, preset="ultrafast", segment_frames=8)
@@ -155,7 +155,7 @@ class SwapClipTest(testing.TestCase):
     def test_start_behind_the_end(self):
         for name in ("b.mp4", "b.gif", "frames"):
             self.output = self.folder / "out" / name
-            with self.assertRaisesRegex(InputError, "--start=100 lies behind the last"):
+            with self.assertRaisesRegex(InputError, "--start=100 lies after the last"):
                 self.swap(start=100)
             self.assertFalse(self.output.parent.exists(), "something was left")
 

@@ -10,12 +10,14 @@ import numpy as np
 from absl.testing import parameterized
 from PIL import Image, ImageSequence
 
-from facedancer import cli, images, testing
+from facedancer import cli
 from facedancer.errors import InputError
+from facedancer.imaging import images
 from facedancer.video_swap import multi_face_single_source
 from facedancer.video_swap.clips import clip_job, segments
 from facedancer.video_swap.media import pictures, video_reader
 from facedancer.video_swap.provenance import signing
+from tests import testing
 from tests.video_swap import made
 from tests.video_swap.test_clip_files import colour_at, job_of
 

@@ -5,9 +5,10 @@ import numpy as np
 import skimage.data
 from absl.testing import parameterized
 
-from facedancer import cli, testing
+from facedancer import cli
 from facedancer.errors import InputError
 from facedancer.video_swap import demo
+from tests import testing
 
 
 class DemoTest(testing.TestCase):

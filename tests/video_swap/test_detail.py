@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from facedancer import alignment
 from facedancer.errors import InputError
+from facedancer.face import alignment
 from facedancer.video_swap.compositing import detail
 from facedancer.video_swap.swapping.jobs import FaceJob, make_jobs
 from facedancer.video_swap.swapping.swapper import SwapSettings

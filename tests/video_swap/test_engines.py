@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 from absl.testing import parameterized
 
-from facedancer import models, sample_photos, testing
+from facedancer import models
 from facedancer.errors import InputError
+from facedancer.imaging import sample_photos
 from facedancer.models import fuse, get_preset
 from facedancer.video_swap import settings
 from facedancer.video_swap.engines import make, openvino_engine, quantization
+from tests import testing
 from tests.video_swap import made
 
 

@@ -9,10 +9,10 @@ import av
 import numpy as np
 from absl.testing import parameterized
 
-from facedancer import testing
 from facedancer.errors import InputError
 from facedancer.video_swap.clips import clip_job, plan, segments
 from facedancer.video_swap.media import joining, streams, video_reader, video_writer
+from tests import testing
 from tests.hostile import clips
 from tests.video_swap import made
 

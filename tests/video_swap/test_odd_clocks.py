@@ -4,12 +4,12 @@ from fractions import Fraction
 
 from absl.testing import parameterized
 
-from facedancer import testing
 from facedancer.video_swap.media import (
     clock,
     streams,
     timecodes,
 )
+from tests import testing
 
 
 class ClockTest(testing.TestCase):

@@ -6,7 +6,6 @@ import av
 import numpy as np
 from absl.testing import parameterized
 
-from facedancer import testing
 from facedancer.errors import InputError
 from facedancer.video_swap.media import (
     containers,
@@ -14,6 +13,7 @@ from facedancer.video_swap.media import (
     upright,
     video_reader,
 )
+from tests import testing
 from tests.hostile import clips
 from tests.video_swap.made import JOINED, numbers, read
 

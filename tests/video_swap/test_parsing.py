@@ -5,14 +5,17 @@ import dataclasses
 import keras
 import numpy as np
 
-from facedancer import alignment, face_classes, sample_photos, testing, weights
-from facedancer.contract import IdentityInput, InputContract, SwapContract
 from facedancer.errors import InputError
+from facedancer.face import alignment, face_classes
+from facedancer.imaging import sample_photos
 from facedancer.models.families.face_parser.loading import load_parser
+from facedancer.networks.contract import IdentityInput, InputContract, SwapContract
 from facedancer.retinaface.loading import load_detector
+from facedancer.storage import weights
 from facedancer.video_swap.compositing import parsing
 from facedancer.video_swap.settings import NetworkSettings
 from facedancer.video_swap.swapping import identities, networks, swapper
+from tests import testing
 from tests.video_swap import made
 
 

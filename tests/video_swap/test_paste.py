@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 from absl.testing import parameterized
 
-from facedancer import alignment, testing
 from facedancer.evaluation.settings import EvaluateSettings
+from facedancer.face import alignment
 from facedancer.video_swap import settings
 from facedancer.video_swap.compositing import (
     colour_transfer,
@@ -17,6 +17,7 @@ from facedancer.video_swap.compositing import (
     paste,
     pixel_boost,
 )
+from tests import testing
 
 
 def photo(height=120, width=200):

@@ -8,13 +8,14 @@ from unittest import mock
 import numpy as np
 from absl.testing import parameterized
 
-from facedancer import images, testing
-from facedancer.contract import IdentityInput, InputContract, SwapContract
 from facedancer.errors import InputError
+from facedancer.imaging import images
+from facedancer.networks.contract import IdentityInput, InputContract, SwapContract
 from facedancer.video_swap import find_faces, options
 from facedancer.video_swap.clips import people
 from facedancer.video_swap.settings import PeopleSettings
 from facedancer.video_swap.swapping import identities, networks
+from tests import testing
 from tests.video_swap import made
 
 CONTRACT = SwapContract(InputContract(64, "signed"), IdentityInput(size=3))

@@ -9,9 +9,10 @@ import numpy as np
 from absl.testing import parameterized
 from PIL import Image
 
-from facedancer import images, testing
 from facedancer.errors import InputError
+from facedancer.imaging import images
 from facedancer.video_swap.media import pictures
+from tests import testing
 from tests.video_swap import made
 
 
@@ -69,7 +70,7 @@ class PictureReaderTest(testing.TestCase):
     def test_part_without_a_frame_is_refused(self):
         path = self.write("a.gif")
         for part, words in (
-            ({"start": 100}, r"--start=100 lies behind the last frame .0\.35 s."),
+            ({"start": 100}, r"--start=100 lies after the last frame .0\.35 s."),
             ({"start": 0.01, "length": 0.02}, "no frame begins in the 0.02 s after "),
         ):
             with self.assertRaisesRegex(InputError, words):

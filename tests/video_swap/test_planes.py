@@ -7,7 +7,8 @@ import cv2
 import numpy as np
 from absl.testing import parameterized
 
-from facedancer import alignment, sample_photos, testing
+from facedancer.face import alignment
+from facedancer.imaging import sample_photos
 from facedancer.retinaface import load_detector
 from facedancer.video_swap.compositing import paste, pixel_aspect
 from facedancer.video_swap.encode_settings import EncodeSettings
@@ -15,6 +16,7 @@ from facedancer.video_swap.media import video_reader, video_writer
 from facedancer.video_swap.pixels import planes
 from facedancer.video_swap.pixels.picture import Rgb
 from facedancer.video_swap.provenance import watermark
+from tests import testing
 from tests.video_swap import made
 
 # Codes of limited range (ITU-R BT.601 and BT.709) of white, black and full red.

@@ -11,24 +11,19 @@ import numpy as np
 import pytest
 from absl.testing import parameterized
 
-from facedancer import (
-    alignment,
-    files,
-    images,
-    portable,
-    runtimes,
-    sample_photos,
-    testing,
-    weights,
-)
 from facedancer.arcface_model import build_mobilefacenet
 from facedancer.arcface_model.loading import load_embedder, load_encoder
 from facedancer.errors import InputError
+from facedancer.face import alignment
+from facedancer.imaging import images, sample_photos
+from facedancer.inference import portable, runtimes
 from facedancer.retinaface.loading import load_detector
+from facedancer.storage import files, weights
 from facedancer.video_swap import portable_network
 from facedancer.video_swap.engines import devices, make
 from facedancer.video_swap.settings import NetworkSettings
 from facedancer.video_swap.swapping import converting, networks
+from tests import testing
 from tests.video_swap import made
 
 onnx = pytest.importorskip("onnx")
@@ -44,7 +39,8 @@ sys.argv = ["facedancer", *sys.argv[1:]]
 command.main()
 """
 FROM_PYTHON = """
-from facedancer import Swapper, sample_photos
+from facedancer import Swapper
+from facedancer.imaging import sample_photos
 swapper = Swapper()
 hopper = sample_photos.path("hopper")
 result = swapper.swap(sample_photos.path("collins"), source=hopper)
@@ -54,7 +50,7 @@ assert len(swapper.faces(sample_photos.path("collins"))) == 1
 MORE_FROM_PYTHON = """
 import pathlib
 import facedancer
-from facedancer import images, sample_photos
+from facedancer.imaging import images, sample_photos
 
 folder = pathlib.Path(sys.argv[1])
 photos = [

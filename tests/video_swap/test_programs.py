@@ -12,14 +12,21 @@ from unittest import mock
 import pytest
 from absl.testing import parameterized
 
-from facedancer import cli, images, testing
+from facedancer import cli
 from facedancer.arcface_model import build_mobilefacenet
-from facedancer.contract import IdentityInput
 from facedancer.errors import InputError
-from facedancer.video_swap import multi_face_single_source, options, swap_image
+from facedancer.imaging import images
+from facedancer.networks.contract import IdentityInput
+from facedancer.video_swap import (
+    clip_swap,
+    multi_face_single_source,
+    options,
+    swap_image,
+)
 from facedancer.video_swap.media import video_reader
 from facedancer.video_swap.provenance import signing
 from facedancer.video_swap.swapping import networks
+from tests import testing
 from tests.video_swap import made
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -115,7 +122,7 @@ class ProgramTest(testing.TestCase):
         path = self.folder / name
         if not path.suffix:
             path.mkdir()
-        output = multi_face_single_source.default_output(path)
+        output = clip_swap.default_output(path)
         self.assertEqual(output, pathlib.Path("results") / expected)
 
     @pytest.mark.slow

@@ -9,8 +9,8 @@ import numpy as np
 import skimage.data
 from absl.testing import parameterized
 
-from facedancer import images
 from facedancer.errors import InputError
+from facedancer.imaging import images
 from facedancer.video_swap.media import pictures
 from facedancer.video_swap.provenance import credentials, labels, signing
 from tests.video_swap import made

@@ -3,11 +3,12 @@
 import numpy as np
 from absl.testing import parameterized
 
-from facedancer import images, testing
 from facedancer.errors import InputError
-from facedancer.faces import Faces
+from facedancer.face.faces import Faces
+from facedancer.imaging import images
 from facedancer.video_swap.settings import check_face
 from facedancer.video_swap.swapping import identities, source_faces
+from tests import testing
 from tests.video_swap import made
 
 SIZE = 300, 600

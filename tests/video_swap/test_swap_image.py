@@ -7,12 +7,14 @@ import numpy as np
 from absl.testing import parameterized
 from PIL import Image
 
-from facedancer import cli, images, testing
-from facedancer.contract import IdentityInput, InputContract, SwapContract
+from facedancer import cli
 from facedancer.errors import InputError
-from facedancer.faces import Faces
+from facedancer.face.faces import Faces
+from facedancer.imaging import images
+from facedancer.networks.contract import IdentityInput, InputContract, SwapContract
 from facedancer.video_swap import swap_image
 from facedancer.video_swap.swapping import networks
+from tests import testing
 from tests.hostile import images as hostile
 from tests.video_swap import made
 

@@ -7,8 +7,9 @@ import pathlib
 import numpy as np
 import pytest
 
-from facedancer import beam_runner, images, sample_photos
 from facedancer.errors import InputError
+from facedancer.imaging import images, sample_photos
+from facedancer.process import beam_runner
 from facedancer.video_swap import swap_many
 from facedancer.video_swap.provenance import signing
 from facedancer.video_swap.settings import PeopleSettings
@@ -94,7 +95,7 @@ def test_refused(folder, values, words):
 
 def test_a_foreign_report_is_not_written_over(folder):
     pathlib.Path("notes.json").write_text('{"mine": 1}')
-    with pytest.raises(InputError, match="no report of such a run"):
+    with pytest.raises(InputError, match="not the report of such a run"):
         swap_many.main(settings(report="notes.json"))
     assert pathlib.Path("notes.json").read_text() == '{"mine": 1}'
 

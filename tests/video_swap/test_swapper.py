@@ -7,14 +7,22 @@ import numpy as np
 import pytest
 from absl.testing import parameterized
 
-from facedancer import alignment, arcface_model, face_classes, images, testing
+from facedancer import arcface_model
 from facedancer.arcface_model.loading import load_embedder
-from facedancer.contract import INPUTS, IdentityInput, InputContract, SwapContract
 from facedancer.errors import InputError
-from facedancer.faces import Faces
+from facedancer.face import alignment, face_classes
+from facedancer.face.faces import Faces
+from facedancer.imaging import images
+from facedancer.networks.contract import (
+    INPUTS,
+    IdentityInput,
+    InputContract,
+    SwapContract,
+)
 from facedancer.video_swap.compositing import masks, pixel_boost
 from facedancer.video_swap.pixels.picture import Rgb
 from facedancer.video_swap.swapping import feeds, identities, swapper
+from tests import testing
 from tests.video_swap import made
 
 BOTH = ((made.RED, 10, 20, 40), (made.GREEN, 100, 30, 32))

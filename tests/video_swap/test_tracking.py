@@ -6,12 +6,13 @@ import time
 import numpy as np
 from absl.testing import parameterized
 
-from facedancer import alignment, testing
-from facedancer.faces import Faces
+from facedancer.face import alignment
+from facedancer.face.faces import Faces
 from facedancer.video_swap.clips import clip_stages, pipeline, tracking
 from facedancer.video_swap.media import video_reader
 from facedancer.video_swap.pixels.picture import Rgb
 from facedancer.video_swap.swapping import identities
+from tests import testing
 from tests.video_swap import made
 
 

@@ -11,8 +11,9 @@ from absl.testing import parameterized
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from facedancer import cli, images
+from facedancer import cli
 from facedancer.errors import InputError
+from facedancer.imaging import images
 from facedancer.video_swap import verify
 from facedancer.video_swap.clips import examining
 from facedancer.video_swap.provenance import credentials, signing

@@ -7,9 +7,9 @@ import av
 import numpy as np
 from absl.testing import parameterized
 
-from facedancer import testing
 from facedancer.errors import InputError
 from facedancer.video_swap.media import hdr, video_reader
+from tests import testing
 from tests.video_swap import made
 
 
@@ -52,7 +52,7 @@ class VideoReaderTest(testing.TestCase):
     def test_part_without_a_frame_is_refused(self):
         path = made.write_clip(self.tempdir() / "a.mp4", made.moving_scenes(25))
         for part, words in (
-            ({"start": 100}, r"--start=100 lies behind the last frame .0\.96 s."),
+            ({"start": 100}, r"--start=100 lies after the last frame .0\.96 s."),
             ({"start": 0.41, "length": 0.02}, "no frame begins in the 0.02 s after "),
         ):
             with self.assertRaisesRegex(InputError, words):

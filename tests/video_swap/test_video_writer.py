@@ -11,10 +11,10 @@ import av
 import numpy as np
 from absl.testing import parameterized
 
-from facedancer import testing
 from facedancer.errors import InputError
 from facedancer.video_swap.media import joining, video_reader, video_writer
 from facedancer.video_swap.pixels.picture import Rgb
+from tests import testing
 from tests.video_swap import made
 from tests.video_swap.test_video import chart, middles
 

@@ -10,9 +10,9 @@ import numpy as np
 import skimage.data
 from absl.testing import parameterized
 
-from facedancer import testing
 from facedancer.video_swap.pixels.picture import Rgb
 from facedancer.video_swap.provenance import watermark
+from tests import testing
 
 PAYLOAD = 0xC0FFEE42
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from keras import ops
 
-from facedancer.tensors import Tensor
+from facedancer.networks.tensors import Tensor
 
 
 def relative_error(target: Tensor, output: Tensor) -> Tensor:

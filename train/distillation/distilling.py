@@ -14,11 +14,14 @@ import tensorflow as tf
 from absl import logging
 from keras import ops
 
-from facedancer import arcface_model, files, images, optimizers
-from facedancer.alignment import Alignment, check_equal
+from facedancer import arcface_model
 from facedancer.arcface_model import Encoder, verification
 from facedancer.dataset.jobs import report
 from facedancer.errors import InputError
+from facedancer.face.alignment import Alignment, check_equal
+from facedancer.imaging import images
+from facedancer.networks import optimizers
+from facedancer.storage import files
 from facedancer.train.distillation import face_views
 from facedancer.train.distillation.agreement import distillation_loss
 from facedancer.train.distillation.settings import DistillSettings

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from facedancer.arcface_model.shapes import BLOCKS
-from facedancer.settings import Checked, ranged, setting
+from facedancer.flags.settings import Checked, ranged, setting
 
 
 @dataclasses.dataclass(frozen=True)

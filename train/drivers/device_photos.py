@@ -15,9 +15,23 @@ import numpy as np
 
 from facedancer.dataset.augmentation import colour
 from facedancer.dataset.reading.photo_plan import NAMES
-from facedancer.images import LUMA
+from facedancer.imaging.images import LUMA
 
 _CHANGES = ("photo", "flip", "jitter", "colour", "matrix", "kernel")
+
+
+def room(device: jax.Device, photo_mb: int | None = None) -> int:
+    """Returns the bytes of a device that photos may take.
+
+    Args:
+        device: Where they are to lie.
+        photo_mb: In MB; None: half of what is free, and none on a device that does not
+            say, such as a CPU.
+    """
+    if photo_mb is not None:
+        return photo_mb * 2**20
+    stats = device.memory_stats() or {}
+    return (stats.get("bytes_limit", 0) - stats.get("bytes_in_use", 0)) // 2
 
 
 def images(photos: jax.Array, batch: Mapping, jitter: str) -> dict:

@@ -29,8 +29,9 @@ from facedancer.dataset.reading import photo_plan, readers
 from facedancer.dataset.reading.pair_reader import PairReader
 from facedancer.errors import InputError
 from facedancer.models.layers.synchronized import means_over_replicas
-from facedancer.tensors import Tensor
+from facedancer.networks.tensors import Tensor
 from facedancer.train.drivers import device_photos
+from facedancer.train.drivers.variable_arrays import VariableArrays
 
 _AXIS = "batch"
 
@@ -45,7 +46,8 @@ class JaxDriver:
         devices: Their numbers among `jax.devices()`; empty: all.
         cache_dir: Folder where compiled programs are kept for the next start; empty:
             none are.
-        photo_mb: Memory of a device for decoded photos, in MB, see `_room`.
+        photo_mb: Memory of a device for decoded photos, in MB, see
+            `device_photos.room`.
 
     Raises:
         InputError: If there is no such device.
@@ -66,13 +68,9 @@ class JaxDriver:
         chosen = _chosen(devices)
         self.replicas = len(chosen)
         self._mesh = jax.sharding.Mesh(np.array(chosen), (_AXIS,))
-        self._variables: list = []
-        self._rates: list = []
-        self._constants: list = []
-        self._moving: list = []
+        self._held = VariableArrays([], [], [])
         self._values: list | None = None
         self._frozen: list | None = None
-        self._scopes: list[keras.StatelessScope] = []
         if cache_dir:
             jax.config.update("jax_compilation_cache_dir", cache_dir)
             jax.config.update("jax_persistent_cache_min_compile_time_secs", 1.0)
@@ -100,12 +98,7 @@ class JaxDriver:
             optimizers: See `Driver.bind`.
             constants: See `Driver.bind`.
         """
-        held = [v for one in (*networks, *optimizers) for v in one.variables]
-        self._rates = [v for v in held if v.name == "learning_rate"]
-        rates = {id(v) for v in self._rates}
-        self._variables = [v for v in held if id(v) not in rates]
-        self._constants = list(constants)
-        self._moving = [v for one in networks for v in one.non_trainable_variables]
+        self._held = VariableArrays(networks, optimizers, constants)
         self._values = self._frozen = None
 
     def compiled(self, update: Callable, after: Callable) -> Callable:
@@ -115,6 +108,7 @@ class JaxDriver:
             update: See `Driver.compiled`.
             after: See `Driver.compiled`.
         """
+        held = self._held
 
         def body(
             values: list,
@@ -125,12 +119,10 @@ class JaxDriver:
             draws: dict,
             step: jax.Array,
         ) -> tuple[list, jax.Array]:
-            held = [*self._variables, *self._rates, *self._constants]
-            mapping = list(zip(held, [*values, *rates, *constants], strict=True))
-            with self._within(mapping) as scope:
+            with held.standing_for(values, rates, constants) as scope:
                 found = update(self._images(photos, batch), draws, step)
                 after(step)
-                new = [scope.get_current_value(v) for v in self._variables]
+                new = [scope.get_current_value(v) for v in held.trained]
             return new, found
 
         if self.replicas > 1:
@@ -139,10 +131,10 @@ class JaxDriver:
 
         def step_of(batch: dict, draws: dict, step: int) -> jax.Array:
             if self._frozen is None:
-                self._frozen = self._everywhere([v.value for v in self._constants])
+                self._frozen = self._everywhere([v.value for v in held.constants])
             if self._values is None:
-                self._values = self._everywhere([v.value for v in self._variables])
-            rates = [v.value for v in self._rates]
+                self._values = self._everywhere([v.value for v in held.trained])
+            rates = [v.value for v in held.rates]
             self._values, found = run(
                 self._values,
                 self._everywhere(rates),
@@ -187,24 +179,6 @@ class JaxDriver:
             return arrays
         return jax.device_put(arrays, NamedSharding(self._mesh, PartitionSpec(_AXIS)))
 
-    @contextlib.contextmanager
-    def _within(self, mapping: list) -> Iterator[keras.StatelessScope]:
-        """A scope in which variables stand for arrays."""
-        with keras.StatelessScope(state_mapping=mapping) as scope:
-            self._scopes.append(scope)
-            try:
-                yield scope
-            finally:
-                self._scopes.pop()
-
-    def _current(self) -> dict[int, tuple]:
-        """Returns what each variable stands for now, by its identity."""
-        held = (*self._variables, *self._rates, *self._constants)
-        if not self._scopes:
-            return {id(v): (v, v.value) for v in held}
-        scope = self._scopes[-1]
-        return {id(v): (v, scope.get_current_value(v)) for v in held}
-
     def compiled_gradients(self, function: Callable) -> Callable:
         """Returns the function itself: the whole step is compiled.
 
@@ -223,22 +197,22 @@ class JaxDriver:
             weights: See `Driver.vjp`.
             inputs: See `Driver.vjp`.
         """
-        current = self._current()
+        held, current = self._held, self._held.current()
 
         def pure(values: list, inputs: list) -> tuple[Any, tuple[Any, list]]:
             mapping = {**current}
             for weight, value in zip(weights, values, strict=True):
                 mapping[id(weight)] = (weight, value)
-            with self._within(list(mapping.values())) as scope:
+            with held.within(list(mapping.values())) as scope:
                 outputs, extra = function(*inputs)
-                moved = [scope.get_current_value(v) for v in self._moving]
+                moved = [scope.get_current_value(v) for v in held.moving]
             return outputs, (extra, moved)
 
         values = [current[id(weight)][1] for weight in weights]
         outputs, pull, (extra, moved) = jax.vjp(
             pure, values, list(inputs), has_aux=True
         )
-        for variable, value in zip(self._moving, moved, strict=True):
+        for variable, value in zip(held.moving, moved, strict=True):
             variable.assign(value)
 
         def pulled(upstream: Sequence[Tensor | None]) -> tuple[list, list]:
@@ -307,7 +281,7 @@ class JaxDriver:
         """Brings the variables up to date; they may then be read and changed."""
         if self._values is None:
             return
-        for variable, value in zip(self._variables, self._values, strict=True):
+        for variable, value in zip(self._held.trained, self._values, strict=True):
             variable.assign(value)
         self._values = None
 
@@ -341,7 +315,8 @@ class JaxDriver:
         """Returns whether the photos of a reader are to lie on the device."""
         if reader.settings.distortion != "none":
             return False
-        wanted, room = photo_plan.bytes_of(reader), self._room()
+        wanted = photo_plan.bytes_of(reader)
+        room = device_photos.room(self._mesh.devices.flat[0], self.photo_mb)
         if wanted > room:
             logging.info(
                 "%d photos, %.0f MB, stay on disk: the device has room for %.0f MB",
@@ -350,17 +325,6 @@ class JaxDriver:
                 room / 2**20,
             )
         return wanted <= room
-
-    def _room(self) -> int:
-        """Returns the bytes of a device that photos may take.
-
-        Without a number it is half of what is free; a device that does not say, such
-        as a CPU, gets none.
-        """
-        if self.photo_mb is not None:
-            return self.photo_mb * 2**20
-        told = self._mesh.devices.flat[0].memory_stats() or {}
-        return (told.get("bytes_limit", 0) - told.get("bytes_in_use", 0)) // 2
 
     def clear_errors(self) -> contextlib.AbstractContextManager:
         """Returns a block without an effect: the reader's errors come out as such."""

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from facedancer.dataset.reading import pairs, readers
 from facedancer.models.layers.synchronized import means_over_replicas
-from facedancer.tensors import Tensor
+from facedancer.networks.tensors import Tensor
 from facedancer.train.drivers import distribution
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import keras
 
-from facedancer.tensors import Tensor
+from facedancer.networks.tensors import Tensor
 
 
 def compiled(function: Callable, model: keras.Model) -> Callable:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from keras import ops
 
-from facedancer import face_classes, face_maps
-from facedancer.alignment import Alignment
+from facedancer.face import face_classes, face_maps
+from facedancer.face.alignment import Alignment
 from facedancer.models.families.face_parser.loading import load_network
 from facedancer.models.families.face_parser.network import FaceParserNetwork
-from facedancer.tensors import Tensor
+from facedancer.networks.tensors import Tensor
 
 # Where a swap must leave the picture as it is.
 OUTSIDE = (

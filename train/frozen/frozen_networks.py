@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TypeVar
 
-from facedancer.tensors import Tensor
+from facedancer.networks.tensors import Tensor
 from facedancer.train.frozen.face_parsing import FaceParsing
 from facedancer.train.frozen.people import People
 from facedancer.train.frozen.perceptual import Perceptual

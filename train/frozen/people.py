@@ -16,14 +16,15 @@ import keras
 import numpy as np
 from keras import ops
 
-from facedancer import files, progress, untrusted
 from facedancer.dataset.reading import pair_reader
 from facedancer.dataset.shards import shard_index
 from facedancer.dataset.shards.records import CorruptRecordError
 from facedancer.errors import InputError
-from facedancer.tensors import Tensor
+from facedancer.networks.tensors import Tensor
+from facedancer.networks.vectors import normalize
+from facedancer.process import progress
+from facedancer.storage import files, untrusted
 from facedancer.train.frozen.teachers import Teacher
-from facedancer.vectors import normalize
 
 _BATCH = 64
 

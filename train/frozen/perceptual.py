@@ -15,8 +15,8 @@ import keras
 from keras import ops
 
 from facedancer.errors import InputError
-from facedancer.image_networks import IMAGENET_BGR_MEAN, load_image_network
-from facedancer.tensors import Tensor
+from facedancer.networks.image_networks import IMAGENET_BGR_MEAN, load_image_network
+from facedancer.networks.tensors import Tensor
 
 BLOCKS = {
     "vgg16": tuple(f"block{i}_pool" for i in range(1, 6)),

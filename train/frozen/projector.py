@@ -15,8 +15,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from facedancer.image_networks import load_image_network
-from facedancer.tensors import Tensor
+from facedancer.networks.image_networks import load_image_network
+from facedancer.networks.tensors import Tensor
 from facedancer.train.frozen.perceptual import imagenet
 
 _TAPS = {

@@ -17,7 +17,7 @@ import numpy as np
 from keras import ops
 
 from facedancer.errors import InputError
-from facedancer.tensors import Tensor
+from facedancer.networks.tensors import Tensor
 
 _STRENGTH = (0.7, 1.3)  # of the other identity; so that it is no constant sign
 _SOFT = 0.7  # largest share of a blurred copy in a pseudo target

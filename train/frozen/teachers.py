@@ -13,10 +13,10 @@ import keras
 import numpy as np
 from keras import ops
 
-from facedancer import batching
 from facedancer.arcface_model import tap_model
 from facedancer.errors import InputError
-from facedancer.tensors import Tensor
+from facedancer.inference import batching
+from facedancer.networks.tensors import Tensor
 from facedancer.train.frozen.compiled import compiled
 
 VIEW_SCALE, VIEW_SHIFT = 0.03, 0.03

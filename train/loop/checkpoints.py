@@ -17,8 +17,8 @@ from typing import IO, Any
 
 import numpy as np
 
-from facedancer import files, untrusted
 from facedancer.errors import InputError
+from facedancer.storage import files, untrusted
 from facedancer.train.step.state import State
 
 _NAME = re.compile(r"step_(\d{8,})\.npz")

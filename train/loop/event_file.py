@@ -14,8 +14,8 @@ import time
 
 import numpy as np
 
-from facedancer import protobuf
 from facedancer.dataset.shards import records
+from facedancer.inference import protobuf
 
 _FLOAT, _STRING = 1, 7  # data types of a TensorProto
 _SCALAR, _BLOB = 1, 3  # data classes of TensorBoard

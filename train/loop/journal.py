@@ -12,7 +12,8 @@ from collections.abc import Iterator
 import numpy as np
 from absl import logging
 
-from facedancer import files, images
+from facedancer.imaging import images
+from facedancer.storage import files
 from facedancer.train.loop.event_file import EventFile
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Iterable
 import numpy as np
 from absl import logging
 
-from facedancer.tensors import Tensor
+from facedancer.networks.tensors import Tensor
 from facedancer.train.loop import alarms
 from facedancer.train.loop.checkpoints import Checkpoints
 from facedancer.train.loop.clock import Clock

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 from keras import ops
 
-from facedancer.tensors import Tensor
+from facedancer.networks.tensors import Tensor
 from facedancer.train.objective import diff_augment
 from facedancer.train.objective.decoys import Decoy, Told
 

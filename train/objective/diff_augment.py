@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from keras import ops
 
-from facedancer.tensors import Tensor
+from facedancer.networks.tensors import Tensor
 
 AUGMENTATIONS = ("colour", "translation", "cutout")
 NUMBERS = 7  # random ones an image

@@ -15,9 +15,9 @@ from collections.abc import Sequence
 
 from keras import ops
 
-from facedancer import files
 from facedancer.errors import InputError
-from facedancer.tensors import Tensor
+from facedancer.networks.tensors import Tensor
+from facedancer.storage import files
 from facedancer.train.objective import losses
 
 # Encoder architecture, or name with hash -> tap -> margin.

@@ -12,8 +12,8 @@ from collections.abc import Iterable
 import keras
 from keras import ops
 
-from facedancer.images import LUMA
-from facedancer.tensors import Tensor
+from facedancer.imaging.images import LUMA
+from facedancer.networks.tensors import Tensor
 
 
 def squared_kernels(weights: Iterable[Tensor]) -> Tensor:

@@ -13,7 +13,7 @@ from typing import Any
 
 from facedancer.dataset.augmentation.photo_changes import AFFINES, DISTORTIONS
 from facedancer.dataset.reading.sampling import BALANCES
-from facedancer.settings import Checked, choice, ranged
+from facedancer.flags.settings import Checked, choice, ranged
 
 SCHEDULES = ("constant", "exponential", "cosine", "thirds")
 JITTERS = ("legacy", "per_image", "none")

@@ -17,7 +17,7 @@ from typing import Any
 
 from keras import ops
 
-from facedancer.tensors import Tensor
+from facedancer.networks.tensors import Tensor
 from facedancer.train.objective import losses
 
 # What a system sees of a batch, and what its networks make of it: tensors by name.

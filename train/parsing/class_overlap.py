@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from facedancer import face_classes
+from facedancer.face import face_classes
 from facedancer.train.parsing.parsed_photos import ParsedPhoto
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from facedancer import face_classes
+from facedancer.face import face_classes
 from facedancer.train.parsing.parsed_photos import ParsedPhoto
 
 Random = np.random.Generator

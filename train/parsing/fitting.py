@@ -9,11 +9,14 @@ import keras
 import numpy as np
 from absl import logging
 
-from facedancer import backup, epochs, face_classes, files, images, optimizers, writing
-from facedancer.alignment import Alignment
+from facedancer.face import face_classes
+from facedancer.face.alignment import Alignment
+from facedancer.imaging import images
 from facedancer.models.families.face_parser.config import FaceParserConfig
 from facedancer.models.families.face_parser.network import FaceParserNetwork, fold
-from facedancer.tensors import Tensor
+from facedancer.networks import epochs, optimizers
+from facedancer.networks.tensors import Tensor
+from facedancer.storage import backup, files, writing
 from facedancer.train.parsing import (
     class_overlap,
     overlap_losses,

@@ -9,9 +9,10 @@ import pathlib
 import cv2
 import numpy as np
 
-from facedancer import face_classes, face_labels, image_formats, images
 from facedancer.dataset.shards.splits import hash_order
 from facedancer.errors import InputError
+from facedancer.face import face_classes, face_labels
+from facedancer.imaging import image_formats, images
 
 
 @dataclasses.dataclass(frozen=True)

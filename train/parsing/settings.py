@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from facedancer.settings import Checked, ranged, setting
+from facedancer.flags.settings import Checked, ranged, setting
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from facedancer import alignment, degrading, face_classes
+from facedancer.face import alignment, face_classes
+from facedancer.imaging import degrading
 from facedancer.train.parsing.covers import cover
 from facedancer.train.parsing.parsed_photos import ParsedPhoto
 

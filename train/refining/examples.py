@@ -14,7 +14,8 @@ import dataclasses
 import cv2
 import numpy as np
 
-from facedancer import alignment, degrading
+from facedancer.face import alignment
+from facedancer.imaging import degrading
 from facedancer.train.refining.photos import SwappedPhoto
 
 _AS_IT_IS = 0.15  # chance of a target that nothing happened to

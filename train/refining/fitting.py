@@ -12,10 +12,12 @@ import tensorflow as tf
 from absl import logging
 from keras import ops
 
-from facedancer import backup, epochs, files, images, optimizers, writing
+from facedancer.imaging import images
 from facedancer.models.families.face_refiner.config import FaceRefinerConfig
 from facedancer.models.families.face_refiner.discriminator import build_discriminator
 from facedancer.models.families.face_refiner.network import FaceRefinerNetwork
+from facedancer.networks import epochs, optimizers
+from facedancer.storage import backup, files, writing
 from facedancer.train.frozen import perceptual
 from facedancer.train.refining import examples, losses, measuring, photos
 from facedancer.train.refining.photos import SwappedPhoto

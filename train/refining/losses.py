@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from keras import ops
 
-from facedancer.tensors import Tensor
+from facedancer.networks.tensors import Tensor
 
 _CELL = 4  # pixels; coarser than that, a face must stay the generator's
 

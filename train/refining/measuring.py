@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from facedancer import images
+from facedancer.imaging import images
 from facedancer.models.families.face_refiner.network import FaceRefinerNetwork
 from facedancer.train.refining import examples
 from facedancer.train.refining.photos import SwappedPhoto

@@ -10,13 +10,13 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from absl import logging
 
-from facedancer import images
-from facedancer.alignment import Alignment
 from facedancer.dataset.edits.swaps import FaceChanger, towards
 from facedancer.dataset.jobs import report
 from facedancer.dataset.photos.quality import sharpness
 from facedancer.dataset.shards.splits import hash_order
 from facedancer.errors import InputError
+from facedancer.face.alignment import Alignment
+from facedancer.imaging import images
 from facedancer.train.refining.settings import TrainRefinerSettings
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 from keras import ops, tree
 
-from facedancer.tensors import Tensor
+from facedancer.networks.tensors import Tensor
 from facedancer.train.objective import adversary as formulas
 from facedancer.train.objective import diff_augment, losses
 from facedancer.train.objective.adversary import Adversary

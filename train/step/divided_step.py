@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from keras import ops, tree
 
-from facedancer.tensors import Tensor
+from facedancer.networks.tensors import Tensor
 from facedancer.train.objective import diff_augment, terms
 from facedancer.train.objective.adversary import Adversary
 from facedancer.train.step import gradient_updates

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import keras
 
-from facedancer.tensors import Tensor
+from facedancer.networks.tensors import Tensor
 
 
 class Driver(Protocol):

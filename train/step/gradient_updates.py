@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 from keras import ops
 
-from facedancer.tensors import Tensor
+from facedancer.networks.tensors import Tensor
 from facedancer.train.step.driver import Driver
 
 

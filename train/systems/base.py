@@ -15,11 +15,11 @@ from typing import Any, ClassVar
 import keras
 import numpy as np
 
-from facedancer.contract import SwapContract
 from facedancer.errors import InputError
+from facedancer.flags.settings import did_you_mean
 from facedancer.models import ARCHITECTURES, Architecture
-from facedancer.network import Network
-from facedancer.settings import did_you_mean
+from facedancer.networks.contract import SwapContract
+from facedancer.networks.network import Network
 from facedancer.train.frozen.frozen_networks import FrozenNetworks
 from facedancer.train.frozen.teachers import Teacher
 from facedancer.train.objective import terms

@@ -17,7 +17,7 @@ import numpy as np
 from keras import ops
 
 from facedancer.models import DiscriminatorConfig, GeneratorConfig
-from facedancer.tensors import Tensor
+from facedancer.networks.tensors import Tensor
 from facedancer.train.frozen import teachers
 from facedancer.train.frozen.proxy import Proxy
 from facedancer.train.objective import ifsr, losses

@@ -19,7 +19,7 @@ from keras import ops
 from facedancer.models.families.mobile_fsgan.config import (
     ENDINGS,
 )
-from facedancer.tensors import Tensor
+from facedancer.networks.tensors import Tensor
 from facedancer.train.frozen import teachers
 from facedancer.train.objective import losses
 from facedancer.train.objective.adversary import Adversary

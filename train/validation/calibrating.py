@@ -8,11 +8,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from facedancer import files
 from facedancer.arcface_model import load_encoder
 from facedancer.errors import InputError
 from facedancer.models import load_generator
 from facedancer.models.families.built_network import SwapperNetwork
+from facedancer.storage import files
 from facedancer.train.frozen.teachers import Teacher
 from facedancer.train.objective import ifsr
 from facedancer.train.validation import calibration, validation

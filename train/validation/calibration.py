@@ -17,8 +17,8 @@ import cv2
 import numpy as np
 from matplotlib.figure import Figure
 
-from facedancer import images
 from facedancer.errors import InputError
+from facedancer.imaging import images
 from facedancer.train.frozen.teachers import Teacher, whole_view
 from facedancer.train.objective import ifsr
 

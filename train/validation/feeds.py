@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from facedancer import face_maps
-from facedancer.contract import SwapContract
 from facedancer.errors import InputError
+from facedancer.face import face_maps
 from facedancer.models.families.face_parser.loading import load_parser
 from facedancer.models.families.face_parser.parser import FaceParser
+from facedancer.networks.contract import SwapContract
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import keras
 import numpy as np
 
-from facedancer import images
-from facedancer.contract import SwapContract
+from facedancer.imaging import images
 from facedancer.models.families.built_network import SwapperNetwork
+from facedancer.networks.contract import SwapContract
 from facedancer.train.validation import feeds, validation
 from facedancer.train.validation.feeds import Pairs
 

@@ -8,16 +8,16 @@ from collections.abc import Callable
 import keras
 import numpy as np
 
-from facedancer import foreign
-from facedancer.alignment import Alignment, check_equal
-from facedancer.batching import in_batches
-from facedancer.contract import InputContract, SwapContract
 from facedancer.dataset.reading.pair_reader import PairReader, PairSettings
 from facedancer.errors import InputError
+from facedancer.face.alignment import Alignment, check_equal
+from facedancer.inference.batching import in_batches
+from facedancer.networks import foreign
+from facedancer.networks.contract import InputContract, SwapContract
+from facedancer.networks.vectors import normalize
 from facedancer.train.frozen.teachers import Teacher
 from facedancer.train.validation import feeds
 from facedancer.train.validation.feeds import Pairs
-from facedancer.vectors import normalize
 
 CONTRACT = SwapContract(InputContract(256, "signed"))  # target and identity
 

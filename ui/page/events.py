@@ -12,8 +12,9 @@ from typing import Any
 
 import gradio as gr
 
-from facedancer import files, images
 from facedancer.errors import InputError
+from facedancer.imaging import images
+from facedancer.storage import files
 from facedancer.ui.session import reports, swaps
 from facedancer.ui.session.sessions import Session, Sessions
 from facedancer.video_swap.clips import examining, people

@@ -13,8 +13,9 @@ import tempfile
 import threading
 from collections.abc import Iterable
 
-from facedancer import claims, image_formats
 from facedancer.errors import InputError
+from facedancer.imaging import image_formats
+from facedancer.storage import claims
 from facedancer.video_swap.api import Swapper
 from facedancer.video_swap.api_results import Identity
 from facedancer.video_swap.clips.people import Person

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from facedancer import image_formats, images
 from facedancer.errors import InputError
+from facedancer.imaging import image_formats, images
 from facedancer.ui.session.sessions import Session
 from facedancer.video_swap.api_results import Identity
 from facedancer.video_swap.clips import examining

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from facedancer import claims, files, images, progress
 from facedancer.errors import InputError
-from facedancer.image_formats import MAX_PIXELS
+from facedancer.imaging import images
+from facedancer.imaging.image_formats import MAX_PIXELS
+from facedancer.process import progress
+from facedancer.storage import claims, files
 from facedancer.video_swap.clips import (
     clip_report,
     clip_stages,

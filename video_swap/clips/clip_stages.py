@@ -11,7 +11,7 @@ from typing import TypeAlias
 import cv2
 import numpy as np
 
-from facedancer.faces import Faces
+from facedancer.face.faces import Faces
 from facedancer.video_swap.clips import pipeline, tracking
 from facedancer.video_swap.media import video_reader
 from facedancer.video_swap.pixels.picture import Picture, Rgb

@@ -10,8 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from facedancer import cli, files, images
+from facedancer import cli
 from facedancer.errors import InputError
+from facedancer.imaging import images
+from facedancer.storage import files
 from facedancer.video_swap.media import pictures, video_reader
 from facedancer.video_swap.provenance import credentials, signing, watermark
 

@@ -9,13 +9,14 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 
-from facedancer import alignment, contact_sheet, image_formats, images
 from facedancer.arcface_model import Embedder, mean_of_embeddings
 from facedancer.errors import InputError
-from facedancer.faces import Faces
-from facedancer.photo_search import search_photos
+from facedancer.face import alignment
+from facedancer.face.faces import Faces
+from facedancer.face.photo_search import search_photos
+from facedancer.imaging import contact_sheet, image_formats, images
+from facedancer.networks.vectors import cosine_matrix
 from facedancer.retinaface import Detector
-from facedancer.vectors import cosine_matrix
 from facedancer.video_swap.media import pictures, video_reader
 from facedancer.video_swap.pixels.picture import Rgb
 from facedancer.video_swap.swapping import identities

@@ -12,7 +12,7 @@ from collections.abc import Generator, Iterable, Iterator
 from concurrent import futures
 from typing import Any, TypeVar
 
-from facedancer import stopping
+from facedancer.process import stopping
 
 Item = TypeVar("Item")
 _END = object()

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 import av
 import numpy as np
 
-from facedancer import files, untrusted
 from facedancer.errors import InputError
-from facedancer.faces import Faces
+from facedancer.face.faces import Faces
+from facedancer.storage import files, untrusted
 from facedancer.video_swap.media import video_reader, video_writer
 
 if TYPE_CHECKING:

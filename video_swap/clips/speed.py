@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, TypeVar
 import cv2
 import numpy as np
 
-from facedancer import keras_needed, sample_photos
+from facedancer.imaging import sample_photos
+from facedancer.process import keras_needed
 from facedancer.retinaface import load_detector
 from facedancer.video_swap.benchmark_settings import SIZES, BenchmarkSettings
 from facedancer.video_swap.clips import clip_stages, pipeline, segments

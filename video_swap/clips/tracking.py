@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from facedancer.arcface_model import cosine
-from facedancer.boxes import overlap
-from facedancer.faces import Faces
+from facedancer.face.boxes import overlap
+from facedancer.face.faces import Faces
 from facedancer.video_swap.pixels.picture import Picture
 from facedancer.video_swap.swapping.jobs import make_jobs
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from facedancer.images import LUMA
+from facedancer.imaging.images import LUMA
 
 # Linear light, sRGB primaries to CIE XYZ (IEC 61966-2-1).
 _XYZ_FROM_RGB = np.array(

@@ -15,7 +15,7 @@ import math
 import cv2
 import numpy as np
 
-from facedancer import alignment
+from facedancer.face import alignment
 from facedancer.models.families.face_refiner.refiner import FaceRefiner
 from facedancer.video_swap.compositing import paste
 

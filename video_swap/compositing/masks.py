@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import cv2
 import numpy as np
 
-from facedancer import outlines
+from facedancer.face import outlines
 
 _FEATHER = 0.045  # of the crop's side: standard deviation of the soft edge
 _FADE = 0.08  # of the crop's side: over which any mask falls to 0 at the border

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from facedancer import face_classes
+from facedancer.face import face_classes
 from facedancer.models.families.face_parser.parser import FaceParser
 
 # What is before a face: it stays where the parser is sure of it.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from facedancer import alignment
+from facedancer.face import alignment
 
 _STRIP_PIXELS = 1 << 22  # of a frame that are blended at once
 

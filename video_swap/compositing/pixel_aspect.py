@@ -8,9 +8,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from facedancer import alignment
-from facedancer.contract import InputContract
-from facedancer.faces import Faces
+from facedancer.face import alignment
+from facedancer.face.faces import Faces
+from facedancer.networks.contract import InputContract
 from facedancer.retinaface import Detector
 from facedancer.video_swap.pixels.picture import Picture
 

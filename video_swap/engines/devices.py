@@ -6,8 +6,8 @@ import importlib.util
 import os
 import sys
 
-from facedancer import keras_needed
 from facedancer.errors import InputError
+from facedancer.process import keras_needed
 
 # There is no GPU for TensorFlow where none of these is; a look costs nothing, while
 # TensorFlow takes seconds to be imported.

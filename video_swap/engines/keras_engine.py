@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from facedancer import keras_needed
+from facedancer.process import keras_needed
 from facedancer.video_swap.engines import devices
 
 if TYPE_CHECKING:

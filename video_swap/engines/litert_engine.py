@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from facedancer import portable, runtimes
 from facedancer.errors import InputError
-from facedancer.portable import PortableFile
+from facedancer.inference import portable, runtimes
+from facedancer.inference.portable import PortableFile
 from facedancer.video_swap.engines import devices, runtime_engine
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from facedancer.errors import InputError
-from facedancer.portable import PortableFile, is_litert
+from facedancer.inference.portable import PortableFile, is_litert
 from facedancer.video_swap import settings
 from facedancer.video_swap.engines.keras_engine import KerasEngine
 from facedancer.video_swap.engines.litert_engine import LiteRTEngine

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from facedancer import runtimes
-from facedancer.portable import PortableFile
+from facedancer.inference import runtimes
+from facedancer.inference.portable import PortableFile
 from facedancer.video_swap.engines import devices, runtime_engine
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class OnnxRuntimeEngine(runtime_engine.RuntimeEngine):
         if isinstance(generator, PortableFile):
             self._run = _runtime(generator, outputs, device)
             return
-        from facedancer import portable
+        from facedancer.inference import portable
         from facedancer.models import portable_generator
 
         with tempfile.TemporaryDirectory() as folder:

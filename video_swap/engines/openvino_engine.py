@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from facedancer import openvino_core, runtimes, sample_photos
 from facedancer.errors import InputError
-from facedancer.portable import PortableFile
+from facedancer.imaging import sample_photos
+from facedancer.inference import openvino_core, runtimes
+from facedancer.inference.portable import PortableFile
 from facedancer.video_swap.engines import devices, quantization
 
 if TYPE_CHECKING:

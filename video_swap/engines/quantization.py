@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from facedancer import openvino_core
+from facedancer.inference import openvino_core
 
 if TYPE_CHECKING:
     import openvino

@@ -1,4 +1,4 @@
-"""What engines have in common that hand all to one of `facedancer.runtimes`."""
+"""What engines share that hand all to one of `facedancer.inference.runtimes`."""
 
 from __future__ import annotations
 

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 
 import av
 
-from facedancer import untrusted
 from facedancer.errors import InputError
+from facedancer.storage import untrusted
 
 # What holds its picture and sound itself. Left out is what names other files or places
 # (concat, hls, dash, sdp, imf, image2 with its patterns) or is a script.

@@ -13,8 +13,9 @@ from typing import TypeAlias
 import numpy as np
 from PIL import Image, ImageSequence
 
-from facedancer import files, image_colours, image_formats, images
 from facedancer.errors import InputError
+from facedancer.imaging import image_colours, image_formats, images
+from facedancer.storage import files
 from facedancer.video_swap.media import video_reader
 from facedancer.video_swap.pixels.picture import Rgb
 

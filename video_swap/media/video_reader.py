@@ -146,7 +146,7 @@ def nothing_used(reader: Any, last: Fraction | None) -> InputError:
         return InputError(f"{reader.path}: none of its frames can be decoded")
     if last < reader.start:
         return InputError(
-            f"{reader.path}: {start} lies behind the last frame ({float(last):.2f} s)"
+            f"{reader.path}: {start} lies after the last frame ({float(last):.2f} s)"
         )
     return InputError(
         f"{reader.path}: no frame begins in the {float(reader.length):g} s after "

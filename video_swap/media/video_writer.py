@@ -21,8 +21,8 @@ import av
 import numpy as np
 from av.video.reformatter import ColorRange, VideoReformatter
 
-from facedancer import scheduling
 from facedancer.errors import InputError
+from facedancer.process import scheduling
 from facedancer.video_swap.encode_settings import QUALITY, EncodeSettings
 from facedancer.video_swap.media import containers, decoding, upright, video_reader
 from facedancer.video_swap.pixels import planes

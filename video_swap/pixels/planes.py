@@ -14,7 +14,7 @@ from av.video.reformatter import (
     VideoReformatter,
 )
 
-from facedancer import alignment
+from facedancer.face import alignment
 from facedancer.video_swap.pixels.picture import Brightness, Painter, Picture
 
 FORMAT = "yuv420p"

@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from facedancer import files
 from facedancer.errors import InputError
+from facedancer.storage import files
 
 _FILE = "signing.pem"  # key and certificates in one, so that they always fit
 _YEARS = 10

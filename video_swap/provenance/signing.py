@@ -27,8 +27,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 import facedancer
-from facedancer import files, stopping, untrusted
 from facedancer.errors import InputError
+from facedancer.process import stopping
+from facedancer.storage import files, untrusted
 from facedancer.video_swap.provenance import manifests
 from facedancer.video_swap.provenance.credentials import Credentials
 

@@ -37,7 +37,7 @@ import hashlib
 import cv2
 import numpy as np
 
-from facedancer.images import LUMA
+from facedancer.imaging.images import LUMA
 from facedancer.video_swap.pixels.picture import Brightness, Picture, Rgb
 
 SIDE = 512

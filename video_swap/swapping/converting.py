@@ -10,8 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from facedancer import files, keras_needed, portable, weights
 from facedancer.errors import InputError
+from facedancer.inference import portable
+from facedancer.process import keras_needed
+from facedancer.storage import files, weights
 
 
 def convert(

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from facedancer import face_maps, images
-from facedancer.contract import SwapContract
 from facedancer.errors import InputError
+from facedancer.face import face_maps
+from facedancer.imaging import images
+from facedancer.networks.contract import SwapContract
 from facedancer.video_swap.compositing import pixel_boost
 
 if TYPE_CHECKING:

@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from facedancer import alignment, images
 from facedancer.arcface_model import Embedder, cosine_matrix, mean_of_embeddings
-from facedancer.contract import InputContract
 from facedancer.errors import InputError
-from facedancer.faces import Faces
-from facedancer.photo_search import search_photos
+from facedancer.face import alignment
+from facedancer.face.faces import Faces
+from facedancer.face.photo_search import search_photos
+from facedancer.imaging import images
+from facedancer.networks.contract import InputContract
 from facedancer.video_swap.compositing import pixel_aspect
 from facedancer.video_swap.pixels.picture import Picture, Rgb
 from facedancer.video_swap.settings import ORDERS, SOURCE_FACES

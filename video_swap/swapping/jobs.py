@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from facedancer import outlines
+from facedancer.face import outlines
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from concurrent import futures
 from typing import TYPE_CHECKING
 
-from facedancer import keras_needed, openvino_core, portable, weights
 from facedancer.arcface_model import Embedder, load_embedder
 from facedancer.arcface_model.portable_encoder import PortableEncoder
-from facedancer.contract import IdentityInput, SwapContract
 from facedancer.errors import InputError
+from facedancer.inference import openvino_core, portable
+from facedancer.inference.portable import PortableFile
 from facedancer.models.families.face_parser.loading import (
     load_parser as read_parser,
 )
@@ -21,9 +21,11 @@ from facedancer.models.families.face_refiner.loading import (
     load_refiner as read_refiner,
 )
 from facedancer.models.families.face_refiner.refiner import FaceRefiner
-from facedancer.portable import PortableFile
+from facedancer.networks.contract import IdentityInput, SwapContract
+from facedancer.process import keras_needed
 from facedancer.retinaface import Detector, load_detector
 from facedancer.retinaface.loading import MTCNN
+from facedancer.storage import weights
 from facedancer.video_swap.engines import devices, make
 from facedancer.video_swap.settings import NONE, NetworkSettings
 from facedancer.video_swap.swapping import converting, identities

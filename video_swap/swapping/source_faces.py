@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from facedancer.errors import InputError
-from facedancer.faces import Faces
+from facedancer.face.faces import Faces
 from facedancer.video_swap.settings import face_number
 
 _IN_WORDS = {

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from facedancer import alignment, face_maps
-from facedancer.contract import SwapContract
 from facedancer.errors import InputError
-from facedancer.faces import Faces
-from facedancer.photo_search import search_photos
+from facedancer.face import alignment, face_maps
+from facedancer.face.faces import Faces
+from facedancer.face.photo_search import search_photos
+from facedancer.networks.contract import SwapContract
 from facedancer.video_swap.compositing import (
     colour_transfer,
     detail,

@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from facedancer.models.families.conditional_gan.config import FIRST, ConditionalConfig
-from facedancer.tensors import Shape, Tensor
+from facedancer.networks.tensors import Shape, Tensor
 
 _HEADS, _TOKENS = 4, 8
 _DROPPED = 0.1

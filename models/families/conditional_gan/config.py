@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from facedancer import contract
 from facedancer.models.families.records import StructureRecord
+from facedancer.networks import contract
 
 BOTTLENECKS = ("mlp", "legacy_attention", "cross_attention")
 HALVINGS = 4  # by valid convolutions of 5x5

@@ -8,7 +8,7 @@ from facedancer.models.families.built_network import BuiltNetwork
 from facedancer.models.families.conditional_gan import bottlenecks
 from facedancer.models.families.conditional_gan.config import ConditionalJudgeConfig
 from facedancer.models.layers.registration import register
-from facedancer.tensors import Dtype, Tensor
+from facedancer.networks.tensors import Dtype, Tensor
 
 
 def discriminator_graph(

@@ -14,7 +14,7 @@ from facedancer.models.families.conditional_gan.config import (
 )
 from facedancer.models.layers.registration import register
 from facedancer.models.layers.shuffling import PixelShuffle2D
-from facedancer.tensors import Dtype, Tensor
+from facedancer.networks.tensors import Dtype, Tensor
 
 
 class _Layers:

@@ -6,10 +6,13 @@ import os
 import pathlib
 import typing
 
-from facedancer import face_classes, keras_needed, portable, weights
 from facedancer.errors import InputError
+from facedancer.face import face_classes
+from facedancer.inference import portable
 from facedancer.models.families.face_parser.parser import FaceParser
 from facedancer.models.families.face_parser.portable_parser import PortableParser
+from facedancer.process import keras_needed
+from facedancer.storage import weights
 
 if typing.TYPE_CHECKING:
     import keras
@@ -53,8 +56,8 @@ def load_network(path: str | os.PathLike = "") -> FaceParserNetwork:
     """
     found = pathlib.Path(path or weights.find("parser"))
     keras_needed.check(found)
-    from facedancer import model_files
     from facedancer.models.families.face_parser.network import FaceParserNetwork
+    from facedancer.storage import model_files
 
     stored = model_files.read_model_file(found)
     if stored.class_name != FaceParserNetwork.__name__:
@@ -75,8 +78,9 @@ def read(path: str | os.PathLike) -> keras.Model:
         InputError: If the file is missing, damaged or of another kind.
     """
     keras_needed.check(path)
-    from facedancer import foreign, model_files
     from facedancer.models.families.face_parser.network import FaceParserNetwork
+    from facedancer.networks import foreign
+    from facedancer.storage import model_files
 
     stored = model_files.read_model_file(path)
     if stored.class_name == FaceParserNetwork.__name__:

@@ -13,11 +13,12 @@ import dataclasses
 import keras
 from keras import layers
 
-from facedancer import face_classes, folding
+from facedancer.face import face_classes
 from facedancer.models.families.built_network import BuiltNetwork
 from facedancer.models.families.face_parser.config import FaceParserConfig
 from facedancer.models.layers.registration import register
-from facedancer.tensors import Dtype, Tensor
+from facedancer.networks import folding
+from facedancer.networks.tensors import Dtype, Tensor
 
 
 @dataclasses.dataclass(frozen=True)

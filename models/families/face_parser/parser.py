@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from facedancer import images
+from facedancer.imaging import images
 
 
 class FaceParser:

@@ -8,9 +8,11 @@ import typing
 
 import numpy as np
 
-from facedancer import face_classes, runtimes, untrusted
 from facedancer.errors import InputError
-from facedancer.portable import PortableFile
+from facedancer.face import face_classes
+from facedancer.inference import runtimes
+from facedancer.inference.portable import PortableFile
+from facedancer.storage import untrusted
 
 if typing.TYPE_CHECKING:
     from facedancer.models.families.face_parser.network import FaceParserNetwork
@@ -65,7 +67,7 @@ def save(network: FaceParserNetwork, path: str | os.PathLike, facts: dict) -> No
     """
     import keras
 
-    from facedancer import portable_writing
+    from facedancer.inference import portable_writing
     from facedancer.models.families.face_parser.network import fold
 
     folded = fold(network)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from facedancer.contract import InputContract
 from facedancer.models.families.records import StructureRecord
+from facedancer.networks.contract import InputContract
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,9 +9,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from facedancer import keras_needed, portable, runtimes, weights
 from facedancer.errors import InputError
+from facedancer.inference import portable, runtimes
 from facedancer.models.families.face_refiner.refiner import FaceRefiner
+from facedancer.process import keras_needed
+from facedancer.storage import weights
 
 if typing.TYPE_CHECKING:
     from facedancer.models.families.face_refiner.network import FaceRefinerNetwork
@@ -57,8 +59,8 @@ def load_network(path: str | os.PathLike = "") -> FaceRefinerNetwork:
     """
     found = pathlib.Path(path or weights.find("refiner"))
     keras_needed.check(found)
-    from facedancer import model_files
     from facedancer.models.families.face_refiner.network import FaceRefinerNetwork
+    from facedancer.storage import model_files
 
     stored = model_files.read_model_file(found)
     if stored.class_name != FaceRefinerNetwork.__name__:

@@ -21,7 +21,7 @@ from facedancer.models.families.face_refiner.blurring import GaussianBlur2D
 from facedancer.models.families.face_refiner.config import FaceRefinerConfig
 from facedancer.models.layers.registration import register
 from facedancer.models.layers.shuffling import PixelShuffle2D
-from facedancer.tensors import Dtype, Tensor
+from facedancer.networks.tensors import Dtype, Tensor
 
 _SLOPE = 0.1  # of the rectifiers below zero
 _GATES = 2

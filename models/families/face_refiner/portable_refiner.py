@@ -20,7 +20,7 @@ def save(network: FaceRefinerNetwork, path: str | os.PathLike, facts: dict) -> N
     """
     import keras
 
-    from facedancer import portable_writing
+    from facedancer.inference import portable_writing
 
     described = {
         "kind": "refiner",

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from facedancer import images
+from facedancer.imaging import images
 
 
 class FaceRefiner:

@@ -6,8 +6,8 @@ import dataclasses
 import math
 from collections.abc import Iterable
 
-from facedancer import contract
 from facedancer.models.families.records import StructureRecord
+from facedancer.networks import contract
 
 UP_TYPES = ("no_skip", "concat", "add", "affa", "d_affa", "do_affa")
 OUTPUTS = ("linear", "tanh")

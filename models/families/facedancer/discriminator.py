@@ -7,7 +7,7 @@ from facedancer.models.families.facedancer import blocks
 from facedancer.models.families.facedancer.config import DiscriminatorConfig
 from facedancer.models.families.layer_ops import LayerParts, Parts, Piece
 from facedancer.models.layers.registration import register
-from facedancer.tensors import Dtype
+from facedancer.networks.tensors import Dtype
 
 
 def discriminator_graph(

@@ -25,7 +25,6 @@ import keras
 import numpy as np
 from keras import ops
 
-from facedancer.contract import SwapContract
 from facedancer.errors import InputError
 from facedancer.models.families.built_network import SwapperNetwork
 from facedancer.models.families.facedancer.config import GeneratorConfig
@@ -33,7 +32,8 @@ from facedancer.models.families.facedancer.generator import generator_graph
 from facedancer.models.families.layer_ops import LayerParts
 from facedancer.models.layers import fast_convolution, normalization, resampling
 from facedancer.models.layers.registration import register
-from facedancer.tensors import Dtype, Tensor
+from facedancer.networks.contract import SwapContract
+from facedancer.networks.tensors import Dtype, Tensor
 
 _FEW = 4  # channels that leave most of a vector register empty
 

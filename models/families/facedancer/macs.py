@@ -12,7 +12,7 @@ from facedancer.models.families.facedancer.config import (
 )
 from facedancer.models.families.facedancer.discriminator import discriminator_graph
 from facedancer.models.families.facedancer.generator import generator_graph
-from facedancer.network import Cost
+from facedancer.networks.network import Cost
 
 
 class CountingParts:

@@ -15,7 +15,7 @@ from facedancer.models.layers.normalization import InstanceNorm
 from facedancer.models.layers.scalar_norm import ScalarNorm
 from facedancer.models.layers.shuffling import ICNR, PixelShuffle2D
 from facedancer.models.layers.synchronized import SynchronizedBatchNorm
-from facedancer.tensors import Dtype, Tensor
+from facedancer.networks.tensors import Dtype, Tensor
 
 _GROUPS = 16
 

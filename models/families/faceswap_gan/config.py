@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from facedancer import contract
 from facedancer.models.families.records import StructureRecord
+from facedancer.networks import contract
 
 SIZES = (64, 128, 256)
 NORMS = ("none", "batch", "instance", "layer", "group", "hybrid")

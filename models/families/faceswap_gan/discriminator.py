@@ -11,7 +11,7 @@ from facedancer.models.families.faceswap_gan.config import (
     FaceswapDiscriminatorConfig,
 )
 from facedancer.models.layers.registration import register
-from facedancer.tensors import Dtype, Tensor
+from facedancer.networks.tensors import Dtype, Tensor
 
 _SMALLEST = 8  # places a side of the last map
 

@@ -12,7 +12,7 @@ from facedancer.models.families.faceswap_gan import blocks
 from facedancer.models.families.faceswap_gan.blocks import FaceswapParts
 from facedancer.models.families.faceswap_gan.config import SIDE, FaceswapConfig
 from facedancer.models.layers.registration import register
-from facedancer.tensors import Dtype, Tensor
+from facedancer.networks.tensors import Dtype, Tensor
 
 
 def inputs_of(config: FaceswapConfig, parts: FaceswapParts) -> list[Tensor]:

@@ -12,7 +12,7 @@ from facedancer.models.families.layer_ops import LayerParts
 from facedancer.models.layers import aligned
 from facedancer.models.layers.spectral_convolution import SpectralConv2D
 from facedancer.models.layers.synchronized import SynchronizedBatchNorm
-from facedancer.tensors import Dtype, Tensor
+from facedancer.networks.tensors import Dtype, Tensor
 
 SLOPE = 0.01
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from facedancer import contract
 from facedancer.models.families.records import StructureRecord
+from facedancer.networks import contract
 
 MAX_STAGES = 10
 # Names of the outputs and of the discriminators by how often the size is halved.

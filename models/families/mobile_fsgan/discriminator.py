@@ -8,7 +8,7 @@ from facedancer.models.families.built_network import BuiltNetwork
 from facedancer.models.families.mobile_fsgan import blocks
 from facedancer.models.families.mobile_fsgan.config import MobileDiscriminatorConfig
 from facedancer.models.layers.registration import register
-from facedancer.tensors import Dtype, Tensor
+from facedancer.networks.tensors import Dtype, Tensor
 
 
 def discriminator_graph(

@@ -9,7 +9,7 @@ from facedancer.models.families.mobile_fsgan.config import (
     MobileGeneratorConfig,
 )
 from facedancer.models.layers.registration import register
-from facedancer.tensors import Dtype, Tensor
+from facedancer.networks.tensors import Dtype, Tensor
 
 
 def _attributes(

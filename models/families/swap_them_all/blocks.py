@@ -12,7 +12,7 @@ from facedancer.models.families.layer_ops import LayerParts
 from facedancer.models.layers import aligned, spatially_adaptive
 from facedancer.models.layers.normalization import AdaIN, InstanceNorm
 from facedancer.models.layers.scalar_norm import ScalarNorm
-from facedancer.tensors import Dtype, Tensor
+from facedancer.networks.tensors import Dtype, Tensor
 
 EPSILON = 1e-5  # of AdaIN's norm a channel
 

@@ -11,7 +11,7 @@ from facedancer.models.families.swap_them_all.config import (
     SemanticDiscriminatorConfig,
 )
 from facedancer.models.layers.registration import register
-from facedancer.tensors import Dtype, Tensor
+from facedancer.networks.tensors import Dtype, Tensor
 
 
 def _conv(

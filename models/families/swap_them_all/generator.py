@@ -8,7 +8,7 @@ from facedancer.models.families.built_network import SwapperNetwork
 from facedancer.models.families.swap_them_all import blocks
 from facedancer.models.families.swap_them_all.config import SwapThemAllConfig
 from facedancer.models.layers.registration import register
-from facedancer.tensors import Dtype, Tensor
+from facedancer.networks.tensors import Dtype, Tensor
 
 
 def _inputs(config: SwapThemAllConfig, parts: blocks.SpadeParts) -> dict[str, Tensor]:

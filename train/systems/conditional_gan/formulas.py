@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from keras import ops
 
-from facedancer.tensors import Tensor
+from facedancer.networks.tensors import Tensor
 
 _C1, _C2 = 0.01**2, 0.03**2  # of pictures in [0, 1]
 _SIGMA = 1.5 / 11  # of the window

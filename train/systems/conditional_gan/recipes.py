@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from facedancer.settings import Checked, choice, ranged
+from facedancer.flags.settings import Checked, choice, ranged
 from facedancer.train.objective.recipes import (
     AdversaryRecipe,
     Optimisation,

@@ -12,8 +12,8 @@ from typing import Any, cast
 import keras
 from keras import ops
 
-from facedancer import face_maps
-from facedancer.tensors import Tensor
+from facedancer.face import face_maps
+from facedancer.networks.tensors import Tensor
 from facedancer.train.objective import losses
 from facedancer.train.objective.adversary import Adversary
 from facedancer.train.objective.recipes import Recipe

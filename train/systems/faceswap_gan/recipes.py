@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from facedancer.settings import Checked, ranged
+from facedancer.flags.settings import Checked, ranged
 from facedancer.train.objective.recipes import (
     AdversaryRecipe,
     Optimisation,

@@ -17,8 +17,8 @@ import numpy as np
 from keras import ops
 
 from facedancer.models.families.faceswap_gan.generator import swapper_of
-from facedancer.network import Network
-from facedancer.tensors import Tensor
+from facedancer.networks.network import Network
+from facedancer.networks.tensors import Tensor
 from facedancer.train.frozen import teachers
 from facedancer.train.objective import losses
 from facedancer.train.objective.adversary import Adversary

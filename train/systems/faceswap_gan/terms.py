@@ -7,7 +7,7 @@ from collections.abc import Callable
 from keras import ops
 
 from facedancer.models.layers.scalar_norm import scalar_normed
-from facedancer.tensors import Tensor
+from facedancer.networks.tensors import Tensor
 from facedancer.train.objective import losses
 from facedancer.train.objective.terms import Made, Seen, Sums, Term
 

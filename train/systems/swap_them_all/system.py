@@ -15,9 +15,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from facedancer import face_maps
+from facedancer.face import face_maps
 from facedancer.models.families.swap_them_all.config import PairDiscriminatorConfig
-from facedancer.tensors import Tensor
+from facedancer.networks.tensors import Tensor
 from facedancer.train.frozen import teachers
 from facedancer.train.frozen.face_parsing import FaceParsing
 from facedancer.train.objective import losses

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from facedancer.tensors import Tensor
+from facedancer.networks.tensors import Tensor
 from facedancer.train.objective import losses
 from facedancer.train.objective.terms import Made, Seen, Sums
 

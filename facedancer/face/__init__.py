@@ -1,0 +1,1 @@
+"""Where a face is: boxes, landmarks, alignment, pose, outlines, maps."""

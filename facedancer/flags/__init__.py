@@ -1,0 +1,1 @@
+"""Settings: what each may be, read from a command line, shown by `--help`."""

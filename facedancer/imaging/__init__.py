@@ -1,0 +1,1 @@
+"""Images: formats, colours, values, photos as Python gives them."""

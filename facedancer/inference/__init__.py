@@ -1,0 +1,1 @@
+"""Networks as portable files, and the runtimes that compute them."""

@@ -1,0 +1,187 @@
+"""Turns a Keras network into a portable file (`portable`). Needs TensorFlow.
+
+The graph comes from Keras' own export. Two things are changed in it: norms that are
+written as seven operations become the one that runtimes have for them, and weights that
+16 bits hold exactly are stored in 16 bits, so that the file is half as large and its
+results are the same.
+"""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import tempfile
+from collections.abc import Mapping
+from typing import Any, TypeGuard
+
+import keras
+import numpy as np
+import onnx
+from tf2onnx.graph import GraphUtil
+
+from facedancer.inference import portable
+
+_TO_LAST = [0, 2, 3, 1]  # channels first to channels last
+_SMALL = 256  # numbers up to which an array is not worth a further operation
+
+
+def save(
+    network: keras.Model,
+    path: str | os.PathLike,
+    feeds: Mapping[str, np.ndarray],
+    facts: Mapping[str, Any],
+) -> None:
+    """Writes a network as a portable file.
+
+    Args:
+        network: A functional model whose call gives a dict of outputs by name.
+        path: The file.
+        feeds: Inputs by name, of any values; the network is called with them once, as
+            the export wants one that was called.
+        facts: What the file says of itself, see `portable`.
+    """
+    given = [feeds[tensor.name] for tensor in network.inputs]
+    network(given if len(given) > 1 else given[0])
+    with tempfile.TemporaryDirectory() as folder:
+        exported = pathlib.Path(folder, "network.onnx")
+        network.export(str(exported), format="onnx", verbose=False)
+        model = onnx.load(str(exported))
+    _join_norms(model)
+    model = _without_detours(model)
+    _halve(model.graph)
+    del model.metadata_props[:]
+    model.doc_string = ""
+    onnx.checker.check_model(model)
+    portable.write(path, model.SerializeToString(), dict(facts))
+
+
+def _without_detours(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Returns the model without transposes that the norms had kept apart."""
+    return GraphUtil.optimize_model_proto(model)
+
+
+def _join_norms(model: onnx.ModelProto) -> None:
+    """Writes instance norms as one operation.
+
+    `(x - mean(x)) / sqrt(mean((x - mean(x)) ** 2) + e)`, means over height and width.
+    The export keeps maps channels first, and transposes them for the division.
+    """
+    graph = model.graph
+    shapes = _channels(model)
+    made = {name: node for node in graph.node for name in node.output}
+    arrays = {a.name: onnx.numpy_helper.to_array(a) for a in graph.initializer}
+    for node in list(graph.node):
+        found = _norm(node, made, arrays) if node.op_type == "Div" else None
+        if found is None or found[0] not in shapes:
+            continue
+        name, epsilon = found
+        ends = []
+        for kind, value in (("scale", 1.0), ("shift", 0.0)):
+            ends.append(f"norm_{kind}_{shapes[name]}")
+            if ends[-1] not in arrays:
+                arrays[ends[-1]] = np.full(shapes[name], value, np.float32)
+                graph.initializer.append(
+                    onnx.numpy_helper.from_array(arrays[ends[-1]], ends[-1])
+                )
+        norm = f"{node.output[0]}_norm"
+        index = list(graph.node).index(node)
+        graph.node.remove(node)
+        pair = (
+            onnx.helper.make_node(
+                "InstanceNormalization", [name, *ends], [norm], norm, epsilon=epsilon
+            ),
+            onnx.helper.make_node(
+                "Transpose", [norm], list(node.output), node.name, perm=_TO_LAST
+            ),
+        )
+        for made_node in reversed(pair):
+            graph.node.insert(index, made_node)
+    _drop_unused(graph)
+
+
+def _norm(
+    node: onnx.NodeProto,
+    made: Mapping[str, onnx.NodeProto],
+    arrays: Mapping[str, np.ndarray],
+) -> tuple[str, float] | None:
+    """Returns input and epsilon of the norm that ends in a division."""
+    turned, root = (made.get(name) for name in node.input)
+    total = _before(root, "Sqrt", made)
+    variance = _before(total, "Add", made)
+    square = _before(variance, "ReduceMean", made)
+    apart = _before(turned, "Transpose", made)
+    if not (_is(turned, "Transpose") and _is(apart, "Sub") and _is(square, "Pow")):
+        return None
+    if not (_is(total, "Add") and _is(variance, "ReduceMean")):
+        return None
+    if square.input[0] != turned.output[0] or _ints(turned, "perm") != _TO_LAST:
+        return None
+    if _ints(variance, "axes") != [1, 2] or total.input[1] not in arrays:
+        return None
+    mean = made.get(apart.input[1])
+    if _is(mean, "Reshape"):
+        mean = made.get(mean.input[0])
+    if not _is(mean, "GlobalAveragePool") or mean.input[0] != apart.input[0]:
+        return None
+    return apart.input[0], float(arrays[total.input[1]].reshape(()))
+
+
+def _before(
+    node: onnx.NodeProto | None, kind: str, made: Mapping[str, onnx.NodeProto]
+) -> onnx.NodeProto | None:
+    """Returns the first input's node of a node of some kind, else None."""
+    return made.get(node.input[0]) if _is(node, kind) else None
+
+
+def _is(node: onnx.NodeProto | None, kind: str) -> TypeGuard[onnx.NodeProto]:
+    return node is not None and node.op_type == kind
+
+
+def _ints(node: onnx.NodeProto, name: str) -> list[int]:
+    return next((list(one.ints) for one in node.attribute if one.name == name), [])
+
+
+def _channels(model: onnx.ModelProto) -> dict[str, int]:
+    """Returns how many channels each map has, where that is known."""
+    known = onnx.shape_inference.infer_shapes(model).graph
+    found = {}
+    for value in (*known.value_info, *known.input):
+        sizes = [one.dim_value for one in value.type.tensor_type.shape.dim]
+        if len(sizes) == 4 and sizes[1]:
+            found[value.name] = sizes[1]
+    return found
+
+
+def _drop_unused(graph: onnx.GraphProto) -> None:
+    """Removes what nothing takes any more."""
+    wanted = {one.name for one in graph.output}
+    for node in reversed(list(graph.node)):
+        if wanted.isdisjoint(node.output):
+            graph.node.remove(node)
+        else:
+            wanted.update(node.input)
+    for array in list(graph.initializer):
+        if array.name not in wanted:
+            graph.initializer.remove(array)
+
+
+def _halve(graph: onnx.GraphProto) -> None:
+    """Stores in 16 bits what these hold exactly; it is cast to 32 when it is read."""
+    casts = []
+    for array in graph.initializer:
+        values = onnx.numpy_helper.to_array(array)
+        if values.dtype != np.float32 or values.size <= _SMALL:
+            continue
+        with np.errstate(over="ignore"):
+            half = values.astype(np.float16)
+        if not np.array_equal(half.astype(np.float32), values):
+            continue
+        name, short = array.name, f"{array.name}_half"
+        array.CopyFrom(onnx.numpy_helper.from_array(half, short))
+        casts.append(
+            onnx.helper.make_node(
+                "Cast", [short], [name], name=f"{name}_cast", to=onnx.TensorProto.FLOAT
+            )
+        )
+    for cast in reversed(casts):
+        graph.node.insert(0, cast)

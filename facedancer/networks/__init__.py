@@ -1,0 +1,1 @@
+"""What networks are made of and fed, whichever folder they stand in."""

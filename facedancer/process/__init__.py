@@ -1,0 +1,1 @@
+"""A program while it runs: its progress, how it is stopped, who helps it."""

@@ -1,0 +1,254 @@
+"""The catalogue of weights the programs use when no path is given.
+
+A file is looked for in the folder that the environment variable
+`FACEDANCER_WEIGHTS` names, then inside the package. Nothing is ever downloaded.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pathlib
+from collections.abc import Sequence
+
+from facedancer.errors import InputError
+from facedancer.flags.settings import did_you_mean
+from facedancer.storage import files
+
+PACKAGED = pathlib.Path(__file__).parents[1] / "pretrained"
+
+_FLAGS = {
+    "generator": "--facedancer_path",
+    "encoder": "--arcface_path",
+    "detector": "--retina_path",
+    "parser": "--parsing_path",
+    "refiner": "--refiner_path",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Weights:
+    """One file of weights.
+
+    Attributes:
+        kind: `"generator"`, `"encoder"`, `"detector"`, `"parser"` or
+            `"refiner"`.
+        file: Its name.
+        sha256: Of the file, in hexadecimal.
+        licence: SPDX identifier.
+        trained_on: The data, in words.
+        card: The page in `docs/` with figures and the commands that made it.
+        portable: Name of the same network as a file that needs no Keras, see
+            `facedancer.inference.portable`.
+        portable_sha256: Of that file.
+        note: What a user should know of their quality, in one or two sentences.
+    """
+
+    kind: str
+    file: str
+    sha256: str
+    licence: str
+    trained_on: str
+    card: str
+    portable: str
+    portable_sha256: str
+    note: str = ""
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """SHA-256 of its files by their names."""
+        return {self.file: self.sha256, self.portable: self.portable_sha256}
+
+
+_LFW = (
+    "Labeled Faces in the Wild, deep-funneled: 7,032 photos of 4,320 people, at most 5 "
+    "of each; 600 people held out"
+)
+
+CATALOGUE = {
+    "facedancer_lite_96": Weights(
+        kind="generator",
+        file="facedancer_lite_96.keras",
+        sha256="1b639f338f305288230721c5102717eef374e2de93eab1ba08205eade0adff5c",
+        licence="Apache-2.0",
+        trained_on=_LFW,
+        card="docs/model_cards/facedancer_lite_96.md",
+        portable="facedancer_lite_96.onnx",
+        portable_sha256="1a5e91aac676e7f081b24c4c886faab9946c8740ac1c47a428213a604cab7d48",
+        note="The packaged generator is small: 96 pixels, trained for hours on two CPU "
+        "cores. It keeps pose, light and expression; most results are nearer to the "
+        "source's person than to the target's. Train your own for large faces.",
+    ),
+    "mobilefacenet_64": Weights(
+        kind="encoder",
+        file="mobilefacenet_64.keras",
+        sha256="ca82ddf3dc5e7790f099066036eaa66e00cfb45a2861a95074307790b5711ba5",
+        licence="Apache-2.0",
+        trained_on=_LFW,
+        card="docs/model_cards/mobilefacenet_64.md",
+        portable="mobilefacenet_64.onnx",
+        portable_sha256="4074362c20e4a3d653a9e25fdc4031ae1d023142ea87386e69abb374e4eda2fd",
+    ),
+    "retinaface_mobilenet025": Weights(
+        kind="detector",
+        file="retinaface_mobilenet025.keras",
+        sha256="2186319ec0ef0aefa5d8e26dbe42c88594e25ee344bd1c71a8922308bb9d01da",
+        licence="Apache-2.0",
+        trained_on="scenes put together from 7,032 photos of Labeled Faces in the Wild "
+        "and 400 of CelebAMask-HQ; 600 people and 120 photos held out",
+        card="docs/model_cards/retinaface_mobilenet025.md",
+        portable="retinaface_mobilenet025.onnx",
+        portable_sha256="9352f7d663df96cc167809753664355ab6f0a7d4134e7d216ccfb4918c21f13a",
+    ),
+    "face_parser_96": Weights(
+        kind="parser",
+        file="face_parser_96.keras",
+        sha256="55b216515ae1588214b8db30ceb8ee3ae9e8bb0221abf59c6f74210fcebc95aa",
+        licence="Apache-2.0",
+        trained_on="460 photos of CelebAMask-HQ, which are for non-commercial research "
+        "only: ask what that means for other uses; 60 held out",
+        card="docs/model_cards/face_parser_96.md",
+        portable="face_parser_96.onnx",
+        portable_sha256="e1caa79b486a7dde2187d355b750d148d1eee93c92eb9e5ab787f9773077bb1b",
+    ),
+    "face_refiner_256": Weights(
+        kind="refiner",
+        file="face_refiner_256.keras",
+        sha256="816761a5f80590cea809ab28fc9a85a2dd731779587f707c91e83f109752c0c6",
+        licence="Apache-2.0",
+        trained_on="457 photos of CelebAMask-HQ and 1,501 of CelebA, which are for "
+        "non-commercial research only: ask what that means for other uses; 60 photos "
+        "and 100 people held out",
+        card="docs/model_cards/face_refiner_256.md",
+        portable="face_refiner_256.onnx",
+        portable_sha256="65508acf47d4b738c25cf2c63dd7b3f0364179cff6085c9a830dfbf22af6fbd3",
+    ),
+}
+
+
+def find(kind: str) -> pathlib.Path:
+    """Returns the file of the catalogue's weights of one kind.
+
+    Args:
+        kind: `"generator"`, `"encoder"`, `"detector"`, `"parser"` or
+            `"refiner"`.
+
+    Raises:
+        InputError: If there is none; the text names the flag that takes a file.
+        ValueError: If the kind is unknown.
+    """
+    if kind not in _FLAGS:
+        raise ValueError(
+            f"`kind` must be one of {sorted(_FLAGS)}. Received: kind={kind!r}"
+        )
+    return _where(kind, [one for one in CATALOGUE.values() if one.kind == kind])
+
+
+def find_portable(kind: str) -> pathlib.Path:
+    """Returns the file of the catalogue's weights of one kind that needs the fewest.
+
+    That is the portable one; in a folder that holds the `.keras` file only, that one.
+
+    Args:
+        kind: `"generator"`, `"encoder"`, `"detector"`, `"parser"` or
+            `"refiner"`.
+
+    Raises:
+        InputError: If there is none; the text names the flag that takes a file.
+    """
+    entries = [one for one in CATALOGUE.values() if one.kind == kind]
+    for folder in _folders():
+        for entry in entries:
+            for name in (entry.portable, entry.file):
+                if (folder / name).is_file():
+                    return folder / name
+    return _where(kind, entries)
+
+
+def find_named(kind: str, name: str) -> pathlib.Path:
+    """Returns the file of one entry of the catalogue.
+
+    Args:
+        kind: `"generator"`, `"encoder"`, `"detector"`, `"parser"` or
+            `"refiner"`.
+        name: Its key in `CATALOGUE`.
+
+    Raises:
+        InputError: If there is no such entry, or its file is not there.
+    """
+    known = {key: one for key, one in CATALOGUE.items() if one.kind == kind}
+    if name not in known:
+        raise InputError(
+            f"There is no {kind} {name} in the catalogue{did_you_mean(name, known)} "
+            f"Known: {', '.join(known)}"
+        )
+    return _where(kind, [known[name]])
+
+
+def _where(kind: str, entries: Sequence[Weights]) -> pathlib.Path:
+    for entry in entries:
+        for folder in _folders():
+            if (folder / entry.file).is_file():
+                return folder / entry.file
+    names = ", ".join(entry.file for entry in entries) or "none in the catalogue"
+    raise InputError(
+        f"No {kind} weights found ({names}). Give a file with {_FLAGS[kind]}, or a "
+        "folder that holds it with the environment variable FACEDANCER_WEIGHTS"
+    )
+
+
+def location(file: str) -> pathlib.Path | None:
+    """Returns where a file of the catalogue lies, None if nowhere.
+
+    Args:
+        file: Its name.
+    """
+    candidates = (folder / file for folder in _folders())
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def available(kind: str) -> bool:
+    """Tells whether `find` would return a file.
+
+    Args:
+        kind: See `find`.
+    """
+    try:
+        find(kind)
+    except InputError:
+        return False
+    return True
+
+
+def note(kind: str) -> str:
+    """Returns what a user should know of the weights that `find` gives.
+
+    Args:
+        kind: See `find`.
+    """
+    name = find(kind).name
+    return next(entry.note for entry in CATALOGUE.values() if entry.file == name)
+
+
+def _folders() -> list[pathlib.Path]:
+    named = os.environ.get("FACEDANCER_WEIGHTS")
+    return ([pathlib.Path(named)] if named else []) + [PACKAGED]
+
+
+def verify(entry: Weights, path: pathlib.Path) -> None:
+    """Checks a file against the catalogue.
+
+    Args:
+        entry: What the catalogue says.
+        path: The file.
+
+    Raises:
+        InputError: If the content is another.
+    """
+    found = files.file_hash(path)
+    expected = entry.digests.get(path.name, entry.sha256)
+    if found != expected:
+        raise InputError(
+            f"{path}: not the file of the catalogue. Expected SHA-256 {expected}. "
+            f"Received: {found}"
+        )
