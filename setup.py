@@ -79,6 +79,8 @@ setup(
         "heif": ["pillow-heif"],  # photos of phones
         "jax": ["jax>=0.7", *KERAS],
         "export": ["onnx", "tf2onnx", "onnxruntime", "ai-edge-litert"],
+        # By itself: there are no wheels for Windows, and it brings SymPy along.
+        "coreml": ["coremltools>=9"],
         "evaluation": ["matplotlib", "scikit-learn"],
         "ui": ["gradio>=6"],
         "hub": ["huggingface_hub>=1"],  # weights get

@@ -14,4 +14,4 @@ KINDS = (
     "pair_discriminator",
 )
 LAYOUTS = ("native", "published")  # of an .h5
-PRECISIONS = ("f32", "f16", "int8")  # of a LiteRT file
+PRECISIONS = ("f32", "f16", "int8")  # of a LiteRT file; Core ML has the first two

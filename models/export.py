@@ -3,10 +3,12 @@
     python models/export.py generator.keras generator.onnx --fused
 
 The ending of the second argument decides: `.keras`, `.h5`, `.onnx`, `.tflite` (LiteRT),
-`.xml` (OpenVINO, with a `.bin` beside it); a name without an ending becomes a
-TensorFlow SavedModel. A LiteRT file may hold 16 or 8 bits (`--precision=int8`) and
-swaps without TensorFlow (`--engine=litert`). The exported file is run on a seeded
-random input and the largest difference to Keras is printed.
+`.mlpackage` (Core ML), `.xml` (OpenVINO, with a `.bin` beside it); a name without an
+ending becomes a TensorFlow SavedModel. LiteRT and Core ML may hold 16 bits, LiteRT 8
+(`--precision=int8`), and a LiteRT file swaps without TensorFlow (`--engine=litert`).
+The exported file is run on a seeded random input and the largest difference to Keras is
+printed. Core ML runs on Macs only: elsewhere its operations are computed one by one, as
+the package says them, where they are known here.
 """
 
 from __future__ import annotations
@@ -28,8 +30,8 @@ class ExportSettings(Checked):
         source: A generator, as `facedancer-convert` reads it.
         destination: The file or folder; its ending decides the format.
         fused: Export the fused form: the same function with fewer operations.
-        precision: Of a LiteRT file: f32, f16 (weights of 16 bits) or int8 (integers,
-            their ranges from a few faces).
+        precision: Of LiteRT: f32, f16 (weights of 16 bits) or int8 (integers, their
+            ranges from a few faces); of Core ML: f32 or f16.
     """
 
     source: str = positional("IN.keras")
@@ -56,10 +58,7 @@ def main(settings: ExportSettings) -> int:
     with claims.claimed(settings.destination):
         difference = exports.export(model, settings.destination, settings.precision)
     size = saving.bytes_of(settings.destination) / 1e6
-    print(
-        f"{settings.destination}: {size:.1f} MB, largest output difference "
-        f"{difference:.2e}"
-    )
+    print(f"{settings.destination}: {size:.1f} MB, {exports.words(difference)}")
     return cli.DONE
 
 

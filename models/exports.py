@@ -12,31 +12,44 @@ import numpy as np
 
 from facedancer.errors import InputError
 from facedancer.inference import openvino_core, portable, runtimes
-from facedancer.models import litert, saving
+from facedancer.models import choices, coreml, litert, saving
 from facedancer.networks.network import Network
 from facedancer.networks.tensors import Tensor
 from facedancer.storage import files
 
-# Ending: Keras's name of the format, and the packages that write and run it.
+# Ending: Keras's name of the format, empty where it is written in another way, and the
+# packages that write and run it.
 FORMATS = {
     "": ("tf_saved_model", ()),
     ".onnx": ("onnx", ("onnx", "tf2onnx", "onnxruntime")),
     ".tflite": ("litert", ("ai_edge_litert",)),
     ".xml": ("openvino", ("openvino",)),
+    coreml.ENDING: ("", ("coremltools",)),
 }
+# Extras that bring packages along, by the package; others come with `export`.
+_EXTRAS = {"coremltools": "coreml"}
+# Endings of what is written in other precisions than f32, which are these.
+_PRECISIONS = {
+    portable.LITERT: choices.PRECISIONS,
+    coreml.ENDING: tuple(coreml.PRECISIONS),
+}
+_SAVE = {portable.LITERT: litert.save, coreml.ENDING: coreml.save}
 _NATIVE = (".keras", ".h5")
 
 
-def export(model: Network, path: str | os.PathLike, precision: str = "f32") -> float:
+def export(
+    model: Network, path: str | os.PathLike, precision: str = "f32"
+) -> float | None:
     """Writes a model for a runtime, runs it there and compares.
 
     Args:
         model: A generator or discriminator, of any form.
         path: The file or folder; its ending decides the format, see `FORMATS`.
-        precision: Of a LiteRT file: one of `choices.PRECISIONS`.
+        precision: Of LiteRT one of `choices.PRECISIONS`, of Core ML f32 or f16.
 
     Returns:
-        The largest difference between the outputs of the runtime and of Keras.
+        The largest difference between the outputs of the runtime and of Keras; None
+        where the file cannot be run here: Core ML off a Mac, see `coreml_program`.
 
     Raises:
         InputError: If the ending is unknown, a package is missing or the format has
@@ -50,8 +63,8 @@ def export(model: Network, path: str | os.PathLike, precision: str = "f32") -> f
         saving.save(model, path)
         with saving.quiet():
             found = keras.saving.load_model(path).named(inputs)
-    elif path.suffix == portable.LITERT:
-        litert.save(model, path, precision)
+    elif path.suffix in _SAVE:
+        _SAVE[path.suffix](model, path, precision)
         found = _RUN[path.suffix](path, inputs)
     else:
         companions = (".bin",) if path.suffix == ".xml" else ()
@@ -61,7 +74,7 @@ def export(model: Network, path: str | os.PathLike, precision: str = "f32") -> f
         with files.whole(path, *companions) as temporary, saving.quiet():
             _export(named, temporary, kind, path)
         found = _RUN[path.suffix](path, inputs)
-    return saving.difference(expected, found)
+    return None if found is None else saving.difference(expected, found)
 
 
 def _export(
@@ -75,15 +88,27 @@ def _export(
         raise files.not_written(path, error) from None
 
 
+def words(difference: float | None) -> str:
+    """Returns what a program says of a difference.
+
+    Args:
+        difference: From `export`.
+    """
+    if difference is None:
+        return "not compared with Keras, which takes a Mac"
+    return f"largest output difference {difference:.2e}"
+
+
 def check(path: pathlib.Path, precision: str = "f32") -> None:
     """Refuses a format that cannot be written here.
 
     Args:
         path: The file or folder to be written.
-        precision: Of a LiteRT file: one of `choices.PRECISIONS`.
+        precision: See `export`.
 
     Raises:
-        InputError: If the ending is unknown or a package is missing.
+        InputError: If the ending is unknown, a package is missing or the format has
+            no such precision.
     """
     known = [*_NATIVE, *FORMATS]
     if path.suffix not in known:
@@ -92,17 +117,19 @@ def check(path: pathlib.Path, precision: str = "f32") -> None:
             f"{', '.join(ending for ending in known if ending)}, or in nothing for a "
             "SavedModel"
         )
-    if precision != "f32" and path.suffix != portable.LITERT:
+    if precision not in _PRECISIONS.get(path.suffix, ("f32",)):
+        able = [end for end, several in _PRECISIONS.items() if precision in several]
         raise InputError(
-            f"--precision={precision} is for LiteRT, a name that ends in "
-            f"{portable.LITERT}. Received: {path}"
+            f"--precision={precision} is for names that end in {' or '.join(able)}. "
+            f"Received: {path}"
         )
     packages = FORMATS.get(path.suffix, ("", ()))[1]
     missing = [name for name in packages if importlib.util.find_spec(name) is None]
     if missing:
+        extra = _EXTRAS.get(missing[0], "export")
         raise InputError(
             f"{path}: {', '.join(missing)} not installed. Install it with: pip install "
-            '"facedancer[export]"'
+            f'"facedancer[{extra}]"'
         )
 
 
@@ -147,4 +174,5 @@ _RUN = {
     ".onnx": _run_onnx,
     ".tflite": _run_litert,
     ".xml": _run_openvino,
+    coreml.ENDING: coreml.run,
 }

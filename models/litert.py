@@ -21,6 +21,7 @@ from facedancer.imaging import sample_photos
 from facedancer.inference import portable
 from facedancer.models import portable_generator, saving
 from facedancer.models.choices import PRECISIONS
+from facedancer.networks.contract import SwapContract
 from facedancer.networks.network import Network
 from facedancer.storage import files
 
@@ -34,7 +35,7 @@ def save(network: Network, path: str | os.PathLike, precision: str = "f32") -> N
         precision: One of `PRECISIONS`.
     """
     converted = convert(network, precision)
-    if hasattr(network, "contract"):
+    if isinstance(getattr(network, "contract", None), SwapContract):
         facts = portable_generator.describe(network) | {"precision": precision}
         portable.write_litert(path, converted, facts)
     else:
@@ -93,10 +94,12 @@ def _options(network: Network, precision: str) -> dict[str, Any]:
 def _examples(network: Network) -> Iterator[dict[str, np.ndarray]]:
     """Yields what the ranges of integers are measured on, one face at a time."""
     contract = getattr(network, "contract", None)
-    size = contract.image.size if contract else network.inputs[0].shape[1]
+    image = getattr(contract, "image", contract)  # an encoder's is that of its image
+    size = image.size if image else network.inputs[0].shape[1]
     faces = sample_photos.example_faces(size)
+    shown = "target" if "target" in network.feed_names else network.feed_names[0]
     for number in range(len(faces)):
         feeds = network.example_inputs(batch=1, seed=number)
-        if contract:
-            feeds["target"] = contract.image.from_uint8(faces[number : number + 1])
+        if image:
+            feeds[shown] = image.from_uint8(faces[number : number + 1])
         yield feeds

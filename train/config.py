@@ -31,7 +31,7 @@ from facedancer.train.systems import SYSTEMS
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 STRATEGIES = ("auto", "one", "mirrored", "multi_worker")
 BACKENDS = ("", "tensorflow", "jax")  # empty: what Keras runs on
-FORMATS = ("onnx", "litert", "openvino", "saved_model")
+FORMATS = ("onnx", "litert", "coreml", "openvino", "saved_model")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,7 +15,13 @@ from facedancer.networks.network import Network
 from facedancer.train.systems.base import System
 
 # Format -> ending of the file.
-ENDINGS = {"onnx": ".onnx", "litert": ".tflite", "openvino": ".xml", "saved_model": ""}
+ENDINGS = {
+    "onnx": ".onnx",
+    "litert": ".tflite",
+    "coreml": ".mlpackage",
+    "openvino": ".xml",
+    "saved_model": "",
+}
 
 
 def trained_swappers(
@@ -71,7 +77,7 @@ def export(
     folder: str | os.PathLike,
     name: str,
     formats: tuple[str, ...] = (),
-) -> list[tuple[pathlib.Path, float]]:
+) -> list[tuple[pathlib.Path, float | None]]:
     """Writes a generator as `.keras` and `.h5`, and in further formats.
 
     Args:
@@ -82,7 +88,7 @@ def export(
 
     Returns:
         Each file and the largest difference of its output to the generator's, on a
-        seeded random input.
+        seeded random input; None where it cannot be run here.
 
     Raises:
         InputError: If a format needs a package that is missing.

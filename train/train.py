@@ -30,13 +30,15 @@ def main(config: TrainConfig) -> int:
         InputError: If the settings, files or data cannot be used, or the training
             went wrong.
     """
-    from facedancer.train import training  # with Keras, which --help does not need
+    # Here, since --help does not need Keras.
+    from facedancer.models import exports
+    from facedancer.train import training
 
     logging.set_verbosity(logging.INFO)
     if not config.output.export:
         return training.train(config)
     for path, difference in training.export(config):
-        print(f"{path}  largest difference {difference:.1e}")
+        print(f"{path}  {exports.words(difference)}")
     return cli.DONE
 
 

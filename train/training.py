@@ -53,7 +53,7 @@ def _train(
         form, data = assembly.data_settings(config, size)
         step = assembly.build_step(config, networks, driver)
         if start is not None:
-            saved.restore(step.state, start)
+            saved.restore(step.state, start, config.system.system)
             if driver.chief:
                 saved.set_aside(start)
         loop = assembly.build_loop(config, step, networks, clock)
@@ -98,7 +98,7 @@ def _start(config: TrainConfig, saved: checkpoints.Checkpoints) -> int | None:
     return steps[-1] if steps else None
 
 
-def export(config: TrainConfig) -> list[tuple[pathlib.Path, float]]:
+def export(config: TrainConfig) -> list[tuple[pathlib.Path, float | None]]:
     """Writes the swapper of a checkpoint; returns each file and its difference.
 
     Args:

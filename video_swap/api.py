@@ -26,6 +26,7 @@ from facedancer.face.photo_search import search_photos
 from facedancer.flags.settings import from_names
 from facedancer.imaging.photo import Photo, pixels_of
 from facedancer.storage import weights
+from facedancer.video_swap import options
 from facedancer.video_swap.api_results import (
     ClipResult,
     FoundFaces,
@@ -217,9 +218,10 @@ class Swapper:
         Args:
             target: A path, a PIL image, or a `(height, width, 3)` uint8 RGB array.
             source: Whose face everybody gets who is not named in `people`: what
-                `identity` takes.
-            people: Pairs `(who, becomes)`, each what `identity` takes; `becomes` None:
-                this person stays.
+                `identity` takes; for a generator that knows certain people, the name
+                or number of one.
+            people: Pairs `(who, becomes)`, what `identity` takes and what `source`
+                takes; `becomes` None: this person stays.
 
         Raises:
             InputError: If no face was found or none is to be swapped.
@@ -310,15 +312,41 @@ class Swapper:
             report,
         )
 
+    def _told(self, source: Any) -> tuple[str, np.ndarray | int, np.ndarray | None]:
+        """Returns name, source and picture of a rule, as the generator is told them."""
+        contract = self._loaded.contract
+        told, looks = contract.identity, "reference" in contract.inputs
+        if told.kind != "vector" and not looks:
+            return str(source), options.number_of([str(source)], told), None
+        several = isinstance(source, Sequence) and not isinstance(source, str)
+        first = source[0] if several and source else source
+        picture = self._picture(first) if looks else None
+        if told.kind != "vector":
+            return name_of(first), 0, picture
+        person = self.identity(source)
+        return person.name, person.vector, picture
+
+    def _picture(self, photo: Photo | Identity) -> np.ndarray | None:
+        """Returns the crop that a generator is shown of a source; None of a vector."""
+        if isinstance(photo, Identity):
+            return None
+        loaded, contract = self._loaded, self._loaded.contract.image
+        reader = identities.IdentityReader(loaded.detector, loaded.embedder)
+        if isinstance(photo, str | os.PathLike):
+            return reader.picture(photo, contract)
+        return reader.crop_in(pixels_of(photo), name_of(photo), contract)[0]
+
     def _swapper(self, source: Any, people: Sequence[tuple[Any, Any]]) -> FaceSwapper:
         loaded, rules = self._loaded, []
         for who, becomes in people:
             person = self.identity(who)
-            goal = None if becomes is None else self.identity(becomes).vector
-            rules.append(identities.Rule(person.name, person.vector, goal))
+            goal, picture = None, None
+            if becomes is not None:
+                _, goal, picture = self._told(becomes)
+            rules.append(identities.Rule(person.name, person.vector, goal, picture))
         if source is not None:
-            everybody = self.identity(source)
-            rules.append(identities.Rule(everybody.name, None, everybody.vector))
+            name, goal, picture = self._told(source)
+            rules.append(identities.Rule(name, None, goal, picture))
         if not rules:
             raise InputError("Whose face is to be put in? Give `source` or `people`")
         return FaceSwapper(

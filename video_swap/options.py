@@ -14,7 +14,7 @@ import numpy as np
 
 from facedancer.errors import InputError
 from facedancer.flags.settings import did_you_mean
-from facedancer.networks.contract import SwapContract
+from facedancer.networks.contract import IdentityInput, SwapContract
 from facedancer.storage import files
 from facedancer.video_swap.settings import (
     NetworkSettings,
@@ -196,6 +196,19 @@ def _who(
     if told.kind == "vector" or looks:
         vector = reader.read(words) if told.kind == "vector" else 0
         return vector, reader.picture(words[0], contract.image) if looks else None
+    return number_of(words, told), None
+
+
+def number_of(words: Sequence[str], told: IdentityInput) -> int:
+    """Returns the number of a person whom a generator knows.
+
+    Args:
+        words: The person's name or number, alone.
+        told: How the generator is told, not by a vector.
+
+    Raises:
+        InputError: If it knows nobody of that name.
+    """
     known = {OWN: 0} if told.kind == "none" else {str(n): n for n in range(told.size)}
     known |= {name: number for number, name in enumerate(told.names)}  # names go first
     if len(words) != 1 or words[0] not in known:
@@ -206,7 +219,7 @@ def _who(
             "This generator takes no photo as source: --swap_source or --label must be "
             f"{count}. Received: {', '.join(words)}{did_you_mean(words[0], known)}"
         )
-    return known[words[0]], None
+    return known[words[0]]
 
 
 def _reference(reader: identities.IdentityReader, path: str) -> np.ndarray:

@@ -145,7 +145,9 @@ class PrecisionTest(testing.TestCase):
 
 
 def test_precision_is_for_litert(tmp_path):
-    with pytest.raises(InputError, match="--precision=int8 is for LiteRT, a name that"):
+    with pytest.raises(
+        InputError, match="--precision=int8 is for names that end in .tfl"
+    ):
         exports.check(tmp_path / "a.onnx", "int8")
     with pytest.raises(ValueError, match="precision"):
         ExportSettings("a.keras", "b.tflite", precision="f8")

@@ -144,6 +144,17 @@ class CheckpointsTest(testing.TestCase):
         with self.assertRaisesRegex(InputError, "no such file"):
             self.saved.restore(self.state, 9)
 
+    def test_other_system(self):
+        self.saved.save(self.state, {"system": "mobile_fsgan"})
+        with self.assertRaisesRegex(
+            InputError,
+            "of a training of --system=mobile_fsgan. Received: .*=facedancer",
+        ):
+            self.saved.restore(self.other, 0, "facedancer")
+        self.saved.restore(self.other, 0, "mobile_fsgan")
+        self.save(1)  # an early record, which does not say it
+        self.saved.restore(self.other, 1, "facedancer")
+
 
 class LayoutTest(testing.TestCase):
     """What a checkpoint holds, as the trainer wrote it before systems had a table.

@@ -9,6 +9,8 @@ from keras import ops
 
 from facedancer.errors import InputError
 from facedancer.models import build_generator
+from facedancer.models.families.conditional_gan.config import ConditionalConfig
+from facedancer.models.families.conditional_gan.generator import ConditionalGenerator
 from facedancer.train.frozen import proxy
 from facedancer.train.frozen.frozen_networks import FrozenNetworks
 from facedancer.train.frozen.teachers import Teacher
@@ -121,6 +123,9 @@ class ProxyTest(testing.TestCase):
         proxy.check(known.generator, "tiny@1", 0.8)
         with pytest.raises(ValueError, match="vectors of 8 numbers"):
             proxy.Proxy(maker.generator, np.zeros((3, 5), "float32"))
+        other = ConditionalGenerator(ConditionalConfig(64, 4, 4, 4, 0, label_size=3))
+        with pytest.raises(InputError, match="ConditionalGenerator, .* target, label$"):
+            proxy.check(other, "tiny@1", 0.8)
 
 
 class StepTest(tiny.EagerTestCase):

@@ -189,6 +189,44 @@ class FedTest(testing.TestCase):
             with self.assertRaisesRegex(InputError, "must be a number below 4"):
                 self.rules(words)
 
+    def check(self, source, words, kind="vector", inputs=("identity",), picture=None):
+        """Whether a source is refused, in these words; empty: it is not."""
+        told = {"vector": 8, "label": 3, "none": 0}[kind]
+        contract = SwapContract(
+            InputContract(16, "signed"), IdentityInput(kind, told), ("target", *inputs)
+        )
+        rules = [
+            identities.Rule("kept", np.ones(9), None),
+            identities.Rule("me.jpg", None, source, picture),
+        ]
+        if not words:
+            swapper.feeds.check_sources(contract, rules)
+            return
+        with self.assertRaisesRegex(InputError, words):
+            swapper.feeds.check_sources(contract, rules)
+
+    def test_sources_of_another_form(self):
+        vector, seven = np.ones(8, "float32"), np.ones(7, "float32")
+        self.check(vector, "")
+        self.check(seven, "vectors of 8 numbers. Received for me.jpg: a vector of 7")
+        self.check(vector[None], r"vectors of 8 .* an array \(1, 8\)")
+        self.check(2, "vectors of 8 numbers. Received for me.jpg: the number 2")
+        self.check(2, "", "label", ("label",))
+        self.check(3, "3 people, numbered from 0. Received.* 3$", "label", ("label",))
+        self.check(-1, "knows 3 people", "label", ("label",))
+        self.check(vector, "knows certain people .* of 8", "label", ("label",))
+        self.check(vector, "knows certain people .* of 8", "none", ())
+        self.check(0, "", "none", ())
+        looks = ("identity", "reference")
+        self.check(vector, "no photo", inputs=looks)
+        self.check(vector, "", inputs=looks, picture=np.zeros((16, 16, 3), np.uint8))
+
+    def test_label_for_a_generator_of_vectors(self):
+        contract = SwapContract(InputContract(16, "signed"), IdentityInput("vector", 8))
+        people = options.PeopleSettings(label="anna")
+        with self.assertRaisesRegex(InputError, "takes photos: give --swap_source. Re"):
+            options.make_rules(people, None, contract)
+
     def test_the_landmarks_decide_what_is_hidden(self):
         contract = second_system.PlumConfig(64).contract
         landmarks = alignment.template(64)

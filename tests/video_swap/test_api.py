@@ -1,5 +1,7 @@
 """Tests of swapping from Python: packaged networks, a real face."""
 
+import copy
+import dataclasses
 import pathlib
 import subprocess
 import sys
@@ -12,6 +14,7 @@ from PIL import Image
 import facedancer
 from facedancer.errors import InputError
 from facedancer.imaging import images
+from facedancer.networks.contract import IdentityInput, InputContract, SwapContract
 from facedancer.video_swap import api
 from facedancer.video_swap.provenance import signing
 from tests.video_swap import made
@@ -80,6 +83,49 @@ def test_forms_of_photos_are_one(swapper, face, other, tmp_path):
     first = swapper.swap(face, source=me)
     second = swapper.swap(images.write_image(tmp_path / "face.png", face), source=path)
     assert np.abs(first.image.astype(int) - second.image).max() <= 1
+
+
+def told(swapper, told, inputs):
+    """A swapper whose generator is told something else, and what it was fed."""
+    other, fed = copy.copy(swapper), []
+
+    def engine(feeds):
+        fed.append(feeds)
+        return {"swapped": 0.0 * feeds["target"]}
+
+    contract = SwapContract(InputContract(32, "signed"), told, inputs)
+    other._loaded = dataclasses.replace(
+        swapper._loaded, engine=engine, contract=contract
+    )
+    return other, fed
+
+
+def test_generators_that_know_people(swapper, face):
+    label = IdentityInput("label", 2, names=("anna", "ben"))
+    other, fed = told(swapper, label, ("target", "label"))
+    assert other.swap(face, source="ben").swapped == (True,)
+    other.swap(face, people=[(face, 0)])
+    assert [feeds["label"].tolist() for feeds in fed] == [[[1]], [[0]]]
+    with pytest.raises(InputError, match=r"anna, ben. Received: bn. Did you mean ben"):
+        other.swap(face, source="bn")
+    with pytest.raises(InputError, match="takes no photo as source"):
+        other.swap(face, source=swapper.identity(face))
+    one = told(swapper, IdentityInput("none", 0), ("target",))[0]
+    assert one.swap(face, source="own").swapped == (True,)
+
+
+def test_generators_that_are_shown_the_source(swapper, face, other, tmp_path):
+    size = swapper.identity(other).vector.size
+    shown, fed = told(
+        swapper, IdentityInput("vector", size), ("target", "reference", "identity")
+    )
+    path = images.write_image(tmp_path / "me.png", other)
+    shown.swap(face, source=[path, face])  # the first one is shown
+    shown.swap(face, source=other)
+    assert fed[0]["reference"].shape == (1, 32, 32, 3)
+    np.testing.assert_allclose(fed[0]["reference"], fed[1]["reference"], atol=0.02)
+    with pytest.raises(InputError, match="is shown a photo of the source, an identity"):
+        shown.swap(face, source=swapper.identity(other))
 
 
 def test_faces_and_people(swapper, face, other):

@@ -17,8 +17,10 @@ import numpy as np
 from keras import ops
 
 from facedancer.errors import InputError
+from facedancer.models.families.built_network import SwapperNetwork
 from facedancer.networks.tensors import Tensor
 
+_FED = {"target", "identity"}
 _STRENGTH = (0.7, 1.3)  # of the other identity; so that it is no constant sign
 _SOFT = 0.7  # largest share of a blurred copy in a pseudo target
 
@@ -35,7 +37,7 @@ class Proxy:
         ValueError: If their sizes do not fit.
     """
 
-    generator: keras.Model
+    generator: SwapperNetwork
     vectors: np.ndarray
 
     def __post_init__(self) -> None:
@@ -99,19 +101,23 @@ class Proxy:
 
     def _swap(self, image: Tensor, vector: Tensor) -> Tensor:
         side, height = self.generator.config.image_size, image.shape[1]
-        if side == height:
-            found = self.generator([image, vector], training=False)
-            return ops.cast(found, "float32")
-        small = ops.image.resize(image, (side, side), antialias=True)
-        found = self.generator([small, vector], training=False)
-        return ops.image.resize(ops.cast(found, "float32"), image.shape[1:3])
+        if self.generator.contract.identity.unit:
+            vector = _unit(vector)
+        if side != height:
+            small = ops.image.resize(image, (side, side), antialias=True)
+            return ops.image.resize(self._made(small, vector), image.shape[1:3])
+        return self._made(image, vector)
+
+    def _made(self, image: Tensor, vector: Tensor) -> Tensor:
+        found = self.generator.named({"target": image, "identity": vector})
+        return ops.cast(found["swapped"], "float32")
 
 
 def _unit(vector: Tensor) -> Tensor:
     return vector / ops.maximum(ops.norm(vector, axis=1, keepdims=True), 1e-12)
 
 
-def check(generator: keras.Model, encoder_name: str, shrink: float) -> None:
+def check(generator: SwapperNetwork, encoder_name: str, shrink: float) -> None:
     """Refuses a generator that does not understand the training's identities or crops.
 
     Args:
@@ -120,9 +126,16 @@ def check(generator: keras.Model, encoder_name: str, shrink: float) -> None:
         shrink: Of the training's crops.
 
     Raises:
-        InputError: If it was trained with another encoder, or for other crops.
+        InputError: If it is told or fed other than a vector and the target, was trained
+            with another encoder, or for other crops.
     """
-    config = generator.config
+    contract, config = generator.contract, generator.config
+    if set(contract.inputs) != _FED or contract.image.value_range != "signed":
+        raise InputError(
+            "--proxy_generator must be fed a target in [-1, 1] and an identity vector. "
+            f"Received: {type(generator).__name__}, which is fed "
+            f"{', '.join(contract.inputs)}"
+        )
     if config.encoder != encoder_name:
         raise InputError(
             f"--proxy_generator was trained with the encoder "

@@ -125,17 +125,24 @@ class Checkpoints:
             )
         return step
 
-    def restore(self, state: State, step: int) -> dict:
+    def restore(self, state: State, step: int, system: str = "") -> dict:
         """Takes a saved state over and returns its record.
 
         Args:
             state: A state of the same structure.
             step: Which checkpoint.
+            system: What is trained; empty: not compared.
 
         Raises:
-            InputError: If the file is damaged or of another structure.
+            InputError: If the file is damaged, of another system or structure.
         """
         arrays, record = read(self.path(step))
+        made = record.get("system", system)  # early records do not say it
+        if system and made != system:
+            raise InputError(
+                f"{self.path(step)}: of a training of --system={made}. Received: "
+                f"--system={system}. Give that one, or another --log_name"
+            )
         try:
             state.set_arrays(arrays, record["step"])
         except ValueError as error:

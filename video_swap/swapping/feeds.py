@@ -14,6 +14,7 @@ from facedancer.networks.contract import SwapContract
 from facedancer.video_swap.compositing import pixel_boost
 
 if TYPE_CHECKING:
+    from facedancer.video_swap.swapping.identities import Rule
     from facedancer.video_swap.swapping.jobs import Crop
 
 
@@ -96,6 +97,50 @@ def check(contract: SwapContract) -> None:
             f"The generator wants {', '.join(unknown)}; swapping makes "
             f"{', '.join(FEEDS)} only"
         )
+
+
+def check_sources(contract: SwapContract, rules: Sequence[Rule]) -> None:
+    """Refuses sources of another form than a swapper is told.
+
+    Args:
+        contract: Its contract.
+        rules: Who becomes whom.
+
+    Raises:
+        InputError: If a vector has another length, or is given to a swapper that is
+            told a number, or the other way round, or a picture is missing.
+    """
+    told = contract.identity
+    for rule in rules:
+        if rule.source is None:
+            continue
+        given = rule.source if isinstance(rule.source, int) else np.shape(rule.source)
+        if told.kind == "vector" and given != (told.size,):
+            raise InputError(
+                f"The generator takes identity vectors of {told.size} numbers. "
+                f"Received for {rule.name}: {_in_words(given)}"
+            )
+        if told.kind != "vector" and not isinstance(given, int):
+            raise InputError(
+                "The generator knows certain people and takes no identity vectors. "
+                f"Received for {rule.name}: {_in_words(given)}"
+            )
+        if told.kind == "label" and not 0 <= int(rule.source) < told.size:
+            raise InputError(
+                f"The generator knows {told.size} people, numbered from 0. Received "
+                f"for {rule.name}: {rule.source}"
+            )
+        if "reference" in contract.inputs and rule.picture is None:
+            raise InputError(
+                "The generator is shown a photo of the source, an identity alone is "
+                f"not enough. Received for {rule.name}: no photo"
+            )
+
+
+def _in_words(given: int | tuple[int, ...]) -> str:
+    if isinstance(given, int):
+        return f"the number {given}"
+    return f"a vector of {given[0]}" if len(given) == 1 else f"an array {given}"
 
 
 def make(crops: Sequence, contract: SwapContract, boost: int) -> dict[str, np.ndarray]:

@@ -70,8 +70,8 @@ class FaceSwapper:
             and it is a photo; None for none.
 
     Raises:
-        InputError: If there is no rule with a source, or the generator wants an input
-            that nothing makes.
+        InputError: If there is no rule with a source, a source is of another form
+            than the generator is told, or it wants an input that nothing makes.
 
     Example:
         swapper = FaceSwapper(engine, contract, detector, embedder, rules, settings)
@@ -105,6 +105,7 @@ class FaceSwapper:
             )
         if all(rule.source is None for rule in self.rules):
             raise InputError("There is no source: give --swap_source or --map")
+        feeds.check_sources(contract, self.rules)
         if contract.identity.kind != "vector" and self.settings.strength != 1.0:
             raise InputError(
                 "--strength is for generators that are told a vector of an encoder. "
