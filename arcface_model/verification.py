@@ -42,8 +42,8 @@ def balanced_pairs(
 
     Args:
         labels: `(n,)` identity of each photo, any hashable kind.
-        count: Number of pairs, even. Fewer come back where there are fewer different
-            same-person pairs than half of it.
+        count: Number of pairs, even. Fewer come back where there are fewer pairs of one
+            person, or of two, than half of it.
         seed: Of the random choice.
 
     Returns:
@@ -57,7 +57,9 @@ def balanced_pairs(
     same = _same_person_pairs(ids)
     if not len(same):
         raise ValueError("Pairs need a person with two photos. Received: none")
-    same = random.permutation(same)[: count // 2]
+    people = np.bincount(ids)
+    possible = (len(ids) ** 2 - int((people**2).sum())) // 2  # pairs of two people
+    same = random.permutation(same)[: min(count // 2, possible)]
     different = np.zeros((0, 2), np.int64)
     while len(different) < len(same):
         more = random.integers(len(ids), size=(2 * len(same), 2))

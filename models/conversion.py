@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import pathlib
+from typing import Any
 
 from facedancer.errors import InputError
 from facedancer.models import saving
@@ -20,6 +21,7 @@ def convert(
     kind: str = "auto",
     layout: str = "native",
     encoder: str | None = None,
+    extrapolation: float | None = None,
     seed: int = 0,
     half: bool = False,
 ) -> tuple[Network, float]:
@@ -31,6 +33,7 @@ def convert(
         kind: One of `choices.KINDS`.
         layout: See `saving.save`.
         encoder: Name of the identity encoder to note; `None` keeps what the file says.
+        extrapolation: To note, see `IdentityInput`; `None` keeps what the file says.
         seed: Of the test input.
         half: Round the weights to 16 bits and compress the file, a `.keras`.
 
@@ -48,8 +51,9 @@ def convert(
     if destination.exists() and source.exists() and destination.samefile(source):
         raise InputError(f"{destination}: is also the file to be read")
     model = reading.load(source, kind, form="plain")
-    if encoder is not None:
-        model = _with_encoder(model, encoder)
+    noted = {"encoder": encoder, "extrapolation": extrapolation}
+    noted = {name: value for name, value in noted.items() if value is not None}
+    model = _with_notes(model, noted) if noted else model
     inputs = model.example_inputs(seed=seed)
     before = model.named(inputs)
     if half:
@@ -61,7 +65,10 @@ def convert(
     return again, saving.difference(before, again.named(inputs))
 
 
-def _with_encoder(model: BuiltNetwork, encoder: str) -> BuiltNetwork:
-    if not hasattr(model.config, "encoder"):
-        raise InputError(f"--encoder is for generators, found a {model.role}")
-    return model.variant(config=dataclasses.replace(model.config, encoder=encoder))
+def _with_notes(model: BuiltNetwork, noted: dict[str, Any]) -> BuiltNetwork:
+    for name in noted:
+        if not hasattr(model.config, name):
+            raise InputError(
+                f"--{name} is for generators that have one, found a {model.role}"
+            )
+    return model.variant(config=dataclasses.replace(model.config, **noted))

@@ -31,6 +31,8 @@ class ConvertSettings(Checked):
         layout: How an .h5 is written: native for this project; published for the
             original programs.
         encoder: Name of the identity encoder to be noted in the file.
+        extrapolation: To be noted in the file: how far beyond the source's identity,
+            away from the target's, swaps go by default.
         half: Round the weights to 16 bits and compress the .keras file: half the size.
         seed: Of the random test input.
     """
@@ -40,6 +42,7 @@ class ConvertSettings(Checked):
     kind: str = choice("auto", KINDS)
     layout: str = choice("native", LAYOUTS)
     encoder: str | None = None
+    extrapolation: float | None = ranged(None, low=0.0, high=1.0)
     half: bool = False
     seed: int = ranged(0, low=0)
 

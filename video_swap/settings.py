@@ -132,8 +132,8 @@ class SwapSettings(Checked):
         faces: Which faces: all, largest, best, left, right, top or bottom.
         threshold: Cosine from which a face is taken as the person of a reference photo;
             0: the encoder's own.
-        strength: Identity of the result: 0 the target's, 1 the source's, above 1
-            exaggerated.
+        strength: Identity of the result: 0 the target's, 1 the source's, as the
+            generator shows it best, above 1 exaggerated.
         mask: Shape that is pasted: face is that of the face, brows to chin, legacy the
             original's soft rectangle.
         colour: Colour correction: none, lab, adain, adain_xyz, hist_match or

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import os
+import threading
 import typing
 from collections.abc import Mapping
 
@@ -80,6 +81,7 @@ class SideBySide:
         self._shapes = [list(port.shape)[1:] for port in self.compiled.outputs]
         count = self.compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
         self._requests = [self.compiled.create_infer_request() for _ in range(count)]
+        self._lock = threading.Lock()
 
     def __call__(self, feeds: Mapping[typing.Any, np.ndarray]) -> list[np.ndarray]:
         """Returns the outputs in their order, `(n, ...)` float32 each.
@@ -87,6 +89,10 @@ class SideBySide:
         Args:
             feeds: `(n, ...)` arrays by the names or numbers of the inputs.
         """
+        with self._lock:  # stages of a clip may share a network
+            return self._run(feeds)
+
+    def _run(self, feeds: Mapping[typing.Any, np.ndarray]) -> list[np.ndarray]:
         count = len(next(iter(feeds.values())))
         results = [np.empty((count, *shape), np.float32) for shape in self._shapes]
         ahead = len(self._requests)

@@ -122,9 +122,12 @@ class IdentityInput:
         encoder: `name_with_hash` of the encoder that gives the vectors, empty: unknown.
         unit: Whether vectors are brought to length one first.
         names: Of the people by label, or of the one person; empty: unknown.
+        extrapolation: How far beyond the source's vector, away from the target's, a
+            swap goes by default, as a part of the way between both: what a generator
+            that keeps too much of the target needs. 0: it is told the source's.
 
     Raises:
-        ValueError: If the kind is unknown, or the size or the names do not fit it.
+        ValueError: If the kind is unknown, or another value does not fit it.
     """
 
     kind: str = "vector"
@@ -132,6 +135,7 @@ class IdentityInput:
     encoder: str = ""
     unit: bool = False
     names: tuple[str, ...] = ()
+    extrapolation: float = 0.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "names", tuple(self.names))
@@ -139,6 +143,11 @@ class IdentityInput:
             raise ValueError(
                 f"`kind` must be one of {', '.join(KINDS)}, `size` positive, for "
                 f"`none` 0. Received: kind={self.kind!r}, size={self.size}"
+            )
+        if not 0.0 <= self.extrapolation <= (1.0 if self.kind == "vector" else 0.0):
+            raise ValueError(
+                "`extrapolation` must lie in [0, 1], and be 0 without vectors. "
+                f"Received: {self.extrapolation}"
             )
         count = {"vector": 0, "label": self.size, "none": 1}[self.kind]
         if len(self.names) not in (0, count) or len({*self.names}) < len(self.names):

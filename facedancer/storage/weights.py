@@ -69,12 +69,12 @@ CATALOGUE = {
     "facedancer_lite_96": Weights(
         kind="generator",
         file="facedancer_lite_96.keras",
-        sha256="1b639f338f305288230721c5102717eef374e2de93eab1ba08205eade0adff5c",
+        sha256="fee9e901d894fe4d7408cca3a058e806062a85eb9daf979222f6604480eda423",
         licence="Apache-2.0",
         trained_on=_LFW,
         card="docs/model_cards/facedancer_lite_96.md",
         portable="facedancer_lite_96.onnx",
-        portable_sha256="1a5e91aac676e7f081b24c4c886faab9946c8740ac1c47a428213a604cab7d48",
+        portable_sha256="80d0c495179413b5b003a38baa3080121936b3153fc39428a9914e44b837efb8",
         note="The packaged generator is small: 96 pixels, trained for hours on two CPU "
         "cores. It keeps pose, light and expression; most results are nearer to the "
         "source's person than to the target's. Train your own for large faces.",

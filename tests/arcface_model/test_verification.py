@@ -19,6 +19,11 @@ class VerificationTest(testing.TestCase):
         again, _ = verification.balanced_pairs(labels, 8, seed=0)
         np.testing.assert_array_equal(pairs, again)
 
+    def test_fewer_pairs_of_two_people_than_of_one(self):
+        pairs, same = verification.balanced_pairs(["a"] * 6 + ["b"], 20, seed=0)
+        self.assertEqual((len(pairs), same.sum()), (12, 6))  # 15 of one, 6 of two
+        self.assertEqual({tuple(p) for p in pairs[~same]}, {(i, 6) for i in range(6)})
+
     def test_pairs_need_somebody_twice(self):
         with self.assertRaisesRegex(ValueError, "a person with two photos"):
             verification.balanced_pairs(["a", "b"], 2, seed=0)

@@ -3,13 +3,16 @@
 import pathlib
 import subprocess
 import sys
+from concurrent import futures
 
+import numpy as np
 import pytest
 
 from facedancer.inference import openvino_core
 from tests import testing
 
-pytest.importorskip("openvino")
+openvino = pytest.importorskip("openvino")
+opset = pytest.importorskip("openvino.opset13")
 ROOT = pathlib.Path(openvino_core.__file__).resolve().parents[1]
 
 # Networks are made and let go, then Ctrl-C is pressed.
@@ -45,6 +48,18 @@ class CoreTest(testing.TestCase):
     def test_ctrl_c_after_networks_ended(self):
         found = self.pressed("openvino_core.core()")
         self.assertEqual(found, (0, "pressed"))
+
+    def test_threads_share_a_network(self):
+        given = opset.parameter([1, 3], np.float32)
+        network = openvino.Model([opset.multiply(given, np.float32(2))], [given])
+        runs = openvino_core.SideBySide(network)
+
+        def ask(number):
+            rows = np.full((5, 3), number, np.float32)
+            return all((runs({0: rows})[0] == 2 * number).all() for _ in range(40))
+
+        with futures.ThreadPoolExecutor(4) as pool:
+            self.assertTrue(all(pool.map(ask, range(8))))
 
     def test_no_other_core_is_made(self):
         makes = {

@@ -75,7 +75,8 @@ class ConvertTest(testing.TestCase):
     @parameterized.parameters("new/out.keras", "out.h5")
     def test_published_to_ours(self, name):
         path = self.folder / name
-        printed = self.run_main(self.published, path, "--encoder=arcface@12")
+        notes = ("--encoder=arcface@12", "--extrapolation=.3")
+        printed = self.run_main(self.published, path, *notes)
         self.assertIn("generator, 16 px, ", printed)
         self.assertIn("fusions affa d_affa do_affa, mapping 5, identity 4", printed)
         self.assertIn(f"{self.model.count_params():,} parameters, 0.0", printed)
@@ -85,6 +86,7 @@ class ConvertTest(testing.TestCase):
         self.assertLess(difference, 1e-5)
         again = models.load_generator(path)
         self.assertEqual(again.config.encoder, "arcface@12")
+        self.assertEqual(again.contract.identity.extrapolation, 0.3)
         for ours, theirs in zip(again.weights, self.model.weights, strict=True):
             np.testing.assert_array_equal(ours, theirs)
         self.assertEqual([p.name for p in path.parent.glob(".tmp*")], [])

@@ -131,14 +131,23 @@ def identity_of(colour):
 
 
 def make_swapper(
-    rules=None, engine=colour_engine, detector=None, refiner=None, **settings
+    rules=None,
+    engine=colour_engine,
+    detector=None,
+    refiner=None,
+    extrapolation=0.0,
+    embedder=None,
+    **settings,
 ):
     """A `FaceSwapper` of the parts above; without rules all faces become blue."""
     return swapper.FaceSwapper(
         named(engine),
-        SwapContract(InputContract(64, "signed"), IdentityInput(size=3)),
+        SwapContract(
+            InputContract(64, "signed"),
+            IdentityInput(size=3, extrapolation=extrapolation),
+        ),
         detector or SquareDetector(),
-        ColourEmbedder(),
+        embedder or ColourEmbedder(),
         rules or [identities.Rule("blue", None, identity_of(BLUE))],
         swapper.SwapSettings(**settings),
         refiner=refiner,

@@ -144,25 +144,6 @@ class FaceSwapperTest(testing.TestCase):
             errors.append(np.abs(result.astype(int) - frame).mean())
         self.assertLess(errors[1], 0.2 * errors[0])
 
-    def test_strength(self):
-        seen = []
-
-        def engine(targets, vectors):
-            seen.append(vectors)
-            return np.array(targets)
-
-        frame = made.scene(BOTH[0])
-        for strength in (0.0, 0.5, 1.0):
-            made.make_swapper(engine=engine, strength=strength).swap_frame(frame)
-        red, blue = made.identity_of(made.RED), made.identity_of(made.BLUE)
-        self.assert_close(seen[0][0], red, atol=3)
-        self.assert_close(seen[2][0], blue)
-        half = seen[1][0]
-        cosines = [
-            half @ v / np.linalg.norm(half) / np.linalg.norm(v) for v in (red, blue)
-        ]
-        self.assertAlmostEqual(cosines[0], cosines[1], delta=0.02)
-
     def test_near_face_lies_above_the_far_one(self):
         far = swapper.FaceJob(alignment.template(40) + [40, 30], 0)
         near = swapper.FaceJob(alignment.template(70) + [50, 20], 1)

@@ -96,6 +96,52 @@ class TrackerTest(testing.TestCase):
         self.assertEqual([t.number for t in after], [0, 1])
 
 
+class LookTest(testing.TestCase):
+    """Whom a swapped face shows is looked at now and then, not in every frame."""
+
+    def run_on(self, count, rules=None, cut=None):
+        seen, told = [], []
+
+        class Embedder(made.ColourEmbedder):
+            def embed(self, crops):
+                seen.append(len(crops))
+                return super().embed(crops)
+
+        def engine(targets, vectors):
+            told.extend(vectors)
+            return np.array(targets)
+
+        swapper = made.make_swapper(
+            rules, engine, extrapolation=0.25, embedder=Embedder()
+        )
+        images = made.moving_scenes(count)
+        # The face gets darker, so that each look finds another vector.
+        images = [
+            (image * (1.0 - 0.01 * i)).astype("u1") for i, image in enumerate(images)
+        ]
+        frames = (
+            video_reader.Frame(i, Rgb(image), 10 * i) for i, image in enumerate(images)
+        )
+        settings = clip_stages.StageSettings()
+        steps = clip_stages.steps(frames, swapper, settings, lambda image, index: image)
+        self.assertLen(list(steps), count)
+        return seen, np.stack(told)
+
+    def test_every_twelfth_frame(self):
+        seen, told = self.run_on(25)
+        self.assertEqual(seen, [1, 1, 1])
+        self.assertLen(told, 25)
+        changes = np.flatnonzero(np.abs(np.diff(told, axis=0)).max(axis=1) > 1e-4) + 1
+        np.testing.assert_array_equal(changes, [12, 24])
+
+    def test_vectors_that_are_there_are_taken(self):
+        red = made.identity_of(made.RED)
+        rule = identities.Rule("red", red, made.identity_of(made.BLUE))
+        seen, told = self.run_on(14, [rule])
+        self.assertEqual(seen, [1] * 14)  # to compare
+        self.assertLen(told, 14)
+
+
 class FollowTest(testing.TestCase):
     def run_on(self, images, detector=None, rules=None, **options):
         swapper = made.make_swapper(rules, detector=detector)

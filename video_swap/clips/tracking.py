@@ -18,12 +18,14 @@ from facedancer.video_swap.swapping.jobs import make_jobs
 
 if TYPE_CHECKING:
     from facedancer.video_swap.clips.clip_stages import Step
+    from facedancer.video_swap.media.video_reader import Frame
     from facedancer.video_swap.swapping.swapper import FaceSwapper
 
 _JOINS = 0.25  # overlap from which a box can go on a track
 _ALIKE = 0.2  # cosine below which it is somebody else
 _CUT = 0.5  # correlation of neighbouring pictures below which there is a cut
 _MEMORY = 30  # embeddings of a track that are averaged
+_LOOK_EVERY = 12  # frames between two looks at whom a swapped face shows
 # Distance of the smoothed place from the measured one, in eye distances, from which the
 # latter is trusted: more is movement, less is noise of the detector.
 _NOISE = 0.05
@@ -64,6 +66,8 @@ class Track:
         self.box = np.zeros(4)
         self.last = -1
         self.vectors: collections.deque = collections.deque(maxlen=_MEMORY)
+        self.looks: collections.deque = collections.deque(maxlen=_MEMORY)
+        self.next_look = 0
         self.rule: int | None = None
         self.recent: collections.deque = collections.deque(maxlen=3)
 
@@ -88,11 +92,29 @@ class Track:
         self.box, self.last = box, index
         if vector is not None:
             self.vectors.append(vector / max(np.linalg.norm(vector), 1e-12))
+            self.looks.append(vector)
 
     @property
     def identity(self) -> np.ndarray | None:
         """Mean embedding of the track, None if there is none."""
         return np.mean(self.vectors, axis=0) if self.vectors else None
+
+    def look(self, frame: Frame, swapper: FaceSwapper) -> np.ndarray:
+        """Returns whom the face shows, by what was seen of it now and then.
+
+        Args:
+            frame: One that it is in.
+            swapper: What embeds it, unless it compares and so has done it before.
+
+        Returns:
+            `(d,)` the mean of raw embeddings, so that it hardly changes from frame to
+            frame.
+        """
+        if not swapper.compares and frame.index >= self.next_look:
+            found = swapper.embed(frame.picture, self.landmarks[frame.index][None])
+            self.looks.append(found[0])
+            self.next_look = frame.index + _LOOK_EVERY
+        return np.mean(self.looks, axis=0)
 
     def is_confirmed(self, min_finds: int) -> bool:
         """Returns whether it was found often enough to be taken for a face.
@@ -305,16 +327,20 @@ def _ready(
     index = step.frame.index
     tracks = {id(t): t for _, later in [(step, own), *window] for t in later}.values()
     _set_rules(step, own, tracks, swapper)
-    smoothed, rules, filled, jitter = [], [], 0, np.zeros(3)
+    smoothed, rules, vectors, filled, jitter = [], [], [], 0, np.zeros(3)
     for track in tracks:
         if index not in track.landmarks or not track.is_confirmed(min_finds):
             continue
         smoothed.append(smooth(track.landmarks, index, smoothing))
         rules.append(track.rule)
+        swapped = track.rule is not None and not step.frame.damaged
+        vectors.append(
+            track.look(step.frame, swapper) if swapped and swapper.mixes else None
+        )
         if track.rule is not None:
             filled += step.search and index not in track.found
             jitter += track.jitter(index, smoothed[-1])
-    jobs = make_jobs(smoothed, rules)
+    jobs = make_jobs(smoothed, rules, vectors)
     for track in tracks:
         track.forget(index - int(np.ceil(2 * smoothing)))
     if step.frame.damaged:

@@ -19,6 +19,7 @@ class FaceJob:
         rule: Place of its rule in `FaceSwapper.rules`.
         fronts: `(n, 5, 2)` landmarks of faces in front of it, swapped or not, which it
             is not painted on.
+        vector: `(d,)` whom it shows, None: not known yet.
     """
 
     landmarks: np.ndarray
@@ -26,6 +27,7 @@ class FaceJob:
     fronts: np.ndarray = dataclasses.field(
         default_factory=lambda: np.zeros((0, 5, 2), np.float32)
     )
+    vector: np.ndarray | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,19 +55,24 @@ class Crop:
 
 
 def make_jobs(
-    landmarks: Sequence[np.ndarray] | np.ndarray, rules: Sequence[int | None]
+    landmarks: Sequence[np.ndarray] | np.ndarray,
+    rules: Sequence[int | None],
+    vectors: Sequence[np.ndarray | None] | None = None,
 ) -> list[FaceJob]:
     """Returns what is to be swapped of the faces of a frame.
 
     Args:
         landmarks: `(5, 2)` of each face, swapped or not.
         rules: For each the place of its rule, None if it stays as it is.
+        vectors: `(d,)` of each, whom it shows; None where that is not known.
     """
     found = np.asarray(landmarks, np.float64).reshape(-1, 5, 2)
     fronts = outlines.in_front(found)
     return [
-        FaceJob(points, rule, found[front])
-        for points, rule, front in zip(found, rules, fronts, strict=True)
+        FaceJob(points, rule, found[front], vector)
+        for points, rule, front, vector in zip(
+            found, rules, fronts, vectors or [None] * len(found), strict=True
+        )
         if rule is not None
     ]
 

@@ -111,6 +111,9 @@ class FaceSwapper:
                 "--strength is for generators that are told a vector of an encoder. "
                 f"Received: {self.settings.strength:g}"
             )
+        beyond = contract.identity.extrapolation
+        self.strength = self.settings.strength * (1.0 + beyond)
+        self.mixes = self.strength != 1.0  # and so must know whom a target shows
         self.compares = any(rule.reference is not None for rule in self.rules)
         self.threshold = self.settings.threshold or identities.default_threshold(
             embedder.encoder.name_with_hash
@@ -301,13 +304,14 @@ class FaceSwapper:
         )
 
     def _identity(self, frame: Picture, job: FaceJob) -> np.ndarray | int:
-        source, strength = self.rules[job.rule].source, self.settings.strength
+        source, target = self.rules[job.rule].source, job.vector
         if source is None:
             raise ValueError(f"Rule {job.rule} spares its face: there is no identity")
-        if strength == 1.0 or isinstance(source, int):
+        if not self.mixes or isinstance(source, int):
             return source
-        target = self.embed(frame, job.landmarks[None])[0]
-        return mix_identities(target, source, strength)
+        if target is None:
+            target = self.embed(frame, job.landmarks[None])[0]
+        return mix_identities(target, source, self.strength)
 
     def generate(self, crops: Sequence[Crop]) -> Iterator[dict[str, np.ndarray]]:
         """Yields what the generator makes of each crop, by name.

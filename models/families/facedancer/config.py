@@ -123,6 +123,7 @@ class GeneratorConfig(_Config):
         encoder: Name of the identity encoder that gives the vectors; empty: unknown.
         template: Key of `alignment.TEMPLATES` the crops are aligned to.
         shrink: The `shrink` of `alignment.template`.
+        extrapolation: See `IdentityInput`.
 
     Raises:
         ValueError: If a value is out of range or two do not fit together.
@@ -143,6 +144,7 @@ class GeneratorConfig(_Config):
     encoder: str = ""
     template: str = "arcface"
     shrink: float = 1.0
+    extrapolation: float = 0.0
 
     def __post_init__(self) -> None:
         up_types = tuple(self.up_types)
@@ -185,6 +187,10 @@ class GeneratorConfig(_Config):
             )
         if not 0.0 < self.shrink <= 1.0:
             raise ValueError(f"`shrink` must lie in (0, 1]. Received: {self.shrink}")
+        if not 0.0 <= self.extrapolation <= 1.0:
+            raise ValueError(
+                f"`extrapolation` must lie in [0, 1]. Received: {self.extrapolation}"
+            )
 
     @property
     def contract(self) -> contract.SwapContract:
@@ -193,7 +199,12 @@ class GeneratorConfig(_Config):
             contract.InputContract(
                 self.image_size, "signed", self.template, self.shrink
             ),
-            contract.IdentityInput("vector", self.identity_size, self.encoder),
+            contract.IdentityInput(
+                "vector",
+                self.identity_size,
+                self.encoder,
+                extrapolation=self.extrapolation,
+            ),
         )
 
     def describe(self) -> str:
