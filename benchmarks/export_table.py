@@ -61,13 +61,15 @@ class TableSettings(Checked):
         preset: Preset of any family, with random weights; not used with a file.
         generator: A trained generator, .keras or .h5.
         encoder: The identity encoder; empty: the packaged one.
+        faces: How many views of the portrait are compared.
         threads: Of LiteRT.
-        rounds: How often the twelve faces are run; the fastest round counts.
+        rounds: How often the faces are run; the fastest round counts.
     """
 
     preset: str = "mobile_fsgan_256"
     generator: str = ""
     encoder: str = ""
+    faces: int = ranged(12, low=1, high=12)
     threads: int = ranged(2, low=1)
     rounds: int = ranged(3, low=1)
 
@@ -82,12 +84,12 @@ def main(settings: TableSettings) -> int:
     print(f"{network.describe()}\n")
     print("| file | MB | largest difference | mean | ms a face |")
     print("|---|---|---|---|---|")
-    _measure(network, _feeds(network), "swapped", _steps, settings)
+    _measure(network, _feeds(network, settings), "swapped", _steps, settings)
     encoder = fold(load_encoder(settings.encoder or weights.find("encoder")))
     print(f"\n{encoder.describe()}\n")
     print("| file | MB | smallest cosine | mean | ms a face |")
     print("|---|---|---|---|---|")
-    faces = sample_photos.example_faces(encoder.contract.size)
+    faces = sample_photos.example_faces(encoder.contract.size)[: settings.faces]
     (name,), (end,) = encoder.feed_names, encoder.result_names
     feeds = {name: encoder.contract.from_uint8(faces)}
     _measure(encoder, feeds, end, _cosines, settings)
@@ -147,9 +149,9 @@ def _network(settings: TableSettings) -> Network:
     raise InputError(f"--preset is unknown. Received: {settings.preset}")
 
 
-def _feeds(network: Network) -> Feeds:
+def _feeds(network: Network, settings: TableSettings) -> Feeds:
     contract = network.contract
-    faces = sample_photos.example_faces(contract.image.size)
+    faces = sample_photos.example_faces(contract.image.size)[: settings.faces]
     feeds = network.example_inputs(batch=len(faces))
     feeds["target"] = contract.image.from_uint8(faces)
     return feeds

@@ -84,6 +84,7 @@ def _conv(x: Any, weight: Any, bias: Any = None, **told: Any) -> np.ndarray:
         x,
         np.transpose(np.asarray(weight, np.float32), (2, 3, 1, 0)),
         strides=tuple(int(n) for n in told.get("strides", (1, 1))),
+        dilation_rate=tuple(int(n) for n in told.get("dilations", (1, 1))),
         padding=kind,
         data_format="channels_last",
     )
@@ -115,6 +116,7 @@ def _matmul(x: Any, y: Any, transpose_x: Any = False, transpose_y: Any = False) 
 
 
 _KNOWN: dict[str, Callable[..., Any]] = {
+    "abs": lambda x: np.abs(x),
     "const": lambda **told: None,
     "add": lambda x, y: x + y,
     "batch_norm": _batch_norm,
@@ -127,8 +129,10 @@ _KNOWN: dict[str, Callable[..., Any]] = {
     "matmul": _matmul,
     "mul": lambda x, y: x * y,
     "pad": _pad,
+    "prelu": lambda x, alpha: np.where(x < 0, x * np.reshape(alpha, (-1, 1, 1)), x),
+    "relu": lambda x: np.maximum(x, 0),
     "reshape": lambda x, shape: np.reshape(x, shape),
-    "sigmoid": lambda x: 1.0 / (1.0 + np.exp(-x)),
+    "sigmoid": lambda x: 0.5 * (1.0 + np.tanh(0.5 * x)),
     "squeeze": lambda x, axes=None: np.squeeze(
         x, None if axes is None else tuple(axes)
     ),

@@ -64,7 +64,7 @@ class PackageTest(testing.TestCase):
 
     def test_it_computes_what_keras_does(self):
         self.assertLess(self.apart["f32"], 1e-5)
-        self.assertBetween(self.apart["f16"], 1e-5, 3e-2)
+        self.assertBetween(self.apart["f16"], 1e-4, 0.1)
         feeds = self.generator.example_inputs(batch=1, seed=8)
         found = coreml_program.run(self.paths["f32"], feeds)
         # Neither the outputs' order nor the input is forgotten.
