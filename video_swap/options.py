@@ -37,6 +37,7 @@ def make_swapper(
     given: SharedSettings,
     target: str | os.PathLike = "",
     loaded: networks.Networks | None = None,
+    refiners: Sequence[str] = ("network",),
 ) -> tuple[FaceSwapper, dict[str, str]]:
     """Returns the swapper that the settings describe, and the names of its networks.
 
@@ -44,12 +45,14 @@ def make_swapper(
         given: The settings.
         target: The photo or clip, whose people `--pick` counts.
         loaded: Its networks, where they are there already.
+        refiners: Values of --refine with which the refiner will be used.
 
     Raises:
         InputError: If a flag, a photo or a network cannot be used.
     """
     _check_paths(given)
     loaded = loaded or load(given.networks)
+    loaded.begin(given.swap.refine in refiners)
     reader = identities.IdentityReader(
         loaded.detector,
         loaded.embedder,

@@ -68,7 +68,8 @@ def _swap(
     from facedancer.video_swap.provenance import labels
 
     labeller = labels.Labeller(settings.label)
-    swapper, names = options.make_swapper(settings, path, loaded)
+    refiners = ("auto", "network")
+    swapper, names = options.make_swapper(settings, path, loaded, refiners)
     labeller.generator = names["generator"]
     photo = photos.pop()  # the only one who holds it: it can be large
     result = swapper.swap_frame(photo.pixels)

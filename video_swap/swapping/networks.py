@@ -59,6 +59,16 @@ class Networks:
     refiner: FaceRefiner | None = None
     warnings: tuple[str, ...] = ()
 
+    def begin(self, refines: bool) -> None:
+        """Begins to make ready what a swap uses at its end, beside what comes before.
+
+        Args:
+            refines: Whether the refiner will be used.
+        """
+        for one in (self.parser, self.refiner if refines else None):
+            if one is not None:
+                one.begin()
+
 
 def load_networks(settings: NetworkSettings) -> Networks:
     """Returns the networks that the settings name.

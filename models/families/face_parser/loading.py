@@ -5,25 +5,28 @@ from __future__ import annotations
 import os
 import pathlib
 import typing
+from collections.abc import Callable
 
 from facedancer.errors import InputError
 from facedancer.face import face_classes
-from facedancer.inference import portable
+from facedancer.models.families import helper_files
 from facedancer.models.families.face_parser.parser import FaceParser
 from facedancer.models.families.face_parser.portable_parser import PortableParser
-from facedancer.process import keras_needed
-from facedancer.storage import weights
 
 if typing.TYPE_CHECKING:
     import keras
 
     from facedancer.models.families.face_parser.network import FaceParserNetwork
 
+_KIND, _COMMAND = "parser", "train-parser"
+
 
 def load_parser(
     path: str | os.PathLike = "", runtime: str = "openvino", device: str = "cpu"
 ) -> FaceParser:
     """Returns a face parser, without Keras where that goes.
+
+    Its network is made ready when it first parses.
 
     Args:
         path: A parser of this project, `.keras` or `.h5`; its portable form, `.onnx`;
@@ -36,13 +39,13 @@ def load_parser(
     Raises:
         InputError: If the file is missing, damaged or of another kind.
     """
-    file = portable.find("parser", path) if runtime != "keras" else None
+    file = helper_files.portable_form(_KIND, path, runtime)
     if file is not None:
         run = PortableParser(file, runtime, device)
-        return FaceParser(run, run.size, file.path.name)
-    found = pathlib.Path(path or weights.find("parser"))
-    network = read(found)
-    return FaceParser(network, network.input_shape[1] or 0, found.name)
+        return FaceParser(lambda: (run, run.size), file.path.name)
+    found = helper_files.keras_file(_KIND, path)
+    read = _reader(found)
+    return FaceParser(lambda: (read(), read().input_shape[1] or 0), found.name)
 
 
 def load_network(path: str | os.PathLike = "") -> FaceParserNetwork:
@@ -54,37 +57,20 @@ def load_network(path: str | os.PathLike = "") -> FaceParserNetwork:
     Raises:
         InputError: If the file is missing, damaged or of another kind.
     """
-    found = pathlib.Path(path or weights.find("parser"))
-    keras_needed.check(found)
+    found = helper_files.keras_file(_KIND, path)
     from facedancer.models.families.face_parser.network import FaceParserNetwork
-    from facedancer.storage import model_files
 
-    stored = model_files.read_model_file(found)
-    if stored.class_name != FaceParserNetwork.__name__:
-        raise InputError(
-            f"{found}: found {stored.describe()}, expected a face parser of this "
-            "project (facedancer train-parser)"
-        )
-    return model_files.load_own(stored, FaceParserNetwork)
+    return helper_files.own_network(found, FaceParserNetwork, _COMMAND)()
 
 
-def read(path: str | os.PathLike) -> keras.Model:
-    """Returns the network of a file: of this project, or any that fits.
-
-    Args:
-        path: A `.keras` or `.h5` file.
-
-    Raises:
-        InputError: If the file is missing, damaged or of another kind.
-    """
-    keras_needed.check(path)
+def _reader(path: pathlib.Path) -> Callable[[], keras.Model]:
+    """Returns what gives the network of a file: of this project, or any that fits."""
     from facedancer.models.families.face_parser.network import FaceParserNetwork
     from facedancer.networks import foreign
     from facedancer.storage import model_files
 
-    stored = model_files.read_model_file(path)
-    if stored.class_name == FaceParserNetwork.__name__:
-        return model_files.load_own(stored, FaceParserNetwork)
+    if model_files.read_model_file(path).class_name == FaceParserNetwork.__name__:
+        return helper_files.own_network(path, FaceParserNetwork, _COMMAND)
     model = foreign.load_network(path)
     shapes = model.input_shape, model.output_shape
     fits = [len(shape) == 4 for shape in shapes if isinstance(shape, tuple)]
@@ -94,4 +80,4 @@ def read(path: str | os.PathLike) -> keras.Model:
             f"{path}: must be a model from one image to {count} scores a pixel. "
             f"Received: {shapes[0]} to {shapes[1]}"
         )
-    return model
+    return lambda: model

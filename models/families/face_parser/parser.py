@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from facedancer.imaging import images
+from facedancer.models.families import helper_files
 
 
 class FaceParser:
     """Parses aligned crops.
 
     Args:
-        network: With `predict_on_batch(image)` from `(n, size, size, 3)` in [-1, 1] to
+        read: Called once, when it first parses; gives the network and the side of its
+            input in pixels, 0 where that is open. The network has
+            `predict_on_batch(image)` from `(n, size, size, 3)` in [-1, 1] to
             `(n, height, width, 19)` scores.
-        size: Side of the network's input in pixels; 0 where that is open.
         name: What it is, for reports.
 
     Example:
@@ -24,8 +26,14 @@ class FaceParser:
         classes = parser.classes([crop])[0]
     """
 
-    def __init__(self, network: Any, size: int, name: str = "parser") -> None:
-        self._network, self._size, self.name = network, size, name
+    def __init__(
+        self, read: Callable[[], tuple[Any, int]], name: str = "parser"
+    ) -> None:
+        self._loaded, self.name = helper_files.AtFirstUse(read), name
+
+    def begin(self) -> None:
+        """Begins to read the network, beside other work, as it will be used."""
+        self._loaded.begin()
 
     def scores(self, crops: Sequence[np.ndarray]) -> np.ndarray:
         """Returns logits, `(n, height, width, 19)` float32 of the network's own size.
@@ -33,9 +41,10 @@ class FaceParser:
         Args:
             crops: `(side, side, 3)` uint8 RGB each, aligned, of one size.
         """
-        size = self._size or len(crops[0])
+        network, size = self._loaded()
+        size = size or len(crops[0])
         batch = np.stack([images.resize(crop, size) for crop in crops])
-        found = self._network.predict_on_batch(images.signed_from_uint8(batch))
+        found = network.predict_on_batch(images.signed_from_uint8(batch))
         return np.asarray(found, np.float32)
 
     def classes(self, crops: Sequence[np.ndarray]) -> np.ndarray:

@@ -12,6 +12,7 @@ from facedancer.errors import InputError
 from facedancer.face import face_classes
 from facedancer.inference import runtimes
 from facedancer.inference.portable import PortableFile
+from facedancer.models.families import helper_files
 from facedancer.storage import untrusted
 
 if typing.TYPE_CHECKING:
@@ -21,7 +22,7 @@ SCORES = "scores"
 
 
 class PortableParser:
-    """A parser's file, run by OpenVINO or ONNX Runtime.
+    """A parser's file, run by OpenVINO or ONNX Runtime; made ready at its first run.
 
     Args:
         file: The file.
@@ -46,7 +47,9 @@ class PortableParser:
                 f"{file.path}: a parser must tell {len(face_classes.NAMES)} classes "
                 f"apart. Received: {classes}"
             )
-        self._run = runtimes.run_by(runtime, file, (SCORES,), device)
+        self._run = helper_files.AtFirstUse(
+            lambda: runtimes.run_by(runtime, file, (SCORES,), device)
+        )
 
     def predict_on_batch(self, image: np.ndarray) -> np.ndarray:
         """Returns the scores, `(n, size, size, 19)` float32.
@@ -54,7 +57,7 @@ class PortableParser:
         Args:
             image: `(n, size, size, 3)` float32 in [-1, 1].
         """
-        return self._run({"image": image})[SCORES]
+        return self._run()({"image": image})[SCORES]
 
 
 def save(network: FaceParserNetwork, path: str | os.PathLike, facts: dict) -> None:

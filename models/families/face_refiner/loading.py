@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import os
-import pathlib
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from facedancer.errors import InputError
-from facedancer.inference import portable, runtimes
+from facedancer.inference import runtimes
+from facedancer.inference.portable import PortableFile
+from facedancer.models.families import helper_files
 from facedancer.models.families.face_refiner.refiner import FaceRefiner
-from facedancer.process import keras_needed
-from facedancer.storage import weights
 
 if typing.TYPE_CHECKING:
     from facedancer.models.families.face_refiner.network import FaceRefinerNetwork
+
+_KIND, _COMMAND = "refiner", "train-refiner"
+_REFINED = "refined"
 
 
 def load_refiner(
     path: str | os.PathLike = "", runtime: str = "openvino", device: str = "cpu"
 ) -> FaceRefiner:
     """Returns a face refiner, without Keras where that goes.
+
+    Its network is made ready when it first refines.
 
     Args:
         path: A refiner of this project, `.keras` or `.h5`; its portable form, `.onnx`;
@@ -34,18 +37,33 @@ def load_refiner(
     Raises:
         InputError: If the file is missing, damaged or of another kind.
     """
-    file = portable.find("refiner", path) if runtime != "keras" else None
+    file = helper_files.portable_form(_KIND, path, runtime)
     if file is not None:
-        portable_run = runtimes.run_by(runtime, file, ("refined",), device)
-        return FaceRefiner(portable_run, file.image.size, file.path.name)
-    found = pathlib.Path(path or weights.find("refiner"))
-    network = load_network(found)
+        return FaceRefiner(_portable(file, runtime, device), file.path.name)
+    found = helper_files.keras_file(_KIND, path)
+    return FaceRefiner(_of_keras(_reader(path)), found.name)
 
-    def run(feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        given = [feeds[name] for name in network.feed_names]
-        return {"refined": network.predict_on_batch(given)}
 
-    return FaceRefiner(run, network.config.image_size, found.name)
+def _portable(
+    file: PortableFile, runtime: str, device: str
+) -> Callable[[], tuple[typing.Any, int]]:
+    size = file.image.size  # refused now where the description is damaged
+    return lambda: (runtimes.run_by(runtime, file, (_REFINED,), device), size)
+
+
+def _of_keras(
+    read: Callable[[], FaceRefinerNetwork],
+) -> Callable[[], tuple[typing.Any, int]]:
+    def make() -> tuple[typing.Any, int]:
+        network = read()
+
+        def run(feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+            given = [feeds[name] for name in network.feed_names]
+            return {_REFINED: network.predict_on_batch(given)}
+
+        return run, network.config.image_size
+
+    return make
 
 
 def load_network(path: str | os.PathLike = "") -> FaceRefinerNetwork:
@@ -57,15 +75,11 @@ def load_network(path: str | os.PathLike = "") -> FaceRefinerNetwork:
     Raises:
         InputError: If the file is missing, damaged or of another kind.
     """
-    found = pathlib.Path(path or weights.find("refiner"))
-    keras_needed.check(found)
-    from facedancer.models.families.face_refiner.network import FaceRefinerNetwork
-    from facedancer.storage import model_files
+    return _reader(path)()
 
-    stored = model_files.read_model_file(found)
-    if stored.class_name != FaceRefinerNetwork.__name__:
-        raise InputError(
-            f"{found}: found {stored.describe()}, expected a face refiner of this "
-            "project (facedancer train-refiner)"
-        )
-    return model_files.load_own(stored, FaceRefinerNetwork)
+
+def _reader(path: str | os.PathLike) -> Callable[[], FaceRefinerNetwork]:
+    found = helper_files.keras_file(_KIND, path)
+    from facedancer.models.families.face_refiner.network import FaceRefinerNetwork
+
+    return helper_files.own_network(found, FaceRefinerNetwork, _COMMAND)
