@@ -1,8 +1,9 @@
 """Turns a Keras network into a portable file (`portable`). Needs TensorFlow.
 
-The graph comes from Keras' own export. Two things are changed in it: norms that are
-written as seven operations become the one that runtimes have for them, and weights that
-16 bits hold exactly are stored in 16 bits, so that the file is half as large and its
+The graph comes from Keras' own export. Three things are changed in it: norms that are
+written as seven operations become the one that runtimes have for them; maps stay
+channels first where all between two transposes goes by channel; and weights that 16
+bits hold exactly are stored in 16 bits, so that the file is half as large and its
 results are the same.
 """
 
@@ -11,7 +12,7 @@ from __future__ import annotations
 import os
 import pathlib
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeGuard
 
 import keras
@@ -22,6 +23,9 @@ from tf2onnx.graph import GraphUtil
 from facedancer.inference import portable
 
 _TO_LAST = [0, 2, 3, 1]  # channels first to channels last
+_TO_FIRST = [0, 3, 1, 2]
+_EACH_NUMBER = frozenset(("LeakyRelu", "Relu", "Sigmoid", "Tanh"))
+_WITH_ANOTHER = frozenset(("Add", "Div", "Mul", "Sub"))
 _SMALL = 256  # numbers up to which an array is not worth a further operation
 
 
@@ -48,6 +52,7 @@ def save(
         model = onnx.load(str(exported))
     _join_norms(model)
     model = _without_detours(model)
+    keep_channels_first(model)
     _halve(model.graph)
     del model.metadata_props[:]
     model.doc_string = ""
@@ -143,12 +148,90 @@ def _ints(node: onnx.NodeProto, name: str) -> list[int]:
 
 def _channels(model: onnx.ModelProto) -> dict[str, int]:
     """Returns how many channels each map has, where that is known."""
+    shapes = _shapes(model)
+    return {n: sizes[1] for n, sizes in shapes.items() if len(sizes) == 4 and sizes[1]}
+
+
+def keep_channels_first(model: onnx.ModelProto) -> None:
+    """Takes two transposes away where all between them goes by channel.
+
+    A modulated norm multiplies and adds one number a channel between a norm and a
+    convolution, which both keep maps channels first: the numbers are turned instead.
+
+    Args:
+        model: Changed in place.
+    """
+    graph, shapes = model.graph, _shapes(model)
+    for first in [node for node in graph.node if _turns(node, _TO_LAST)]:
+        chain = _chain(first, graph, shapes)
+        if chain:
+            _keep_first(chain, graph)
+            del graph.value_info[:]  # shapes of maps as they lay before
+
+
+def _chain(
+    first: onnx.NodeProto, graph: onnx.GraphProto, shapes: Mapping[str, list[int]]
+) -> list[onnx.NodeProto]:
+    """Returns a transpose, what follows it, and the transpose that undoes it.
+
+    Empty if there is none, or something between is taken elsewhere too or does not go
+    by channel.
+    """
+    chain, ends = [first], {one.name for one in graph.output}
+    while True:
+        name = chain[-1].output[0]
+        takers = [node for node in graph.node if name in node.input]
+        if len(takers) != 1 or name in ends:
+            return []
+        chain.append(takers[0])
+        if _turns(chain[-1], _TO_FIRST):
+            return [] if chain[-1].output[0] in ends else chain
+        if not _goes_by_channel(chain[-1], name, shapes):
+            return []
+
+
+def _goes_by_channel(
+    node: onnx.NodeProto, name: str, shapes: Mapping[str, list[int]]
+) -> bool:
+    """Whether an operation treats all numbers of a channel of a map alike."""
+    if node.op_type in _EACH_NUMBER:
+        return True
+    others = [shapes.get(other, []) for other in node.input if other != name]
+    if node.op_type not in _WITH_ANOTHER or len(others) != 1:
+        return False
+    return len(others[0]) == 4 and others[0][1:3] == [1, 1]
+
+
+def _keep_first(chain: Sequence[onnx.NodeProto], graph: onnx.GraphProto) -> None:
+    first, *between, last = chain
+    name, now = first.output[0], first.input[0]
+    for node in between:
+        for i, other in enumerate(node.input):
+            node.input[i] = now if other == name else f"{node.output[0]}_numbers"
+            if other != name:
+                turned = onnx.helper.make_node(
+                    "Transpose", [other], [node.input[i]], perm=_TO_FIRST
+                )
+                graph.node.insert(list(graph.node).index(node), turned)
+        name = now = node.output[0]
+    for node in graph.node:
+        taken = [now if other == last.output[0] else other for other in node.input]
+        node.input[:] = taken
+    graph.node.remove(first)
+    graph.node.remove(last)
+
+
+def _turns(node: onnx.NodeProto, perm: list[int]) -> bool:
+    return node.op_type == "Transpose" and _ints(node, "perm") == perm
+
+
+def _shapes(model: onnx.ModelProto) -> dict[str, list[int]]:
+    """Returns the shapes that are known; 0 where a length is open."""
     known = onnx.shape_inference.infer_shapes(model).graph
-    found = {}
+    found = {array.name: list(array.dims) for array in known.initializer}
     for value in (*known.value_info, *known.input):
         sizes = [one.dim_value for one in value.type.tensor_type.shape.dim]
-        if len(sizes) == 4 and sizes[1]:
-            found[value.name] = sizes[1]
+        found[value.name] = sizes
     return found
 
 
