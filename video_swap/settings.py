@@ -205,6 +205,8 @@ class StageSettings(Checked):
             between; the frames on both sides of a cut are always searched.
         min_track: Frames in which a face must be found to be swapped; what is seen for
             a moment only is seldom a face. 1: all are swapped.
+        parse_every: Look at every n-th frame of a face at the latest for what covers
+            it, and sooner where it looks different. 1: at each.
         compare: Write the target beside the result.
 
     Raises:
@@ -216,6 +218,7 @@ class StageSettings(Checked):
     max_gap: int = ranged(6, low=0)
     detect_every: int = ranged(1, low=1)
     min_track: int = ranged(3, low=1)
+    parse_every: int = ranged(4, low=1)
     compare: bool = False
 
     @property

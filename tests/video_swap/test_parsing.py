@@ -1,6 +1,7 @@
 """Tests of what covers a face and stays: the mask of a parser, and its default."""
 
 import dataclasses
+from unittest import mock
 
 import keras
 import numpy as np
@@ -8,11 +9,15 @@ import numpy as np
 from facedancer.errors import InputError
 from facedancer.face import alignment, face_classes
 from facedancer.imaging import sample_photos
+from facedancer.inference import runtimes
 from facedancer.models.families.face_parser.loading import load_parser
 from facedancer.networks.contract import IdentityInput, InputContract, SwapContract
 from facedancer.retinaface.loading import load_detector
 from facedancer.storage import weights
+from facedancer.video_swap.clips import clip_stages
 from facedancer.video_swap.compositing import parsing
+from facedancer.video_swap.media import video_reader
+from facedancer.video_swap.pixels.picture import Rgb
 from facedancer.video_swap.settings import NetworkSettings
 from facedancer.video_swap.swapping import identities, networks, swapper
 from tests import testing
@@ -92,6 +97,30 @@ class ParsingTest(testing.TestCase):
         self.assertGreater(shown[middle].min(), 0.9)
         self.assertLess(shown[:4].mean(), 0.5)  # hair
 
+    def test_networks_are_read_when_they_are_used(self):
+        made_ready, run_by = [], runtimes.run_by
+
+        def counting(runtime, file, *rest):
+            made_ready.append(file.kind)
+            return run_by(runtime, file, *rest)
+
+        with mock.patch.object(runtimes, "run_by", counting):
+            parser, refiner = networks.load_helpers(NetworkSettings(), "openvino")
+            self.assertEqual(made_ready, [])
+            crop = np.zeros((96, 96, 3), np.uint8)
+            for _ in range(2):
+                parser.probabilities([crop])
+            self.assertEqual(made_ready, ["parser"])
+            self.assertEqual(refiner.size, 256)
+            self.assertEqual(made_ready, ["parser", "refiner"])
+            loaded = mock.Mock(spec=networks.Networks)
+            loaded.parser, loaded.refiner = networks.load_helpers(
+                NetworkSettings(), "openvino"
+            )
+            networks.Networks.begin(loaded, refines=False)
+            loaded.parser.probabilities([crop])  # waits for what has begun
+            self.assertEqual(made_ready[2:], ["parser"])
+
     def test_faces_that_the_parser_does_not_see_stay(self):
         """In a photo; where it sees none of them, it says so."""
         inputs = ("masked_target", "semantic_mask", "identity")
@@ -117,3 +146,76 @@ class ParsingTest(testing.TestCase):
         self.assertEqual(sorted(found.rules, key=str), [0, None])
         with self.assertRaisesRegex(InputError, "1 faces were found, .* recognises no"):
             tool.swap_frame(made.scene(both[1]))
+
+
+class Counting:
+    """Sees skin, and of every second crop hair with some probability."""
+
+    def __init__(self, hair=0.0):
+        self.calls, self.hair = 0, hair
+
+    def probabilities(self, crops):
+        found = np.zeros((1, 20, 20, 19), np.float32)
+        hair = self.hair * (self.calls % 2)
+        found[..., face_classes.HAIR], found[..., face_classes.SKIN] = hair, 1 - hair
+        self.calls += 1
+        return found
+
+
+def crop_of(shade, spot=0, side=24):
+    """A crop with a spot in another shade; 6 pixels a side are a cell."""
+    crop = np.full((96, 96, 3), shade, np.uint8)
+    crop[24 : 24 + side, 60 : 60 + side] += spot
+    return crop
+
+
+class CoversTest(testing.TestCase):
+    def seen(self, crops, every=4, hair=0.0, tracks=None):
+        """Masks of crops, and after how many each the parser had been asked."""
+        parser, found = Counting(hair), []
+        covers = parsing.Covers(parser, every)
+        for crop, track in zip(crops, tracks or [1] * len(crops), strict=True):
+            found.append((float(covers.visible(crop, track).mean()), parser.calls))
+        return [mask for mask, _ in found], [calls for _, calls in found]
+
+    def test_every_fourth_crop_of_what_stays_is_parsed(self):
+        calls = self.seen([crop_of(90)] * 9)[1]
+        self.assertEqual(calls, [1, 1, 1, 1, 2, 2, 2, 2, 3])
+        self.assertEqual(self.seen([crop_of(90)] * 3, every=1)[1], [1, 2, 3])
+        self.assertEqual(
+            self.seen([crop_of(90)] * 3, tracks=[1, None, None])[1], [1, 2, 3]
+        )
+
+    def test_what_comes_before_a_face_is_parsed_at_once(self):
+        crops = [crop_of(90), crop_of(90, 40), crop_of(90, 40), crop_of(90)]
+        masks, calls = self.seen(crops, hair=0.9)
+        self.assertEqual(calls, [1, 2, 2, 3])
+        self.assert_close(masks, [1.0, 0.0, 0.0, 1.0], atol=1e-6)
+
+    def test_other_light_and_specks_are_no_other_look(self):
+        self.assertEqual(self.seen([crop_of(90), crop_of(99)])[1], [1, 1])
+        self.assertEqual(self.seen([crop_of(90), crop_of(90, 15)])[1], [1, 1])
+        self.assertEqual(self.seen([crop_of(90), crop_of(90, 60, 12)])[1], [1, 1])
+        self.assertEqual(self.seen([crop_of(90), crop_of(90, 60, 18)])[1], [1, 2])
+
+    def test_faces_have_masks_of_their_own(self):
+        calls = self.seen([crop_of(90)] * 4, tracks=[1, 2, 1, 2])[1]
+        self.assertEqual(calls, [1, 2, 2, 2])
+
+    def test_a_new_mask_comes_in_without_a_step(self):
+        masks, _ = self.seen([crop_of(90)] * 9, hair=0.9)
+        self.assert_close(masks[3:5], [1.0, 0.5], atol=1e-6)
+        self.assert_close(masks[7:9], [0.5, 0.75], atol=1e-6)
+
+    def test_a_segment_knows_nothing_of_the_one_before(self):
+        """So that a run that goes on computes what one that was not stopped does."""
+        tool = made.make_swapper()
+        tool.parser = Counting()
+        image = made.scene((made.RED, 20, 20, 40))
+        for every, parsed in ((4, 4), (1, 10)):
+            frames = (video_reader.Frame(i, Rgb(image), 10 * i) for i in range(10))
+            settings = clip_stages.StageSettings(parse_every=every)
+            tool.parser.calls = 0
+            steps = clip_stages.steps(frames, tool, settings, lambda a, i: a, chunk=5)
+            self.assertLen(list(steps), 10)
+            self.assertEqual(tool.parser.calls, parsed)

@@ -10,7 +10,8 @@ import pytest
 from facedancer.errors import InputError
 from facedancer.imaging import images, sample_photos
 from facedancer.process import beam_runner
-from facedancer.video_swap import swap_many
+from facedancer.video_swap import demo, swap_many
+from facedancer.video_swap.media import video_reader
 from facedancer.video_swap.provenance import signing
 from facedancer.video_swap.settings import PeopleSettings
 
@@ -95,7 +96,7 @@ def test_refused(folder, values, words):
 
 def test_a_foreign_report_is_not_written_over(folder):
     pathlib.Path("notes.json").write_text('{"mine": 1}')
-    with pytest.raises(InputError, match="not the report of such a run"):
+    with pytest.raises(InputError, match="no report of such a run"):
         swap_many.main(settings(report="notes.json"))
     assert pathlib.Path("notes.json").read_text() == '{"mine": 1}'
 
@@ -134,6 +135,30 @@ def test_beam_gives_the_same_results(folder):
     assert np.array_equal(images.read_image("beam/one-ann.png"), alone)
     pairs = json.loads(pathlib.Path("beam/report.json").read_text())["pairs"]
     assert [pair["status"] for pair in pairs] == ["done", "done", "failed", "failed"]
+
+
+def test_beam_swaps_clips_too(folder):
+    if not beam_runner.installed():
+        pytest.skip("Apache Beam is not installed (extra beam)")
+    collins = sample_photos.read("collins")
+    demo.write_clip(pathlib.Path("a.mp4"), collins, 0.3)
+    demo.write_clip(pathlib.Path("b.mp4"), collins, 0.2)
+    pictures = {}
+    for runner in ("local", "FnApiRunner"):
+        given = settings(
+            people=PeopleSettings(swap_source=("people/ann.png",)),
+            target=("?.mp4",),
+            output=f"{runner}/{{target}}.mp4",
+            runner=runner,
+        )
+        assert swap_many.main(given) == 0
+        for name in ("a", "b"):
+            read = video_reader.VideoReader(f"{runner}/{name}.mp4")
+            pictures[runner, name] = [frame.image for frame in read]
+    for name in ("a", "b"):
+        alone, handed = pictures["local", name], pictures["FnApiRunner", name]
+        assert len(alone) == len(handed) > 4
+        assert all(map(np.array_equal, alone, handed))
 
 
 def test_without_beam_it_says_what_is_missing(folder):

@@ -20,6 +20,7 @@ from facedancer.storage import claims, files
 from facedancer.video_swap.clips import (
     clip_report,
     clip_stages,
+    memory,
     pipeline,
     plan,
     segments,
@@ -85,7 +86,7 @@ def swap_clip(job: ClipJob, swapper: FaceSwapper, labeller: labels.Labeller) -> 
     """
     reader = open_reader(job)
     swapper = swapper.with_aspect(float(reader.info.aspect))
-    with claims.claimed(job.output):
+    with claims.claimed(job.output), memory.kept():
         if pictures.is_picture(job.output):
             return _swap_to_pictures(job, reader, swapper, labeller)
         return _swap_to_video(job, reader, swapper, labeller)

@@ -91,7 +91,8 @@ def steps(
         delay=settings.detect_every * (settings.min_finds - 1),
     )
     made = _generate(stages, swapper, settings.batch_size or 4, chunk)
-    stages = _put_back(pipeline.prefetch(made, 1), swapper)
+    made = pipeline.prefetch(made, 1)
+    stages = _put_back(made, swapper, settings.parse_every, chunk)
     stages = _finish(pipeline.prefetch(stages, _AHEAD), settings.compare, finish, chunk)
     return pipeline.prefetch(stages, _AHEAD)
 
@@ -169,10 +170,17 @@ def _work(group: Sequence[Step]) -> tuple[list[Picture], list[tuple[FaceJob, ...
     return [step.frame.picture for step in todo], [step.jobs for step in todo]
 
 
-def _put_back(items: Generator[Generated], swapper: FaceSwapper) -> Generator[Step]:
+def _put_back(
+    items: Generator[Generated], swapper: FaceSwapper, parse_every: int, chunk: int
+) -> Generator[Step]:
+    segment, covers = -1, swapper.covers()
     with contextlib.closing(items):
         for group, crops, swapped in items:
-            done = iter(swapper.put_back(*_work(group), crops, iter(swapped)))
+            if group[0].frame.index // chunk != segment:
+                segment = group[0].frame.index // chunk
+                covers = swapper.covers(parse_every)  # knows nothing of the last one
+            work = _work(group)
+            done = iter(swapper.put_back(*work, crops, iter(swapped), covers))
             for step in group:
                 if not step.known:
                     step = dataclasses.replace(step, done=next(done))

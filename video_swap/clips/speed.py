@@ -23,7 +23,7 @@ from facedancer.imaging import sample_photos
 from facedancer.process import keras_needed
 from facedancer.retinaface import load_detector
 from facedancer.video_swap.benchmark_settings import SIZES, BenchmarkSettings
-from facedancer.video_swap.clips import clip_stages, pipeline, segments
+from facedancer.video_swap.clips import clip_stages, memory, pipeline, segments
 from facedancer.video_swap.engines import devices, make
 from facedancer.video_swap.media import joining, video_reader, video_writer
 from facedancer.video_swap.pixels.picture import Rgb
@@ -181,7 +181,7 @@ def measure(swapper: FaceSwapper, size: str, faces: int, count: int) -> Speed:
     swapper.swap_frame(frames[0])
     cold = time.perf_counter() - start
     _warm(swapper, [Rgb(frame) for frame in frames[:2]])
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory() as name, memory.kept():
         folder = pathlib.Path(name)
         clip = _write_clip(frames, folder)
         stages = _stages(swapper, clip, folder)
@@ -229,11 +229,15 @@ def _stages(
     read = clock.time("decode", lambda: list(_read(clip)))
     frames = [frame.picture for frame in read]
     found = clock.time("detect", lambda: swapper.detect(frames))
-    jobs = [[FaceJob(points, 0) for points in one.landmarks] for one in found]
+    jobs = [
+        [FaceJob(points, 0, track=i) for i, points in enumerate(one.landmarks)]
+        for one in found
+    ]
+    covers = swapper.covers(clip_stages.StageSettings().parse_every)
     crops = clock.time("align", lambda: swapper.cut(frames, jobs))
     swapped = clock.time("generate", lambda: list(swapper.generate(crops)))
     done = clock.time(
-        "paste", lambda: swapper.put_back(frames, jobs, crops, iter(swapped))
+        "paste", lambda: swapper.put_back(frames, jobs, crops, iter(swapped), covers)
     )
     mark = watermark.Marker(0)
     marked = clock.time(

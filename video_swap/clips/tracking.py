@@ -327,12 +327,14 @@ def _ready(
     index = step.frame.index
     tracks = {id(t): t for _, later in [(step, own), *window] for t in later}.values()
     _set_rules(step, own, tracks, swapper)
-    smoothed, rules, vectors, filled, jitter = [], [], [], 0, np.zeros(3)
+    smoothed, rules, vectors, numbers = [], [], [], []
+    filled, jitter = 0, np.zeros(3)
     for track in tracks:
         if index not in track.landmarks or not track.is_confirmed(min_finds):
             continue
         smoothed.append(smooth(track.landmarks, index, smoothing))
         rules.append(track.rule)
+        numbers.append(track.number)
         swapped = track.rule is not None and not step.frame.damaged
         vectors.append(
             track.look(step.frame, swapper) if swapped and swapper.mixes else None
@@ -340,7 +342,7 @@ def _ready(
         if track.rule is not None:
             filled += step.search and index not in track.found
             jitter += track.jitter(index, smoothed[-1])
-    jobs = make_jobs(smoothed, rules, vectors)
+    jobs = make_jobs(smoothed, rules, vectors, numbers)
     for track in tracks:
         track.forget(index - int(np.ceil(2 * smoothing)))
     if step.frame.damaged:

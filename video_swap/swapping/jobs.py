@@ -20,6 +20,7 @@ class FaceJob:
         fronts: `(n, 5, 2)` landmarks of faces in front of it, swapped or not, which it
             is not painted on.
         vector: `(d,)` whom it shows, None: not known yet.
+        track: Number of the face in a clip, None where it is not followed.
     """
 
     landmarks: np.ndarray
@@ -28,6 +29,7 @@ class FaceJob:
         default_factory=lambda: np.zeros((0, 5, 2), np.float32)
     )
     vector: np.ndarray | None = None
+    track: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,6 +45,7 @@ class Crop:
         picture: Of who it becomes, for generators that are fed a reference.
         classes: `(side, side)` indices into `face_classes.NAMES`, for generators that
             are fed a mask.
+        track: See `FaceJob`.
     """
 
     image: np.ndarray
@@ -52,12 +55,14 @@ class Crop:
     fronts: np.ndarray
     picture: np.ndarray | None = None
     classes: np.ndarray | None = None
+    track: int | None = None
 
 
 def make_jobs(
     landmarks: Sequence[np.ndarray] | np.ndarray,
     rules: Sequence[int | None],
     vectors: Sequence[np.ndarray | None] | None = None,
+    tracks: Sequence[int] | None = None,
 ) -> list[FaceJob]:
     """Returns what is to be swapped of the faces of a frame.
 
@@ -65,13 +70,16 @@ def make_jobs(
         landmarks: `(5, 2)` of each face, swapped or not.
         rules: For each the place of its rule, None if it stays as it is.
         vectors: `(d,)` of each, whom it shows; None where that is not known.
+        tracks: For each its number in a clip; None where faces are not followed.
     """
     found = np.asarray(landmarks, np.float64).reshape(-1, 5, 2)
     fronts = outlines.in_front(found)
+    known: Sequence[np.ndarray | None] = vectors or [None] * len(found)
+    numbers: Sequence[int | None] = tracks or [None] * len(found)
     return [
-        FaceJob(points, rule, found[front], vector)
-        for points, rule, front, vector in zip(
-            found, rules, fronts, vectors or [None] * len(found), strict=True
+        FaceJob(points, rule, found[front], vector, track)
+        for points, rule, front, vector, track in zip(
+            found, rules, fronts, known, numbers, strict=True
         )
         if rule is not None
     ]

@@ -267,6 +267,7 @@ class FaceSwapper:
         jobs: Sequence[Sequence[FaceJob]],
         crops: Sequence[Crop],
         swapped: Iterator[dict[str, np.ndarray]],
+        covers: parsing.Covers | None = None,
     ) -> list[Picture]:
         """Returns the frames with swapped crops pasted in.
 
@@ -275,15 +276,25 @@ class FaceSwapper:
             jobs: See `cut`.
             crops: What `cut` gave.
             swapped: What `generate` gave.
+            covers: What knows the covers of faces from the frames before, see
+                `covers`; None: each is parsed by itself.
         """
-        waiting = iter(crops)
+        waiting, covers = iter(crops), covers or self.covers()
         results: list[Picture] = []
         for frame, some in zip(frames, jobs, strict=True):
             result = frame.copy() if len(some) else frame
             for _ in some:
-                self._put_back(result, frame, next(waiting), next(swapped))
+                self._put_back(result, frame, next(waiting), next(swapped), covers)
             results.append(result)
         return results
+
+    def covers(self, every: int = 1) -> parsing.Covers:
+        """Returns what tells what covers the faces of a clip, frame after frame.
+
+        Args:
+            every: See `parsing.Covers`.
+        """
+        return parsing.Covers(self.parser, every)
 
     def _cut(self, frame: Picture, job: FaceJob) -> Crop:
         contract = self.contract.image
@@ -301,6 +312,7 @@ class FaceSwapper:
             alignment.apply(matrix, job.fronts),
             self.rules[job.rule].picture,
             classes,
+            job.track,
         )
 
     def _identity(self, frame: Picture, job: FaceJob) -> np.ndarray | int:
@@ -345,14 +357,14 @@ class FaceSwapper:
         frame: Picture,
         crop: Crop,
         made: dict[str, np.ndarray],
+        covers: parsing.Covers,
     ) -> None:
         settings, size = self.settings, len(crop.image)
         mask = mask_kinds.MASKS[settings.mask](crop.landmarks, size)
         if len(crop.fronts):
             mask = mask * masks.uncovered(crop.fronts, size)
         mask = masks.by_outputs(made, mask)
-        if self.parser is not None:
-            mask = mask * parsing.visible(self.parser, crop.image)
+        mask = mask * covers.visible(crop.image, crop.track)
         target = crop.image.astype(np.float32)
         swapped = colour_transfer.correct(
             settings.colour, made["swapped"], target, mask
