@@ -74,7 +74,7 @@ CATALOGUE = {
         trained_on=_LFW,
         card="docs/model_cards/facedancer_lite_96.md",
         portable="facedancer_lite_96.onnx",
-        portable_sha256="80d0c495179413b5b003a38baa3080121936b3153fc39428a9914e44b837efb8",
+        portable_sha256="e78b7fab44d13b33ba1531010efb7ffbe7cf1d62d6fe746604717d90bce4b304",
         note="The packaged generator is small: 96 pixels, trained for hours on two CPU "
         "cores. It keeps pose, light and expression; most results are nearer to the "
         "source's person than to the target's. Train your own for large faces.",
