@@ -3,16 +3,18 @@
 import dataclasses
 from fractions import Fraction
 
+import av
 import cv2
 import numpy as np
 from absl.testing import parameterized
+from av.video.reformatter import ColorRange
 
 from facedancer.face import alignment
 from facedancer.imaging import sample_photos
 from facedancer.retinaface import load_detector
 from facedancer.video_swap.compositing import paste, pixel_aspect
 from facedancer.video_swap.encode_settings import EncodeSettings
-from facedancer.video_swap.media import video_reader, video_writer
+from facedancer.video_swap.media import upright, video_reader, video_writer
 from facedancer.video_swap.pixels import planes
 from facedancer.video_swap.pixels.picture import Rgb
 from facedancer.video_swap.provenance import watermark
@@ -56,6 +58,8 @@ class PlanesTest(testing.TestCase):
             self.assertLessEqual(off.max(), 2)
         picture.paint(TURN, 16, lambda image: image.__setitem__(..., 128))
         self.assertLessEqual(np.abs(picture.window(TURN, 16)[0] - 128.0).max(), 1)
+        anew = planes.Planes(picture.planes, matrix).image
+        np.testing.assert_array_equal(picture.image, anew)
 
     @parameterized.parameters(1, 6)
     def test_what_is_seen_is_what_rgb_shows(self, matrix):
@@ -136,3 +140,15 @@ class PlanesTest(testing.TestCase):
     )
     def test_other_formats_become_rgb(self, **options):
         self.assertIsInstance(self.portrait(**options).picture, Rgb)
+
+    @parameterized.parameters((ColorRange.MPEG, planes.Planes), (ColorRange.JPEG, Rgb))
+    def test_full_range_in_the_same_format_becomes_rgb(self, full, kind):
+        frame = av.VideoFrame.from_ndarray(of_codes((60, 128, 128)), planes.FORMAT)
+        frame.color_range = full
+        base = Fraction(1, 25)
+        info = video_reader.ClipInfo(self.tempdir(), (96, 64), Fraction(25), base)
+        to_pictures = upright.ToPictures(info, video_reader.Colour(1, 1, 1))
+        picture, _ = to_pictures(frame)
+        self.assertIsInstance(picture, kind)
+        grey = 60 if kind is Rgb else (60 - 16) * 255 / 219
+        self.assertLessEqual(np.abs(picture.image - grey).max(), 1.5)

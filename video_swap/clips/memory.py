@@ -2,7 +2,7 @@
 
 The allocator of glibc gives large arrays back to the system as soon as they are freed.
 A clip asks for the same sizes again with every frame, and getting pages anew, one fault
-after the other, takes up to a tenth of the processor time of a swap.
+after the other, took a quarter of the processor time of a mark.
 """
 
 from __future__ import annotations

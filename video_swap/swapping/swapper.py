@@ -276,8 +276,7 @@ class FaceSwapper:
             jobs: See `cut`.
             crops: What `cut` gave.
             swapped: What `generate` gave.
-            covers: What knows the covers of faces from the frames before, see
-                `covers`; None: each is parsed by itself.
+            covers: See `covers`; None: each crop is parsed by itself.
         """
         waiting, covers = iter(crops), covers or self.covers()
         results: list[Picture] = []
