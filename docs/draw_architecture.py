@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import functools
 import pathlib
 import textwrap
 from html import escape
@@ -70,6 +71,7 @@ class Room:
     imports: set = dataclasses.field(default_factory=set)
 
 
+@functools.cache
 def read_rooms(root: pathlib.Path = ROOT) -> dict[tuple[str, str], Room]:
     """Returns all rooms by folder and name.
 

@@ -34,6 +34,12 @@ def tree_of(path):
     return ast.parse(path.read_text())
 
 
+@functools.cache
+def nodes_of(path):
+    """Returns all that a file is made of; walking is dear, and many tests ask."""
+    return tuple(ast.walk(tree_of(path)))
+
+
 def each_file(check):
     """Returns a test for each folder that says all faults of its files at once."""
 
@@ -56,7 +62,7 @@ def each_file(check):
 def imports(path):
     """Returns `(line, dotted name)` of every import in a file."""
     found = []
-    for node in ast.walk(tree_of(path)):
+    for node in nodes_of(path):
         if isinstance(node, ast.Import):
             found += [(node.lineno, alias.name) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):

@@ -3,21 +3,13 @@
 import ast
 import builtins
 import functools
-import pathlib
 import re
 
 import pytest
 
-ROOT = pathlib.Path(__file__).parents[1]
-FOLDERS = (
-    "facedancer retinaface arcface_model models dataset train video_swap evaluation ui"
-).split()
-FILES = [
-    path
-    for folder in FOLDERS
-    for path in sorted((ROOT / folder).rglob("*.py"))
-    if not any(part.is_symlink() for part in path.parents)
-]
+from tests.house import FILES, MAY_IMPORT, ROOT, nodes_of
+
+FOLDERS = list(MAY_IMPORT)
 DOTTED = re.compile(r"`([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+)`")
 # Endings of file names, and packages of others.
 ENDINGS = "py json jsonl csv npz h5 keras records part png jpg md txt outliers".split()
@@ -26,17 +18,12 @@ FOREIGN = (
 )
 
 
-def words_of(tree):
+def words_of(path):
     """Yields the docstrings of a file with their lines."""
     kinds = ast.Module | ast.ClassDef | ast.FunctionDef
-    for node in ast.walk(tree):
+    for node in nodes_of(path):
         if isinstance(node, kinds) and ast.get_docstring(node):
             yield getattr(node, "lineno", 1), ast.get_docstring(node)
-
-
-@functools.cache
-def tree_of(path):
-    return ast.parse(path.read_text())
 
 
 @functools.cache
@@ -53,7 +40,7 @@ def modules():
 def names_in(path):
     """Returns all names that a file defines, takes or uses, and words it holds."""
     found = set(dir(builtins))
-    for node in ast.walk(tree_of(path)):
+    for node in nodes_of(path):
         for field in ("name", "id", "attr", "arg", "asname"):
             value = getattr(node, field, None)
             if isinstance(value, str):
@@ -93,7 +80,7 @@ def test_dotted_names_exist(folder):
         f"{path.relative_to(ROOT)}:{line}: there is no `{dotted}`"
         for path in FILES
         if path.is_relative_to(ROOT / folder)
-        for line, text in words_of(tree_of(path))
+        for line, text in words_of(path)
         for dotted in DOTTED.findall(text)
         if not exists(path, dotted)
     ]

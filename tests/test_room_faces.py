@@ -3,7 +3,16 @@
 import ast
 import functools
 
-from tests.house import FILES, MAY_IMPORT, ROOT, each_file, imports, module_of, tree_of
+from tests.house import (
+    FILES,
+    MAY_IMPORT,
+    ROOT,
+    each_file,
+    imports,
+    module_of,
+    nodes_of,
+    tree_of,
+)
 
 
 @functools.cache
@@ -66,7 +75,7 @@ def test_private_names_stay_in_their_file(path):
     """Nothing with an underscore is taken from another module of ours."""
     ours = {name for _, name in imports(path) if name.startswith("facedancer.")}
     modules = {x.split(".")[-1] for x in ours if module_of(x)[-1:] == x.split(".")[-1:]}
-    for node in ast.walk(tree_of(path)):
+    for node in nodes_of(path):
         if isinstance(node, ast.Attribute) and node.attr.startswith("_"):
             assert ast.unparse(node.value) not in modules or node.attr[:2] == "__", (
                 f"{path.relative_to(ROOT)}:{node.lineno}: {ast.unparse(node)}"
