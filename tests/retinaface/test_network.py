@@ -1,5 +1,7 @@
 """Tests of `facedancer.retinaface.network`."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -24,6 +26,14 @@ def randomize(model):
         weight.assign(random.uniform(low, high, weight.shape))
 
 
+@functools.cache
+def random_network(backbone):
+    """Returns a small network, which tests only look at: building one is dear."""
+    model = network.build_retinaface(**SMALL[backbone])
+    randomize(model)
+    return model
+
+
 class NetworkTest(testing.TestCase):
     def setUp(self):
         super().setUp()
@@ -40,7 +50,7 @@ class NetworkTest(testing.TestCase):
         ("resnet50", (33, 40)),
     )
     def test_one_output_an_anchor(self, backbone, size):
-        model = network.build_retinaface(**SMALL[backbone])
+        model = random_network(backbone)
         outputs = model(np.zeros((1, *size, 3), "float32"))
         n = len(anchors.make_anchors(*size))
         shapes = {name: tuple(value.shape) for name, value in outputs.items()}
@@ -50,8 +60,7 @@ class NetworkTest(testing.TestCase):
 
     def test_an_output_belongs_to_its_anchor(self):
         """A bright spot changes the outputs of near anchors most."""
-        model = network.build_retinaface(**SMALL["mobilenet025"])
-        randomize(model)
+        model = random_network("mobilenet025")
         dark = np.zeros((1, 192, 256, 3), "float32")
         spot = dark.copy()
         spot[0, 36, 204] = 255.0
@@ -74,8 +83,7 @@ class NetworkTest(testing.TestCase):
 
     @parameterized.parameters(*sorted(SMALL))
     def test_fold(self, backbone):
-        model = network.build_retinaface(**SMALL[backbone])
-        randomize(model)
+        model = random_network(backbone)
         folded = network.fold(model)
         norms = [x for x in folded.layers if isinstance(x, BatchNorm)]
         self.assertEmpty(norms)

@@ -1,6 +1,7 @@
 """Tests of the swapping programs with real, tiny, random networks."""
 
 import errno
+import functools
 import json
 import os
 import pathlib
@@ -43,6 +44,8 @@ class ProgramTest(testing.TestCase):
         cls.encoder.save(cls.networks / "encoder.keras")
         generator = made.tiny_generator(cls.encoder.name_with_hash)
         generator.save(cls.networks / "generator.keras")
+        # Of the same settings once: building and compiling them is dear.
+        cls.load_networks = staticmethod(functools.cache(networks.load_networks))
 
     def setUp(self):
         super().setUp()
@@ -55,6 +58,9 @@ class ProgramTest(testing.TestCase):
         )
         detector.start()
         self.addCleanup(detector.stop)
+        load = mock.patch.object(networks, "load_networks", self.load_networks)
+        load.start()
+        self.addCleanup(load.stop)
         images.write_image(self.folder / "me.png", made.scene((made.RED, 30, 20, 50)))
 
     def flags_of(self, program, **values):
