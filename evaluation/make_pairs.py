@@ -26,7 +26,7 @@ class PairSettings(Checked):
         output: CSV file to write.
         pairs: Number of pairs.
         seed: Of all draws; the same seed gives the same list.
-        same_share: Share of pairs whose source is the target itself, 0 to 1.
+        same_share: Fraction of pairs whose source is the target itself, 0 to 1.
         frames_dir: For videos: folder that their frames are written to.
         frames_per_video: For videos: frames that are drawn of each.
     """

@@ -39,7 +39,7 @@ class EvaluateSettings(Checked):
         pairs: Number of pairs to draw from --data_dir, or to take from the head of the
             list; 0: all of the list.
         seed: Of all draws.
-        same_share: Share of drawn pairs whose source is the target itself.
+        same_share: Fraction of drawn pairs whose source is the target itself.
         swapper: generator, or one of two bounds: copy (the target) or paste (of the
             source's aligned face).
         facedancer_path: Generator, .h5 or .keras; empty: the packaged one.

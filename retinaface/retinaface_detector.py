@@ -21,7 +21,7 @@ CANDIDATES = 5000  # the best anchors that suppression looks at
 # Longer sides of a face between which half the size begins to show it better.
 LARGE = (200.0, 280.0)
 SAME_FACE = 0.5  # overlap of its boxes in both looks
-PART = 0.6  # share of a find inside a large face from which it is none of its own
+PART = 0.6  # fraction of a find inside a large face from which it is none of its own
 # The published program keeps everything above this.
 ROWS_SCORE, ROWS_OVERLAP = 0.02, 0.4
 
@@ -172,7 +172,7 @@ def _merge(near: Faces, far: Faces) -> Faces:
 
 
 def _blend(faces: Faces, others: Faces, weight: np.ndarray) -> Faces:
-    """From the first, where the share is 0, to the others, where it is 1."""
+    """From the first, where the weight is 0, to the others, where it is 1."""
     return Faces(
         faces.boxes + weight[:, None] * (others.boxes - faces.boxes),
         faces.landmarks + weight[:, None, None] * (others.landmarks - faces.landmarks),

@@ -114,6 +114,6 @@ def towards(
         other: `(d,)` raw vector of somebody else.
         random: Decides how far.
     """
-    share = random.uniform(*_STRENGTH)
-    mixed = normalize((1.0 - share) * normalize(own) + share * normalize(other))
+    fraction = random.uniform(*_STRENGTH)
+    mixed = normalize((1.0 - fraction) * normalize(own) + fraction * normalize(other))
     return (mixed * np.linalg.norm(other)).astype(np.float32)

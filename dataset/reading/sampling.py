@@ -67,7 +67,7 @@ class PairSampler:
         same_person_ratio: Probability that a pair is made as by `"same_person"`,
             if the person has several photos.
         balance: `"none"`; `"identity"` or `"folder"` gives each person or source
-            folder the same share, however many photos it has.
+            folder the same fraction, however many photos it has.
         shuffle: Off: targets and sources come in the order of the files.
         seed: Of all random draws.
         window: Targets among which their sources are drawn, at most. 0: all photos.
@@ -159,15 +159,15 @@ class PairSampler:
             same[forced] = True
         return Pairs(target, np.where(same, target, source), same)
 
-    def others_of(self, photos: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    def others_of(self, photos: np.ndarray, fractions: np.ndarray) -> np.ndarray:
         """Returns another photo of each photo's person; itself where there is none.
 
         Args:
             photos: `(n,)` positions.
-            shares: `(n,)` in [0, 1), which of the others.
+            fractions: `(n,)` in [0, 1), which of the others.
         """
         count = self._people.count_of(photos)
-        step = 1 + np.floor(shares * np.maximum(count - 1, 1)).astype(np.int64)
+        step = 1 + np.floor(fractions * np.maximum(count - 1, 1)).astype(np.int64)
         several = (count > 1) & (self.identity[photos] >= 0)
         return np.where(several, self._people.neighbour(photos, step), photos)
 

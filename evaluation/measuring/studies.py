@@ -162,7 +162,7 @@ def add_look_alikes(builder: figures.Builder, measured: Measured) -> None:
     """Adds how far results and sources agree in whom else they look like.
 
     The nearest other people of a source and of its result are listed; the figure is
-    the share of the lists that agree. The source's and the target's own people are
+    the fraction of the lists that agree. The source's and the target's own people are
     left out of both.
 
     Args:

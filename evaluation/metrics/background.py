@@ -31,8 +31,8 @@ def ssim_map(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     together = _around(a * b) - mean_a * mean_b
     small, large = (0.01 * 255) ** 2, (0.03 * 255) ** 2
     alike = (2 * mean_a * mean_b + small) * (2 * together + large)
-    most = (mean_a**2 + mean_b**2 + small) * (apart_a + apart_b + large)
-    return (alike / most).mean(axis=2)
+    maximum = (mean_a**2 + mean_b**2 + small) * (apart_a + apart_b + large)
+    return (alike / maximum).mean(axis=2)
 
 
 def _around(values: np.ndarray) -> np.ndarray:
@@ -67,7 +67,7 @@ def inside_and_outside(values: np.ndarray, mask: np.ndarray) -> tuple[float, flo
 
 
 def unchanged_fraction(a: np.ndarray, b: np.ndarray, mask: np.ndarray) -> float:
-    """Returns the share of face pixels that differ by at most 2 of 255.
+    """Returns the fraction of face pixels that differ by at most 2 of 255.
 
     Args:
         a: `(height, width, 3)` uint8 RGB.

@@ -96,7 +96,7 @@ def match_curve(ranks: np.ndarray, size: int) -> np.ndarray:
         size: Number of ranks to show.
 
     Returns:
-        `(size,)` float64: share of queries whose right identity is among the first
+        `(size,)` float64: fraction of queries whose right identity is among the first
         1, 2, ... `size`.
     """
     ranks = np.asarray(ranks)

@@ -122,7 +122,7 @@ def match_curve(curves: Mapping[str, np.ndarray]) -> bytes:
     """Returns cumulative match curves.
 
     Args:
-        curves: Dictionary from a text to `(ranks,)` shares: of the sources, then of
+        curves: Dictionary from a text to `(ranks,)` fractions: of the sources, then of
             the results.
     """
     figure, axes = _axes()

@@ -22,8 +22,8 @@ class Matches:
     Attributes:
         labels: `(n,)`: 1 on a face, 0 on none or on one found already, -1 on something
             that is not counted.
-        errors: `(n,)` mean distance of the five landmarks to the known ones, as a share
-            of the distance of the eyes; NaN where the label is not 1.
+        errors: `(n,)` mean distance of the five landmarks to the known ones, in
+            distances of the eyes; NaN where the label is not 1.
     """
 
     labels: np.ndarray
@@ -36,11 +36,11 @@ class Quality:
 
     Attributes:
         faces: Number of faces that should be found.
-        recall: Share that is found at the score where `precision` is reached.
+        recall: Fraction that is found at the score where `precision` is reached.
         threshold: That score.
         average_precision: Area under precision over recall.
         landmark_error: Median over the found faces of the landmarks' mean distance, as
-            a share of the distance of the eyes.
+            a fraction of the distance of the eyes.
     """
 
     faces: int
@@ -78,7 +78,7 @@ def match_detections(found: Faces, scene: Scene, min_overlap: float = 0.5) -> Ma
 
 
 def landmark_error(found: np.ndarray, known: np.ndarray) -> float:
-    """Mean distance of landmarks as a share of the distance of the eyes.
+    """Mean distance of landmarks as a fraction of the distance of the eyes.
 
     Args:
         found: `(5, 2)` pixels.

@@ -21,7 +21,7 @@ from facedancer.imaging import images
 from facedancer.imaging.degrading import degrade, occlude
 from facedancer.retinaface.training.backgrounds import make_background
 
-MIN_SEEN = 0.35  # share of a box that must be seen for the face to count
+MIN_SEEN = 0.35  # fraction of a box that must be seen for the face to count
 MIRRORED = [1, 0, 2, 4, 3]  # the landmarks' order after a flip
 
 
@@ -41,7 +41,7 @@ class SceneSettings:
         occluders: Share of faces that something is put in front of.
 
     Raises:
-        ValueError: If the shares add up to more than 1.
+        ValueError: If the fractions add up to more than 1.
     """
 
     size: int = 320

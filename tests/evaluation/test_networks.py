@@ -95,6 +95,7 @@ class JudgeTest(testing.TestCase):
         white = judge._normalise(np.full((1, 1, 1, 3), 255, np.uint8))
         self.assert_close(white, np.float32([[[[0.0, 1.0, 1.0]]]]))
 
+    @pytest.mark.slow  # that blue comes first is tried above
     def test_a_judge_that_wants_blue_first(self):
         """The second judge knows faces of the right colours better."""
         path = testing.shared("models", "recognition", "judge_512.onnx")

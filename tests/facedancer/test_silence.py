@@ -223,6 +223,9 @@ class SilenceTest(testing.TestCase):
     def test_openvino_is_imported_behind_the_project(self):
         """Else it is imported before it is silenced (the package's own files are)."""
         for path in recorder.ROOT.rglob("*.py"):
+            text = path.read_text()
+            if "openvino" not in text and "nncf" not in text:
+                continue  # reading all as Python is dear
             names = list(_imports(path))
             asked = [n for n in names if n.split(".")[0] in ("openvino", "nncf")]
             if asked and path.relative_to(recorder.ROOT).parts[0] != "facedancer":

@@ -35,7 +35,7 @@ import json, os, pathlib, subprocess, sys, time
 import numpy as np
 from tests.hostile import harness, rules
 found = {}
-limits = harness.Limits(seconds=5, megabytes=100)
+limits = harness.Limits(seconds=3, megabytes=100)
 for number, (word, text) in enumerate(json.loads(sys.argv[1]).items()):
     places = harness.Places(pathlib.Path(sys.argv[2], str(number))).make()
     outcome = harness.run(lambda: exec(text), places, limits)

@@ -72,8 +72,14 @@ class ConvertTest(testing.TestCase):
             self.assertEqual(convert.main(settings), 0)
         return printed.getvalue()
 
-    @parameterized.parameters("new/out.keras", "out.h5")
-    def test_published_to_ours(self, name):
+    def test_published_to_ours(self):
+        self.check_conversion("new/out.keras")
+
+    @pytest.mark.slow
+    def test_published_to_ours_in_h5(self):
+        self.check_conversion("out.h5")
+
+    def check_conversion(self, name):
         path = self.folder / name
         notes = ("--encoder=arcface@12", "--extrapolation=.3")
         printed = self.run_main(self.published, path, *notes)

@@ -1,5 +1,6 @@
 """Tests of `facedancer.retinaface.loading` and `published`: other people's files."""
 
+import functools
 import lzma
 import shutil
 from unittest import mock
@@ -16,11 +17,10 @@ from facedancer.retinaface import (
     MtcnnDetector,
     build_retinaface,
     load_detector,
-    load_network,
     published,
     retinaface_detector,
 )
-from facedancer.storage import weights
+from facedancer.storage import model_files, weights
 from tests import testing
 
 PYTORCH = ("models", "detection", "retinaface_mobilenet025.npz")
@@ -37,6 +37,12 @@ def worst_row(a, b):
     """Largest difference of a row of one set to its nearest in the other."""
     distance = np.abs(a[:, None] - b[None]).max(axis=-1)
     return max(distance.min(axis=0).max(), distance.min(axis=1).max())
+
+
+@functools.cache
+def pytorch_detector():
+    """Returns the detector of the published file, its norms folded."""
+    return load_detector(testing.shared(*PYTORCH))
 
 
 class PublishedTest(testing.TestCase):
@@ -63,7 +69,7 @@ class PublishedTest(testing.TestCase):
             self.assertLen(self.check_resnet50()["trunk"]["layers"], 175)
 
     def test_pytorch_gives_the_recorded_outputs(self):
-        network = load_network(testing.shared(*PYTORCH))
+        network = pytorch_detector().network
         recorded = np.load(testing.shared("interop", "retinaface_mobilenet025.npz"))
         image = recorded["image_bgr_uint8"][None, ..., ::-1]
         outputs = network.predict_on_batch(image.astype("float32"))
@@ -75,7 +81,7 @@ class PublishedTest(testing.TestCase):
     def test_pytorch_finds_the_recorded_face(self):
         recorded = np.load(testing.shared("interop", "retinaface_mobilenet025.npz"))
         image = np.ascontiguousarray(recorded["image_bgr_uint8"][..., ::-1])
-        faces = load_detector(testing.shared(*PYTORCH)).detect(image)
+        faces = pytorch_detector().detect(image)
         expected = recorded["boxes_xyxy_score"]
         self.assert_close(faces.boxes, expected[:, :4], 0, 1e-3)
         self.assert_close(faces.scores, expected[:, 4], 0, 1e-5)
@@ -136,7 +142,9 @@ class RefusedTest(testing.TestCase):
 
     def test_one_array_missing_or_of_another_shape(self):
         arrays = dict(np.load(testing.shared(*PYTORCH)))
-        folder = self.tempdir()
+        folder, network = self.tempdir(), build_retinaface()  # one for both: it is dear
+        build = mock.patch.object(model_files, "build", lambda *args: network)
+        self.enter_context(build)
         del arrays["ssh2.conv5X5_1.1.running_var"]
         np.savez(folder / "missing.npz", **arrays)
         with self.assertRaisesRegex(InputError, "ssh2_5_1_norm holds .*expected"):

@@ -60,29 +60,29 @@ def _jitter(images: tf.Tensor, batch: tf.Tensor) -> tf.Tensor:
     return tf.clip_by_value(images, 0.0, 1.0)
 
 
-def mix(images: tf.Tensor, share: float) -> tf.Tensor:
-    """Every face blended with another one, in a share of the batches.
+def mix(images: tf.Tensor, probability: float) -> tf.Tensor:
+    """Every face blended with another one, in some of the batches.
 
     Args:
         images: The faces.
-        share: Chance that a batch is mixed, in [0, 1].
+        probability: Chance that a batch is mixed, in [0, 1].
     """
-    if share == 0.0:
+    if probability == 0.0:
         return images
     batch = tf.shape(images)[0]
     amount = tf.random.uniform([batch, 1, 1, 1], 0.0, 0.5)
     mixed = images + amount * (tf.roll(images, 1, axis=0) - images)
-    return tf.where(tf.random.uniform([]) < share, mixed, images)
+    return tf.where(tf.random.uniform([]) < probability, mixed, images)
 
 
-def degrade(images: tf.Tensor, share: float) -> tf.Tensor:
-    """Every face of low resolution, noisy and partly covered, in a share of batches.
+def degrade(images: tf.Tensor, probability: float) -> tf.Tensor:
+    """Every face of low resolution, noisy and partly covered, in some of the batches.
 
     Args:
         images: The faces.
-        share: Chance that a batch is degraded, in [0, 1].
+        probability: Chance that a batch is degraded, in [0, 1].
     """
-    if share == 0.0:
+    if probability == 0.0:
         return images
     size = tf.random.uniform([], 20, images.shape[1], tf.int32)
     small = tf.image.resize(images, [size, size], antialias=True)
@@ -91,7 +91,7 @@ def degrade(images: tf.Tensor, share: float) -> tf.Tensor:
     worse += noise * tf.random.normal(tf.shape(images))
     worse = _cover(worse)
     worse = tf.clip_by_value(worse, 0.0, 1.0)
-    return tf.where(tf.random.uniform([]) < share, worse, images)
+    return tf.where(tf.random.uniform([]) < probability, worse, images)
 
 
 def _cover(images: tf.Tensor) -> tf.Tensor:

@@ -22,7 +22,7 @@ from facedancer.networks.tensors import Tensor
 
 _FED = {"target", "identity"}
 _STRENGTH = (0.7, 1.3)  # of the other identity; so that it is no constant sign
-_SOFT = 0.7  # largest share of a blurred copy in a pseudo target
+_SOFT = 0.7  # largest fraction of a blurred copy in a pseudo target
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,8 +95,8 @@ class Proxy:
         index = ops.cast(batch["proxy_person"] * len(self.vectors), "int32")
         other = ops.take(people, ops.minimum(index, len(self.vectors) - 1), axis=0)
         low, high = _STRENGTH
-        share = (low + (high - low) * batch["proxy_strength"])[:, None]
-        mixed = (1.0 - share) * _unit(vector) + share * _unit(other)
+        fraction = (low + (high - low) * batch["proxy_strength"])[:, None]
+        mixed = (1.0 - fraction) * _unit(vector) + fraction * _unit(other)
         return _unit(mixed) * ops.norm(other, axis=1, keepdims=True)
 
     def _swap(self, image: Tensor, vector: Tensor) -> Tensor:

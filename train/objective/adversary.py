@@ -126,8 +126,8 @@ class Adversary:
         r1_gamma: The weight of R1 is `r1_gamma / 2`; 0 switches it off.
         r1_every: R1 every n-th step, with its weight times n.
         mixup: The discriminator sees mixtures of a real and a fake image instead, with
-            a share of real from Beta(mixup, mixup), one draw a step, and should tell
-            the share (`lsgan` only); 0: it sees them apart.
+            a fraction of real from Beta(mixup, mixup), one draw a step, and should tell
+            the fraction (`lsgan` only); 0: it sees them apart.
         weight_decay: Of the network's kernels of convolutions: what their squares cost.
         features: From images to what the network is given instead of them, such as the
             maps of a frozen network: gradients flow through it, and to none of its
@@ -190,7 +190,7 @@ class Adversary:
 
     @property
     def draw(self) -> str:
-        """The name of the step's random share of its mixup."""
+        """The name of the step's random fraction of its mixup."""
         return f"mixup_{self.network}"
 
     @property
@@ -282,20 +282,20 @@ def judged_real(
     return _per_example(known_kind(kind).judged, fake_logits, real_logits)
 
 
-def mixed_loss(logits: Logits, share: Tensor) -> Tensor:
+def mixed_loss(logits: Logits, fraction: Tensor) -> Tensor:
     """Returns what the discriminator pays for mixtures of real and fake images.
 
     Args:
         logits: Of the mixtures, `(batch, ...)`, or a list of such.
-        share: `(batch,)` share of the real image in each.
+        fraction: `(batch,)` fraction of the real image in each.
 
     Returns:
-        `(batch,)` float32: the squared distance to the share (LSGAN with mixup).
+        `(batch,)` float32: the squared distance to the fraction (LSGAN with mixup).
     """
 
     def formula(found: Tensor, again: Tensor) -> Tensor:
         shape = (-1, *[1] * (len(found.shape) - 1))
-        return ops.square(found - ops.reshape(share, shape))
+        return ops.square(found - ops.reshape(fraction, shape))
 
     return _per_example(formula, logits, logits)
 

@@ -91,7 +91,7 @@ class PairRecipe(Checked):
         affine: Turn, zoom and shift photos at random, see `pair_reader.PairSettings`.
         motion_blur: Probability that a photo is blurred along a line.
         distortion: `warp` or `corruption`, for systems that learn to restore a photo.
-        balance: `identity` or `folder`: each gets the same share of the pairs.
+        balance: `identity` or `folder`: each gets the same fraction of the pairs.
     """
 
     same_ratio: float = ranged(0.2, low=0.0, high=1.0)

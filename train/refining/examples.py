@@ -118,8 +118,8 @@ def _own_face(photo: SwappedPhoto, random: np.random.Generator) -> np.ndarray:
     side = photo.own.shape[1::-1]
     small = cv2.resize(photo.image, side, interpolation=cv2.INTER_AREA)
     small = cv2.GaussianBlur(small, (0, 0), random.uniform(0.3, 1.0))
-    share = float(random.choice((0.0, 1.0, random.random())))
-    return cv2.addWeighted(small, share, photo.own, 1.0 - share, 0.0)
+    fraction = float(random.choice((0.0, 1.0, random.random())))
+    return cv2.addWeighted(small, fraction, photo.own, 1.0 - fraction, 0.0)
 
 
 def _disturbed(

@@ -145,8 +145,8 @@ class DividedStep:
         found = dict(self.system.draws(random, self.batch_size, phase))
         for one in self.system.adversaries:
             if one.mixup:
-                share = random.beta(one.mixup, one.mixup)
-                found[one.draw] = np.full(self.batch_size, share)
+                fraction = random.beta(one.mixup, one.mixup)
+                found[one.draw] = np.full(self.batch_size, fraction)
             if one.augment:  # of real and fake images
                 shape = (self.batch_size, 2, diff_augment.NUMBERS)
                 found[one.augment_draw] = random.random(shape)
