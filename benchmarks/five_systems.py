@@ -72,8 +72,11 @@ PLANS = {
         ("--recipe=improved", "--perceptual=encoder", "--warmup_steps={tenth}")
     ),
     "mobile_fsgan": Plan(("--perceptual=encoder",)),
-    "faceswap_gan": Plan(("--options=total={steps}",), made=2, known="first"),
-    "conditional_gan": Plan(known="both"),
+    # Attention over maps larger than 16 x 16 is for a GPU.
+    "faceswap_gan": Plan(
+        ("--options=total={steps}", "--structure=attention=16"), made=2, known="first"
+    ),
+    "conditional_gan": Plan(("--lr=4e-4",), known="both"),
     "swap_them_all_v2": Plan(),
 }
 

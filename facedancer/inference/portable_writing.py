@@ -1,10 +1,11 @@
 """Turns a Keras network into a portable file (`portable`). Needs TensorFlow.
 
-The graph comes from Keras' own export. Three things are changed in it: norms that are
+The graph comes from Keras' own export. Four things are changed in it: norms that are
 written as seven operations become the one that runtimes have for them; maps stay
-channels first where all between two transposes goes by channel; and weights that 16
-bits hold exactly are stored in 16 bits, so that the file is half as large and its
-results are the same.
+channels first where all between two transposes goes by channel; repeated maps are
+joined of their copies, as a reader must not follow a number of repeats; and weights
+that 16 bits hold exactly are stored in 16 bits, so that the file is half as large and
+its results are the same.
 """
 
 from __future__ import annotations
@@ -53,6 +54,7 @@ def save(
     _join_norms(model)
     model = _without_detours(model)
     keep_channels_first(model)
+    join_copies(model)
     _halve(model.graph)
     del model.metadata_props[:]
     model.doc_string = ""
@@ -219,6 +221,28 @@ def _keep_first(chain: Sequence[onnx.NodeProto], graph: onnx.GraphProto) -> None
         node.input[:] = taken
     graph.node.remove(first)
     graph.node.remove(last)
+
+
+def join_copies(model: onnx.ModelProto) -> None:
+    """Writes `Tile` by known numbers as `Concat`, axis after axis.
+
+    Args:
+        model: Changed in place; a `Tile` by numbers that are computed stays.
+    """
+    graph = model.graph
+    arrays = {a.name: onnx.numpy_helper.to_array(a) for a in graph.initializer}
+    for tile in [node for node in graph.node if _is(node, "Tile")]:
+        if tile.input[1] not in arrays:
+            continue
+        index, now = list(graph.node).index(tile), tile.input[0]
+        counts = [(axis, n) for axis, n in enumerate(arrays[tile.input[1]]) if n != 1]
+        ends = [f"{tile.output[0]}_{axis}" for axis, _ in counts[:-1]]
+        graph.node.remove(tile)
+        for (axis, count), end in zip(counts, [*ends, tile.output[0]], strict=True):
+            joined = onnx.helper.make_node("Concat", [now] * count, [end], axis=axis)
+            graph.node.insert(index, joined)
+            index, now = index + 1, end
+    _drop_unused(graph)
 
 
 def _turns(node: onnx.NodeProto, perm: list[int]) -> bool:

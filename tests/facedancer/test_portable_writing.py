@@ -57,6 +57,28 @@ def feeds():
     return {k: random.normal(size=s).astype(np.float32) for k, s in sizes.items()}
 
 
+@pytest.mark.parametrize("repeats", [[1, 3, 1], [2, 1, 4]])
+def test_tiles_become_joined_copies(repeats):
+    given = helper.make_tensor_value_info("map", TensorProto.FLOAT, ["n", 2, 3])
+    end = helper.make_tensor_value_info("twice", TensorProto.FLOAT, [None] * 3)
+    times = onnx.numpy_helper.from_array(np.array(repeats, np.int64), "times")
+    nodes = [
+        node("Tile", ["map", "times"], "tiled"),
+        node("Add", ["tiled", "tiled"], "twice"),
+    ]
+    graph = helper.make_graph(nodes, "made", [given], [end], [times])
+    opset = [helper.make_opsetid("", 15)]
+    model = helper.make_model(graph, opset_imports=opset, ir_version=8)
+    values = {"map": np.arange(12, dtype=np.float32).reshape(2, 2, 3)}
+    before = ReferenceEvaluator(model).run(None, values)[0]
+    portable_writing.join_copies(model)
+    assert "Tile" not in kinds(model)
+    assert not model.graph.initializer
+    np.testing.assert_array_equal(
+        ReferenceEvaluator(model).run(None, values)[0], before
+    )
+
+
 def kinds(model):
     return collections.Counter(one.op_type for one in model.graph.node)
 

@@ -3,10 +3,12 @@
 import dataclasses
 import inspect
 
+import numpy as np
 import pytest
 
 from facedancer import arcface_model
-from facedancer.models import ARCHITECTURES, architectures
+from facedancer.inference import portable, runtimes
+from facedancer.models import ARCHITECTURES, architectures, portable_generator
 from facedancer.models.families.facedancer.fused import FusedParts
 from facedancer.models.families.facedancer.macs import CountingParts
 from facedancer.models.families.layer_ops import LayerParts, Parts
@@ -60,6 +62,32 @@ def test_presets(name, role, preset, tmp_path):
         check_network(network, tmp_path, (".keras", ".h5"), half=None)
     else:
         check_network(network, tmp_path, endings)
+
+
+@pytest.mark.parametrize(
+    "name, preset",
+    [
+        pytest.param("swap_them_all", "swap_them_all_lite_64", marks=pytest.mark.large),
+        pytest.param(
+            "swap_them_all", "swap_them_all_v2_lite_64", marks=pytest.mark.slow
+        ),
+        pytest.param("faceswap_gan", "faceswap_gan_lite_64", marks=pytest.mark.slow),
+        pytest.param("mobile_fsgan", "mobile_fsgan_lite_64", marks=pytest.mark.large),
+    ],
+)
+def test_portable_files(name, preset, tmp_path):
+    """What a system's networks are made of, a portable file may hold."""
+    one = ARCHITECTURES[name]
+    config = next(c for c in (p.get(preset) for p in one.presets.values()) if c)
+    kind = one.networks.get("generator") or one.forms[0]
+    network = kind(small(config))
+    path = tmp_path / "portable.onnx"
+    portable_generator.save(network, path, {})
+    feeds = network.example_inputs(batch=2)
+    expected = {k: np.asarray(v) for k, v in network.named(feeds).items()}
+    found = runtimes.OpenVINORuntime(portable.read(path))(feeds)
+    for key, values in expected.items():
+        np.testing.assert_allclose(found[key], values, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize(
