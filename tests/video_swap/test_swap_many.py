@@ -96,7 +96,7 @@ def test_refused(folder, values, words):
 
 def test_a_foreign_report_is_not_written_over(folder):
     pathlib.Path("notes.json").write_text('{"mine": 1}')
-    with pytest.raises(InputError, match="no report of such a run"):
+    with pytest.raises(InputError, match="not the report of such a run"):
         swap_many.main(settings(report="notes.json"))
     assert pathlib.Path("notes.json").read_text() == '{"mine": 1}'
 
