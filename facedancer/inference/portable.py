@@ -181,7 +181,7 @@ def read(path: str | os.PathLike, kind: str = "") -> PortableFile:
 
 def _onnx_note(path: pathlib.Path) -> bytes:
     with untrusted.faults(path, "no ONNX file, or a damaged one"):
-        described = _described(path)
+        described = _described(memoryview(path.read_bytes()))
     if described is None:
         raise InputError(
             f"{path}: an ONNX file that does not say what it is. Make it by "
@@ -230,7 +230,12 @@ def write(path: str | os.PathLike, onnx_model: bytes, facts: dict[str, Any]) -> 
         path: The file.
         onnx_model: An ONNX model without a description.
         facts: The description, `kind` included; ready for JSON.
+
+    Raises:
+        InputError: If the model holds what `read` would refuse; nothing is written.
     """
+    with untrusted.faults(path, "the network cannot be a portable file"):
+        _described(memoryview(onnx_model))
     text = json.dumps(facts, sort_keys=True).encode()
     entry = protobuf.field(_KEY, KEY.encode()) + protobuf.field(_VALUE, text)
     files.write_atomic(path, onnx_model + protobuf.field(_METADATA, entry))
@@ -265,15 +270,15 @@ def check_foreign(path: str | os.PathLike) -> None:
     """
     path = pathlib.Path(path)
     with untrusted.faults(path, "not an ONNX model"):
-        _described(path, _OF_OTHERS)
+        _described(memoryview(path.read_bytes()), _OF_OTHERS)
 
 
 def _described(
-    path: pathlib.Path, operations: Collection[str] = OPERATIONS
+    content: memoryview, operations: Collection[str] = OPERATIONS
 ) -> bytes | None:
-    """Returns the description in a file; refuses what it must not hold."""
+    """Returns the description in an ONNX model; refuses what it must not hold."""
     text = None
-    for number, value in protobuf.fields(memoryview(path.read_bytes())):
+    for number, value in protobuf.fields(content):
         if number == _OPSETS:
             _check_opset(value)
         if number == _FUNCTIONS:

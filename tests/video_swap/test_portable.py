@@ -316,12 +316,22 @@ class HostileTest(testing.TestCase):
         model = helper.make_model(graph, **changes)
         path = self.tempdir() / "network.onnx"
         facts = {"kind": "encoder", "name": "a"} if facts is None else facts
-        portable.write(path, model.SerializeToString(), facts)
+        helper.set_model_props(model, {portable.KEY: json.dumps(facts)})
+        path.write_bytes(model.SerializeToString())
         return path
 
     def test_whole(self):
         found = portable.read(self.model())
         self.assertEqual((found.kind, found.name), ("encoder", "a"))
+
+    def test_what_cannot_be_read_is_not_written(self):
+        model = onnx.load(
+            self.model([onnx.helper.make_node("Tile", ["x", "n"], ["y"])])
+        )
+        path = self.tempdir() / "network.onnx"
+        with self.assertRaisesRegex(InputError, "network.onnx: holds the operation"):
+            portable.write(path, model.SerializeToString(), {})
+        self.assertFalse(path.exists())
 
     def test_operations(self):
         tile = onnx.helper.make_node("Tile", ["x", "n"], ["y"])
