@@ -58,8 +58,10 @@ class ReadTest(testing.TestCase):
         teacher = Teacher(tiny.encoder())
         made = people.read(pattern, tiny.SIZE, teacher, "skip")
         self.assertEqual(float(np.sum(made.counts)), 11.0)
+        kept = self.tempdir()
+        people.read(pattern, tiny.SIZE, teacher, "skip", kept)
         with self.assertRaisesRegex(InputError, path.name):
-            people.read(pattern, tiny.SIZE, teacher, "stop")
+            people.read(pattern, tiny.SIZE, teacher, "stop", kept)
 
     def test_kept_until_something_changes(self):
         folder, kept = self.tempdir(), self.tempdir() / "run" / "people"

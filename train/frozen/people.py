@@ -107,7 +107,7 @@ def read(
         )
     if cache_dir is None:
         return People(*_embed(index, size, teacher, on_corrupt))
-    path = cache_dir / f"{_key(index, size, teacher)}.npz"
+    path = cache_dir / f"{_key(index, size, teacher, on_corrupt)}.npz"
     if (kept := _kept(path, teacher.encoder.embedding_size)) is None:
         kept = _embed(index, size, teacher, on_corrupt)
         cache_dir.mkdir(parents=True, exist_ok=True)
@@ -117,10 +117,12 @@ def read(
     return People(*kept)
 
 
-def _key(index: shard_index.ShardIndex, size: int, teacher: Teacher) -> str:
+def _key(
+    index: shard_index.ShardIndex, size: int, teacher: Teacher, on_corrupt: str
+) -> str:
     """Returns a name that changes with the shards, the encoder and what it is shown."""
     digest = hashlib.sha256()
-    told = (teacher.encoder.name_with_hash, teacher.shrink, size)
+    told = (teacher.encoder.name_with_hash, teacher.shrink, size, on_corrupt)
     shards = [(name, *_state(name)) for name in index.files]
     digest.update(repr((told, shards)).encode())
     digest.update(np.ascontiguousarray(index.identity).tobytes())

@@ -55,7 +55,7 @@ class Track:
         finds: Frames in which it was found so far.
         box: The last box.
         last: Number of the last frame it was found in.
-        rule: Place of the rule of the last finished frame, None if it stays as it is.
+        rule: Index of the rule of the last finished frame, None if it stays as it is.
     """
 
     def __init__(self, number: int, shot: Shot) -> None:

@@ -265,7 +265,7 @@ def choose(
         count: Number of faces.
 
     Returns:
-        For each face the place of its rule, None for no rule.
+        For each face the index of its rule, None for no rule.
     """
     general = next((i for i, rule in enumerate(rules) if rule.reference is None), None)
     special = [i for i, rule in enumerate(rules) if rule.reference is not None]

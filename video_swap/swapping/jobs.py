@@ -16,7 +16,7 @@ class FaceJob:
 
     Attributes:
         landmarks: `(5, 2)` pixels of the frame.
-        rule: Place of its rule in `FaceSwapper.rules`.
+        rule: Index of its rule in `FaceSwapper.rules`.
         fronts: `(n, 5, 2)` landmarks of faces in front of it, swapped or not, which it
             is not painted on.
         vector: `(d,)` whom it shows, None: not known yet.
@@ -68,7 +68,7 @@ def make_jobs(
 
     Args:
         landmarks: `(5, 2)` of each face, swapped or not.
-        rules: For each the place of its rule, None if it stays as it is.
+        rules: For each the index of its rule, None if it stays as it is.
         vectors: `(d,)` of each, whom it shows; None where that is not known.
         tracks: For each its number in a clip; None where faces are not followed.
     """

@@ -46,7 +46,7 @@ class SwapResult:
     Attributes:
         image: `(height, width, 3)` uint8 RGB, a new array.
         faces: All faces that were found, swapped or not.
-        rules: For each face the place of the rule it was swapped by, None if not.
+        rules: For each face the index of the rule it was swapped by, None if not.
     """
 
     image: np.ndarray
