@@ -25,10 +25,12 @@ import pathlib as _pathlib
 import typing as _typing
 
 from facedancer import silence as _silence
+from facedancer.process import tensorflow_start as _tensorflow_start
 
 __version__ = "0.1.0"
 
 _silence.silence_libraries()
+_tensorflow_start.prepare()
 
 _here = _pathlib.Path(__file__).parent
 if not (_here / "models").is_dir():  # a checkout: the folders lie beside this one
