@@ -9,8 +9,11 @@ one core, and it lives as long as the process.
 from __future__ import annotations
 
 import functools
+import importlib
 import os
+import sys
 import threading
+import types
 import typing
 from collections.abc import Mapping
 
@@ -20,6 +23,7 @@ if typing.TYPE_CHECKING:
     import openvino
 
 CACHE = "FACEDANCER_CACHE"  # environment variable: folder of converted networks
+_CONVERTER = "openvino.tools.ovc"
 
 
 @functools.cache
@@ -32,8 +36,7 @@ def core() -> openvino.Core:
     Raises:
         OSError: If that folder cannot be made.
     """
-    import openvino
-
+    openvino = _library()
     core = openvino.Core()
     if os.environ.get(CACHE):
         folder = os.path.join(os.environ[CACHE], "compiled")
@@ -41,6 +44,26 @@ def core() -> openvino.Core:
         if os.access(folder, os.W_OK):
             core.set_property({"CACHE_DIR": folder})
     return core
+
+
+def _library() -> types.ModuleType:
+    """Imports OpenVINO, its converter of other formats only when it is called.
+
+    The converter takes as long to import as all the rest, and few programs need it.
+    """
+    if "openvino" not in sys.modules:
+        nothing: types.ModuleType = None  # type: ignore[assignment]  # as imports read it
+        sys.modules[_CONVERTER] = nothing  # OpenVINO goes without where this fails
+        try:
+            library = importlib.import_module("openvino")
+        finally:
+            del sys.modules[_CONVERTER]
+        vars(library).setdefault("convert_model", _convert_model)
+    return importlib.import_module("openvino")
+
+
+def _convert_model(*args: object, **options: object) -> openvino.Model:
+    return importlib.import_module(_CONVERTER).convert_model(*args, **options)
 
 
 def compiled(

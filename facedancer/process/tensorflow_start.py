@@ -9,13 +9,13 @@ most laptops are, a training step takes about 1.4 times as long without them.
 from __future__ import annotations
 
 import contextlib
-import importlib.abc
 import importlib.machinery
 import os
 import pathlib
 import sys
 import types
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 OPTION = "TF_ENABLE_ONEDNN_OPTS"
 # Written at each import, before a program could say that it does not want them.
@@ -38,7 +38,7 @@ def prepare() -> None:
     if "tensorflow" in sys.modules or not _has_avx2():
         return
     os.environ.setdefault(OPTION, "1")
-    sys.meta_path.insert(0, _Finder())
+    sys.meta_path.insert(0, _Finder())  # type: ignore[arg-type]  # it looks the same
 
 
 def _has_avx2() -> bool:
@@ -49,7 +49,7 @@ def _has_avx2() -> bool:
         return False
 
 
-class _Finder(importlib.abc.MetaPathFinder):
+class _Finder:  # its base in importlib.abc would bring much along
     """Finds TensorFlow where everybody does, and quietens its import."""
 
     def find_spec(
@@ -62,14 +62,14 @@ class _Finder(importlib.abc.MetaPathFinder):
             return None
         spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
         if spec is not None and spec.loader is not None:
-            spec.loader = _Loader(spec.loader)
+            spec.loader = _Loader(spec.loader)  # type: ignore[assignment]
         return spec
 
 
-class _Loader(importlib.abc.Loader):
+class _Loader:
     """Stands before a loader until the module is there."""
 
-    def __init__(self, loader: importlib.abc.Loader) -> None:
+    def __init__(self, loader: Any) -> None:
         self._loader = loader
 
     def create_module(

@@ -35,6 +35,19 @@ del second
 signal.raise_signal(signal.SIGINT)
 """
 
+# The converter of other formats, before and after it is called for nothing it reads.
+CONVERTER = """
+import sys
+from facedancer.inference import openvino_core
+openvino_core.core()
+print("openvino.tools.ovc" in sys.modules)
+import openvino
+try:
+    openvino.convert_model("nothing.onnx")
+except Exception as error:
+    print(type(error).__module__.split(".")[0], "openvino.tools.ovc" in sys.modules)
+"""
+
 
 class CoreTest(testing.TestCase):
     def pressed(self, make_core):
@@ -48,6 +61,12 @@ class CoreTest(testing.TestCase):
     def test_ctrl_c_after_networks_ended(self):
         found = self.pressed("openvino_core.core()")
         self.assertEqual(found, (0, "pressed"))
+
+    def test_the_converter_is_imported_by_its_call(self):
+        done = subprocess.run(
+            [sys.executable, "-c", CONVERTER], capture_output=True, text=True
+        )
+        self.assertEqual(done.stdout.split(), ["False", "openvino", "True"])
 
     def test_threads_share_a_network(self):
         given = opset.parameter([1, 3], np.float32)

@@ -9,8 +9,10 @@ import pytest
 
 from tests import testing
 
-MODULE = pathlib.Path(__file__).parents[2].joinpath(
-    "facedancer", "process", "tensorflow_start.py"
+MODULE = (
+    pathlib.Path(__file__)
+    .parents[2]
+    .joinpath("facedancer", "process", "tensorflow_start.py")
 )
 STAND_IN = r"""
 import os
