@@ -56,7 +56,7 @@ setup(
     package_dir={"facedancer": "facedancer", **{f"facedancer.{f}": f for f in FOLDERS}},
     package_data={
         "facedancer": ["py.typed"],
-        "facedancer.pretrained": ["*.keras", "*.onnx", "*.jpg"],
+        "facedancer.pretrained": ["*.keras", "*.onnx", "*.npz", "*.jpg"],
     },
     install_requires=[
         "absl-py",

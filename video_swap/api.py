@@ -42,7 +42,7 @@ from facedancer.video_swap.clips.people import find as find_people
 from facedancer.video_swap.media import video_writer
 from facedancer.video_swap.pixels.picture import Rgb
 from facedancer.video_swap.provenance import labels
-from facedancer.video_swap.swapping import identities, networks
+from facedancer.video_swap.swapping import identities, networks, source_glasses
 from facedancer.video_swap.swapping.swapper import FaceSwapper, SwapSettings
 
 _NAMES = {"generator": "facedancer_path", "encoder": "arcface_path"}
@@ -182,26 +182,34 @@ class Swapper:
             raise InputError("At least one photo of the person must be given")
         if len(some) == 1 and isinstance(some[0], Identity):
             return check_encoder(some[0], self._loaded.names["encoder"])
-        vectors = np.stack([self._vector(one) for one in some])
+        vectors, bare = map(np.stack, zip(*map(self._vectors, some), strict=True))
         name = ", ".join(name_of(one) for one in some)
         return Identity(
-            mean_of_embeddings(vectors), self._loaded.names["encoder"], name
+            mean_of_embeddings(vectors),
+            self._loaded.names["encoder"],
+            name,
+            None if np.array_equal(vectors, bare) else mean_of_embeddings(bare),
         )
 
-    def _vector(self, one: str | os.PathLike | np.ndarray | Identity) -> np.ndarray:
+    def _vectors(self, one: Photo | Identity) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the vector of a person, and the one without glasses."""
         if isinstance(one, Identity):
-            return check_encoder(one, self._loaded.names["encoder"]).vector
+            known = check_encoder(one, self._loaded.names["encoder"])
+            return known.vector, known.vector if known.bare is None else known.bare
         loaded = self._loaded
         reader = identities.IdentityReader(loaded.detector, loaded.embedder)
         if isinstance(one, str | os.PathLike):
-            vector = reader.read([one])
+            crops = reader.crops([one])
         else:
             crop, note = reader.crop_in(pixels_of(one), name_of(one))
-            vector = loaded.embedder.embed(crop[None])[0]
+            crops = crop[None]
             reader.notes += [note] if note else []
         for note in reader.notes:
             logging.getLogger("absl").warning(note)
-        return vector
+        vectors = bare = reader.embed(crops)
+        if glasses := source_glasses.find(loaded.parser, loaded.names["encoder"]):
+            bare = glasses(vectors, crops)
+        return mean_of_embeddings(vectors), mean_of_embeddings(bare)
 
     def _crop(self, image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
         contract = self._loaded.embedder.encoder.contract
@@ -324,7 +332,9 @@ class Swapper:
         if told.kind != "vector":
             return name_of(first), 0, picture
         person = self.identity(source)
-        return person.name, person.vector, picture
+        drop = self._swap_settings.source_glasses == "drop"
+        bare = person.bare if drop and person.bare is not None else person.vector
+        return person.name, bare, picture
 
     def _picture(self, photo: Photo | Identity) -> np.ndarray | None:
         """Returns the crop that a generator is shown of a source; None of a vector."""

@@ -30,11 +30,14 @@ class Identity:
         vector: `(d,)` float32, not normalised.
         encoder: Name and hash of the encoder: vectors of another one mean nothing.
         name: What reports call it.
+        bare: The vector without glasses, where some were seen and the encoder is known;
+            None: they are the same.
     """
 
     vector: np.ndarray
     encoder: str
     name: str = "somebody"
+    bare: np.ndarray | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -59,6 +59,7 @@ def make_swapper(
         given.people.align_source,
         given.people.source_face,
         given.max_pixels,
+        loaded.glasses(given.swap),
     )
     rules = make_rules(given.people, reader, loaded.contract)
     if given.people.pick:

@@ -134,6 +134,9 @@ class SwapSettings(Checked):
             0: the encoder's own.
         strength: Identity of the result: 0 the target's, 1 the source's, as the
             generator shows it best, above 1 exaggerated.
+        source_glasses: Glasses of the source: drop (they would come over as rings and
+            shadows around the eyes) or keep. They are known by the face parser, with
+            the packaged encoder.
         mask: Shape that is pasted: face is that of the face, brows to chin, legacy the
             original's soft rectangle.
         colour: Colour correction: none, lab, adain, adain_xyz, hist_match or
@@ -154,6 +157,7 @@ class SwapSettings(Checked):
     faces: str = choice("all", ORDERS)
     threshold: float = ranged(0.0, low=-1.0, high=1.0)
     strength: float = ranged(1.0, low=0.0, high=2.0)
+    source_glasses: str = choice("drop", ("drop", "keep"))
     mask: str = choice("face", MASKS)
     colour: str = choice("none", COLOURS)
     sharpen: float = ranged(0.0, low=0.0, high=5.0)

@@ -257,13 +257,14 @@ class GeneratorSwapper(NetworkSwapper):
                 )
                 for face in sources
             ]
-        return self._swap(list(self.embed(sources)), targets, pictures)
+        return self._swap(list(self.embed(sources, as_source=True)), targets, pictures)
 
-    def embed(self, faces: Sequence[Face]) -> np.ndarray:
+    def embed(self, faces: Sequence[Face], as_source: bool = False) -> np.ndarray:
         """Returns the vectors the generator is conditioned on, `(n, d)` float32.
 
         Args:
             faces: The faces.
+            as_source: Without glasses, as a swap takes them of its source.
         """
         embedder = self.networks.embedder
         contract = embedder.encoder.contract
@@ -271,7 +272,9 @@ class GeneratorSwapper(NetworkSwapper):
             identities.crop_of(Rgb(face.photo.read()), face.landmarks, contract)
             for face in faces
         ]
-        return embedder.embed(np.stack(crops))
+        glasses = self.networks.glasses(self.settings) if as_source else None
+        vectors = embedder.embed(np.stack(crops))
+        return glasses(vectors, np.stack(crops)) if glasses else vectors
 
     def swap_identities(
         self, vectors: np.ndarray, targets: Sequence[Face]

@@ -21,6 +21,7 @@ from facedancer.video_swap.compositing import pixel_aspect
 from facedancer.video_swap.pixels.picture import Picture, Rgb
 from facedancer.video_swap.settings import ORDERS, SOURCE_FACES
 from facedancer.video_swap.swapping import source_faces
+from facedancer.video_swap.swapping.source_glasses import GlassesOff
 
 # From which cosine on two photos are taken as one person: by encoder where it was
 # measured (one in 100 pairs of different people passes: benchmarks/same_person.py),
@@ -66,6 +67,7 @@ class IdentityReader:
             already be aligned crops and are only resized.
         face: Which face of a photo with several is taken, see `source_faces.pick`.
         max_pixels: Largest photo that is read.
+        glasses: Takes glasses off the vectors; None: they stay.
 
     Attributes:
         notes: Which faces were taken of photos with several, what was passed over.
@@ -78,9 +80,10 @@ class IdentityReader:
         align: bool = True,
         face: str = SOURCE_FACES[0],
         max_pixels: int = images.MAX_PIXELS,
+        glasses: GlassesOff | None = None,
     ) -> None:
         self.detector, self.embedder, self.align = detector, embedder, align
-        self.face, self.max_pixels = face, max_pixels
+        self.face, self.max_pixels, self.glasses = face, max_pixels, glasses
         self.notes: list[str] = []
 
     def read(self, paths: Sequence[str | os.PathLike]) -> np.ndarray:
@@ -96,6 +99,27 @@ class IdentityReader:
             InputError: If a photo named itself has no face, or no photo of a folder
                 has one.
         """
+        found = self.embed(self.crops(paths))
+        return mean_of_embeddings(found)
+
+    def embed(self, crops: np.ndarray) -> np.ndarray:
+        """Returns the identity vectors of a person's crops, `(n, d)` float32.
+
+        Args:
+            crops: `(n, size, size, 3)` uint8 RGB, aligned for the encoder.
+        """
+        vectors = self.embedder.embed(crops)
+        return self.glasses(vectors, crops) if self.glasses else vectors
+
+    def crops(self, paths: Sequence[str | os.PathLike]) -> np.ndarray:
+        """Returns the aligned crops of one person, `(n, size, size, 3)` uint8 RGB.
+
+        Args:
+            paths: See `read`.
+
+        Raises:
+            InputError: See `read`.
+        """
         crops = []
         for path in paths:
             if pathlib.Path(path).is_dir():
@@ -106,7 +130,7 @@ class IdentityReader:
                 self.notes += [note] if note else []
         if not crops:
             raise InputError("At least one photo must be given with --swap_source")
-        return mean_of_embeddings(self.embedder.embed(np.stack(crops)))
+        return np.stack(crops)
 
     def _from_folder(self, folder: str | os.PathLike) -> list[np.ndarray]:
         """Photos without a face in a folder of many are no reason to stop."""

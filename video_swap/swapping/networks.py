@@ -27,8 +27,8 @@ from facedancer.retinaface import Detector, load_detector
 from facedancer.retinaface.loading import MTCNN
 from facedancer.storage import weights
 from facedancer.video_swap.engines import devices, make
-from facedancer.video_swap.settings import NONE, NetworkSettings
-from facedancer.video_swap.swapping import converting, identities
+from facedancer.video_swap.settings import NONE, NetworkSettings, SwapSettings
+from facedancer.video_swap.swapping import converting, identities, source_glasses
 
 if TYPE_CHECKING:
     from facedancer.arcface_model import Encoder
@@ -58,6 +58,16 @@ class Networks:
     parser: FaceParser | None = None
     refiner: FaceRefiner | None = None
     warnings: tuple[str, ...] = ()
+
+    def glasses(self, settings: SwapSettings) -> source_glasses.GlassesOff | None:
+        """Returns what takes glasses off sources; None where they stay.
+
+        Args:
+            settings: Say whether they are to stay.
+        """
+        if settings.source_glasses == "keep":
+            return None
+        return source_glasses.find(self.parser, self.names["encoder"])
 
     def begin(self, refines: bool) -> None:
         """Begins to make ready what a swap uses at its end, beside what comes before.
