@@ -22,7 +22,8 @@ class SystemSettings(Checked):
 
     Attributes:
         system: What is trained.
-        recipe: Its numbers: of facedancer published (the released trainer) or improved.
+        recipe: Its numbers: of facedancer published (the released trainer), improved or
+            fine_tuned (with --proxy_generator and --projector_path).
             Empty: the first of them, published.
         weights: Weights of terms by name, as in edges=3,cycle=0.
         options: The system's own numbers by name, as in look=true. May be repeated.

@@ -4,7 +4,11 @@ from absl.testing import parameterized
 
 from facedancer.train.objective.recipes import Recipe, Stage
 from facedancer.train.systems.facedancer import FaceDancer
-from facedancer.train.systems.facedancer_recipes import IMPROVED, PUBLISHED
+from facedancer.train.systems.facedancer_recipes import (
+    FINE_TUNED,
+    IMPROVED,
+    PUBLISHED,
+)
 from tests import testing
 
 
@@ -29,6 +33,25 @@ class RecipeTest(testing.TestCase):
         self.assertEqual(PUBLISHED.pairs.same_ratio, 0.2)
         self.assertEqual(PUBLISHED.warmup_steps, 0)
         self.assertIs(FaceDancer.recipes["published"], PUBLISHED)
+
+    def test_fine_tuning_learns_from_what_the_swapper_does_wrong(self):
+        """All else is as the swapper was trained before."""
+        self.assertIs(FaceDancer.recipes["fine_tuned"], FINE_TUNED)
+        wanted = IMPROVED.weights | {
+            "adversarial": 0.0,
+            "adversarial_projected": 1.0,
+            "identity": 10.0,
+            "contrast": 5.0,
+            "cycle": 0.0,
+        }
+        self.assertEqual(FINE_TUNED.weights, wanted)
+        options, pairs = FINE_TUNED.options, FINE_TUNED.pairs
+        self.assertEqual((options.proxy_ratio, options.identity_margin), (0.9, 0.65))
+        self.assertTrue(options.identity_of_others and options.look)
+        self.assertEqual((pairs.same_ratio, pairs.same_person_ratio), (0.1, 0.45))
+        self.assertEqual(FINE_TUNED.optimisation.lr, 2e-4)
+        self.assertEqual(len(FINE_TUNED.all_stages()), 1)
+        self.assertEqual(FINE_TUNED.structure, IMPROVED.structure)
 
     def test_changes_reach_every_part(self):
         new = PUBLISHED.changed(

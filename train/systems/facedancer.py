@@ -27,7 +27,7 @@ from facedancer.train.objective.terms import Made, Seen, Sums, Term, perceptual_
 from facedancer.train.systems import facedancer_terms as terms
 from facedancer.train.systems.base import Fed, Phase, System, preset_of
 from facedancer.train.systems.facedancer_adversaries import adversaries
-from facedancer.train.systems.facedancer_recipes import IMPROVED, PUBLISHED, Options
+from facedancer.train.systems.facedancer_recipes import RECIPES, Options
 
 VECTOR, CYCLE, SECOND, FEATURES = (
     frozenset({name}) for name in ("vector", "cycle", "second", "features")
@@ -48,7 +48,7 @@ class FaceDancer(System):
 
     name = architecture = "facedancer"
     preset = "facedancer_c"
-    recipes = {"published": PUBLISHED, "improved": IMPROVED}
+    recipes = RECIPES
 
     @classmethod
     def structures(
