@@ -63,8 +63,11 @@ class Photos:
         moves = [worn.mean(0) - bare.mean(0) for worn, bare in map(self.of, people)]
         direction = np.mean(moves, axis=0)
         direction /= np.linalg.norm(direction)
-        level = float((self.vectors[self.bare] @ direction).mean())
-        return source_glasses.GlassesOff(load_parser(), direction, level)
+        level, worn = (
+            float((self.vectors[those] @ direction).mean())
+            for those in (self.bare, self.worn)
+        )
+        return source_glasses.GlassesOff(load_parser(), direction, level, worn)
 
 
 def main(settings: DirectionSettings) -> int:
@@ -91,7 +94,8 @@ def main(settings: DirectionSettings) -> int:
         after = np.mean([(off.without(worn) @ bare.T).mean() for worn, bare in pairs])
         print(f"cosine of with and without {before:.4f}, glasses taken off {after:.4f}")
     found, content = photos.glasses(people), io.BytesIO()
-    np.savez(content, direction=found.direction, level=found.level)
+    numbers = {name: getattr(found, name) for name in ("direction", "level", "worn")}
+    np.savez(content, **numbers)
     name = source_glasses.file_name(embedder.encoder.name_with_hash)
     files.write_atomic(name, content.getvalue())
     print(name)

@@ -21,6 +21,7 @@ from facedancer.flags.settings import ranged, setting
 from facedancer.imaging import images
 from facedancer.imaging.image_colours import Photo
 from facedancer.video_swap import options, photo_swap
+from facedancer.video_swap.pixels.picture import Rgb
 from facedancer.video_swap.provenance import labels
 from facedancer.video_swap.settings import PeopleSettings, SharedSettings
 
@@ -87,7 +88,7 @@ def column_of(settings: GridSettings, source, targets):
     given = dataclasses.replace(settings, people=people)
     swapper, names = options.make_swapper(given)
     image = images.read_image(source)
-    column = [cut(image, swapper.detect([image])[0], side)]
+    column = [cut(image, swapper.detect([Rgb(image)])[0], side)]
     results = [swapper.swap_frame(target) for target in targets]
     column += [cut(result.image, result.faces, side) for result in results]
     return column, [result.faces for result in results], names

@@ -35,7 +35,7 @@ class GlassesOffTest(testing.TestCase):
     def setUp(self):
         super().setUp()
         direction = np.array([1.0, 0.0, 0.0])
-        self.off = source_glasses.GlassesOff(Everywhere(), direction, 0.1)
+        self.off = source_glasses.GlassesOff(Everywhere(), direction, 0.1, 0.5)
 
     def test_the_length_along_the_direction_becomes_that_of_bare_faces(self):
         found = self.off.without(5.0 * np.array([[0.6, 0.8, 0.0], [0.0, 0.0, 1.0]]))
@@ -48,11 +48,21 @@ class GlassesOffTest(testing.TestCase):
         crops = np.zeros((3, 25, 40, 3), np.uint8)
         crops[1].reshape(-1, 3)[:21] = 255
         crops[2].reshape(-1, 3)[:19] = 255
-        vectors = np.eye(3, dtype=np.float32) + 0.5
+        vectors = np.eye(3, dtype=np.float32) + 0.3
         found = self.off(vectors, crops)
         self.assert_close(found[[0, 2]], vectors[[0, 2]], atol=0)
         self.assert_close(found[1], self.off.without(vectors[1:2])[0], atol=1e-6)
-        self.assertGreater(np.abs(found[1] - vectors[1]).max(), 0.2)
+        self.assertGreater(np.abs(found[1] - vectors[1]).max(), 0.1)
+
+    def test_thin_rims_count_where_the_vector_says_so_too(self):
+        """More than 4 of 1,000 pixels, and more than .3 along the direction."""
+        crops = np.zeros((4, 25, 40, 3), np.uint8)
+        for crop, pixels in zip(crops, (5, 5, 4, 0), strict=True):
+            crop.reshape(-1, 3)[:pixels] = 255
+        along = np.array([0.31, 0.29, 0.9, 0.9])
+        vectors = 7.0 * np.stack([along, np.sqrt(1 - along**2), 0 * along], axis=1)
+        changed = np.abs(self.off(vectors, crops) - vectors).max(axis=1) > 0.1
+        self.assertEqual(changed.tolist(), [True, False, False, False])
 
     def test_the_packaged_encoder_is_known_and_others_are_not(self):
         encoder = load_embedder().encoder
