@@ -3,7 +3,7 @@
 `facedancer/__init__.py` calls this: it has to be said before TensorFlow is imported,
 whoever imports it. TensorFlow turns oneDNN's kernels on by itself only on processors
 with instructions for neural networks (AVX-512 VNNI and later); on those with AVX2, as
-most laptops are, a training step takes about 1.4 times as long without them.
+most laptops are, a training step takes about 1.3 times as long without them.
 """
 
 from __future__ import annotations

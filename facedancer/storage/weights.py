@@ -76,7 +76,7 @@ CATALOGUE = {
         "other uses; 600 people of the one and 100 of the other held out",
         card="docs/model_cards/facedancer_lite_96.md",
         portable="facedancer_lite_96.onnx",
-        portable_sha256="ca6d1d843b78088ced1ff9c371eb0cd3e6237a744c01c9bd0e225534c1661b8b",
+        portable_sha256="ae3c5ec16e8a32a5e89f990d10197ff0ca0251f838af9478db6b972b22d7c24a",
         note="The packaged generator is small: 96 pixels, trained for hours on two CPU "
         "cores. It keeps pose, light and expression; most results are nearer to the "
         "source's person than to the target's. Train your own for large faces.",

@@ -127,7 +127,7 @@ class FlagsTest(testing.TestCase):
         ("--strategy=tpu", "--strategy must be one of"),
         (
             "--recipe=best",
-            "--recipe must be one of published, improved. Received: best",
+            "--recipe must be one of published, improved, fine_tuned. Received: best",
         ),
         ("--recipe=improvd", r"Received: improvd. Did you mean improved\?"),
         ("--export_formats=pb", "--export_formats must be one of onnx"),

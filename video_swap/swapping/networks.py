@@ -65,9 +65,9 @@ class Networks:
         Args:
             settings: Say whether they are to stay.
         """
-        if settings.source_glasses == "keep":
+        if settings.source_glasses == "keep" or self.parser is None:
             return None
-        return source_glasses.find(self.parser, self.names["encoder"])
+        return source_glasses.find(self.parser, self.embedder.encoder.name_with_hash)
 
     def begin(self, refines: bool) -> None:
         """Begins to make ready what a swap uses at its end, beside what comes before.
