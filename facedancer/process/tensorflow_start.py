@@ -38,7 +38,7 @@ def prepare() -> None:
     if "tensorflow" in sys.modules or not _has_avx2():
         return
     os.environ.setdefault(OPTION, "1")
-    sys.meta_path.insert(0, _Finder())  # type: ignore[arg-type]  # it looks the same
+    sys.meta_path.insert(0, _Finder())
 
 
 def _has_avx2() -> bool:
