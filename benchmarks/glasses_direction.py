@@ -46,7 +46,14 @@ class DirectionSettings:
 
 @dataclasses.dataclass(frozen=True)
 class Photos:
-    """Identity vectors of length 1, who is on the photos, and with glasses or not."""
+    """What is seen on `n` photos.
+
+    Attributes:
+        vectors: `(n, d)`, identity vectors of length 1.
+        who: `(n,)`, numbers of the people, -1 where unknown.
+        worn: `(n,)` bool, whether glasses are surely worn.
+        bare: `(n,)` bool, whether surely none are.
+    """
 
     vectors: np.ndarray
     who: np.ndarray

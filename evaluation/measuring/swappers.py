@@ -266,15 +266,18 @@ class GeneratorSwapper(NetworkSwapper):
             faces: The faces.
             as_source: Without glasses, as a swap takes them of its source.
         """
-        embedder = self.networks.embedder
-        contract = embedder.encoder.contract
+        networks = self.networks
+        contract = networks.embedder.encoder.contract
         crops = [
             identities.crop_of(Rgb(face.photo.read()), face.landmarks, contract)
             for face in faces
         ]
-        glasses = self.networks.glasses(self.settings) if as_source else None
-        vectors = embedder.embed(np.stack(crops))
-        return glasses(vectors, np.stack(crops)) if glasses else vectors
+        reader = identities.IdentityReader(
+            networks.detector,
+            networks.embedder,
+            glasses=networks.glasses(self.settings) if as_source else None,
+        )
+        return reader.embed(np.stack(crops))
 
     def swap_identities(
         self, vectors: np.ndarray, targets: Sequence[Face]

@@ -49,7 +49,7 @@ def core() -> openvino.Core:
 def _library() -> types.ModuleType:
     """Imports OpenVINO, its converter of other formats only when it is called.
 
-    The converter takes as long to import as all the rest, and few programs need it.
+    The converter takes some 40 % of the time of the import, and few programs need it.
     """
     if "openvino" not in sys.modules:
         nothing: types.ModuleType = None  # type: ignore[assignment]  # as imports read it

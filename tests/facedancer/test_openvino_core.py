@@ -44,7 +44,7 @@ print("openvino.tools.ovc" in sys.modules)
 import openvino
 try:
     openvino.convert_model("nothing.onnx")
-except Exception as error:
+except openvino.tools.ovc.error.Error as error:
     print(type(error).__module__.split(".")[0], "openvino.tools.ovc" in sys.modules)
 """
 

@@ -66,7 +66,7 @@ class Networks:
             settings: Say whether they are to stay.
         """
         if settings.source_glasses == "keep" or self.parser is None:
-            return None
+            return None  # and the name, a hash of the encoder, is not computed
         return source_glasses.find(self.parser, self.embedder.encoder.name_with_hash)
 
     def begin(self, refines: bool) -> None:

@@ -69,7 +69,7 @@ class GlassesOff:
 
 def _units(vectors: np.ndarray) -> np.ndarray:
     length = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return vectors / np.maximum(length, 1e-12)
+    return vectors / np.maximum(length, 1e-12)  # of a vector of zeros: zeros
 
 
 def fractions(parser: FaceParser, crops: np.ndarray) -> np.ndarray:
@@ -94,14 +94,15 @@ def find(parser: FaceParser | None, encoder_name: str) -> GlassesOff | None:
         parser: Tells who wears some, or None.
         encoder_name: `name_with_hash` of the encoder.
     """
-    known = _known(encoder_name) if parser is not None else None
-    if parser is None or known is None:
+    if parser is None:
         return None
-    return GlassesOff(parser, *known)
+    known = _known(encoder_name)
+    return None if known is None else GlassesOff(parser, *known)
 
 
 @functools.cache
 def _known(encoder_name: str) -> tuple[np.ndarray, float, float] | None:
+    """Returns direction, level and worn of `GlassesOff` for an encoder."""
     folder = pathlib.Path(str(pretrained.__file__)).parent
     path = folder / file_name(encoder_name)
     if not path.is_file():
