@@ -52,6 +52,8 @@ class LossSettings(Checked):
         r_lambda: Weight of the reconstruction of same pairs; published is 5.
         truth_lambda: Weight of the truth of triplets. Empty: that of --r_lambda.
         p_lambda: Weight of the perceptual loss; published is 0.2.
+        parts_lambda: Weight of eyes and mouths being where and as open as the target's,
+            by the packaged face parser; published is 0.
         c_lambda: Weight of the cycle loss; published is 1.
         ifsr_lambda: Weight of IFSR; published is 1.
         low_lambda: Weight of the difference on an 8x8 grid; published is 0.
@@ -72,6 +74,7 @@ class LossSettings(Checked):
     r_lambda: float | None = overrides("reconstruction")
     truth_lambda: float | None = overrides("truth")
     p_lambda: float | None = overrides("perceptual")
+    parts_lambda: float | None = overrides("parts")
     c_lambda: float | None = overrides("cycle")
     ifsr_lambda: float | None = overrides("ifsr")
     low_lambda: float | None = overrides("low_frequency")

@@ -15,6 +15,9 @@ from keras import ops
 from facedancer.imaging.images import LUMA
 from facedancer.networks.tensors import Tensor
 
+# Below so many sure pixels a part hardly counts.
+_PART_PIXELS = 4.0
+
 
 def squared_kernels(weights: Iterable[Tensor]) -> Tensor:
     """Returns the sum of the squares of all kernels of convolutions, a scalar.
@@ -146,6 +149,28 @@ def chroma_loss(target: Tensor, swapped: Tensor) -> Tensor:
     difference = ops.cast(target, "float32") - ops.cast(swapped, "float32")
     luma = ops.sum(difference * ops.array(LUMA, "float32"), axis=-1, keepdims=True)
     return ops.mean(ops.abs(difference - luma), axis=(1, 2, 3))
+
+
+def parts_loss(before: Tensor, after: Tensor) -> Tensor:
+    """How much the parts of a face are elsewhere, wider, narrower or gone.
+
+    Of each part 1 minus the soft Dice overlap with squares (Milletari et al. 2016,
+    https://arxiv.org/abs/1606.04797): |before - after|^2 / (|before|^2 + |after|^2), so
+    a small part counts as much as a large one, and an unsure parser that stays as
+    unsure costs nothing.
+
+    Args:
+        before: `(batch, height, width, parts)`, each pixel's probabilities of them.
+        after: Of the same shape.
+
+    Returns:
+        `(batch,)` float32 in [0, 1], the mean over parts; a part that is in neither (a
+        closed mouth's inside) hardly counts.
+    """
+    axes = (1, 2)
+    apart = ops.sum(ops.square(before - after), axis=axes)
+    both = ops.sum(ops.square(before) + ops.square(after), axis=axes)
+    return ops.mean(apart / (both + _PART_PIXELS), axis=-1)
 
 
 def face_ellipse(height: int, width: int, shrink: float = 1.0) -> Tensor:

@@ -7,7 +7,6 @@ with their target.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 from collections.abc import Callable, Mapping
 from typing import Any, cast
@@ -16,7 +15,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from facedancer.models import DiscriminatorConfig, GeneratorConfig
+from facedancer.face import face_classes
+from facedancer.models import DiscriminatorConfig
 from facedancer.networks.tensors import Tensor
 from facedancer.train.frozen import teachers
 from facedancer.train.frozen.proxy import Proxy
@@ -28,9 +28,17 @@ from facedancer.train.systems import facedancer_terms as terms
 from facedancer.train.systems.base import Fed, Phase, System, preset_of
 from facedancer.train.systems.facedancer_adversaries import adversaries
 from facedancer.train.systems.facedancer_recipes import RECIPES, Options
+from facedancer.train.systems.facedancer_structure import generator_structure
 
-VECTOR, CYCLE, SECOND, FEATURES = (
-    frozenset({name}) for name in ("vector", "cycle", "second", "features")
+VECTOR, CYCLE, SECOND, FEATURES, PARTS = (
+    frozenset({name}) for name in ("vector", "cycle", "second", "features", "parts")
+)
+# Parts whose place and opening are expression: they stay as the target has them.
+EXPRESSION = (
+    *face_classes.EYES,
+    face_classes.INNER_MOUTH,
+    face_classes.UPPER_LIP,
+    face_classes.LOWER_LIP,
 )
 PUBLISHED_MEAN = losses.published_reconstruction
 PERCEPTUAL_MEAN = functools.partial(terms.marked_mean, "perceptual", "compared")
@@ -62,9 +70,7 @@ class FaceDancer(System):
 
         Args:
             preset: See `System.structures`.
-            changes: Of the generator, and `d_base_width`, `d_max_width`; the mapping
-                network also by `mapping_depth` and `mapping_size`, and
-                `output_activation` by `tanh`.
+            changes: See `generator_structure`; and `d_base_width`, `d_max_width`.
             fed: See `System.structures`.
             known: See `System.structures`.
 
@@ -73,7 +79,9 @@ class FaceDancer(System):
         """
         given = dict(changes)
         widths = given.pop("d_base_width", None), given.pop("d_max_width", None)
-        generator = known.get("generator") or _generator(preset, given, fed)
+        generator = known.get("generator") or generator_structure(
+            preset_of(cls.family(), "generator", preset), given, fed
+        )
         return {
             "generator": generator,
             "discriminator": known.get("discriminator")
@@ -93,7 +101,9 @@ class FaceDancer(System):
         """
         found = {"teacher", "second", "perceptual", "proxy", "features"}
         others = cast(Options, recipe.options).identity_of_others
-        wanted = {"margins": recipe.weights["ifsr"], "people": others}
+        weights = recipe.weights
+        wanted = {"margins": weights["ifsr"], "parsing": weights["parts"]}
+        wanted["people"] = others
         return frozenset(found.union(name for name, one in wanted.items() if one))
 
     @classmethod
@@ -142,6 +152,7 @@ class FaceDancer(System):
             terms.marked("reconstruction", "same", "target", PUBLISHED_MEAN),
             terms.marked("truth", "known", "reference"),
             Term("perceptual", self._perceptual, PERCEPTUAL_MEAN, FEATURES),
+            Term("parts", terms.parts, needs=PARTS),
             Term("cycle", terms.cycle, terms.cycle_value, CYCLE),
             Term("ifsr", self._ifsr, None if per_sample else self._ifsr_value, VECTOR),
         )
@@ -193,6 +204,8 @@ class FaceDancer(System):
         who = batch["target_identity" if phase.self_pairs else "source_identity"]
         vector = self.frozen.person_vector(0, who, seen["source_vector"])
         seen |= {"person": who, "person_vector": vector}
+        if self.frozen.parsing is not None:
+            seen["parts"] = ops.stop_gradient(self._parts(reference))
         if self.frozen.proxy is not None and not phase.self_pairs:
             seen |= self._pseudo_targets(self.frozen.proxy, batch, seen)
         return seen
@@ -253,13 +266,13 @@ class FaceDancer(System):
         Args:
             networks: With `generator`.
             seen: From `see`.
-            needs: Of `vector`, `second`, `features`, `cycle`.
+            needs: Of `vector`, `second`, `features`, `parts`, `cycle`.
 
         Returns:
             `swapped`, `(batch, height, width, 3)` float32; `maps` and `vector` of the
             teacher; `second`, the vectors of source and swapped; `features`, the
-            perceptual maps of reference and swapped; `back` with `back_of` and
-            `back_weight`.
+            perceptual maps of reference and swapped; `parts`, probabilities of the
+            parts in `EXPRESSION`; `back` with `back_of` and `back_weight`.
         """
         swapped = _generate(networks, seen["target"], seen["source_vector"])
         made = {"swapped": swapped}
@@ -269,6 +282,8 @@ class FaceDancer(System):
             made["second"] = self._second_vectors(seen, swapped)
         if "features" in needs:
             made["features"] = self._features(seen, made)
+        if "parts" in needs:
+            made["parts"] = self._parts(swapped)
         if "cycle" in needs:
             made |= self._swapped_back(networks, seen, swapped)
         return made
@@ -282,6 +297,11 @@ class FaceDancer(System):
         source = ops.stop_gradient(second(seen["source"], whole)[1])
         source = self.frozen.person_vector(1, seen["person"], source)
         return source, second(swapped, seen["view"])[1]
+
+    def _parts(self, image_signed: Tensor) -> Tensor:
+        parsing = self.frozen.needed("parsing", self.frozen.parsing)
+        probabilities = ops.softmax(parsing.scores(image_signed))
+        return ops.take(probabilities, EXPRESSION, axis=-1)
 
     def _features(self, seen: Seen, made: Made) -> tuple[list[Tensor], list[Tensor]]:
         features = self.frozen.perceptual.features
@@ -376,21 +396,3 @@ def _generate(
 ) -> Tensor:
     generator = networks["generator"]
     return ops.cast(generator([target, vector], training=True), "float32")
-
-
-def _generator(preset: str, changes: dict[str, Any], fed: Fed) -> GeneratorConfig:
-    """Returns the generator's structure: the preset's, as far as nothing changes it."""
-    config = preset_of(FaceDancer.family(), "generator", preset)
-    depth, size = (changes.pop(f"mapping_{name}", None) for name in ("depth", "size"))
-    if depth is not None or size is not None:
-        sizes = config.mapping_sizes
-        depth = len(sizes) if depth is None else depth
-        changes["mapping_sizes"] = (size or (sizes or (512,))[0],) * depth
-    if "tanh" in changes:
-        changes["output_activation"] = "tanh" if changes.pop("tanh") else "linear"
-    if "up_types" in changes:  # they decide the depth
-        changes = {"stages": 0, "widths": ()} | changes
-    fields = {field.name for field in dataclasses.fields(config)}
-    if unknown := sorted(set(changes) - fields):
-        raise ValueError(f"The generator of FaceDancer has no {', '.join(unknown)}")
-    return dataclasses.replace(config, **fed.values(config) | changes)

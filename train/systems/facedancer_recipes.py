@@ -60,6 +60,7 @@ PUBLISHED = Recipe(
         "reconstruction": 5.0,
         "truth": 0.0,
         "perceptual": 0.2,
+        "parts": 0.0,
         "cycle": 1.0,
         "ifsr": 1.0,
     },

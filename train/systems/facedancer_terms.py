@@ -102,6 +102,16 @@ def image_sum(
     return {name: ops.sum(loss(seen["reference"], made["swapped"]))}
 
 
+def parts(seen: Mapping[str, Any], made: Mapping[str, Any]) -> dict:
+    """Returns how much eyes and mouths look otherwise than they should, summed.
+
+    Args:
+        seen: From `see`.
+        made: From `make`.
+    """
+    return {"parts": ops.sum(losses.parts_loss(seen["parts"], made["parts"]))}
+
+
 def marked(name: str, mark: str, wanted: str, mean: Callable | None = None) -> Term:
     """Returns the term of an image difference over the rows that have a mark.
 
