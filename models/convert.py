@@ -33,6 +33,8 @@ class ConvertSettings(Checked):
         encoder: Name of the identity encoder to be noted in the file.
         extrapolation: To be noted in the file: how far beyond the source's identity,
             away from the target's, swaps go by default.
+        average_with: A network of the same structure, whose weights are mixed in.
+        average_share: How much of the mean is that one's.
         half: Round the weights to 16 bits and compress the .keras file: half the size.
         seed: Of the random test input.
     """
@@ -43,6 +45,8 @@ class ConvertSettings(Checked):
     layout: str = choice("native", LAYOUTS)
     encoder: str | None = None
     extrapolation: float | None = ranged(None, low=0.0, high=1.0)
+    average_with: str = ""
+    average_share: float = ranged(0.5, low=0.0, high=1.0)
     half: bool = False
     seed: int = ranged(0, low=0)
 

@@ -1,6 +1,7 @@
 """Tests of the program `models/convert.py` and of `facedancer.models.saving`."""
 
 import contextlib
+import dataclasses
 import functools
 import io
 import pathlib
@@ -125,6 +126,31 @@ class ConvertTest(testing.TestCase):
         for rounded, weight in zip(again.get_weights(), exact, strict=True):
             np.testing.assert_allclose(rounded, weight, rtol=2**-11, atol=1e-7)
             np.testing.assert_array_equal(rounded, rounded.astype(np.float16))
+
+    def test_the_mean_of_two_networks(self):
+        """A quarter of the first, three of the second; the structure is the first's."""
+        other, path = small(), self.folder / "mean.keras"
+        other.set_weights([3.0 * w - 0.5 for w in other.get_weights()])
+        saving.save(other, self.folder / "other.keras")
+        words = (f"--average_with={self.folder / 'other.keras'}", "--average_share=.75")
+        self.run_main(self.published, path, *words)
+        found = models.load_generator(path).get_weights()
+        pairs = zip(self.model.get_weights(), other.get_weights(), strict=True)
+        for weight, (first, second) in zip(found, pairs, strict=True):
+            np.testing.assert_allclose(
+                weight, 0.25 * first + 0.75 * second, rtol=1e-6, atol=1e-7
+            )
+
+    def test_no_mean_of_networks_of_two_structures(self):
+        config = dataclasses.replace(self.model.config, base_width=4)
+        saving.save(models.build_generator(config), self.folder / "other.keras")
+        with self.assertRaisesRegex(InputError, "two networks of one structure. Rec"):
+            conversion.convert(
+                self.published,
+                self.folder / "mean.keras",
+                average_with=self.folder / "other.keras",
+            )
+        self.assertFalse((self.folder / "mean.keras").exists())
 
     def test_half_is_for_keras_files(self):
         with self.assertRaisesRegex(InputError, "--half is for .keras files"):
