@@ -82,6 +82,16 @@ class ReaderTest(testing.TestCase):
         reader = identities.IdentityReader(tool.detector, tool.embedder, glasses=off)
         plain = identities.IdentityReader(tool.detector, tool.embedder)
         self.assert_close(reader.read([photo]), plain.read([photo]) + 100.0, atol=1e-3)
+        self.assertEqual(
+            reader.notes,
+            [
+                "Glasses on 1 of 1 photos of a person were left out of the identity; "
+                "--source_glasses=keep takes them over"
+            ],
+        )
+        reader.glasses, reader.notes = lambda vectors, crops: vectors, []
+        reader.read([photo])
+        self.assertEqual(reader.notes, [])
 
 
 @pytest.fixture(scope="module")

@@ -70,7 +70,8 @@ class IdentityReader:
         glasses: Takes glasses off the vectors; None: they stay.
 
     Attributes:
-        notes: Which faces were taken of photos with several, what was passed over.
+        notes: Which faces were taken of photos with several, what was passed over,
+            whose glasses were left out.
     """
 
     def __init__(
@@ -109,7 +110,15 @@ class IdentityReader:
             crops: `(n, size, size, 3)` uint8 RGB, aligned for the encoder.
         """
         vectors = self.embedder.embed(crops)
-        return self.glasses(vectors, crops) if self.glasses else vectors
+        if self.glasses is None:
+            return vectors
+        bare = self.glasses(vectors, crops)
+        if worn := int((bare != vectors).any(axis=1).sum()):
+            self.notes.append(
+                f"Glasses on {worn} of {len(crops)} photos of a person were left out of "
+                "the identity; --source_glasses=keep takes them over"
+            )
+        return bare
 
     def crops(self, paths: Sequence[str | os.PathLike]) -> np.ndarray:
         """Returns the aligned crops of one person, `(n, size, size, 3)` uint8 RGB.
