@@ -115,8 +115,8 @@ class IdentityReader:
         bare = self.glasses(vectors, crops)
         if worn := int((bare != vectors).any(axis=1).sum()):
             self.notes.append(
-                f"Glasses on {worn} of {len(crops)} photos of a person were left out of "
-                "the identity; --source_glasses=keep takes them over"
+                f"Glasses on {worn} of {len(crops)} photos of a person were left out "
+                "of the identity; --source_glasses=keep takes them over"
             )
         return bare
 
