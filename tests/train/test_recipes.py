@@ -42,6 +42,7 @@ class RecipeTest(testing.TestCase):
             "adversarial_projected": 1.0,
             "identity": 10.0,
             "contrast": 5.0,
+            "parts": 6.0,
             "cycle": 0.0,
         }
         self.assertEqual(FINE_TUNED.weights, wanted)
