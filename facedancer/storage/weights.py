@@ -42,6 +42,9 @@ class Weights:
             `facedancer.inference.portable`.
         portable_sha256: Of that file.
         note: What a user should know of their quality, in one or two sentences.
+        helper: Name of a file that belongs to it, such as how glasses change an
+            encoder's vectors; empty: none.
+        helper_sha256: Of that file.
     """
 
     kind: str
@@ -53,11 +56,14 @@ class Weights:
     portable: str
     portable_sha256: str
     note: str = ""
+    helper: str = ""
+    helper_sha256: str = ""
 
     @property
     def digests(self) -> dict[str, str]:
         """SHA-256 of its files by their names."""
-        return {self.file: self.sha256, self.portable: self.portable_sha256}
+        own = {self.file: self.sha256, self.portable: self.portable_sha256}
+        return own | ({self.helper: self.helper_sha256} if self.helper else {})
 
 
 _LFW = (
@@ -90,6 +96,8 @@ CATALOGUE = {
         card="docs/model_cards/mobilefacenet_64.md",
         portable="mobilefacenet_64.onnx",
         portable_sha256="4074362c20e4a3d653a9e25fdc4031ae1d023142ea87386e69abb374e4eda2fd",
+        helper="glasses_mobilefacenet_05295e97.npz",
+        helper_sha256="8921de4588d5ad9ea5781caa67ce7b16cfa20ffee6fc8f7c2f97a6850389c0ce",
     ),
     "retinaface_mobilenet025": Weights(
         kind="detector",
