@@ -44,7 +44,7 @@ from facedancer.video_swap.swapping import source_faces, source_glasses
 
 TURNED = 25.0  # degrees of yaw
 PARSED = 64  # pixels, of the crops that are searched for glasses
-SIDE = 256  # of the crops whose sharpness is compared, where the photo has it
+SIDE = 512  # of the crops whose sharpness is compared, where the photo has it
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

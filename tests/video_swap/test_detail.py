@@ -136,6 +136,30 @@ def test_a_refiner_works_at_its_own_size(scale, side):
     assert np.abs(image - expected)[inside].mean() < (0.01 if side == 96 else 6.0)
 
 
+@pytest.mark.parametrize("apart, least, most", [(30, 0.5, 0.65), (90, 0.0, 0.02)])
+def test_grain_finer_than_a_refiner_comes_over_a_difference(apart, least, most):
+    """At exp(-(30 / 40)^2) = .57 of it; by the rule of coarser detail it were .02."""
+
+    class Flat:
+        size = 64
+
+        def refine(self, swapped, target):
+            return np.full_like(target, 100.0, np.float32)
+
+    rng = np.random.default_rng(0)
+    grain = rng.normal(0.0, 4.0, (256, 256, 1)).repeat(3, axis=2)
+    frame = (100.0 + apart + grain).clip(0, 255).astype(np.uint8)
+    matrix = np.float64([[0.25, 0, 0], [0, 0.25, 0]])
+    mask = np.ones((64, 64), np.float32)
+    found, _, moved = detail.refine_by_network(
+        frame, np.zeros((64, 64, 3), np.float32), mask, matrix, Flat()
+    )
+    inside = np.s_[40:-40, 40:-40]
+    target = alignment.crop(frame, moved, len(found)).astype(np.float32)
+    kept = np.sqrt(energy(found[inside]) / energy(target[inside]))
+    assert least <= kept <= most, kept
+
+
 def test_a_refiner_leaves_small_faces_alone():
     matrix = np.array([[0.8, 0.0, 2.0], [0.0, 0.8, -1.0]])
     swapped, mask = texture(7, 80), np.ones((80, 80), np.float32)

@@ -25,6 +25,8 @@ _FINEST = 2.0  # standard deviation of a blur, in pixels of the grid it is compu
 _BLUR = 0.6  # standard deviation of the fine part's border, in generator's pixels
 # Difference of two colours, of 255, at which 1/e of the detail is left.
 _AGREEMENT = 15.0
+# The same of what is finer than a refiner's picture: pores and grain are nobody's.
+_AGREEMENT_ABOVE = 40.0
 _MEAN = np.full((1, 3), 1 / 3, np.float32)  # of the colours
 
 
@@ -32,7 +34,11 @@ Crop = tuple[np.ndarray, np.ndarray, np.ndarray]  # face, mask, matrix
 
 
 def refine(
-    frame: np.ndarray, swapped: np.ndarray, mask: np.ndarray, matrix: np.ndarray
+    frame: np.ndarray,
+    swapped: np.ndarray,
+    mask: np.ndarray,
+    matrix: np.ndarray,
+    agreement: float = _AGREEMENT,
 ) -> Crop:
     """Returns a swapped crop with the target's fine detail, at the frame's resolution.
 
@@ -43,6 +49,7 @@ def refine(
         swapped: `(size, size, 3)` float32 in [0, 255].
         mask: `(size, size)` float32 in [0, 1].
         matrix: `(2, 3)` from the frame to the crop.
+        agreement: See `add_detail`.
 
     Returns:
         Crop, mask and matrix as they were given, of up to 768 pixels a side.
@@ -56,7 +63,7 @@ def refine(
     part = paste.inside(mask, math.ceil(6 * _BLUR * side / size))
     if large[part].size:
         target = _part_of_crop(frame, matrix, part).astype(np.float32)
-        large[part] = add_detail(large[part], target, side / size)
+        large[part] = add_detail(large[part], target, side / size, agreement)
     return large, mask, matrix
 
 
@@ -93,7 +100,8 @@ def refine_by_network(
         return swapped, mask, matrix
     large, mask, matrix = _enlarged(swapped, mask, matrix, refiner.size)
     target = alignment.crop(frame, matrix, refiner.size)
-    return refine(frame, refiner.refine(large, target), mask, matrix)
+    sharp = refiner.refine(large, target)
+    return refine(frame, sharp, mask, matrix, _AGREEMENT_ABOVE)
 
 
 def _scale(matrix: np.ndarray) -> float:
@@ -112,17 +120,24 @@ def _enlarged(
     )
 
 
-def add_detail(swapped: np.ndarray, target: np.ndarray, scale: float) -> np.ndarray:
+def add_detail(
+    swapped: np.ndarray,
+    target: np.ndarray,
+    scale: float,
+    agreement: float = _AGREEMENT,
+) -> np.ndarray:
     """Returns an enlarged face with the fine part of the target where both agree.
 
     With `low` a Gaussian of 0.6 generator's pixels and `d` the mean difference of the
-    colours after one of 0.9: `swapped + exp(-(d / 15)^2) ((target - low(target)) -
-    (swapped - low(swapped)))`.
+    colours after one of 0.9: `swapped + exp(-(d / agreement)^2) ((target -
+    low(target)) - (swapped - low(swapped)))`.
 
     Args:
         swapped: `(side, side, 3)` float32 in [0, 255].
         target: The target's crop, same form.
         scale: How much `swapped` was enlarged.
+        agreement: Difference of two colours, of 255, at which 1/e of the detail is
+            left.
     """
     sigma = _BLUR * max(scale, 1.0)
     size_wh = (swapped.shape[1], swapped.shape[0])
@@ -130,7 +145,7 @@ def add_detail(swapped: np.ndarray, target: np.ndarray, scale: float) -> np.ndar
     fine = cv2.subtract(difference, _resized(_soft(difference, sigma), size_wh))
     coarse = _soft(difference, 1.5 * sigma)
     distance = cv2.transform(np.abs(coarse), _MEAN)
-    weight = cv2.exp(cv2.multiply(distance, distance, scale=-1 / _AGREEMENT**2))
+    weight = cv2.exp(cv2.multiply(distance, distance, scale=-1 / agreement**2))
     weight = _resized(weight, size_wh)
     return cv2.add(swapped, cv2.multiply(fine, cv2.merge([weight] * 3)))
 
