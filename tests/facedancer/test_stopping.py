@@ -18,6 +18,8 @@ import dataclasses, errno, os, pathlib, signal, sys, time
 from facedancer import cli
 from facedancer.storage import files
 
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # also where the tests run by nohup
+
 def wait():
     try:
         print("working", flush=True)
