@@ -152,7 +152,8 @@ def swap(settings: UserSettings, roles: dict[str, pathlib.Path], loaded) -> Swap
     given = dataclasses.replace(settings, people=people)
     try:
         swapper, _ = options.make_swapper(given, loaded=loaded, refiners=("auto",))
-    except InputError:
+    except InputError as error:
+        print(f"Left out: {error}")
         return None
     photos["swapped"] = swapper.swap_frame(photos["target"]).image
     faces = {role: main_face(loaded.detector, photo) for role, photo in photos.items()}
@@ -366,7 +367,9 @@ def main(settings: UserSettings) -> int:
     loaded = options.load(settings.networks)
     made = [swap(settings, roles, loaded) for roles in draw(settings)]
     swaps = [one for one in made if one is not None]
-    print(f"{len(swaps)} swaps; {len(made) - len(swaps)} photos without a face")
+    print(f"{len(swaps)} swaps; {len(made) - len(swaps)} left out or without a face")
+    if not swaps:
+        raise InputError(f"{settings.data_dir}: nothing could be swapped")
     figures: dict[str, dict] = {"": look_figures(loaded.parser, swaps)}
     if settings.pose_path:
         figures[""] |= pose_figures(settings.pose_path, swaps)
