@@ -9,6 +9,7 @@ from __future__ import annotations
 import collections
 import importlib.util
 import os
+import threading
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -68,14 +69,20 @@ class OpenVINORuntime:
         self._names = [tuple(port.names) for port in self._any_size.outputs]
         self._of_size: dict[tuple, openvino_core.SideBySide | None] = {}
         self._calls: collections.Counter[tuple] = collections.Counter()
+        self._lock = threading.Lock()
 
     def __call__(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Returns the outputs by name, float32.
 
+        Stages of a clip may share a network: a thread that asks meanwhile waits.
+
         Args:
             feeds: `(n, ...)` float32 arrays by the names of the inputs.
         """
-        with untrusted.faults(self._file.path, "OpenVINO cannot run it"):
+        with (
+            self._lock,
+            untrusted.faults(self._file.path, "OpenVINO cannot run it"),
+        ):
             often = self._for(feeds)
             if often is None:
                 found = self._any_size(dict(feeds))
