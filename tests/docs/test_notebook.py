@@ -10,6 +10,7 @@ from tests.facedancer import recorder
 NOTEBOOK = blocks.ROOT / "docs" / "first_steps.ipynb"
 # In a process of its own, which is recorded with all that it starts.
 RUN = """
+import sys
 import nbclient, nbformat
 notebook = nbformat.read(sys.argv[1], as_version=4)
 nbclient.NotebookClient(notebook, timeout=3000, kernel_name="python3").execute()
