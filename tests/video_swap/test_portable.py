@@ -5,7 +5,6 @@ import os
 import pathlib
 import subprocess
 import sys
-from concurrent import futures
 from unittest import mock
 
 import numpy as np
@@ -389,14 +388,3 @@ class HostileTest(testing.TestCase):
         model = onnx.load(weights.find_portable("generator"))
         (entry,) = [one for one in model.metadata_props if one.key == portable.KEY]
         self.assertEqual(json.loads(entry.value)["image"]["template"], "arcface")
-
-
-def test_threads_may_share_a_network():
-    """Two stages of a clip ask the parser, each with few crops of its own size."""
-    run = runtimes.run_by("openvino", portable.find("parser", ""), ("scores",))
-    crops = np.random.default_rng(0).uniform(-1, 1, (4, 32, 96, 96, 3))
-    crops = crops.astype(np.float32)
-    with futures.ThreadPoolExecutor(len(crops)) as pool:
-        found = list(pool.map(lambda image: run({"image": image})["scores"], crops))
-    for image, scores in zip(crops, found, strict=True):
-        np.testing.assert_allclose(scores, run({"image": image})["scores"], atol=1e-4)
