@@ -6,7 +6,7 @@ from facedancer import lazy
 
 if typing.TYPE_CHECKING:
     from facedancer.arcface_model.embedding import Embedder, mean_of_embeddings
-    from facedancer.arcface_model.encoder import Encoder, fold, tap_model
+    from facedancer.arcface_model.encoder import Encoder, fold, tap_model, unfold
     from facedancer.arcface_model.loading import load_embedder, load_encoder
     from facedancer.arcface_model.margin import ArcMargin, arc_margin_logits
     from facedancer.arcface_model.mobilefacenet import (
@@ -20,7 +20,7 @@ __getattr__ = lazy.attributes(
     __name__,
     {
         ".embedding": ("Embedder", "mean_of_embeddings"),
-        ".encoder": ("Encoder", "fold", "tap_model"),
+        ".encoder": ("Encoder", "fold", "tap_model", "unfold"),
         ".loading": ("load_embedder", "load_encoder"),
         ".margin": ("ArcMargin", "arc_margin_logits"),
         ".mobilefacenet": ("MobileFaceNet", "build_mobilefacenet"),

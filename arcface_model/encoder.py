@@ -87,6 +87,16 @@ def fold(encoder: Encoder) -> Encoder:
     return folded
 
 
+def unfold(folded: Encoder, encoder: Encoder) -> None:
+    """Gives an encoder the values of a folded one of the same structure.
+
+    Args:
+        folded: From `fold`, trained on or not.
+        encoder: With batch norms; it is changed.
+    """
+    folding.transfer_back(folded, encoder, encoder.norm_names)
+
+
 def tap_model(encoder: keras.Model, names: Sequence[str] | None = None) -> keras.Model:
     """Returns a model that also gives the maps inside an encoder.
 

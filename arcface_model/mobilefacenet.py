@@ -10,6 +10,7 @@ from keras import layers
 
 from facedancer.arcface_model.encoder import Encoder
 from facedancer.arcface_model.shapes import BLOCKS
+from facedancer.networks.activations import PReLU
 from facedancer.networks.tensors import Tensor
 
 # Stage, channels, expanded channels of the first block and of the others.
@@ -203,4 +204,4 @@ def _unit(
     if not prelu:
         return x
     quarter = keras.initializers.Constant(0.25)
-    return layers.PReLU(quarter, shared_axes=[1, 2], name=f"{name}_prelu")(x)
+    return PReLU(quarter, shared_axes=[1, 2], name=f"{name}_prelu")(x)

@@ -19,7 +19,14 @@ from facedancer.models.published import reading
 from facedancer.networks.contract import SwapContract
 from facedancer.storage import weights
 from facedancer.train.config import TrainConfig
-from facedancer.train.frozen import face_parsing, people, perceptual, projector, proxy
+from facedancer.train.frozen import (
+    face_parsing,
+    face_points,
+    people,
+    perceptual,
+    projector,
+    proxy,
+)
 from facedancer.train.frozen.frozen_networks import FrozenNetworks
 from facedancer.train.frozen.teachers import Teacher, tap_widths
 from facedancer.train.objective import ifsr
@@ -343,6 +350,10 @@ def _parsing(asked: Asked) -> face_parsing.FaceParsing:
     return face_parsing.load(image.size, image.alignment)
 
 
+def _points(asked: Asked) -> face_points.FacePoints:
+    return face_points.load(asked.contract.image.alignment)
+
+
 def _people(asked: Asked, frozen: FrozenNetworks) -> tuple[people.People, ...]:
     """Returns what the encoders of the identity losses say of the shards' people."""
     data, size = asked.config.data, asked.contract.image.size
@@ -363,6 +374,7 @@ LOADERS: dict[str, Callable[[Asked], Any]] = {
     "proxy": _proxy,
     "features": _features,
     "parsing": _parsing,
+    "points": _points,
 }
 
 

@@ -54,6 +54,8 @@ class LossSettings(Checked):
         p_lambda: Weight of the perceptual loss; published is 0.2.
         parts_lambda: Weight of eyes and mouths being where and as open as the target's,
             by the packaged face parser; published is 0.
+        landmarks_lambda: Weight of the five landmarks being where the target's are, by
+            the packaged detector; published is 0.
         c_lambda: Weight of the cycle loss; published is 1.
         ifsr_lambda: Weight of IFSR; published is 1.
         low_lambda: Weight of the difference on an 8x8 grid; published is 0.
@@ -75,6 +77,7 @@ class LossSettings(Checked):
     truth_lambda: float | None = overrides("truth")
     p_lambda: float | None = overrides("perceptual")
     parts_lambda: float | None = overrides("parts")
+    landmarks_lambda: float | None = overrides("landmarks")
     c_lambda: float | None = overrides("cycle")
     ifsr_lambda: float | None = overrides("ifsr")
     low_lambda: float | None = overrides("low_frequency")

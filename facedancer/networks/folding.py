@@ -63,3 +63,30 @@ def transfer(
             bias = weights[1] if len(weights) > 1 else 0.0
             weights = fold(weights[0], bias, norms[0], depthwise)
         layer.set_weights(weights)
+
+
+def transfer_back(
+    folded: keras.Model,
+    model: keras.Model,
+    norm_names: Callable[[str], tuple[str, ...]],
+) -> None:
+    """Sets the weights of a model with batch norms to equal one without them.
+
+    The norms then only add: factors are 1, means 0, variances 1.
+
+    Args:
+        folded: The same graph without batch norms; its convolutions have biases.
+        model: With batch norms behind its convolutions.
+        norm_names: From a convolution's name to the names its norm may have.
+    """
+    known = {layer.name: layer for layer in model.layers}
+    for layer in folded.layers:
+        if not layer.weights:
+            continue
+        weights, own = layer.get_weights(), known[layer.name]
+        norms = [known[n] for n in norm_names(layer.name) if n in known]
+        if len(own.weights) == len(weights) - 1 and norms:
+            *weights, bias = weights
+            ones, nothing = np.ones_like(bias), np.zeros_like(bias)
+            norms[0].set_weights([ones, bias, nothing, ones - norms[0].epsilon])
+        own.set_weights(weights)

@@ -112,6 +112,12 @@ class EncodersTest(testing.TestCase):
         self.assertEqual(folded.contract, encoder.contract)
         self.assertEmpty(folded.trainable_weights)
         self.assertIs(arcface_model.fold(folded), folded)
+        again = type(encoder).from_config(encoder.get_config())
+        arcface_model.unfold(folded, again)
+        got = arcface_model.tap_model(again)(self.crops)
+        for tap, value in expected.items():
+            scale = np.abs(value).max()
+            self.assert_close(got[tap] / scale, value / scale, 0, 1e-5)
         norms = [x for x in folded.layers if isinstance(x, BatchNorm)]
         self.assertLessEqual(len(norms), 2)  # only those that no convolution precedes
 

@@ -82,8 +82,48 @@ class DistillTest(tiny.EagerTestCase):
         pairs = zip(start.trainable_weights, found.trainable_weights, strict=True)
         for expected, weight in pairs:
             self.assert_close(weight, expected)
-        with self.assertRaisesRegex(ValueError, "for 32 px, expected .* for 48 px"):
-            distilling.distill(dataclasses.replace(settings, init=path, image_size=48))
+        wider = {"init": path, "width": 0.25}
+        with self.assertRaisesRegex(ValueError, "of other layers: set --width"):
+            distilling.distill(dataclasses.replace(settings, **wider))
+
+    def test_starts_from_a_student_for_another_size(self):
+        """Where a picture is even, a resampled weighing of places sees the same."""
+        start = arcface_model.build_mobilefacenet(8, **SMALL)
+        path = str(self.tempdir() / "start.keras")
+        start.save(path)
+        larger = arcface_model.build_mobilefacenet(8, **SMALL | {"image_size": 80})
+        distilling.start_from(larger, path)
+        kernels = [
+            np.asarray(x.get_layer("head_global").kernel) for x in (start, larger)
+        ]
+        self.assertEqual([k.shape[:2] for k in kernels], [(2, 2), (5, 5)])
+        self.assert_close(*(k.sum(axis=(0, 1)) for k in kernels), atol=1e-4)
+        others = zip(start.weights, larger.weights, strict=True)
+        for before, after in others:
+            if before.shape == after.shape:
+                self.assert_close(after, before)
+
+    @pytest.mark.slow
+    def test_trains_without_norms(self):
+        settings = self.make_run(steps=4, eval_every=4, eval_dir="")
+        start = arcface_model.build_mobilefacenet(8, **SMALL)
+        path = str(pathlib.Path(settings.output).with_name("start.keras"))
+        start.save(path)
+        told = {"init": path, "frozen_norms": True}
+        still = dataclasses.replace(settings, learning_rate=0.0, **told)
+        distilling.distill(still)
+        crops = np.random.default_rng(0).uniform(-1, 1, (3, 32, 32, 3))
+        found = arcface_model.load_encoder(settings.output)
+        self.assertEqual(found.get_config()["folded_from"], "")
+        self.assert_close(found.get_layer("stage1_conv_bn").gamma, np.ones(8))
+        before, after = (
+            x.get_layer("stage4_block1_out").output for x in (start, found)
+        )
+        expected, got = (
+            keras.Model(x.inputs, y)(crops)
+            for x, y in ((start, before), (found, after))
+        )
+        self.assert_close(got, expected, rtol=1e-3, atol=1e-4)
 
     def test_norms_are_measured_with_the_weights_they_belong_to(self):
         settings = self.make_run()
@@ -109,6 +149,7 @@ class DistillTest(tiny.EagerTestCase):
         ({"output": "x.h5"}, "must end in .keras"),
         ({"steps": 0}, "`steps` must be at least 1"),
         ({"hints": ("a",)}, "student_layer=teacher_layer"),
+        ({"frozen_norms": True}, "`frozen_norms` needs an encoder to start from"),
     )
     def test_refuses(self, changes, words):
         values = {"data_dir": "d", "teacher": "t", "output": "o.keras", **changes}

@@ -16,7 +16,7 @@ from facedancer.train.frozen import face_parsing
 from facedancer.train.frozen.frozen_networks import FrozenNetworks
 from facedancer.train.frozen.teachers import Teacher
 from facedancer.train.objective import losses
-from facedancer.train.systems import facedancer
+from facedancer.train.systems import facedancer, facedancer_sights
 from facedancer.train.systems.base import Phase
 from tests.train import test_proxy, tiny
 
@@ -67,7 +67,9 @@ def test_a_real_parser_sees_a_moved_mouth_and_no_change_of_light():
 
     def parts(image):
         return keras.ops.take(
-            keras.ops.softmax(parsing.scores(image)), facedancer.EXPRESSION, axis=-1
+            keras.ops.softmax(parsing.scores(image)),
+            facedancer_sights.EXPRESSION,
+            axis=-1,
         )
 
     found = [
@@ -78,7 +80,7 @@ def test_a_real_parser_sees_a_moved_mouth_and_no_change_of_light():
 
 
 def test_which_parts():
-    names = [face_classes.NAMES[number] for number in facedancer.EXPRESSION]
+    names = [face_classes.NAMES[number] for number in facedancer_sights.EXPRESSION]
     assert names == "left eye,right eye,inner mouth,upper lip,lower lip".split(",")
 
 
@@ -93,7 +95,11 @@ def test_the_term_compares_with_the_truth_and_moves_the_picture():
     for image, least in ((seen["reference"], None), (seen["target"], 1e-5)):
         swapped.assign(image)
         with tf.GradientTape() as tape:
-            made = {"parts": system._parts(swapped)}
+            made = {
+                "parts": facedancer_sights.expression_parts(
+                    system.frozen.parsing, swapped
+                )
+            }
             value = term.of(term.sums(seen, made), 6)
         if least is None:
             assert float(value) == 0.0
@@ -107,7 +113,7 @@ def test_a_step_reports_it():
     generator, seen = tiny.builders()["generator"](), see(system)
     seen["target"] = keras.ops.convert_to_tensor(seen["target"])
     made = system.make({"generator": generator}, seen, frozenset({"parts"}))
-    assert made["parts"].shape == (6, 16, 16, len(facedancer.EXPRESSION))
+    assert made["parts"].shape == (6, 16, 16, len(facedancer_sights.EXPRESSION))
     assert "parts" not in system.make({"generator": generator}, seen, frozenset())
     (term,) = (one for one in system.terms if one.name == "parts")
     found = tiny.values_of([term], seen, made, 6)

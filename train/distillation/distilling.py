@@ -26,6 +26,7 @@ from facedancer.train.distillation import face_views
 from facedancer.train.distillation.agreement import distillation_loss
 from facedancer.train.distillation.settings import DistillSettings
 
+PLACES = "head_global/kernel"  # the layer that weighs places
 NORM_BATCHES = 24  # over which means and variances are averaged
 Step = Callable[[tf.Tensor], tf.Tensor]  # from a batch of crops to the mean loss
 
@@ -152,25 +153,38 @@ def build_student(teacher: Encoder, settings: DistillSettings) -> Encoder:
         raise InputError(str(error)) from None
 
 
-def load_like(student: Encoder, path: str) -> Encoder:
-    """Returns an encoder to start from.
+def start_from(student: Encoder, path: str) -> None:
+    """Gives a student the weights of an encoder, also of one for another input size.
+
+    Only the weights of places, at the end, depend on the size; they are resampled.
 
     Args:
-        student: The encoder that it must resemble.
-        path: Its file.
+        student: The encoder; it is changed.
+        path: File of the other one.
 
     Raises:
-        InputError: If it has another input size, width or length of the vector.
+        InputError: If it has other layers, or another length of the vector.
     """
     found = arcface_model.load_encoder(path)
-    shapes = [[weight.shape for weight in x.weights] for x in (student, found)]
-    if shapes[0] != shapes[1] or found.contract.size != student.contract.size:
+    names = [[weight.path for weight in x.weights] for x in (student, found)]
+    values = [
+        _resampled(other, own.shape) if own.path.endswith(PLACES) else other
+        for own, other in zip(student.weights, found.get_weights(), strict=False)
+    ]
+    shapes = [value.shape for value in values]
+    if names[0] != names[1] or shapes != [weight.shape for weight in student.weights]:
         raise InputError(
-            f"--init: {path} is {found.name} for {found.contract.size} px, expected an "
-            f"encoder of the same layers for {student.contract.size} px: set "
-            "--image_size, --width and --blocks as they were when it was made."
+            f"--init: {path} is {found.name} of other layers: set --width and --blocks "
+            "as they were when it was made."
         )
-    return found
+    student.set_weights(values)
+
+
+def _resampled(kernel: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Returns `(side, side, channels, 1)` weights that add up over the same area."""
+    side, size = shape[0], kernel.shape[0]
+    found = ops.image.resize(kernel[..., 0], (side, side), interpolation="bilinear")
+    return np.asarray(found)[..., None] * (size / side) ** 2
 
 
 def distill(settings: DistillSettings) -> None:
@@ -188,7 +202,10 @@ def distill(settings: DistillSettings) -> None:
     teacher = arcface_model.load_encoder(settings.teacher)
     student = build_student(teacher, settings)
     if settings.init:
-        student.set_weights(load_like(student, settings.init).get_weights())
+        start_from(student, settings.init)
+    if settings.frozen_norms:
+        student = arcface_model.fold(student)
+        student.trainable = True
     optimizer = make_optimizer(settings)
     optimizer.build(student.trainable_variables)
     if settings.eval_dir:
@@ -281,7 +298,7 @@ def write_averaged(
         optimizer: Holds the average.
         settings: Names the file and the evaluation folder.
     """
-    averaged = build_student(student, settings)
+    averaged = type(student).from_config(student.get_config())
     averaged.set_weights(student.get_weights())
     pairs = zip(
         averaged.trainable_variables,
@@ -291,6 +308,9 @@ def write_averaged(
     for weight, average in pairs:
         weight.assign(average)
     measure_norms(averaged, settings)
+    if settings.frozen_norms:
+        folded, averaged = averaged, build_student(student, settings)
+        arcface_model.unfold(folded, averaged)
     with files.whole(settings.output) as temporary:
         averaged.save(temporary)
     if settings.eval_dir:

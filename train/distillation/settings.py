@@ -24,6 +24,8 @@ class DistillSettings(Checked):
         width: Factor on the student's channels.
         blocks: Blocks of the student's three stages.
         init: Encoder of this program to start from; empty for new weights.
+        frozen_norms: Fold the batch norms of `init` into the convolutions and train
+            these: on CPUs more than twice as fast.
         steps: Number of updates.
         batch_size: Faces an update.
         learning_rate: At its highest, after the warm-up; falls by a cosine to zero.
@@ -43,6 +45,7 @@ class DistillSettings(Checked):
     width: float = ranged(1.0, above=0.0)
     blocks: tuple[int, ...] = BLOCKS
     init: str = ""
+    frozen_norms: bool = False
     steps: int = ranged(20_000, low=1)
     batch_size: int = ranged(32, low=1)
     learning_rate: float = ranged(2e-3, low=0.0)
@@ -53,6 +56,8 @@ class DistillSettings(Checked):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.frozen_norms and not self.init:
+            raise ValueError("`frozen_norms` needs an encoder to start from: `init`")
         for hint in self.hints:
             if hint.count("=") != 1:
                 raise ValueError(

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from facedancer.networks.tensors import Tensor
 from facedancer.train.frozen.face_parsing import FaceParsing
+from facedancer.train.frozen.face_points import FacePoints
 from facedancer.train.frozen.people import People
 from facedancer.train.frozen.perceptual import Perceptual
 from facedancer.train.frozen.projector import Features
@@ -33,6 +34,7 @@ class FrozenNetworks:
         people: What the identity encoders know of the people of the photos: those of
             the teacher, then those of the second one; empty where it is not asked for.
         parsing: Tells the parts of faces apart, or None.
+        points: Sees where the landmarks of faces are, or None.
     """
 
     teacher: Teacher | None = None
@@ -43,6 +45,7 @@ class FrozenNetworks:
     features: Features | None = None
     people: tuple[People, ...] = ()
     parsing: FaceParsing | None = None
+    points: FacePoints | None = None
 
     def needed(self, name: str, one: T | None) -> T:
         """Returns a field of these that a system cannot do without.

@@ -17,6 +17,7 @@ from facedancer.networks.tensors import Tensor
 
 # Below so many sure pixels a part hardly counts.
 _PART_PIXELS = 4.0
+_NEAR = 0.01  # distances of landmarks that hardly count, in eye distances
 
 
 def squared_kernels(weights: Iterable[Tensor]) -> Tensor:
@@ -171,6 +172,22 @@ def parts_loss(before: Tensor, after: Tensor) -> Tensor:
     apart = ops.sum(ops.square(before - after), axis=axes)
     both = ops.sum(ops.square(before) + ops.square(after), axis=axes)
     return ops.mean(apart / (both + _PART_PIXELS), axis=-1)
+
+
+def landmark_loss(before: Tensor, after: Tensor, weights: Tensor) -> Tensor:
+    """How far apart landmarks are, as several lookers see them.
+
+    Args:
+        before: `(batch, lookers, points, 2)` places, in units of one's own.
+        after: Of the same shape.
+        weights: `(batch, lookers)`, how much each counts; 1 in all.
+
+    Returns:
+        `(batch,)` float32: the distance in those units, the mean over points.
+    """
+    squares = ops.sum(ops.square(after - before), axis=-1)
+    distances = ops.sqrt(squares + _NEAR**2) - _NEAR  # smooth where nothing moved
+    return ops.sum(weights * ops.mean(distances, axis=-1), axis=-1)
 
 
 def face_ellipse(height: int, width: int, shrink: float = 1.0) -> Tensor:

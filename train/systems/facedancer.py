@@ -15,7 +15,6 @@ import keras
 import numpy as np
 from keras import ops
 
-from facedancer.face import face_classes
 from facedancer.models import DiscriminatorConfig
 from facedancer.networks.tensors import Tensor
 from facedancer.train.frozen import teachers
@@ -28,17 +27,16 @@ from facedancer.train.systems import facedancer_terms as terms
 from facedancer.train.systems.base import Fed, Phase, System, preset_of
 from facedancer.train.systems.facedancer_adversaries import adversaries
 from facedancer.train.systems.facedancer_recipes import RECIPES, Options
+from facedancer.train.systems.facedancer_sights import (
+    PARTS,
+    POINTS,
+    known_sights,
+    sights,
+)
 from facedancer.train.systems.facedancer_structure import generator_structure
 
-VECTOR, CYCLE, SECOND, FEATURES, PARTS = (
-    frozenset({name}) for name in ("vector", "cycle", "second", "features", "parts")
-)
-# Parts whose place and opening are expression: they stay as the target has them.
-EXPRESSION = (
-    *face_classes.EYES,
-    face_classes.INNER_MOUTH,
-    face_classes.UPPER_LIP,
-    face_classes.LOWER_LIP,
+VECTOR, CYCLE, SECOND, FEATURES = (
+    frozenset({name}) for name in ("vector", "cycle", "second", "features")
 )
 PUBLISHED_MEAN = losses.published_reconstruction
 PERCEPTUAL_MEAN = functools.partial(terms.marked_mean, "perceptual", "compared")
@@ -103,7 +101,7 @@ class FaceDancer(System):
         others = cast(Options, recipe.options).identity_of_others
         weights = recipe.weights
         wanted = {"margins": weights["ifsr"], "parsing": weights["parts"]}
-        wanted["people"] = others
+        wanted |= {"points": weights["landmarks"], "people": others}
         return frozenset(found.union(name for name, one in wanted.items() if one))
 
     @classmethod
@@ -153,6 +151,7 @@ class FaceDancer(System):
             terms.marked("truth", "known", "reference"),
             Term("perceptual", self._perceptual, PERCEPTUAL_MEAN, FEATURES),
             Term("parts", terms.parts, needs=PARTS),
+            Term("landmarks", terms.landmarks, needs=POINTS),
             Term("cycle", terms.cycle, terms.cycle_value, CYCLE),
             Term("ifsr", self._ifsr, None if per_sample else self._ifsr_value, VECTOR),
         )
@@ -204,8 +203,8 @@ class FaceDancer(System):
         who = batch["target_identity" if phase.self_pairs else "source_identity"]
         vector = self.frozen.person_vector(0, who, seen["source_vector"])
         seen |= {"person": who, "person_vector": vector}
-        if self.frozen.parsing is not None:
-            seen["parts"] = ops.stop_gradient(self._parts(reference))
+        known, still = known_sights(self.frozen), ops.stop_gradient(reference)
+        seen |= sights(self.frozen, still, view, known)
         if self.frozen.proxy is not None and not phase.self_pairs:
             seen |= self._pseudo_targets(self.frozen.proxy, batch, seen)
         return seen
@@ -266,13 +265,13 @@ class FaceDancer(System):
         Args:
             networks: With `generator`.
             seen: From `see`.
-            needs: Of `vector`, `second`, `features`, `parts`, `cycle`.
+            needs: Of `vector`, `second`, `features`, `parts`, `points`, `cycle`.
 
         Returns:
             `swapped`, `(batch, height, width, 3)` float32; `maps` and `vector` of the
             teacher; `second`, the vectors of source and swapped; `features`, the
-            perceptual maps of reference and swapped; `parts`, probabilities of the
-            parts in `EXPRESSION`; `back` with `back_of` and `back_weight`.
+            perceptual maps of reference and swapped; `parts` and `points`, see
+            `sights`; `back` with `back_of` and `back_weight`.
         """
         swapped = _generate(networks, seen["target"], seen["source_vector"])
         made = {"swapped": swapped}
@@ -282,8 +281,7 @@ class FaceDancer(System):
             made["second"] = self._second_vectors(seen, swapped)
         if "features" in needs:
             made["features"] = self._features(seen, made)
-        if "parts" in needs:
-            made["parts"] = self._parts(swapped)
+        made |= sights(self.frozen, swapped, seen["view"], needs)
         if "cycle" in needs:
             made |= self._swapped_back(networks, seen, swapped)
         return made
@@ -297,11 +295,6 @@ class FaceDancer(System):
         source = ops.stop_gradient(second(seen["source"], whole)[1])
         source = self.frozen.person_vector(1, seen["person"], source)
         return source, second(swapped, seen["view"])[1]
-
-    def _parts(self, image_signed: Tensor) -> Tensor:
-        parsing = self.frozen.needed("parsing", self.frozen.parsing)
-        probabilities = ops.softmax(parsing.scores(image_signed))
-        return ops.take(probabilities, EXPRESSION, axis=-1)
 
     def _features(self, seen: Seen, made: Made) -> tuple[list[Tensor], list[Tensor]]:
         features = self.frozen.perceptual.features

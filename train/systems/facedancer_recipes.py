@@ -61,6 +61,7 @@ PUBLISHED = Recipe(
         "truth": 0.0,
         "perceptual": 0.2,
         "parts": 0.0,
+        "landmarks": 0.0,
         "cycle": 1.0,
         "ifsr": 1.0,
     },

@@ -112,6 +112,17 @@ def parts(seen: Mapping[str, Any], made: Mapping[str, Any]) -> dict:
     return {"parts": ops.sum(losses.parts_loss(seen["parts"], made["parts"]))}
 
 
+def landmarks(seen: Mapping[str, Any], made: Mapping[str, Any]) -> dict:
+    """Returns how far landmarks are from where they should be, summed.
+
+    Args:
+        seen: From `see`.
+        made: From `make`.
+    """
+    (before, weights), (after, _) = seen["points"], made["points"]
+    return {"landmarks": ops.sum(losses.landmark_loss(before, after, weights))}
+
+
 def marked(name: str, mark: str, wanted: str, mean: Callable | None = None) -> Term:
     """Returns the term of an image difference over the rows that have a mark.
 
