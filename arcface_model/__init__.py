@@ -49,5 +49,6 @@ __all__ = [
     "portable_encoder",
     "shapes",
     "tap_model",
+    "unfold",
     "verification",
 ]

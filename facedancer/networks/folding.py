@@ -6,7 +6,7 @@ the convolution (Jacob et al., 2018, section 3.2).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import keras
 import numpy as np
@@ -55,14 +55,25 @@ def transfer(
         if not layer.weights:
             continue
         weights = known[layer.name].get_weights()
-        depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
-        norms = []
-        if depthwise or isinstance(layer, keras.layers.Conv2D):
-            norms = [known[n] for n in norm_names(layer.name) if n in known]
-        if norms and isinstance(norms[0], keras.layers.BatchNormalization):
+        norm = _norm_behind(layer, known, norm_names)
+        if norm is not None:
             bias = weights[1] if len(weights) > 1 else 0.0
-            weights = fold(weights[0], bias, norms[0], depthwise)
+            depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
+            weights = fold(weights[0], bias, norm, depthwise)
         layer.set_weights(weights)
+
+
+def _norm_behind(
+    layer: keras.layers.Layer,
+    known: Mapping[str, keras.layers.Layer],
+    norm_names: Callable[[str], tuple[str, ...]],
+) -> keras.layers.BatchNormalization | None:
+    """Returns the batch norm behind a convolution, None where there is none."""
+    if not isinstance(layer, (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)):
+        return None
+    behind = (known[name] for name in norm_names(layer.name) if name in known)
+    norm = next(behind, None)
+    return norm if isinstance(norm, keras.layers.BatchNormalization) else None
 
 
 def transfer_back(
@@ -84,9 +95,12 @@ def transfer_back(
         if not layer.weights:
             continue
         weights, own = layer.get_weights(), known[layer.name]
-        norms = [known[n] for n in norm_names(layer.name) if n in known]
-        if len(own.weights) == len(weights) - 1 and norms:
-            *weights, bias = weights
-            ones, nothing = np.ones_like(bias), np.zeros_like(bias)
-            norms[0].set_weights([ones, bias, nothing, ones - norms[0].epsilon])
+        norm = _norm_behind(layer, known, norm_names)
+        if norm is not None:
+            ones = np.ones_like(weights[1])
+            added = np.zeros_like(ones)
+            if not own.use_bias:
+                *weights, added = weights
+            spread = ones - norm.epsilon
+            norm.set_weights([ones, added, np.zeros_like(ones), spread])
         own.set_weights(weights)
