@@ -29,6 +29,7 @@ from facedancer.evaluation.plots import charts
 from facedancer.evaluation.report import document
 from facedancer.evaluation.report.document import Report
 from facedancer.evaluation.settings import EvaluateSettings
+from facedancer.storage import weights
 from facedancer.video_swap.swapping.networks import (
     Networks,
     NetworkSettings,
@@ -81,7 +82,8 @@ def _with_judge(
     """Returns the networks, without a judge where none is fit, and the warning."""
     own = "" if swapper is None else swapper.encoder_name
     judge = "" if loaded.judge is None else loaded.judge.name
-    if settings.judge_path or settings.allow_same_judge or judge != own:
+    same = weights.same_vectors(judge, own)
+    if settings.judge_path or settings.allow_same_judge or not same:
         return loaded, judges.refuse_own(judge, own, settings.allow_same_judge)
     return loaded.without_judge(
         "Not measured: identity, with retrieval, verification and the studies of it. "

@@ -229,7 +229,7 @@ def _fine_tuned(name: str, model: Any, fed: Fed) -> Any:
             f"--init_{name} takes identity vectors of {told.size}, "
             f"the encoder gives {fed.identity_size}"
         )
-    if told.encoder and told.encoder != fed.encoder:
+    if told.encoder and not weights.same_vectors(told.encoder, fed.encoder):
         logging.warning(
             "The generator was trained with the encoder %s, this is %s: identities "
             "mean something else now",

@@ -11,6 +11,7 @@ from facedancer.face import alignment, face_maps
 from facedancer.imaging import images
 from facedancer.inference import portable, runtimes
 from facedancer.networks.vectors import normalize
+from facedancer.storage import weights
 
 _STRENGTH = (0.8, 1.3)  # of the other identity; so that it is no constant sign
 
@@ -42,7 +43,8 @@ class FaceChanger:
         self._embedder = load_embedder(arcface_path)
         encoder = self._embedder.encoder.name_with_hash
         known = self.contract.identity.encoder
-        if self.contract.identity.kind != "vector" or known not in ("", encoder):
+        fits = not known or weights.same_vectors(known, encoder)
+        if self.contract.identity.kind != "vector" or not fits:
             raise InputError(
                 f"{file.path}: its generator is told whom to show by {known or 'no'} "
                 f"vectors, the encoder is {encoder}. Give the right --arcface_path"

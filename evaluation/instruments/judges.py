@@ -17,7 +17,7 @@ from facedancer.evaluation.instruments.instruments import Instrument
 from facedancer.face import alignment
 from facedancer.inference import portable
 from facedancer.process import keras_needed
-from facedancer.storage import files
+from facedancer.storage import files, weights
 
 if typing.TYPE_CHECKING:
     from facedancer.arcface_model import Encoder
@@ -198,13 +198,13 @@ def refuse_own(judge_name: str, encoder_name: str, allow: bool) -> str:
         The warning, empty if there is nothing to warn of.
 
     Raises:
-        InputError: If both are one and that is not allowed.
+        InputError: If both are one, or mean the same, and that is not allowed.
     """
-    if not encoder_name or judge_name != encoder_name:
+    if not encoder_name or not weights.same_vectors(judge_name, encoder_name):
         return ""
     text = (
         f"The judging encoder {judge_name} is the one the generator was conditioned "
-        "on; identity figures by it are too good"
+        "on, or its successor; identity figures by it are too good"
     )
     if not allow:
         raise InputError(

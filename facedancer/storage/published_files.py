@@ -23,8 +23,9 @@ class PublishedFile:
 
     Attributes:
         kind: `"generator"`, `"encoder"` or `"detector"`.
-        file: Its name.
-        licence: SPDX identifier.
+        file: Its name, with its folder in the repository if it lies in one; it goes
+            into a folder of that name, too.
+        licence: SPDX identifier, of no known licence one of its own (`LicenseRef-`).
         page: Where it and its terms are described.
         belongs: Names of the entries it was trained with.
         repository: `owner/name` on the Hub; empty: not known here.
@@ -47,7 +48,7 @@ class PublishedFile:
         return bool(self.repository and self.revision and self.sha256)
 
 
-_AUTHORS = "https://github.com/felixrosberg/FaceDancer"
+_AUTHORS = "https://huggingface.co/felixrosberg/"
 _LICENCE = "CC-BY-NC-SA-4.0"
 
 PUBLISHED = {
@@ -55,10 +56,35 @@ PUBLISHED = {
         "generator",
         "FaceDancer_config_c_HQ.h5",
         _LICENCE,
-        _AUTHORS,
-        ("arcface_res50",),
+        f"{_AUTHORS}FaceDancer",
+        ("arcface_res50", "retinaface_res50"),
+        "felixrosberg/FaceDancer",
     ),
-    "arcface_res50": PublishedFile("encoder", "ArcFace-Res50.h5", _LICENCE, _AUTHORS),
+    "arcface_res50": PublishedFile(
+        "encoder",
+        "ArcFace-Res50.h5",
+        _LICENCE,
+        f"{_AUTHORS}ArcFace",
+        repository="felixrosberg/ArcFace",
+    ),
+    "retinaface_res50": PublishedFile(
+        "detector",
+        "RetinaFace-Res50.h5",
+        _LICENCE,
+        f"{_AUTHORS}RetinaFace",
+        repository="felixrosberg/RetinaFace",
+    ),
+    # A judge: none of the packaged networks was trained with it. ArcFace's ResNet-50 on
+    # WebFace600K, of InsightFace's pack buffalo_l.
+    "arcface_w600k_r50": PublishedFile(
+        "encoder",
+        "models/buffalo_l/w600k_r50.onnx",
+        "LicenseRef-InsightFace-non-commercial-research",
+        "https://github.com/deepinsight/insightface#license",
+        repository="public-data/insightface",
+        revision="33c1063c49c785b7652d3fd529f86fa4f149392b",
+        sha256="4c06341c33c2ca1f86781dab0e829f88ad5b64be9fba56e56bc9ebdefc619e43",
+    ),
 }
 
 

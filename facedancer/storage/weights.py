@@ -45,6 +45,8 @@ class Weights:
         helper: Name of a file that belongs to it, such as how glasses change an
             encoder's vectors; empty: none.
         helper_sha256: Of that file.
+        encoders: Of an encoder, names with hashes: its own, then of those before it
+            whose identity vectors mean the same.
     """
 
     kind: str
@@ -58,6 +60,7 @@ class Weights:
     note: str = ""
     helper: str = ""
     helper_sha256: str = ""
+    encoders: tuple[str, ...] = ()
 
     @property
     def digests(self) -> dict[str, str]:
@@ -205,6 +208,17 @@ def _where(kind: str, entries: Sequence[Weights]) -> pathlib.Path:
         f"No {kind} weights found ({names}). Give a file with {_FLAGS[kind]}, or a "
         "folder that holds it with the environment variable FACEDANCER_WEIGHTS"
     )
+
+
+def same_vectors(one: str, other: str) -> bool:
+    """Tells whether a generator trained with one encoder understands another's vectors.
+
+    Args:
+        one: `name_with_hash` of an encoder.
+        other: The same of another.
+    """
+    families = (entry.encoders for entry in CATALOGUE.values())
+    return one == other or any(one in f and other in f for f in families)
 
 
 def location(file: str) -> pathlib.Path | None:

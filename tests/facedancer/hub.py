@@ -34,13 +34,15 @@ class Hub(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         self._answer(True)
 
+    file = "made.h5"  # where the file lies
+
     def _answer(self, with_content):
         begin = int(
             (re.findall(r"bytes=(\d+)-", self.headers["Range"] or "") or [0])[0]
         )
         if with_content:
             Hub.asked.append((self.path, begin))
-        if self.path != f"/somebody/made/resolve/{COMMIT}/made.h5":
+        if self.path != f"/somebody/made/resolve/{COMMIT}/{Hub.file}":
             self.send_error(404)
             return
         self.send_response(206 if begin else 200)
@@ -63,7 +65,7 @@ class Hub(http.server.BaseHTTPRequestHandler):
 @contextlib.contextmanager
 def serving():
     """Gives the address of the server."""
-    Hub.asked, Hub.broken = [], False
+    Hub.asked, Hub.broken, Hub.file = [], False, "made.h5"
     made = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hub)
     thread = threading.Thread(target=made.serve_forever)
     thread.start()

@@ -53,6 +53,16 @@ def test_a_file_is_fetched_checked_and_not_fetched_again(server, tmp_path):
     assert len(hub.Hub.asked) == 1
 
 
+def test_a_file_in_a_folder_goes_into_a_folder(server, tmp_path):
+    hub.Hub.file = "models/pack/made.onnx"
+    entry = dataclasses.replace(hub.ENTRY, file=hub.Hub.file)
+    done = fetch(server, tmp_path, entry)
+    assert done.returncode == 0, done.stderr
+    path = tmp_path / "weights" / "models" / "pack" / "made.onnx"
+    assert path.read_bytes() == hub.CONTENT
+    assert f"{path}: as in the catalogue" in done.stdout
+
+
 def test_a_fetch_that_was_broken_off_goes_on(server, tmp_path):
     hub.Hub.broken = True  # its first answer
     done = fetch(server, tmp_path)
@@ -81,6 +91,11 @@ def test_what_is_not_there_is_one_line(server, tmp_path):
         ("made", "", "made is under CC-BY-4.0, see https.*--accept_licence=CC-BY-4.0"),
         ("made", "CC-BY-4.0", "FACEDANCER_WEIGHTS"),
         (
+            "arcface_w600k_r50",
+            "CC-BY-4.0",
+            "under LicenseRef-InsightFace-non-commercial-research, see .* Received: CC",
+        ),
+        (
             "arcface_res50",
             "CC-BY-NC-SA-4.0",
             "SHA-256 of ArcFace-Res50.h5 are not known",
@@ -98,4 +113,6 @@ def test_every_entry_is_pinned_whole_or_not_at_all():
     for name, entry in published_files.PUBLISHED.items():
         known = [bool(entry.repository), bool(entry.revision), bool(entry.sha256)]
         assert all(known) or not any(known[1:]), name
+        lengths = len(entry.revision), len(entry.sha256)
+        assert lengths == ((40, 64) if entry.is_pinned else (0, 0)), name
         assert set(entry.belongs) <= set(published_files.PUBLISHED), name

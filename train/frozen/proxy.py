@@ -19,6 +19,7 @@ from keras import ops
 from facedancer.errors import InputError
 from facedancer.models.families.built_network import SwapperNetwork
 from facedancer.networks.tensors import Tensor
+from facedancer.storage import weights
 
 _FED = {"target", "identity"}
 _STRENGTH = (0.7, 1.3)  # of the other identity; so that it is no constant sign
@@ -136,7 +137,7 @@ def check(generator: SwapperNetwork, encoder_name: str, shrink: float) -> None:
             f"Received: {type(generator).__name__}, which is fed "
             f"{', '.join(contract.inputs)}"
         )
-    if config.encoder != encoder_name:
+    if not weights.same_vectors(config.encoder, encoder_name):
         raise InputError(
             f"--proxy_generator was trained with the encoder "
             f"{config.encoder or 'unknown'}, this training's is {encoder_name}: its "

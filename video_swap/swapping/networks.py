@@ -247,7 +247,7 @@ def check_encoder(
             f"(trained with {known or 'an unknown encoder'}), the encoder {name} "
             f"gives {encoder.embedding_size}. Give the right one with --arcface_path"
         )
-    if not known or known == name:
+    if not known or weights.same_vectors(known, name):
         return ()
     if known.split("@")[0] != name.split("@")[0]:
         raise InputError(
