@@ -31,7 +31,7 @@ from facedancer.dataset.shards import splits
 from facedancer.errors import InputError
 from facedancer.evaluation.inputs import pairs
 from facedancer.evaluation.inputs.photos import Face, Photo
-from facedancer.evaluation.instruments import judges
+from facedancer.evaluation.instruments import face_mesh, judges
 from facedancer.evaluation.instruments.pose_network import PoseNetwork
 from facedancer.evaluation.metrics.identity import retrieval_ranks
 from facedancer.face import alignment
@@ -44,6 +44,8 @@ from facedancer.video_swap.swapping import source_faces, source_glasses
 
 TURNED = 25.0  # degrees of yaw
 PARSED = 64  # pixels, of the crops that are searched for glasses
+# Points of MediaPipe's mesh around each eye, at the nose's tip and the mouth's corners.
+MESH = ((33, 133), (263, 362), (1,), (61,), (291,))
 SIDE = 512  # of the crops whose sharpness is compared, where the photo has it
 
 
@@ -61,6 +63,8 @@ class UserSettings(SharedSettings):
         seed: Of the pairs.
         pose_path: FSA-Net's networks; empty: pose is left out.
         landmarks_path: YuNet, whose landmarks are compared; empty: left out.
+        landmarker_path: MediaPipe's Face Landmarker, whose mesh and blendshapes are
+            compared; empty: left out.
         save_dir: Folder for pictures of source, target and result side by side.
         output: Also write the figures to this JSON file.
     """
@@ -74,6 +78,7 @@ class UserSettings(SharedSettings):
     seed: int = ranged(0, low=0)
     pose_path: tuple[str, ...] = ()
     landmarks_path: str = ""
+    landmarker_path: str = ""
     save_dir: str = ""
     output: str = ""
 
@@ -276,6 +281,29 @@ def landmark_figures(path: str, swaps: Sequence[Swap]) -> dict[str, np.ndarray]:
     return {"landmarks moved, %": np.array(moved)}
 
 
+def mesh_figures(path: str, swaps: Sequence[Swap]) -> dict[str, np.ndarray]:
+    """Returns how far the mesh's eyes, nose and mouth move, and expressions are apart.
+
+    Args:
+        path: MediaPipe's Face Landmarker.
+        swaps: The swaps.
+    """
+    network = face_mesh.FaceMesh(path)
+    found = []
+    for role in ("target", "swapped"):
+        cut = [network.cut(one.photos[role], one.faces["target"]) for one in swaps]
+        mesh, shapes, _ = face_mesh.split(network.run(np.stack(cut)))
+        points = [mesh[:, list(part), :2].mean(axis=1) for part in MESH]
+        found.append((np.stack(points, axis=1), shapes))
+    (before, before_shapes), (after, after_shapes) = found
+    eyes = np.linalg.norm(before[:, 1] - before[:, 0], axis=1)
+    apart = np.linalg.norm(after - before, axis=2).mean(axis=1)
+    return {
+        "mesh moved, %": 100.0 * apart / eyes,
+        "blendshapes apart": np.linalg.norm(after_shapes - before_shapes, axis=1),
+    }
+
+
 def _yunet(path: str, photo: np.ndarray, face: Face) -> np.ndarray | None:
     height, width = photo.shape[:2]
     detector = cv2.FaceDetectorYN.create(path, "", (width, height), 0.3)
@@ -375,6 +403,8 @@ def main(settings: UserSettings) -> int:
         figures[""] |= pose_figures(settings.pose_path, swaps)
     if settings.landmarks_path:
         figures[""] |= landmark_figures(settings.landmarks_path, swaps)
+    if settings.landmarker_path:
+        figures[""] |= mesh_figures(settings.landmarker_path, swaps)
     kinds = {
         name: figures[""].pop(name)
         for name in ("glasses on the source", "glasses on the target", "turned")
