@@ -204,7 +204,7 @@ def refuse_own(judge_name: str, encoder_name: str, allow: bool) -> str:
         return ""
     text = (
         f"The judging encoder {judge_name} is the one the generator was conditioned "
-        "on, or its successor; identity figures by it are too good"
+        "on, or learned the same vectors; identity figures by it are too good"
     )
     if not allow:
         raise InputError(

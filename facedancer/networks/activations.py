@@ -37,6 +37,7 @@ class PReLU(layers.PReLU):
                 to_slope = tf.reshape(ones @ places, tf.shape(slope))
                 return tf.where(x > 0, upstream, slope * upstream), to_slope
 
-            return tf.where(x > 0, x, slope * x), gradient
+            # In Keras' form, which converters know.
+            return tf.nn.relu(x) - slope * tf.nn.relu(-x), gradient
 
         return prelu(inputs, tf.convert_to_tensor(self.alpha, inputs.dtype))

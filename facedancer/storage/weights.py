@@ -69,9 +69,10 @@ class Weights:
         return own | ({self.helper: self.helper_sha256} if self.helper else {})
 
 
-_LFW = (
-    "Labeled Faces in the Wild, deep-funneled: 7,032 photos of 4,320 people, at most 5 "
-    "of each; 600 people held out"
+_LFW_AND_CELEBA = (
+    "LFW, deep-funneled, 7,032 photos of 4,320 people, and 8,157 of CelebA, which are "
+    "for non-commercial research only: ask what that means for other uses; 600 people "
+    "of the one and 100 of the other held out"
 )
 
 CATALOGUE = {
@@ -80,9 +81,7 @@ CATALOGUE = {
         file="facedancer_lite_96.keras",
         sha256="e31319073d2edf8e546f39b5596571244330d24adea94bee66f395a4c0e43f73",
         licence="Apache-2.0",
-        trained_on="LFW, deep-funneled, 7,032 photos of 4,320 people, and 8,157 of "
-        "CelebA, which are for non-commercial research only: ask what that means for "
-        "other uses; 600 people of the one and 100 of the other held out",
+        trained_on=_LFW_AND_CELEBA,
         card="docs/model_cards/facedancer_lite_96.md",
         portable="facedancer_lite_96.onnx",
         portable_sha256="5d17210cb1c9cfb7073b96817cc3c343df0d8ac81db7eaef57682080b1f3efc1",
@@ -90,17 +89,18 @@ CATALOGUE = {
         "cores. It keeps pose, light and expression; most results are nearer to the "
         "source's person than to the target's. Train your own for large faces.",
     ),
-    "mobilefacenet_64": Weights(
+    "mobilefacenet_112": Weights(
         kind="encoder",
-        file="mobilefacenet_64.keras",
-        sha256="ca82ddf3dc5e7790f099066036eaa66e00cfb45a2861a95074307790b5711ba5",
+        file="mobilefacenet_112.keras",
+        sha256="8a6aa071b92887e78ce0b4434c4df6d65c9627f807be36ae408ac9ccc55f6736",
         licence="Apache-2.0",
-        trained_on=_LFW,
-        card="docs/model_cards/mobilefacenet_64.md",
-        portable="mobilefacenet_64.onnx",
-        portable_sha256="4074362c20e4a3d653a9e25fdc4031ae1d023142ea87386e69abb374e4eda2fd",
-        helper="glasses_mobilefacenet_05295e97.npz",
-        helper_sha256="8921de4588d5ad9ea5781caa67ce7b16cfa20ffee6fc8f7c2f97a6850389c0ce",
+        trained_on=_LFW_AND_CELEBA,
+        card="docs/model_cards/mobilefacenet_112.md",
+        portable="mobilefacenet_112.onnx",
+        portable_sha256="b5ab061bfd4bd6bb92895fc069decdfbd851838b02731e283d2db236ed6b689f",
+        encoders=("mobilefacenet@4f8bba57", "mobilefacenet@05295e97"),
+        helper="glasses_mobilefacenet_4f8bba57.npz",
+        helper_sha256="1925ae66524e9690bc144ea6e2657312ab584993ff188123e20eef8abdc6c1ad",
     ),
     "retinaface_mobilenet025": Weights(
         kind="detector",

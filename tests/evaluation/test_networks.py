@@ -114,7 +114,7 @@ class JudgeTest(testing.TestCase):
             judges.JudgeInput(std=(1.0, 0.0, 1.0))
 
     def test_own_judge_is_refused(self):
-        with self.assertRaisesRegex(InputError, "conditioned on; identity figures"):
+        with self.assertRaisesRegex(InputError, "or learned the same .* figures"):
             judges.refuse_own("net@12345678", "net@12345678", allow=False)
         text = judges.refuse_own("net@12345678", "net@12345678", allow=True)
         self.assertIn("too good", text)

@@ -6,10 +6,13 @@ import os
 import shutil
 from unittest import mock
 
-from facedancer import list_weights
+from facedancer import arcface_model, list_weights
 from facedancer.errors import InputError
+from facedancer.inference import portable
 from facedancer.list_weights import WeightsSettings
+from facedancer.networks.contract import IdentityInput
 from facedancer.storage import weights
+from facedancer.video_swap.swapping import networks
 from tests import testing
 
 
@@ -41,12 +44,12 @@ class WeightsTest(testing.TestCase):
 
     def test_a_changed_and_a_missing_file(self):
         folder = self.tempdir()
-        changed = folder / "mobilefacenet_64.onnx"
+        changed = folder / "mobilefacenet_112.onnx"
         changed.write_bytes(b"other")
         with mock.patch.object(weights, "_folders", lambda: [folder]):
             status, said = self.run_program("verify")
         self.assertEqual(status, 2)
-        self.assertIn("mobilefacenet_64.keras: not there", said)
+        self.assertIn("mobilefacenet_112.keras: not there", said)
         self.assertRegex(said, f"{changed}: not the file of the catalogue. Expected")
 
     def test_a_file_of_any_name(self):
@@ -61,13 +64,30 @@ class WeightsTest(testing.TestCase):
         with self.assertRaisesRegex(ValueError, "must be one of list, verify, get"):
             self.run_program("fetch")
 
+    def test_vectors_that_mean_the_same(self):
+        entry = weights.CATALOGUE["mobilefacenet_112"]
+        packaged = portable.find("encoder").name
+        self.assertEqual(packaged, entry.encoders[0])
+        before = entry.encoders[1]
+        self.assertTrue(weights.same_vectors(before, packaged))
+        self.assertTrue(weights.same_vectors("a@1", "a@1"))
+        for one, other in (("a@1", "a@2"), (packaged, "mobilefacenet@0"), ("", "a@1")):
+            self.assertFalse(weights.same_vectors(one, other))
+        told = IdentityInput("vector", 128, before)
+        encoder = arcface_model.load_embedder().encoder
+        self.assertEqual(networks.check_encoder(told, encoder), ())
+        (warning,) = networks.check_encoder(
+            IdentityInput("vector", 128, "mobilefacenet@0"), encoder
+        )
+        self.assertIn("likeness may be worse", warning)
+
     def test_which_file_is_taken(self):
         """A folder of the user goes before the package, also with a .keras file."""
         folder = self.tempdir()
         with mock.patch.dict(os.environ, FACEDANCER_WEIGHTS=str(folder)):
             packaged = weights.find_portable("encoder")
-            self.assertEqual(packaged.name, "mobilefacenet_64.onnx")
-            own = folder / "mobilefacenet_64.keras"
+            self.assertEqual(packaged.name, "mobilefacenet_112.onnx")
+            own = folder / "mobilefacenet_112.keras"
             own.write_bytes(b"")
             self.assertEqual(weights.find_portable("encoder"), own)
             own.with_suffix(".onnx").write_bytes(b"")

@@ -176,7 +176,7 @@ class PackagedTest(testing.TestCase):
         generator, encoder = portable.find("generator"), portable.find("encoder")
         self.assertEqual(generator.contract.image.size, 96)
         self.assertEqual(generator.contract.identity.encoder, encoder.name)
-        self.assertEqual(encoder.image.size, 64)
+        self.assertEqual(encoder.image.size, 112)
         with self.assertRaisesRegex(InputError, "expected the network of a detector"):
             portable.read(encoder.path, "detector")
 
@@ -185,7 +185,7 @@ class PackagedTest(testing.TestCase):
         from facedancer.arcface_model import tap_model
 
         encoder = load_encoder(weights.find("encoder"))
-        image = np.random.default_rng(0).uniform(-1, 1, (2, 64, 64, 3))
+        image = np.random.default_rng(0).uniform(-1, 1, (2, 112, 112, 3))
         expected = tap_model(encoder).predict_on_batch(image.astype(np.float32))
         found = load_embedder().encoder.maps(image.astype(np.float32))
         self.assertEqual(set(found) | {"embedding"}, set(expected))
@@ -203,7 +203,7 @@ class PackagedTest(testing.TestCase):
     def test_often_the_same_size(self):
         """The network that is compiled for one size gives what the other gives."""
         run = runtimes.OpenVINORuntime(portable.find("encoder"), ("embedding",))
-        feeds = {"image": np.random.default_rng(0).uniform(-1, 1, (1, 64, 64, 3))}
+        feeds = {"image": np.random.default_rng(0).uniform(-1, 1, (1, 112, 112, 3))}
         feeds = {"image": feeds["image"].astype(np.float32)}
         results = [run(feeds)["embedding"] for _ in range(runtimes._OFTEN + 2)]
         np.testing.assert_allclose(results[-1], results[0], atol=1e-5)
