@@ -79,12 +79,12 @@ CATALOGUE = {
     "facedancer_lite_96": Weights(
         kind="generator",
         file="facedancer_lite_96.keras",
-        sha256="e31319073d2edf8e546f39b5596571244330d24adea94bee66f395a4c0e43f73",
+        sha256="19994787c642c2cca04a2f949c298e008aa8337832e2e857abbef5284ddaf19e",
         licence="Apache-2.0",
         trained_on=_LFW_AND_CELEBA,
         card="docs/model_cards/facedancer_lite_96.md",
         portable="facedancer_lite_96.onnx",
-        portable_sha256="5d17210cb1c9cfb7073b96817cc3c343df0d8ac81db7eaef57682080b1f3efc1",
+        portable_sha256="bdcfc6aa2b2ce0aa11454bd54979655e1875d03e03890a96fc19710ada1958e4",
         note="The packaged generator is small: 96 pixels, trained for hours on two CPU "
         "cores. It keeps pose, light and expression; most results are nearer to the "
         "source's person than to the target's. Train your own for large faces.",
