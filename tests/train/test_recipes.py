@@ -43,6 +43,7 @@ class RecipeTest(testing.TestCase):
             "identity": 10.0,
             "contrast": 5.0,
             "parts": 6.0,
+            "landmarks": 10.0,
             "cycle": 0.0,
         }
         self.assertEqual(FINE_TUNED.weights, wanted)

@@ -44,7 +44,7 @@ MARGINS = {
         "stage3_block7_out": 0.12,
     },
     # The packaged encoder, measured by train/calibrate_margins.py with 512 swaps of the
-    # packaged generator.
+    # generator that was packaged before the one trained with them.
     "mobilefacenet@4f8bba57": {
         "stage2_block5_out": 0.166923,
         "stage3_block4_out": 0.133821,

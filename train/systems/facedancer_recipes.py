@@ -95,13 +95,14 @@ IMPROVED = Recipe(
 # Its truth comes from `--proxy_generator`, the swapper itself as it is: it learns to
 # undo what it does wrong, which no photo shows. Identity is asked for up to what two
 # photos of a person have in common, as more of it is painted on; a face parser holds
-# eyes and mouths, which identity and proxies move.
+# eyes and mouths, a detector the landmarks, which identity and proxies move.
 FINE_TUNED = IMPROVED.changed(
     adversarial=0.0,
     adversarial_projected=1.0,
     identity=10.0,
     contrast=5.0,
     parts=6.0,
+    landmarks=10.0,
     cycle=0.0,
     augment=AUGMENTATIONS,
     lr=2e-4,
