@@ -8,7 +8,7 @@ if typing.TYPE_CHECKING:
     from facedancer.retinaface.detector import Detector, DetectorOptions
     from facedancer.retinaface.loading import load_detector, load_network
     from facedancer.retinaface.mtcnn_detector import MtcnnDetector
-    from facedancer.retinaface.network import RetinaFace, build_retinaface
+    from facedancer.retinaface.network import RetinaFace, build_retinaface, fold
     from facedancer.retinaface.retinaface_detector import RetinaFaceDetector
 
 __getattr__ = lazy.attributes(
@@ -17,7 +17,7 @@ __getattr__ = lazy.attributes(
         ".detector": ("Detector", "DetectorOptions"),
         ".loading": ("load_detector", "load_network"),
         ".mtcnn_detector": ("MtcnnDetector",),
-        ".network": ("RetinaFace", "build_retinaface"),
+        ".network": ("RetinaFace", "build_retinaface", "fold"),
         ".retinaface_detector": ("RetinaFaceDetector",),
     },
 )
@@ -28,8 +28,10 @@ __all__ = [
     "MtcnnDetector",
     "RetinaFace",
     "RetinaFaceDetector",
+    "anchors",
     "api",
     "build_retinaface",
+    "fold",
     "load_detector",
     "load_network",
     "loading",

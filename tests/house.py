@@ -14,7 +14,7 @@ MAY_IMPORT = {
     "arcface_model": {"facedancer"},
     "models": {"facedancer"},
     "dataset": {"facedancer", "retinaface", "arcface_model", "video_swap"},
-    "train": {"facedancer", "dataset", "models", "arcface_model"},
+    "train": {"facedancer", "dataset", "models", "arcface_model", "retinaface"},
     "video_swap": {"facedancer", "models", "retinaface", "arcface_model"},
     "evaluation": {
         "facedancer",

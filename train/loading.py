@@ -276,7 +276,13 @@ def load_frozen(
     margins = teacher = None
     if encoder is not None:
         if "margins" in needed:
-            margins = margins_of(config, encoder.name_with_hash)
+            given = config.frozen
+            margins = ifsr.chosen_margins(
+                encoder.name_with_hash,
+                given.margins_file,
+                given.ifsr_blocks,
+                given.ifsr_margin,
+            )
         taps = margins.taps if margins else ()
         by_encoder = "perceptual" in needed and _perceptual_network(recipe) == "encoder"
         if by_encoder or "taps" in needed:
@@ -376,37 +382,3 @@ LOADERS: dict[str, Callable[[Asked], Any]] = {
     "parsing": _parsing,
     "points": _points,
 }
-
-
-def margins_of(config: TrainConfig, encoder_name: str) -> ifsr.Margins:
-    """Returns the IFSR margins of the settings.
-
-    Args:
-        config: The settings.
-        encoder_name: `name_with_hash` of the encoder.
-
-    Raises:
-        InputError: If there are none, or they do not fit together.
-    """
-    given = config.frozen
-    if given.margins_file:
-        return ifsr.read_margins(given.margins_file, encoder_name)
-    if not given.ifsr_margin and not given.ifsr_blocks:
-        return ifsr.known_margins(encoder_name)
-    blocks = given.ifsr_blocks or ifsr.known_margins(encoder_name).taps
-    values = given.ifsr_margin
-    if not values:
-        known = ifsr.known_margins(encoder_name)
-        table = dict(zip(known.taps, known.values, strict=True))
-        missing = [block for block in blocks if block not in table]
-        if missing:
-            raise InputError(
-                f"No margin is known for {', '.join(missing)}: give --ifsr_margin"
-            )
-        values = tuple(table[block] for block in blocks)
-    if len(values) == 1:
-        values *= len(blocks)
-    try:
-        return ifsr.Margins(encoder_name, blocks, values)
-    except ValueError as error:
-        raise InputError(str(error)) from None

@@ -13,7 +13,7 @@ from PIL import Image
 
 import facedancer
 from facedancer.errors import InputError
-from facedancer.imaging import images
+from facedancer.imaging import images, sample_photos
 from facedancer.networks.contract import IdentityInput, InputContract, SwapContract
 from facedancer.video_swap import api
 from facedancer.video_swap.provenance import signing
@@ -55,9 +55,8 @@ def test_names_come_when_asked_for():
     assert "has no attribute 'Swopper'" in done.stdout, done.stderr
 
 
-def test_photo(swapper, face, other, tmp_path):
-    path = images.write_image(tmp_path / "me.png", other)
-    result = swapper.swap(face, source=path)
+def test_photo(swapper, face, tmp_path):
+    result = swapper.swap(face, source=sample_photos.path("hopper"))
     assert result.shape == face.shape and np.asarray(result).dtype == np.uint8
     assert result.swapped == (True,) and len(result.faces) == 1
     x, y = result.faces.landmarks[0].mean(axis=0).astype(int)

@@ -8,9 +8,7 @@ from keras import ops
 from facedancer.face.alignment import Alignment
 from facedancer.face.boxes import overlap
 from facedancer.networks.tensors import Tensor
-from facedancer.retinaface import anchors
-from facedancer.retinaface.loading import load_network
-from facedancer.retinaface.network import RetinaFace, fold
+from facedancer.retinaface import RetinaFace, anchors, fold, load_network
 from facedancer.storage import weights
 from facedancer.train.frozen.teachers import View, resample
 

@@ -115,6 +115,45 @@ def known_margins(encoder_name: str) -> Margins:
     return Margins(encoder_name, tuple(table), tuple(table.values()))
 
 
+def chosen_margins(
+    encoder_name: str,
+    margins_file: str = "",
+    blocks: tuple[str, ...] = (),
+    values: tuple[float, ...] = (),
+) -> Margins:
+    """Returns the margins of a training.
+
+    Args:
+        encoder_name: `name_with_hash` of the encoder.
+        margins_file: What `calibrate_margins` wrote; the rest then counts for nothing.
+        blocks: Layers of the encoder; empty: those whose margins are known.
+        values: One margin for each of them, or for all; empty: those that are known.
+
+    Raises:
+        InputError: If there are none, or they do not fit together.
+    """
+    if margins_file:
+        return read_margins(margins_file, encoder_name)
+    if not values and not blocks:
+        return known_margins(encoder_name)
+    blocks = blocks or known_margins(encoder_name).taps
+    if not values:
+        known = known_margins(encoder_name)
+        table = dict(zip(known.taps, known.values, strict=True))
+        missing = [block for block in blocks if block not in table]
+        if missing:
+            raise InputError(
+                f"No margin is known for {', '.join(missing)}: give --ifsr_margin"
+            )
+        values = tuple(table[block] for block in blocks)
+    if len(values) == 1:
+        values *= len(blocks)
+    try:
+        return Margins(encoder_name, blocks, values)
+    except ValueError as error:
+        raise InputError(str(error)) from None
+
+
 def distances(target_maps: Sequence[Tensor], swapped_maps: Sequence[Tensor]) -> Tensor:
     """Cosine distances between feature maps, flattened per example.
 
