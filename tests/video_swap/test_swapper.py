@@ -325,7 +325,7 @@ class IdentityReaderTest(testing.TestCase):
         ).name_with_hash
         self.assertEqual(identities.default_threshold(real), 0.35)
         packaged = load_embedder().encoder.name_with_hash
-        self.assertEqual(identities.default_threshold(packaged), 0.29)
+        self.assertEqual(identities.default_threshold(packaged), 0.28)
         self.assertEqual(identities.default_threshold("other@1234"), 0.35)
 
 
