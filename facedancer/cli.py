@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import io
 import os
+import pathlib
 import re
 import sys
 import types
@@ -46,6 +47,7 @@ def run(main: Callable[[Any], int | None], settings: type) -> None:
         # Names of files may hold what the terminal has no letters for.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    leave_own_folder(sys.path)
     if usage.is_wanted(sys.argv[1:]):
         doc = main.__globals__["__doc__"]
         usage.show(usage.text(sys.argv[0], doc, settings))
@@ -54,6 +56,19 @@ def run(main: Callable[[Any], int | None], settings: type) -> None:
         return guard(lambda: main(parse(settings, sys.argv[1:])))
 
     app.run(guarded, argv=sys.argv[:1])
+
+
+def leave_own_folder(path: list[str]) -> None:
+    """Takes the folder of a program that is run by its file off the search path.
+
+    Python puts it first, and other libraries would find our modules for theirs there:
+    TensorFlow asks for one that is called `litert`.
+
+    Args:
+        path: `sys.path`; it is changed.
+    """
+    if path and path[0] and pathlib.Path(path[0], "__init__.py").is_file():
+        del path[0]
 
 
 def guard(work: Callable[[], int | None]) -> int | None:

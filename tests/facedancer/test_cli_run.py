@@ -9,6 +9,7 @@ import textwrap
 
 from absl.testing import parameterized
 
+from facedancer import cli
 from tests import testing
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -143,3 +144,41 @@ class QuickTest(testing.TestCase):
         self.assertEqual(done.returncode, 1)
         self.assertIn("Unknown flag --swap_sorce. Did you mean --swap_", done.stderr)
         self.assertNotRegex(done.stderr, r"\| +(keras|tensorflow)\n")
+
+
+class OwnFolderTest(testing.TestCase):
+    def test_a_program_s_own_modules_hide_nobody_s(self):
+        """As `python models/convert.py` has it; other folders stay."""
+        for first, left in (("models", False), ("tests", True), ("", True)):
+            path = [str(ROOT / first) if first else "", "elsewhere"]
+            cli.leave_own_folder(path)
+            self.assertEqual(len(path) == 2, left, first)
+
+    def test_it_is_left_before_the_work(self):
+        """A module of the folder is not found by its bare name any more."""
+        package = self.tempdir() / "package"
+        package.mkdir()
+        (package / "__init__.py").touch()
+        (package / "litert_of_ours.py").touch()
+        code = """
+            import dataclasses, importlib.util
+            from facedancer import cli
+
+            @dataclasses.dataclass(frozen=True)
+            class Nothing:
+                pass
+
+            def main(settings):
+                print(importlib.util.find_spec("litert_of_ours"))
+
+            cli.run(main, Nothing)
+        """
+        (package / "program.py").write_text(textwrap.dedent(code))
+        done = subprocess.run(
+            [sys.executable, package / "program.py"],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={"PYTHONPATH": str(ROOT), "PATH": ""},
+        )
+        self.assertEqual(done.stdout, "None\n")
