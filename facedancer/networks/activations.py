@@ -14,7 +14,7 @@ class PReLU(layers.PReLU):
     """Keras' PReLU with one slope a channel; quicker backward.
 
     On TensorFlow the sum over places that is the slope's gradient is a product with
-    ones, which processors do many times faster than its sum. Elsewhere it is Keras'.
+    ones, which processors do faster than its sum. Elsewhere it is Keras' own.
 
     Call arguments:
         inputs: `(batch, height, width, channels)`.

@@ -8,10 +8,8 @@ import pytest
 import tensorflow as tf
 
 import facedancer as facedancer_api
-from facedancer import cli
 from facedancer.face.alignment import Alignment
 from facedancer.imaging import images, sample_photos
-from facedancer.train.config import TrainConfig
 from facedancer.train.frozen import face_points, teachers
 from facedancer.train.frozen.frozen_networks import FrozenNetworks
 from facedancer.train.objective import losses
@@ -71,6 +69,19 @@ def test_a_moved_face_is_seen_to_be_moved():
     assert float(value) == pytest.approx(distance, abs=0.04)
 
 
+def test_crops_that_show_more_are_looked_at_as_their_template_lies():
+    crop = facedancer_api.align(
+        sample_photos.path("collins"), im_size=120, shrink_factor=0.8
+    )
+    wide = images.signed_from_uint8(crop[None])
+    wider = face_points.load(Alignment(shrink=0.8))
+    assert wider.eye_distance == lookers().eye_distance
+    places, weights = wider(wide, teachers.whole_view(1, 0.8))
+    mean = np.asarray(weights)[0][:, None, None] * np.asarray(places)[0]
+    found = mean.sum(axis=0) * wider.eye_distance - face_points.BORDER
+    np.testing.assert_allclose(found, points_of(photo()), atol=1.0)
+
+
 def test_a_view_is_looked_at():
     mirrored = teachers.View(*(np.float32(x) for x in ([1.0], [[0.0, 0.0]], [1.0])))
     np.testing.assert_allclose(
@@ -112,12 +123,3 @@ def test_a_step_reports_it():
     assert made["points"][0].shape[2:] == (5, 2)
     assert "points" not in system.make({"generator": generator}, seen, frozenset())
     assert tiny.values_of([term], seen, made, 6)["landmarks"] > 0.0
-
-
-def test_the_flag_brings_the_detector():
-    needed = facedancer.FaceDancer.needs_frozen
-    words = ["--data_dir=x", "--recipe=improved"]
-    without = cli.parse(TrainConfig, words).training_recipe
-    recipe = cli.parse(TrainConfig, [*words, "--landmarks_lambda=6"]).training_recipe
-    assert (without.weights["landmarks"], recipe.weights["landmarks"]) == (0.0, 6.0)
-    assert "points" not in needed(without) and "points" in needed(recipe)

@@ -120,10 +120,13 @@ def test_a_step_reports_it():
     assert 0.0 < found["parts"] < 1.0
 
 
-def test_the_flag_brings_the_parser():
+@pytest.mark.parametrize(
+    "name, network", [("parts", "parsing"), ("landmarks", "points")]
+)
+def test_the_flag_brings_the_network(name, network):
     needed = facedancer.FaceDancer.needs_frozen
     words = ["--data_dir=x", "--recipe=improved"]
     without = cli.parse(TrainConfig, words).training_recipe
-    recipe = cli.parse(TrainConfig, [*words, "--parts_lambda=6"]).training_recipe
-    assert (without.weights["parts"], recipe.weights["parts"]) == (0.0, 6.0)
-    assert "parsing" not in needed(without) and "parsing" in needed(recipe)
+    recipe = cli.parse(TrainConfig, [*words, f"--{name}_lambda=6"]).training_recipe
+    assert (without.weights[name], recipe.weights[name]) == (0.0, 6.0)
+    assert network not in needed(without) and network in needed(recipe)

@@ -25,7 +25,7 @@ class DistillSettings(Checked):
         blocks: Blocks of the student's three stages.
         init: Encoder of this program to start from; empty for new weights.
         frozen_norms: Fold the batch norms of `init` into the convolutions and train
-            these: on CPUs more than twice as fast.
+            these: on CPUs nearly twice as fast.
         steps: Number of updates.
         batch_size: Faces an update.
         learning_rate: At its highest, after the warm-up; falls by a cosine to zero.

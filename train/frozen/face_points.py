@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 from keras import ops
 
@@ -12,34 +14,33 @@ from facedancer.retinaface import RetinaFace, anchors, fold, load_network
 from facedancer.storage import weights
 from facedancer.train.frozen.teachers import View, resample
 
-SIDE = 96  # pixels, to which crops are brought
-BORDER = 16  # pixels of nothing around them: faces are looked for inside of pictures
-# Of the anchors those are asked that could have found the face.
+SIDE = 96  # pixels, to which views are brought
+BORDER = 16  # pixels of grey around them: faces are looked for inside of pictures
+# Overlap with the box of the face from which on an anchor is asked.
 FITTING = 0.4
-# Width and height of the box of a face, and how far below the middle of eyes and mouth
-# its own middle lies, in eye distances.
+# Width and height of that box around the middle of the landmarks, in eye distances.
 BOX = (2.3, 3.0)
 
 
 class FacePoints:
-    """Finds the landmarks of crops in which they lie where their alignment says.
+    """Finds the landmarks of views in which they lie where the template says.
 
     Nothing is searched: the anchors around the place of the face are asked where they
     see the landmarks, and each counts as much as it is sure that there is a face.
 
     Args:
         network: The detector; it is not trained.
-        aligned: How the crops are aligned.
+        aligned: How the crops are aligned; views show the template, whatever `shrink`.
 
     Attributes:
         network: The detector, its batch norms folded.
-        eye_distance: Between the eyes of the alignment, pixels of the detector.
+        eye_distance: Between the eyes of the template, pixels of the detector.
     """
 
     def __init__(self, network: RetinaFace, aligned: Alignment) -> None:
         self.network = fold(network)
         self.network.trainable = False
-        points = aligned.landmarks(SIDE) + BORDER
+        points = dataclasses.replace(aligned, shrink=1.0).landmarks(SIDE) + BORDER
         self.eye_distance = float(np.linalg.norm(points[1] - points[0]))
         middle, half = points.mean(axis=0), self.eye_distance * np.array(BOX) / 2
         box = np.concatenate([middle - half, middle + half])
@@ -53,7 +54,7 @@ class FacePoints:
 
         Args:
             image_signed: `(batch, size, size, 3)` in [-1, 1].
-            view: Which part of them is looked at.
+            view: Which part of them is looked at: about the template.
 
         Returns:
             `(batch, anchors, 5, 2)` float32, x and y in eye distances; gradients flow
