@@ -173,6 +173,9 @@ def _start(config: TrainConfig) -> dict[str, keras.Model]:
     }
     for name, network in found.items():
         _check_family(name, given[name], network, system)
+    side = networks.image_size
+    if side and "generator" in found and found["generator"].config.image_size != side:
+        found["generator"] = found["generator"].resized(side)
     return found
 
 

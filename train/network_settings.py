@@ -17,7 +17,8 @@ class NetworkSettings(Checked):
     Attributes:
         preset: Structure of the networks, such as facedancer_c or facedancer_lite_128.
             Empty: the system's own, facedancer_c.
-        image_size: Side of the images in pixels.
+        image_size: Side of the images in pixels. With --init_generator its weights go
+            on at this size.
         base_width: Channels of the generator at the full size.
         mapping_depth: Layers of the mapping network.
         mapping_size: Units of each of them.
@@ -33,7 +34,7 @@ class NetworkSettings(Checked):
         structure: Any field of the structures by name, as in final_adain=false. May be
             repeated.
         init_generator: Generator file to fine-tune, published .h5 or own. Its
-            structure replaces the preset.
+            structure replaces the preset, all but --image_size.
         init_discriminator: Discriminator file that belongs to it.
     """
 
@@ -71,8 +72,9 @@ class FrozenSettings(Checked):
             SqueezeNet or MobileNet (.npz).
         p_blocks: Layers of the perceptual network. Empty: its default.
         legacy_perceptual: Feed VGG16 as the original did, without preprocessing.
-        projector_path: Weights files of the networks whose features the discriminator
-            of --projected_lambda judges by: VGG16, SqueezeNet, or MobileNet (.npz).
+        projector_path: The networks whose features the discriminator of
+            --projected_lambda judges by: face_parser, the packaged one, or weights
+            files of VGG16, SqueezeNet, or MobileNet (.npz).
         margins_file: File of train/calibrate_margins.py with blocks and margins.
         ifsr_blocks: Layers of the encoder IFSR compares. Empty: those known.
         ifsr_margin: IFSR margins, one per block or one for all. Empty: those known.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
 import keras
 import numpy as np
 
+from facedancer.errors import InputError
 from facedancer.networks.contract import SwapContract
 from facedancer.networks.network import Network
 from facedancer.networks.tensors import Dtype
@@ -68,6 +70,28 @@ class BuiltNetwork(Network):
     def form(self) -> str:
         """Its form, see `forms`."""
         return self.get_config()["form"]
+
+    def resized(self, image_size: int) -> BuiltNetwork:
+        """Returns a network with the same weights for images of another size.
+
+        Args:
+            image_size: Side of its images in pixels.
+
+        Raises:
+            InputError: If it cannot work at that size, or has weights that follow from
+                the size of its images.
+        """
+        settings = self.get_config()
+        try:
+            config = dataclasses.replace(self._config, image_size=image_size)
+            made = type(self).from_config({**settings, "config": config.to_dict()})
+            made.set_weights(self.get_weights())
+        except ValueError as error:
+            raise InputError(
+                f"A {type(self).__name__} for images of {self._config.image_size} "
+                f"pixels cannot go on with images of {image_size}: {error}"
+            ) from None
+        return made
 
     def describe(self) -> str:
         """Returns what the network is and costs, in one line."""

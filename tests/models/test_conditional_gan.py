@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from facedancer.errors import InputError
 from facedancer.inference import portable, runtimes
 from facedancer.models import portable_generator
 from facedancer.models.families.conditional_gan import bottlenecks, generator, presets
@@ -52,6 +53,12 @@ def test_a_portable_file_is_told_a_label(bottleneck, tmp_path):
     others = feeds | {"label": np.roll(feeds["label"], 1)}
     only = runtimes.OpenVINORuntime(portable.read(path), ("swapped",))(others)
     assert np.abs(only["swapped"] - expected["swapped"]).max() > 1e-4
+
+
+def test_weights_that_follow_from_the_size_do_not_go_on_at_another():
+    made = generator.ConditionalGenerator(TINY)
+    with pytest.raises(InputError, match=f"of {TINY.image_size} pixels cannot go on"):
+        made.resized(2 * TINY.image_size)
 
 
 def bottleneck_count(config):

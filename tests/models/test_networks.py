@@ -14,6 +14,7 @@ from absl.testing import parameterized
 from keras import ops
 
 from facedancer import models
+from facedancer.errors import InputError
 from facedancer.models.families.facedancer.config import (
     UP_TYPES,
     DiscriminatorConfig,
@@ -71,6 +72,21 @@ def randomise(model):
 def built():
     """A generator for tests that only look at it."""
     return randomise(models.build_generator(SMALL))
+
+
+class ResizedTest(testing.TestCase):
+    def test_weights_go_on_at_another_size(self):
+        made = models.build_generator(small())
+        other = made.resized(96)
+        self.assertEqual(other.output_shape, (None, 96, 96, 3))
+        self.assertEqual(other.contract.image.size, 96)
+        self.assertEqual(other.config, small(image_size=96))
+        self.assert_close(other.get_weights(), made.get_weights())
+        self.assertEqual(np.asarray(other(inputs_of(other.config))).shape[1], 96)
+
+    def test_refusals(self):
+        with self.assertRaisesRegex(InputError, "of 64 pixels cannot .* of 50: .*32"):
+            models.build_generator(small()).resized(50)
 
 
 class GeneratorTest(testing.TestCase):

@@ -7,6 +7,7 @@ from absl.testing import parameterized
 from keras import ops
 
 from facedancer.errors import InputError
+from facedancer.models.families.face_parser.loading import load_network
 from facedancer.models.families.projected_heads import build_projected_heads
 from facedancer.models.layers.spectral_convolution import SpectralConv2D, spectral_norm
 from facedancer.networks.image_networks import IMAGENET_BGR_MEAN, load_image_network
@@ -188,6 +189,24 @@ class ProjectorTest(FilesTestCase):
         self.assertLen({id(v) for v in made.variables}, len(made.variables))
 
 
+class FaceParserTest(testing.TestCase):
+    @parameterized.parameters((96, 96), (100, 112))
+    def test_side_and_maps(self, size, side):
+        """The parser works at the photos' own size, and sees them in [-1, 1]."""
+        made = projector.load([projector.FACE_PARSER], size)
+        self.assertEqual(made.projectors[0].side, side)
+        found = made(picture(size, 1))
+        sides = [side // 2**halvings for halvings in (1, 2, 3, 4)]
+        self.assertEqual([part.shape[1] for part in found], sides)
+        self.assertEqual([tuple(part.shape[1:]) for part in found], made.shapes)
+        network = load_network().resized(side)
+        coarsest = keras.Model(network.input, network.get_layer("block3_1").output)
+        image = ops.image.resize(picture(size, 1), (side, side))
+        kernel = np.asarray(made.projectors[0]._channels[3])[0, 0]
+        expected = np.asarray(coarsest(image)) @ kernel
+        np.testing.assert_allclose(np.asarray(found[3]), expected, 1e-3, 1e-3)
+
+
 class HeadsTest(testing.TestCase):
     def test_shapes(self):
         shapes = [(32, 32, 16), (15, 15, 8), (4, 4, 8)]
@@ -197,6 +216,23 @@ class HeadsTest(testing.TestCase):
         self.assertEqual([tuple(part.shape) for part in logits], [(2, 4, 4, 1)] * 3)
         widths = [heads.get_layer(f"head0_{n}").filters for n in ("down0", "down2")]
         self.assertEqual(widths, [4, 16])
+
+    def test_maps_of_any_scale_are_judged_alike(self):
+        """Each head brings its map to one scale first; no example sees another."""
+        heads = build_projected_heads([(8, 8, 16)], base_width=4)
+        maps = np.random.default_rng(0).normal(size=(2, 8, 8, 16)).astype("f4")
+        alone, both, louder = (
+            np.asarray(heads([part])) for part in (maps[:1], maps, 50.0 * maps)
+        )
+        self.assert_close(both[:1], alone, rtol=1e-4, atol=1e-5)
+        self.assert_close(louder, both, rtol=1e-2, atol=1e-3)
+
+    def test_what_is_seen_does_not_fade(self):
+        """Two pictures that differ are apart in the logits after three halvings."""
+        heads = build_projected_heads([(32, 32, 16)], base_width=16)
+        maps = np.random.default_rng(0).normal(size=(2, 32, 32, 16)).astype("f4")
+        logits = np.asarray(heads([maps]))
+        self.assertGreater(np.abs(logits[0] - logits[1]).mean(), 0.1)
 
     @parameterized.parameters(((3, 3, 4, 6),), ((4, 4, 3, 8),), ((1, 1, 9, 2),))
     def test_spectral_norm_by_numpy(self, shape):

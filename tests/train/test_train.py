@@ -297,6 +297,21 @@ class RunTest(tiny.EagerTestCase):
             loading.load_networks(settings(*self.words(*words)))
 
     @pytest.mark.slow
+    def test_a_generator_goes_on_at_another_size(self):
+        own = weights.find("generator")
+        words = (f"--init_generator={own}", "--image_size=64")
+        config = settings(*self.words("--arcface_path=", *words))
+        networks = loading.load_networks(config)
+        step = assembly.build_step(config, networks, assembly.make_driver(config))
+        made = step.state.networks["generator"]
+        self.assertEqual(networks.contract.image.size, 64)
+        self.assertEqual(made.config.image_size, 64)
+        self.assert_close(made.get_weights(), load_generator(own).get_weights())
+        words = self.words("--arcface_path=", words[0], "--image_size=50")
+        with self.assertRaisesRegex(InputError, "of 96 pixels cannot go on .* of 50"):
+            loading.load_networks(settings(*words))
+
+    @pytest.mark.slow
     def test_networks_of_another_system_are_not_fine_tuned(self):
         other = self.folder / "other.keras"
         small = MobileGeneratorConfig(image_size=32, width=6, stages=4, identity_size=8)

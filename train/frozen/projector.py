@@ -15,16 +15,19 @@ import keras
 import numpy as np
 from keras import ops
 
+from facedancer.models.families.face_parser.loading import load_network
 from facedancer.networks.image_networks import load_image_network
 from facedancer.networks.tensors import Tensor
 from facedancer.train.frozen.perceptual import imagenet
 
+FACE_PARSER = "face_parser"  # instead of a file: the packaged one
 _TAPS = {
+    "parser": ("stem_relu", "block1_0", "block2_1", "block3_1"),
     "mobilenet025": ("stage1_3", "stage1_5", "stage2_5", "stage3_1"),
     "squeezenet": ("fire3", "fire5", "fire9"),
     "vgg16": ("block2_pool", "block3_pool", "block4_pool", "block5_pool"),
 }
-_MIN_SIDE = 128  # smaller images are enlarged: four scales need the pixels
+_MIN_SIDE = 128  # smaller images are enlarged for a file's network: four scales
 _MAX_CHANNELS = 256
 
 
@@ -37,7 +40,8 @@ class Projector:
         mixers: The fixed kernels, `(size, size, channels in, channels out)` variables.
 
     Args:
-        network: From `image_networks.load_image_network` for images of this side.
+        network: From `image_networks.load_image_network` for images of this side, or a
+            face parser.
         seed: Of the mixing.
 
     Reference:
@@ -46,6 +50,7 @@ class Projector:
 
     def __init__(self, network: keras.Model, seed: int = 0):
         outputs = [network.get_layer(name).output for name in _TAPS[network.name]]
+        self._prepared = _as_it_is if network.name == "parser" else imagenet
         self.network = keras.Model(network.input, outputs)
         self.network.trainable = False
         self.side = network.input_shape[1]
@@ -80,7 +85,7 @@ class Projector:
         image = ops.cast(image_signed, "float32")
         if image.shape[1] != self.side:
             image = ops.image.resize(image, (self.side, self.side))
-        maps = self.network(imagenet(image), training=False)
+        maps = self.network(self._prepared(image), training=False)
         mixed = [
             ops.conv(part, kernel, padding="same")
             for part, kernel in zip(maps, self._channels, strict=True)
@@ -90,6 +95,10 @@ class Projector:
             coarse = ops.image.resize(coarse, mixed[level].shape[1:3])
             mixed[level] = (mixed[level] + coarse) * 0.5**0.5
         return mixed
+
+
+def _as_it_is(image_signed: Tensor) -> Tensor:
+    return image_signed
 
 
 def _kernel(
@@ -137,17 +146,23 @@ def load(
     """Returns the features of the networks of some files.
 
     Args:
-        paths: For `image_networks.load_image_network`.
+        paths: For `image_networks.load_image_network`, or `FACE_PARSER`.
         image_size: Side of the images, pixels.
         seed: Of the mixing.
 
     Raises:
         InputError: If a file holds no network that is known.
     """
-    side = max(_MIN_SIDE, 32 * -(-image_size // 32))
     return Features(
         [
-            Projector(load_image_network(path, side), seed + number)
+            Projector(_network(path, image_size), seed + number)
             for number, path in enumerate(paths)
         ]
     )
+
+
+def _network(path: str | os.PathLike, image_size: int) -> keras.Model:
+    if os.fspath(path) == FACE_PARSER:  # it knows faces of this size
+        return load_network().resized(16 * -(-image_size // 16))
+    side = max(_MIN_SIDE, 32 * -(-image_size // 32))
+    return load_image_network(path, side)

@@ -10,7 +10,6 @@ import dataclasses
 
 from facedancer.flags.settings import Checked, ranged
 from facedancer.train.objective.recipes import (
-    AUGMENTATIONS,
     AdversaryRecipe,
     Optimisation,
     PairRecipe,
@@ -104,7 +103,6 @@ FINE_TUNED = IMPROVED.changed(
     parts=6.0,
     landmarks=10.0,
     cycle=0.0,
-    augment=AUGMENTATIONS,
     lr=2e-4,
     same_ratio=0.1,
     same_person_ratio=0.45,
