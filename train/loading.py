@@ -346,11 +346,12 @@ def _proxy(asked: Asked) -> proxy.Proxy | None:
 def _features(asked: Asked) -> projector.Features | None:
     weight = asked.recipe.weights["adversarial_projected"]
     paths = asked.config.frozen.projector_path
-    if bool(weight) != bool(paths):
+    if paths and not weight:
         raise InputError(
-            "--projected_lambda, a weight, and --projector_path, the networks to judge "
-            f"by, belong together. Received: {weight:g} and {','.join(paths) or 'none'}"
+            "--projector_path, the networks to judge by, needs --projected_lambda, the "
+            f"weight of the judgement. Received: {','.join(paths)} and 0"
         )
+    paths = paths or (projector.FACE_PARSER,)
     return projector.load(paths, asked.contract.image.size) if weight else None
 
 

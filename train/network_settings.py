@@ -74,7 +74,7 @@ class FrozenSettings(Checked):
         legacy_perceptual: Feed VGG16 as the original did, without preprocessing.
         projector_path: The networks whose features the discriminator of
             --projected_lambda judges by: face_parser, the packaged one, or weights
-            files of VGG16, SqueezeNet, or MobileNet (.npz).
+            files of VGG16, SqueezeNet, or MobileNet (.npz). Empty: face_parser.
         margins_file: File of train/calibrate_margins.py with blocks and margins.
         ifsr_blocks: Layers of the encoder IFSR compares. Empty: those known.
         ifsr_margin: IFSR margins, one per block or one for all. Empty: those known.

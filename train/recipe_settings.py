@@ -23,7 +23,7 @@ class SystemSettings(Checked):
     Attributes:
         system: What is trained.
         recipe: Its numbers: of facedancer published (the released trainer), improved or
-            fine_tuned (with --proxy_generator and --projector_path).
+            fine_tuned (with --init_generator and --proxy_generator).
             Empty: the first of them, published.
         weights: Weights of terms by name, as in edges=3,cycle=0.
         options: The system's own numbers by name, as in look=true. May be repeated.

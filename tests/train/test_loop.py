@@ -275,6 +275,22 @@ class AlarmsTest(testing.TestCase):
         (text,) = alarms.alarms(self.means(fooled=0.5, trusted=0.5), 1, 5)
         self.assertIn("has collapsed", text)
 
+    def test_a_blind_discriminator(self):
+        """As the log of a training had it whose discriminator saw nothing."""
+        means = self.means(fooled_projected=0.461, trusted_projected=0.480)
+        self.assertEmpty(alarms.alarms(means, 999, 5000))
+        (text,) = alarms.alarms(means, 1000, 5000)
+        self.assertStartsWith(text, "the discriminator projected takes what is made")
+        self.assertIn("as real (0.46) as what is real (0.48)", text)
+        means["trusted_projected"] = 0.55
+        self.assertEmpty(alarms.alarms(means, 1000, 5000))
+
+    def test_each_of_several_discriminators(self):
+        means = self.means(fooled_half=0.5, trusted_half=0.5, fooled_b=0.0, trusted_b=1)
+        collapsed, right = alarms.alarms(means, 1, 5)
+        self.assertStartsWith(collapsed, "the discriminator half tells nothing apart")
+        self.assertStartsWith(right, "the discriminator b is always right")
+
     @parameterized.parameters(
         ("nonsaturating", [-9.0], [9.0], [2.0], [2.0]),
         ("relativistic", [12.0], [20.0], [12.0], [12.0]),

@@ -39,11 +39,11 @@ class RecipeTest(testing.TestCase):
         self.assertIs(FaceDancer.recipes["fine_tuned"], FINE_TUNED)
         wanted = IMPROVED.weights | {
             "adversarial": 0.0,
-            "adversarial_projected": 1.0,
-            "identity": 10.0,
-            "contrast": 5.0,
+            "adversarial_projected": 4.0,
+            "identity": 15.0,
+            "contrast": 15.0,
             "parts": 6.0,
-            "landmarks": 10.0,
+            "landmarks": 15.0,
             "cycle": 0.0,
         }
         self.assertEqual(FINE_TUNED.weights, wanted)
@@ -52,6 +52,7 @@ class RecipeTest(testing.TestCase):
         self.assertTrue(options.identity_of_others and options.look)
         self.assertEqual((pairs.same_ratio, pairs.same_person_ratio), (0.1, 0.45))
         self.assertEqual(FINE_TUNED.optimisation.lr, 2e-4)
+        self.assertEqual(FINE_TUNED.adversary.augment, ())
         self.assertEqual(len(FINE_TUNED.all_stages()), 1)
         self.assertEqual(FINE_TUNED.structure, IMPROVED.structure)
 

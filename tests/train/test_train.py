@@ -249,6 +249,7 @@ class RunTest(tiny.EagerTestCase):
             (("--perceptual=none.h5",), "--perceptual must be vgg16, encoder, none or"),
             (("--image_size=18",), "must be a multiple of"),
             (("--init_generator=none.h5",), "none.h5"),
+            (("--projector_path=x.npz",), "needs --projected_lambda.*: x.npz and 0"),
             (("--xla", "--precision=mixed_bfloat16"), "compiles no bfloat16 training"),
             (("--device_id=1", "--devices=GPU:9"), "--devices must be of"),
         ):
@@ -261,6 +262,15 @@ class RunTest(tiny.EagerTestCase):
         networks = loading.load_networks(settings(*self.words("--arcface_path=")))
         told = networks.structures["generator"].encoder
         self.assertEqual(told, "mobilefacenet@4f8bba57")
+
+    @pytest.mark.slow
+    def test_the_packaged_parser_judges_where_no_network_is_given(self):
+        for words, sides in (((), None), (("--projected_lambda=2",), [8, 4, 2, 1])):
+            features = loading.load_networks(
+                settings(*self.words(*words))
+            ).frozen.features
+            found = features and [shape[0] for shape in features.shapes]
+            self.assertEqual(found, sides)
 
     def test_missing_export_package_stops_before_a_checkpoint_is_read(self):
         words = self.words("--export=True", "--export_formats=onnx,litert")
@@ -278,6 +288,7 @@ class RunTest(tiny.EagerTestCase):
         words = (
             f"--init_generator={published / 'gen_small_C.h5'}",
             f"--init_discriminator={published / 'disc_small.h5'}",
+            "--image_size=64",
         )
         config = settings(*self.words(f"--arcface_path={wide}", "--ema=0.9", *words))
         networks = loading.load_networks(config)

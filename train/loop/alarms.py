@@ -6,6 +6,7 @@ import numpy as np
 
 COPY_MARGIN = 0.02
 COLLAPSED = 0.02
+BLIND, BLIND_STEPS = 0.05, 1000
 MANY_SKIPS = 30
 
 
@@ -78,15 +79,38 @@ def alarms(means: dict[str, float], step: int, alarm_steps: int) -> list[str]:
                 f"{means['cosine_apart']:.3f}): the generator copies the target. Raise "
                 "--i_lambda, or lower --same_ratio or --c_lambda"
             )
-    if "fooled" in means:
-        if means["fooled"] < COLLAPSED and means["trusted"] > 1 - COLLAPSED:
-            found.append(
-                "the discriminator is always right, which teaches the generator "
-                "nothing. Raise --r1_gamma or lower --d_lr_factor"
-            )
-        elif abs(means["fooled"] - means["trusted"]) < 1e-4:
-            found.append(
-                "the discriminator tells nothing apart: it has collapsed. Lower "
-                "--r1_gamma, or give it another --d_lr_factor"
-            )
+    for name in means:
+        if name.startswith("fooled"):
+            suffix = name.removeprefix("fooled")
+            text = _judgement(means[name], means[f"trusted{suffix}"], step)
+            if text:
+                found.append(f"the discriminator{suffix.replace('_', ' ')} {text}")
     return found
+
+
+def _judgement(fooled: float, trusted: float, step: int) -> str:
+    """Returns what is wrong with what a discriminator takes for real, or nothing.
+
+    Args:
+        fooled: Mean of how real it takes what was made for.
+        trusted: The same of what is real.
+        step: Steps taken.
+    """
+    if fooled < COLLAPSED and trusted > 1 - COLLAPSED:
+        return (
+            "is always right, which teaches the generator nothing. Raise --r1_gamma or "
+            "lower --d_lr_factor"
+        )
+    if abs(fooled - trusted) < 1e-4:
+        return (
+            "tells nothing apart: it has collapsed. Lower --r1_gamma, or give it "
+            "another --d_lr_factor"
+        )
+    if step >= BLIND_STEPS and trusted - fooled < BLIND:
+        return (
+            f"takes what is made for as real ({fooled:.2f}) as what is real "
+            f"({trusted:.2f}). Where samples do not look real, it is blind: raise "
+            "--d_lr_factor, show it images as they are (no --diff_augment) or, in "
+            "facedancer, by features that know faces (--projected_lambda)"
+        )
+    return ""

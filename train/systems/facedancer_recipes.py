@@ -94,14 +94,16 @@ IMPROVED = Recipe(
 # Its truth comes from `--proxy_generator`, the swapper itself as it is: it learns to
 # undo what it does wrong, which no photo shows. Identity is asked for up to what two
 # photos of a person have in common, as more of it is painted on; a face parser holds
-# eyes and mouths, a detector the landmarks, which identity and proxies move.
+# eyes and mouths, a detector the landmarks, which identity and proxies move. The
+# discriminator sees the parser's features of images as they are: through augmentation
+# it could hardly tell painted eyes from photos (`benchmarks/discriminator_sees.py`).
 FINE_TUNED = IMPROVED.changed(
     adversarial=0.0,
-    adversarial_projected=1.0,
-    identity=10.0,
-    contrast=5.0,
+    adversarial_projected=4.0,
+    identity=15.0,
+    contrast=15.0,
     parts=6.0,
-    landmarks=10.0,
+    landmarks=15.0,
     cycle=0.0,
     lr=2e-4,
     same_ratio=0.1,
