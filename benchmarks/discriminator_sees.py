@@ -6,8 +6,8 @@
 
 The generator stands still. Heads on each row's frozen features learn from photos and
 swaps of training people, a few hundred steps; then both kinds of *other* photos are
-judged: the share of pairs that are ranked rightly (area under the ROC curve). A
-discriminator that does not get beyond .6 so, teaches a generator nothing.
+judged: the share of pairs that are ranked rightly (area under the ROC curve; .5 is
+chance). What a discriminator cannot tell apart, it cannot teach a generator.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from facedancer.flags.settings import Checked, ranged, setting
 from facedancer.models.families.projected_heads import build_projected_heads
 from facedancer.models.published import reading
 from facedancer.storage import weights
-from facedancer.train import validation
 from facedancer.train.frozen import projector, teachers
 from facedancer.train.objective import adversary, diff_augment
+from facedancer.train.validation import validation
 
 _AT_ONCE = 50
 
@@ -58,13 +58,14 @@ class SeesSettings(Checked):
     batch_size: int = ranged(16, low=1)
 
 
-def swaps(generator, photos, told):
-    """Returns photos with the faces of those whom the vectors show."""
-    made = [
-        generator([photos[k : k + _AT_ONCE], told[k : k + _AT_ONCE]])
-        for k in range(0, len(photos), _AT_ONCE)
-    ]
-    return np.concatenate([np.asarray(part) for part in made])
+def swaps(generator, teacher, pairs):
+    """Returns the targets of pairs with the faces of their sources."""
+    made = []
+    for start in range(0, len(pairs.targets), _AT_ONCE):
+        part = slice(start, start + _AT_ONCE)
+        told = teacher.embed(pairs.sources[part])
+        made.append(np.asarray(generator([pairs.targets[part], told])))
+    return np.concatenate(made)
 
 
 def draws_of(photos, made, settings, seed):
@@ -131,8 +132,8 @@ def main(settings: SeesSettings) -> int:
     side = generator.config.image_size
     pairs = validation.read_pairs(settings.data_dir, side, settings.photos)
     photos = np.asarray(pairs.targets, np.float32)
-    told = teachers.Teacher(arcface_model.fold(encoder)).embed(pairs.sources)
-    made, known = swaps(generator, photos, told), len(photos) * 5 // 6
+    made = swaps(generator, teachers.Teacher(arcface_model.fold(encoder)), pairs)
+    known = len(photos) * 5 // 6
     print(f"{known} photos to learn from, {len(photos) - known} to judge, {side} px")
     for names, ways in itertools.product(settings.features, settings.augment):
         features = projector.load(names.split("+"), side)

@@ -79,12 +79,12 @@ CATALOGUE = {
     "facedancer_lite_96": Weights(
         kind="generator",
         file="facedancer_lite_96.keras",
-        sha256="19994787c642c2cca04a2f949c298e008aa8337832e2e857abbef5284ddaf19e",
+        sha256="f963e559dcc1d716438160ad0ac55461baa45883351fef9ae420146d383002ca",
         licence="Apache-2.0",
         trained_on=_LFW_AND_CELEBA,
         card="docs/model_cards/facedancer_lite_96.md",
         portable="facedancer_lite_96.onnx",
-        portable_sha256="bdcfc6aa2b2ce0aa11454bd54979655e1875d03e03890a96fc19710ada1958e4",
+        portable_sha256="3c4776f84595b63d0d282d4fd77016007747cfd70baac2d11499f6132616263a",
         note="The packaged generator is small: 96 pixels, trained for hours on two CPU "
         "cores. It keeps pose, light and expression; most results are nearer to the "
         "source's person than to the target's. Train your own for large faces.",

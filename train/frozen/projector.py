@@ -21,8 +21,9 @@ from facedancer.networks.tensors import Tensor
 from facedancer.train.frozen.perceptual import imagenet
 
 FACE_PARSER = "face_parser"  # instead of a file: the packaged one
+_PARSER = "parser"  # its network's name
 _TAPS = {
-    "parser": ("stem_relu", "block1_0", "block2_1", "block3_1"),
+    _PARSER: ("stem_relu", "block1_0", "block2_1", "block3_1"),
     "mobilenet025": ("stage1_3", "stage1_5", "stage2_5", "stage3_1"),
     "squeezenet": ("fire3", "fire5", "fire9"),
     "vgg16": ("block2_pool", "block3_pool", "block4_pool", "block5_pool"),
@@ -50,7 +51,7 @@ class Projector:
 
     def __init__(self, network: keras.Model, seed: int = 0):
         outputs = [network.get_layer(name).output for name in _TAPS[network.name]]
-        self._prepared = _as_it_is if network.name == "parser" else imagenet
+        self._prepared = _as_it_is if network.name == _PARSER else imagenet
         self.network = keras.Model(network.input, outputs)
         self.network.trainable = False
         self.side = network.input_shape[1]
