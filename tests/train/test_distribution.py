@@ -20,7 +20,8 @@ from facedancer.train import assembly
 from facedancer.train.config import TrainConfig
 from facedancer.train.drivers import distribution
 from tests import testing
-from tests.train import test_step, test_train, tiny
+from tests.train import test_step, tiny
+from tests.train.program import SMALL
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -200,7 +201,7 @@ class TwoWorkersTest(testing.TestCase):
         encoder = folder / "encoder.keras"
         tiny.small_mobilefacenet().save(encoder)
         words = (
-            *test_train.SMALL,
+            *SMALL,
             *("--a_lambda=0", "--c_lambda=0", "--p_lambda=0", "--steps=2"),
             f"--data_dir={tiny.write_shards(folder)}",
             f"--arcface_path={encoder}",

@@ -8,7 +8,6 @@ import pathlib
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from unittest import mock
 
@@ -17,41 +16,20 @@ import pytest
 from absl import flags
 from absl.testing import parameterized
 
-from facedancer import cli
 from facedancer.arcface_model import load_encoder
 from facedancer.errors import InputError
 from facedancer.flags import command_line, usage
 from facedancer.flags.settings import flat, from_flat
-from facedancer.models import load_discriminator, load_generator
-from facedancer.models.families.mobile_fsgan.config import MobileGeneratorConfig
-from facedancer.models.families.mobile_fsgan.generator import MobileFSGANGenerator
-from facedancer.storage import weights
+from facedancer.models import load_generator
 from facedancer.train import assembly, loading, train
 from facedancer.train.config import TrainConfig
 from facedancer.train.loop import checkpoints
 from facedancer.train.systems.base import Fed
 from tests import testing
-from tests.train import tiny
+from tests.train.program import ProgramTestCase, settings
 
 PROGRAM = pathlib.Path(train.__file__)
 ROOT = pathlib.Path(__file__).parents[2]
-SMALL = (
-    "--preset=facedancer_lite_64",
-    "--image_size=16",
-    "--up_types=no_skip,affa,concat",
-    "--mapping_depth=1",
-    "--mapping_size=8",
-    "--perceptual=encoder",
-    "--ifsr_blocks=stage2_block1_out",
-    "--ifsr_margin=0.1",
-    "--batch_size=4",
-    "--log_every=1",
-    "--eval_pairs=4",
-)
-
-
-def settings(*words):
-    return cli.parse(TrainConfig, list(words))
 
 
 def structures(config, size=512, encoder=""):
@@ -207,29 +185,7 @@ class FlagsTest(testing.TestCase):
         self.assertIn("First of all:\n  --data_dir=TEXT", done.stdout)
 
 
-class RunTest(tiny.EagerTestCase):
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        folder = pathlib.Path(cls.enterClassContext(tempfile.TemporaryDirectory()))
-        cls.encoder = tiny.write_encoder(folder)
-        cls.pattern = tiny.write_shards(folder)
-
-    def setUp(self):
-        super().setUp()
-        self.folder = self.tempdir()
-        self.addCleanup(os.chdir, os.getcwd())
-        os.chdir(self.folder)
-
-    def words(self, *more):
-        return (
-            *SMALL,
-            f"--data_dir={self.pattern}",
-            f"--arcface_path={self.encoder}",
-            f"--log_dir={self.folder / 'runs'}",
-            *more,
-        )
-
+class RunTest(ProgramTestCase):
     @mock.patch.object(loading, "load_encoder", functools.cache(load_encoder))
     def test_refusals(self):
         for words, message in (
@@ -257,21 +213,6 @@ class RunTest(tiny.EagerTestCase):
                 train.main(settings(*self.words(*words)))
         self.assertFalse((self.folder / "runs").exists())
 
-    @pytest.mark.slow
-    def test_packaged_encoder_where_none_is_given(self):
-        networks = loading.load_networks(settings(*self.words("--arcface_path=")))
-        told = networks.structures["generator"].encoder
-        self.assertEqual(told, "mobilefacenet@4f8bba57")
-
-    @pytest.mark.slow
-    def test_the_packaged_parser_judges_where_no_network_is_given(self):
-        for words, sides in (((), None), (("--projected_lambda=2",), [8, 4, 2, 1])):
-            features = loading.load_networks(
-                settings(*self.words(*words))
-            ).frozen.features
-            found = features and [shape[0] for shape in features.shapes]
-            self.assertEqual(found, sides)
-
     def test_missing_export_package_stops_before_a_checkpoint_is_read(self):
         words = self.words("--export=True", "--export_formats=onnx,litert")
         find = importlib.util.find_spec
@@ -279,66 +220,6 @@ class RunTest(tiny.EagerTestCase):
         with mock.patch.object(importlib.util, "find_spec", absent):
             with self.assertRaisesRegex(InputError, "ai_edge_litert not installed"):
                 train.main(settings(*words))
-
-    @pytest.mark.slow
-    def test_fine_tuning_a_published_pair(self):
-        published = testing.shared("interop", "tf215")
-        wide = self.folder / "wide.keras"
-        tiny.small_mobilefacenet(512).save(wide)
-        words = (
-            f"--init_generator={published / 'gen_small_C.h5'}",
-            f"--init_discriminator={published / 'disc_small.h5'}",
-            "--image_size=64",
-        )
-        config = settings(*self.words(f"--arcface_path={wide}", "--ema=0.9", *words))
-        networks = loading.load_networks(config)
-        step = assembly.build_step(config, networks, assembly.make_driver(config))
-        generator = load_generator(published / "gen_small_C.h5")
-        discriminator = load_discriminator(published / "disc_small.h5")
-        for made, wanted in (
-            (step.state.networks["generator"], generator),
-            (step.state.averages["generator"], generator),
-            (step.state.networks["discriminator"], discriminator),
-        ):
-            self.assert_close(made.get_weights(), wanted.get_weights())
-        self.assertStartsWith(
-            networks.structures["generator"].encoder, "mobilefacenet@"
-        )
-        with self.assertRaisesRegex(InputError, "vectors of 512, the encoder gives 8"):
-            loading.load_networks(settings(*self.words(*words)))
-
-    @pytest.mark.slow
-    def test_a_generator_goes_on_at_another_size(self):
-        own = weights.find("generator")
-        words = (f"--init_generator={own}", "--image_size=64")
-        config = settings(*self.words("--arcface_path=", *words))
-        networks = loading.load_networks(config)
-        step = assembly.build_step(config, networks, assembly.make_driver(config))
-        made = step.state.networks["generator"]
-        self.assertEqual(networks.contract.image.size, 64)
-        self.assertEqual(made.config.image_size, 64)
-        self.assert_close(made.get_weights(), load_generator(own).get_weights())
-        words = self.words("--arcface_path=", words[0], "--image_size=50")
-        with self.assertRaisesRegex(InputError, "of 96 pixels cannot go on .* of 50"):
-            loading.load_networks(settings(*words))
-
-    @pytest.mark.slow
-    def test_networks_of_another_system_are_not_fine_tuned(self):
-        other = self.folder / "other.keras"
-        small = MobileGeneratorConfig(image_size=32, width=6, stages=4, identity_size=8)
-        MobileFSGANGenerator(small).save(other)
-        own = weights.find("generator")
-        for system, path, message in (
-            (
-                "facedancer",
-                other,
-                "of MobileFSGAN; --system=facedancer .*FaceDancer",
-            ),
-            ("mobile_fsgan", own, "of FaceDancer; --system=mobile_fsgan .*MobileFSGAN"),
-        ):
-            words = self.words(f"--system={system}", f"--init_generator={path}")
-            with self.assertRaisesRegex(InputError, f"{path.name}: .*{message}"):
-                loading.load_networks(settings(*words))
 
     def test_config_of_a_run_comes_back_as_flags(self):
         words = ("--i_lambda=3", "--up_types=affa,concat", "--noflip", "--ema=0.5")
