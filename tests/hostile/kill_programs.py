@@ -22,7 +22,7 @@ from facedancer.video_swap.swapping import networks
 from tests.evaluation import fixtures as evaluation_fixtures
 from tests.hostile import seeds
 from tests.retinaface import test_train_detector
-from tests.train import tiny
+from tests.train import program, tiny
 from tests.video_swap import made
 
 _EVENTS = "events.out.tfevents"
@@ -153,15 +153,7 @@ def _train_words(source, out):
         "--log_name=run",
         "--steps=6",
         "--save_every=2",
-        "--preset=facedancer_lite_64",
-        "--image_size=16",
-        "--up_types=no_skip,affa,concat",
-        "--mapping_depth=1",
-        "--mapping_size=8",
-        "--perceptual=encoder",
-        "--batch_size=4",
-        "--log_every=1",
-        "--eval_pairs=4",
+        *program.TINY,
     ]
 
 

@@ -8,19 +8,18 @@ from facedancer import cli
 from facedancer.train.config import TrainConfig
 from tests.train import tiny
 
-SMALL = (
+TINY = (
     "--preset=facedancer_lite_64",
     "--image_size=16",
     "--up_types=no_skip,affa,concat",
     "--mapping_depth=1",
     "--mapping_size=8",
     "--perceptual=encoder",
-    "--ifsr_blocks=stage2_block1_out",
-    "--ifsr_margin=0.1",
     "--batch_size=4",
     "--log_every=1",
     "--eval_pairs=4",
 )
+SMALL = (*TINY, "--ifsr_blocks=stage2_block1_out", "--ifsr_margin=0.1")
 
 
 def settings(*words):
